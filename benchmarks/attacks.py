@@ -1,4 +1,4 @@
-"""Attack a running catflap as a tenant or a stranger can, and measure how other users fare meanwhile.
+"""Attack a running catflap as a tenant or an unknown sender can, and measure the waiting times of other users meanwhile.
 
     python -m benchmarks.attacks [--seconds 10] [--engine calico] [--worker gthread] [ATTACK ...]
 
@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ground import arguments, ground, quantile, verdict
+from benchmarks.harness import argument_parser, exit_with_status, installation, quantile
 from benchmarks.pressure import Pressure, grant_edit, watched
 from tests.cluster.installation import CHART, NAMESPACE, Installation
 from tests.cluster.manifests import GOOD, Json, namespace, pod
@@ -149,7 +149,7 @@ def policy_in_protobuf(peers: int, catflap: Installation, number: int) -> str:
 
 
 def idle(_catflap: Installation, _number: int) -> str:
-    """Do nothing: the row to compare the others with."""
+    """Do nothing: the baseline."""
     time.sleep(PAUSE_SECONDS)
     return "-"
 
@@ -205,7 +205,7 @@ def limits() -> dict[str, float]:
 
 def main() -> None:
     """Carry out the attacks and print the table."""
-    parser = arguments(__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", default=list(ATTACKS), help=f"of {', '.join(ATTACKS)}")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--worker", choices=("asgi", "gthread"), default="asgi")
@@ -214,7 +214,7 @@ def main() -> None:
         "attack", "answers", "good Pods", "median ms", "p99 ms", "max ms", "server MiB", "controller MiB", "record B"
     )
     broken: list[str] = []
-    with ground(chosen.engine, worker=chosen.worker) as catflap:
+    with installation(chosen.engine, worker=chosen.worker) as catflap:
         catflap.cluster.api("POST", "/api/v1/namespaces", namespace(ATTACKER))
         grant_edit(catflap, ATTACKER, ATTACKER)
         grant_edit(catflap, f"system:serviceaccount:{ATTACKER}:default", ATTACKER)
@@ -224,8 +224,8 @@ def main() -> None:
             answers, found = carried_out(catflap, ATTACKS[name], chosen.seconds)
             table.add_row(name, summary(answers), *figures(found))
             broken += [f"{name}: {promise}" for promise in broken_promises(found)]
-        Console(width=200).print(table)  # before the processes end, whose log may not be sound
-    verdict(broken)
+        Console(width=200).print(table)  # before the processes end, as the verification of their log may fail
+    exit_with_status(broken)
 
 
 def summary(answers: list[str]) -> str:
@@ -236,13 +236,13 @@ def summary(answers: list[str]) -> str:
 def figures(found: Pressure) -> list[str]:
     """The cells of one row."""
     waits = found.waits or [0.0]
-    told = [f"{1000 * quantile(waits, share):.0f}" for share in (0.5, 0.99, 1.0)]
+    options = [f"{1000 * quantile(waits, share):.0f}" for share in (0.5, 0.99, 1.0)]
     good = f"{len(found.waits) - len(found.errors)} of {len(found.waits)}"
-    return [good, *told, f"{found.server_peak:.0f}", f"{found.controller_peak:.0f}", str(found.longest_record)]
+    return [good, *options, f"{found.server_peak:.0f}", f"{found.controller_peak:.0f}", str(found.longest_record)]
 
 
 def broken_promises(found: Pressure) -> Iterator[str]:
-    """What must not happen to other users, whatever the attack."""
+    """Yield the broken promises to other users."""
     if found.errors:
         yield f"{len(found.errors)} good Pods were refused, the first with {found.errors[0]}"
     if found.waits and quantile(found.waits, 0.99) > LONGEST_WAIT_SECONDS:

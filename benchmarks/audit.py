@@ -1,4 +1,4 @@
-"""What each durability and each place for the records costs.
+"""Measure the cost of each durability level and of each destination of the records.
 
     python -m benchmarks.audit [--folder DIR] [--requests 2000] [--callers 8]
 
@@ -46,20 +46,20 @@ Figures = tuple[float, float, float]  # the median and the 99th percentile in mi
 
 
 def main() -> None:
-    """Both tables."""
+    """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--callers", type=int, default=8)
-    told = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=told.folder) as made, drained():
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as made, drained():
         folder = Path(made)
-        show("record", best(lambda way: records(folder, way, told.requests, told.callers)))
-        show("answer", best(lambda way: answers(folder, way, told.requests, told.callers)))
+        show("record", best(lambda way: records(folder, way, options.requests, options.callers)))
+        show("answer", best(lambda way: answers(folder, way, options.requests, options.callers)))
 
 
 def best(measure: Callable[[str], Figures]) -> dict[str, Figures]:
-    """Each way's best round, each figure by itself."""
+    """Return the best figures of each variant over all rounds."""
     rounds = [{way: measure(way) for way in WAYS} for _ in range(ROUNDS)]
     return {
         way: (
@@ -72,7 +72,7 @@ def best(measure: Callable[[str], Figures]) -> dict[str, Figures]:
 
 
 def show(what: str, found: Mapping[str, Figures]) -> None:
-    """A table with ratios to the first way."""
+    """Print a table with ratios to the first variant."""
     usual = found[next(iter(found))]
     print_here(f"| {what} | median µs | added µs | p99 µs | a second | ratio |\n|---|---:|---:|---:|---:|---:|")
     for way, (middle, late, rate) in found.items():
@@ -82,13 +82,13 @@ def show(what: str, found: Mapping[str, Figures]) -> None:
 
 
 def print_here(text: str) -> None:
-    """Say something though standard output is where records go."""
+    """Print to the terminal while standard output receives records."""
     os.write(2, f"{text}\n".encode())
 
 
 @contextmanager
 def drained() -> Iterator[None]:
-    """Have standard output read and thrown away, as by a collector that keeps up."""
+    """Read and discard standard output, as a fast log collector does."""
     saved, (reader, writer) = os.dup(1), os.pipe()
     os.dup2(writer, 1)
     os.close(writer)
@@ -104,7 +104,7 @@ def drained() -> Iterator[None]:
 
 
 def records(folder: Path, way: str, count: int, callers: int) -> Figures:
-    """Records alone: one caller's time, and how many several callers write."""
+    """Measure records alone: the time of one caller, and the rate of several callers."""
     file, keeping = WAYS[way]
     log = AuditLog(str(folder / file) if file else None, process="serve", keeping=keeping)
 
@@ -118,14 +118,14 @@ def records(folder: Path, way: str, count: int, callers: int) -> Figures:
 
 
 def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
-    """A server's answers to several callers at once, each on a connection of its own."""
+    """Measure a server's answers to several concurrent callers, each on its own connection."""
     file, keeping = WAYS[way]
     policy = folder / "policy.yaml"
     policy.write_text(DEFAULT_POLICY, encoding="utf-8")
     options = ["--standalone", "--policy", str(policy), "--audit-durability", keeping.durability]
     options += ["--audit-stdout"] * keeping.copy
     if file is None:
-        options += ["--audit-log", "/dev/stdout"]  # opened anew it is the same pipe
+        options += ["--audit-log", "/dev/stdout"]  # a second open returns the same pipe
     with serve(folder / "server", *options) as server:
 
         def ask(count: int) -> list[float]:
@@ -136,13 +136,13 @@ def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
 
 
 def post(connection: HTTPSConnection) -> None:
-    """Ask for one answer."""
+    """Request one answer."""
     connection.request("POST", "/validate", BODY, JSON)
     connection.getresponse().read()
 
 
 def together(callers: int, call: Callable[[], list[float]]) -> float:
-    """How many a second several callers get."""
+    """Return the rate per second of several callers."""
     begin = perf_counter()
     with ThreadPoolExecutor(callers) as pool:
         done = [pool.submit(call) for _ in range(callers)]
@@ -153,14 +153,14 @@ BODY: Final = encoded(pod(GOOD))
 
 
 def timed(call: Callable[[], object]) -> float:
-    """Microseconds of one call."""
+    """Return the microseconds of one call."""
     begin = perf_counter()
     call()
     return 1e6 * (perf_counter() - begin)
 
 
 def spread(taken: list[float]) -> tuple[float, float]:
-    """The median and the 99th percentile."""
+    """Return the median and the 99th percentile."""
     return median(taken), quantiles(taken, n=100)[-1]
 
 

@@ -1,4 +1,4 @@
-"""How fast an audit log is verified, searched, exported and reported on, and how much memory that takes.
+"""Measure the time and memory to verify, search, export and report on an audit log.
 
     python -m benchmarks.auditing [RECORDS...]
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def write(path: Path, count: int) -> None:
-    """A log as a process writes it."""
+    """Write a log as a process does."""
     log = AuditLog(str(path), process="serve")
     for record in decisions(count):
         log.append(record)
@@ -53,7 +53,7 @@ def write(path: Path, count: int) -> None:
 
 
 def measured(arguments: list[str], count: int) -> str:
-    """What one run took."""
+    """Return the time and memory of one run."""
     begun = perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "webhook", *arguments], stdout=subprocess.DEVNULL)  # noqa: S603 (our own verb)
     _, status, used = os.wait4(process.pid, 0)

@@ -1,4 +1,4 @@
-"""Make many namespaces as fast as possible: when the last one is closed, and what that costs the API server.
+"""Create many namespaces as fast as possible; measure the time until the last one is isolated, and the requests to the API server.
 
     python -m benchmarks.burst [--count 500] [--engine calico]
 
@@ -9,7 +9,7 @@ writes that a namespace needs.
 
 from collections.abc import Mapping
 
-from benchmarks.ground import arguments, ground, verdict
+from benchmarks.harness import argument_parser, exit_with_status, installation
 from tests.cluster.api_requests import ApiRequest, catflap_requests, count_requests, wait_until_quiet
 from tests.cluster.installation import Installation
 from tests.cluster.load_scenarios import another_controller, burst
@@ -19,24 +19,24 @@ POLICIES = len(BOTH)
 
 
 def main() -> None:
-    """Two bursts, a table each."""
-    parser = arguments(__doc__)
+    """Run two bursts and print a table for each."""
+    parser = argument_parser(__doc__)
     parser.add_argument("--count", type=int, default=500)
-    told = parser.parse_args()
+    options = parser.parse_args()
     broken: list[str] = []
-    with ground(told.engine) as catflap:
-        alone = storm(catflap, told.engine, "one", told.count, broken)
-        if sum(number for asked, number in alone.items() if asked.writes) > POLICIES * told.count:
+    with installation(options.engine) as catflap:
+        alone = storm(catflap, options.engine, "one", options.count, broken)
+        if sum(number for asked, number in alone.items() if asked.writes) > POLICIES * options.count:
             broken.append(f"{POLICIES} writes a namespace with one controller")
         with another_controller(catflap):
-            storm(catflap, told.engine, "two", told.count, broken)
-    verdict(broken)
+            storm(catflap, options.engine, "two", options.count, broken)
+    exit_with_status(broken)
 
 
 def storm(
     catflap: Installation, engine: str, controllers: str, count: int, broken: list[str]
 ) -> Mapping[ApiRequest, int]:
-    """One burst: its figures printed, its requests given back."""
+    """Run one burst, print its figures, and return its requests."""
     spaces = [f"burst-{controllers}-{number}" for number in range(count)]
     wait_until_quiet(catflap)
     begin = catflap.cluster.audit_size()

@@ -1,4 +1,4 @@
-"""The CEL libraries for Python side by side: how much of the CEL specification each keeps, and what a verdict costs.
+"""Compare the CEL libraries for Python: conformance with the CEL specification, and the cost of an evaluation.
 
     python -m benchmarks.cel [--tests FILE]
 
@@ -25,12 +25,12 @@ from time import perf_counter
 from timeit import repeat
 from typing import Any, NamedTuple
 
-from webhook.custom.cost import TooLargeError, afford, measured, shape_of
-from webhook.custom.library import EvaluationError, compiled, environment
+from webhook.custom.cost import TooLargeError, checked_cost, measure, shape_of
+from webhook.custom.library import EvaluationError, compile_expression, environment
 
 Run = Callable[[Mapping[str, Any]], Any]
 ABOUT_MESSAGES = ("TestAllTypes", "google.protobuf", "proto.", "cel.@block", "GlobalEnum", "NestedEnum")
-SLOWEST_SECONDS = 2.0  # of one expression within its budget; what a worker may be held for
+SLOWEST_SECONDS = 2.0  # of one expression within its budget; the longest time that a worker may be blocked
 MOST_MEBIBYTES = 150
 LONGEST_SHOWN = 90
 RULES = (
@@ -60,18 +60,18 @@ POD: dict[str, Any] = {
 
 
 class Library(NamedTuple):
-    """One library: `compile` makes a program that raises for errors, or raises itself."""
+    """One library: `compile` returns a program that raises for errors, or raises itself."""
 
     name: str
     compile: Callable[[str, Mapping[str, Any]], Run]
 
 
-class Unfit(Exception):  # noqa: N818 (the test is unfit)
-    """A test that a library is not asked, as it is about what we do not use."""
+class SkippedTest(Exception):  # noqa: N818 (the test is unfit)
+    """A test about a feature that catflap does not use."""
 
 
 def main() -> None:
-    """Both tables, and the bound."""
+    """Print both tables, and check the limit."""
     parser = ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tests", type=Path)
     arguments = parser.parse_args()
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def libraries() -> Iterator[Library]:
-    """Those that are installed; the last is catflap's own use of the first."""
+    """Yield the installed libraries; the last one is catflap's use of the first."""
     for name, make in (("cel_expr_python.cel", cel_cpp), ("cel", cel_rust), ("celpy", cel_python)):
         try:
             import_module(name)
@@ -108,14 +108,14 @@ def cel_cpp(text: str, variables: Mapping[str, Any]) -> Run:
 
 
 def ours(text: str, variables: Mapping[str, Any]) -> Run:
-    """As custom rules have it."""
+    """Return cel-cpp as custom rules use it."""
     if set(variables) - {"object"}:
-        raise Unfit
+        raise SkippedTest
     return evaluated(import_module("cel_expr_python.cel"), environment().compile(text))
 
 
 def evaluated(cel: Any, program: Any) -> Run:
-    """A program that raises the errors that cel-cpp gives back."""
+    """Return a program that raises the errors that cel-cpp returns."""
 
     def run(variables: Mapping[str, Any]) -> Any:
         value = program.eval(data=dict(variables))
@@ -133,7 +133,7 @@ def cel_rust(text: str, _variables: Mapping[str, Any]) -> Run:
 
 
 def cel_python(text: str, _variables: Mapping[str, Any]) -> Run:
-    """The one that is Python throughout."""
+    """Return the library in pure Python."""
     celpy = import_module("celpy")
     env = celpy.Environment()
     program = env.program(env.compile(text))
@@ -145,14 +145,14 @@ def cel_python(text: str, _variables: Mapping[str, Any]) -> Run:
 
 
 def conformance(known: list[Library], tests: list[dict[str, Any]]) -> None:
-    """How many tests of each file a library passes."""
+    """Return the number of passed tests of each file for a library."""
     passed: dict[str, Counter[str]] = {library.name: Counter() for library in known}
     asked: dict[str, Counter[str]] = {library.name: Counter() for library in known}
     for one in tests:
         for library in known:
             try:
                 good = passes(library, one["test"])
-            except Unfit:
+            except SkippedTest:
                 continue
             asked[library.name][one["file"]] += 1
             passed[library.name][one["file"]] += good
@@ -166,15 +166,15 @@ def conformance(known: list[Library], tests: list[dict[str, Any]]) -> None:
 
 
 def passes(library: Library, test: Mapping[str, Any]) -> bool:
-    """Whether a library says what the specification says; raises Unfit for a test about something else."""
+    """Return whether a library gives the result of the specification; raises SkippedTest for a test about an unused feature."""
     apart = ("container", "typedResult", "checkOnly", "disableMacros", "disableCheck")
     if any(test.get(key) for key in apart) or any(word in json.dumps(test) for word in ABOUT_MESSAGES):
-        raise Unfit
+        raise SkippedTest
     variables = {name: plain(bound["value"]) for name, bound in test.get("bindings", {}).items()}
     wanted = plain(test.get("value", {"boolValue": True}))
     try:
         found = library.compile(test["expr"], variables)(variables)
-    except Unfit:
+    except SkippedTest:
         raise
     except BaseException:  # noqa: BLE001 (a panic of the Rust library is no Exception)
         return "evalError" in test
@@ -182,7 +182,7 @@ def passes(library: Library, test: Mapping[str, Any]) -> bool:
 
 
 def plain(value: Mapping[str, Any]) -> Any:  # noqa: PLR0911 (a table)
-    """A value of the specification as Python has it."""
+    """Convert a value of the specification to Python."""
     [(kind, said)] = value.items()
     match kind:
         case "int64Value" | "uint64Value":
@@ -199,11 +199,11 @@ def plain(value: Mapping[str, Any]) -> Any:  # noqa: PLR0911 (a table)
             return {plain(entry["key"]): plain(entry["value"]) for entry in said.get("entries", [])}
         case "boolValue" | "stringValue":
             return said
-    raise Unfit
+    raise SkippedTest
 
 
 def same(found: Any, wanted: Any) -> bool:
-    """Whether a result is what was wanted; a truth value is no number."""
+    """Return whether a result equals the expected one; a boolean is not a number."""
     if wanted is None:
         return found is None
     if isinstance(wanted, bool) or type(found).__name__ in {"bool", "BoolType"}:
@@ -214,7 +214,7 @@ def same(found: Any, wanted: Any) -> bool:
 
 
 def speed(known: list[Library]) -> None:
-    """What two rules over one Pod cost, the Pod's conversion among it, and what the first costs to compile."""
+    """Measure two rules for one Pod, with the conversion of the Pod, and the compilation of the first rule."""
     print("\n| library | two rules over a Pod | of it | compiled |")
     print("|---|---|---|---|")
     best: float | None = None
@@ -228,12 +228,12 @@ def speed(known: list[Library]) -> None:
 
 
 def fastest(call: Callable[[], object], times: int) -> float:
-    """The seconds of one call, in the best of five rounds."""
+    """Return the seconds of one call in the best of five rounds."""
     return min(repeat(call, number=times, repeat=5)) / times
 
 
 def bound() -> int:
-    """The worst expressions that we know, each over the largest object that its budget lets pass; 1 where one takes too much."""
+    """Run the worst known expressions, each for the largest object within its budget; return 1 where one is too slow."""
     print("\n| expression | object | seconds | memory |")
     print("|---|---|---|---|")
     broken = False
@@ -245,34 +245,34 @@ def bound() -> int:
         while affordable(text, *make(size + size // 8 + 1)):
             size += size // 8 + 1
         value, params = make(size)
-        before = peak(anew=True)
+        before = peak(reset=True)
         begun = perf_counter()
         with suppress(EvaluationError):
-            compiled(text).run({"object": value, "params": params})
+            compile_expression(text).run({"object": value, "params": params})
         taken = perf_counter() - begun
         held = (peak() - before) // 1024
         broken |= taken > SLOWEST_SECONDS or held > MOST_MEBIBYTES
         shown = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
-        print(f"| `{shown}` | {measured(value, params).size // 1024} KiB | {taken:.2f} | {held} MiB |")
+        print(f"| `{shown}` | {measure(value, params).size // 1024} KiB | {taken:.2f} | {held} MiB |")
     return int(broken)
 
 
-def peak(*, anew: bool = False) -> int:
-    """The KiB of memory that this process had at most, or from now on."""
-    if anew:
+def peak(*, reset: bool = False) -> int:
+    """Return the peak memory of this process in KiB, or reset it."""
+    if reset:
         Path("/proc/self/clear_refs").write_text("5", "ascii")  # proc(5)
     lines = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def affordable(text: str, value: Any, params: Any) -> bool:
-    """Whether an expression would be run over an object that an API server would take."""
-    size = measured(value)
+    """Return whether an expression would run for an object that an API server accepts."""
+    size = measure(value)
     try:
-        afford(shape_of(text), size, params)
+        checked_cost(shape_of(text), size, params)
     except TooLargeError:
         return False
-    return measured(value, params).size < 3 << 20
+    return measure(value, params).size < 3 << 20
 
 
 WORST: dict[str, Callable[[int], Any]] = {
@@ -315,7 +315,7 @@ WORST: dict[str, Callable[[int], Any]] = {
     "sets.contains(object.l, object.l)": lambda size: {"l": list(range(1, size + 1))},
     "object.l.all(x, sets.equivalent(object.l, object.l))": lambda size: {"l": [str(n) for n in range(size)]},
 }
-# The same with params of the rule's own.
+# The same with params of the rule.
 WORST_BY_PARAMS: dict[str, Callable[[int], tuple[Any, Any]]] = {
     "params.denied.all(r, !object.t.lowerAscii().startsWith(r))": lambda size: (
         {"t": "A" * size},

@@ -1,13 +1,13 @@
-"""Delete what closes a namespace, again and again, and see how soon it is back.
+"""Delete the default-deny of namespaces repeatedly, and measure the time until it is restored.
 
     python -m benchmarks.deletions [--spaces 5] [--times 50] [--engine calico]
 
 Members of the break-glass group delete the default-deny of several namespaces at once, in each many times in a row,
-while two controllers run. A watch tells when it stands again. Ends with status 1 where one was not restored, or where
+while two controllers run. A watch reports when it is restored. Ends with status 1 where one was not restored, or where
 p99 is a second or more.
 """
 
-from benchmarks.ground import arguments, ground, quantile, spread, verdict
+from benchmarks.harness import argument_parser, exit_with_status, installation, latency_summary, quantile
 from tests.cluster.api_requests import wait_until_quiet
 from tests.cluster.load_scenarios import create, parallel_deletions, restored
 from tests.cluster.policies import is_isolated, wait_until_isolated
@@ -16,27 +16,27 @@ PROMISED_SECONDS = 1.0
 
 
 def main() -> None:
-    """Delete, wait, delete again; then the figures."""
-    parser = arguments(__doc__)
+    """Delete, wait and delete again; then print the figures."""
+    parser = argument_parser(__doc__)
     parser.add_argument("--spaces", type=int, default=5)
     parser.add_argument("--times", type=int, default=50)
-    told = parser.parse_args()
-    with ground(told.engine, controllers=2) as catflap:
-        spaces = [f"deleted-{number}" for number in range(told.spaces)]
+    options = parser.parse_args()
+    with installation(options.engine, controllers=2) as catflap:
+        spaces = [f"deleted-{number}" for number in range(options.spaces)]
         create(catflap, spaces)
-        wait_until_isolated(catflap, spaces, told.engine)
-        took = parallel_deletions(catflap, spaces, times=told.times, engine=told.engine)
-        wait_until_quiet(catflap)  # the last record follows the write that was seen
+        wait_until_isolated(catflap, spaces, options.engine)
+        took = parallel_deletions(catflap, spaces, times=options.times, engine=options.engine)
+        wait_until_quiet(catflap)  # the record of the last write follows the write
         controllers = (catflap.controller, *catflap.replicas)
         recorded = sum(restored(record) for program in controllers for record in program.records())
         broken = [f"{space} is open" for space in spaces if not is_isolated(catflap, space)]
-    print(f"restored: {len(took)} of {told.spaces * told.times}; {spread(took)}")
+    print(f"restored: {len(took)} of {options.spaces * options.times}; {latency_summary(took)}")
     print(f"recorded as restored: {recorded}")
     if recorded != len(took):
         broken.append("each repair on record")
     if quantile(took, 0.99) >= PROMISED_SECONDS:
         broken.append("p99 under a second")
-    verdict(broken)
+    exit_with_status(broken)
 
 
 if __name__ == "__main__":

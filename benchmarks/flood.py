@@ -1,4 +1,4 @@
-"""The right to network policies is taken away while many namespaces wait: what the waiting costs, and what comes after it.
+"""Revoke the permission for network policies while many namespaces wait; measure the cost of waiting, and the recovery.
 
     python -m benchmarks.flood [--count 500] [--engine calico]
 
@@ -10,7 +10,7 @@ where a namespace is still open after the longest back-off.
 import time
 from typing import NamedTuple
 
-from benchmarks.ground import arguments, ground, verdict
+from benchmarks.harness import argument_parser, exit_with_status, installation
 from tests.cluster.api_requests import catflap_requests
 from tests.cluster.installation import Installation
 from tests.cluster.load_scenarios import create, failures, resident_memory, without_right_to
@@ -20,14 +20,14 @@ from webhook.controller.work_queue import LONGEST_DELAY_SECONDS
 EARLY_SECONDS = 20.0
 LATE_SECONDS = 60.0
 GROWTH_KIB = 10 * 1024
-# The back-off doubles from 0.1 s on: between 20 s and 60 s each namespace is tried after 25.5 s and after 51.1 s.
+# The back-off doubles from 0.1 s: between 20 s and 60 s, each namespace is tried after 25.5 s and after 51.1 s.
 LATE_TRIES = 2
 REQUESTS_A_TRY = 2  # a look at the policy, which is refused, and one at the namespace
 OTHER_REQUESTS = 100  # looks around, and watches begun again
 
 
 class Sight(NamedTuple):
-    """What the controller was like at one moment, and how many requests it had made since the last one."""
+    """The state of the controller at one time, and the number of its requests since the last one."""
 
     resident_memory: int
     requests: int
@@ -35,12 +35,12 @@ class Sight(NamedTuple):
 
 
 def main() -> None:
-    """Take the right away, look on, give it back."""
-    parser = arguments(__doc__)
+    """Revoke the permission, observe, and grant it again."""
+    parser = argument_parser(__doc__)
     parser.add_argument("--count", type=int, default=500)
-    told = parser.parse_args()
-    spaces = [f"flood-{number}" for number in range(told.count)]
-    with ground(told.engine) as catflap:
+    options = parser.parse_args()
+    spaces = [f"flood-{number}" for number in range(options.count)]
+    with installation(options.engine) as catflap:
         print(f"before: {resident_memory(catflap.controller) // 1024} MiB")
         with without_right_to(catflap, "networkpolicies") as given_back:
             begin = catflap.cluster.audit_size()
@@ -50,28 +50,28 @@ def main() -> None:
             late = look(catflap, catflap.cluster.audit_size(), began, LATE_SECONDS)
             given_back.close()
             began = time.monotonic()
-            wait_until_isolated(catflap, spaces, told.engine, within=2 * LONGEST_DELAY_SECONDS)
+            wait_until_isolated(catflap, spaces, options.engine, within=2 * LONGEST_DELAY_SECONDS)
             took = time.monotonic() - began
         print(f"every namespace closed {took:.1f} s after the right was given back")
     promises = {
-        "memory is bounded": late.resident - early.resident <= GROWTH_KIB,
+        "memory is bounded": late.resident_memory - early.resident_memory <= GROWTH_KIB,
         "requests are bounded by the back-off": (
-            late.requests <= LATE_TRIES * REQUESTS_A_TRY * told.count + OTHER_REQUESTS
+            late.requests <= LATE_TRIES * REQUESTS_A_TRY * options.count + OTHER_REQUESTS
         ),
-        "failures are counted": late.failures > early.failures >= told.count,
+        "failures are counted": late.failures > early.failures >= options.count,
         "closed within the longest back-off": took <= LONGEST_DELAY_SECONDS,
     }
-    verdict([promise for promise, kept in promises.items() if not kept])
+    exit_with_status([promise for promise, kept in promises.items() if not kept])
 
 
 def look(catflap: Installation, begin: int, began: float, after: float) -> Sight:
-    """Wait until `after` seconds are over; then print and give back what there is to see."""
+    """Wait until `after` seconds have passed; then print and return the state."""
     waited = began + after - time.monotonic()
     time.sleep(waited)
     requests = len(catflap_requests(catflap, after=begin))
     sight = Sight(resident_memory(catflap.controller), requests, failures(catflap.controller))
     rate = f"{requests / waited:.1f} requests a second over the last {waited:.0f} s"
-    print(f"after {after:.0f} s: {sight.resident // 1024} MiB, {rate}, {sight.failures} failures counted")
+    print(f"after {after:.0f} s: {sight.resident_memory // 1024} MiB, {rate}, {sight.failures} failures counted")
     return sight
 
 

@@ -1,4 +1,4 @@
-"""Reviews of every judged kind, grown to the API server's limit in every way that we know: what each costs.
+"""Measure the cost of reviews of every checked kind, grown to the API server's limit in every known way.
 
     python -m benchmarks.fuzzing [--seconds 60] [--seed 1] [--case N] [--kind NAME] [--largest BYTES]
 
@@ -39,7 +39,7 @@ FAILED: Final = "failed"
 
 
 class Cost(NamedTuple):
-    """What one review took: seconds of the processor on the event loop and in threads, in the longest step of each, and bytes."""
+    """The cost of one review: processor time on the event loop and in threads, each with its longest step, and bytes."""
 
     loop: float
     thread: float
@@ -61,7 +61,7 @@ class Tried(NamedTuple):
 
     @property
     def is_within(self) -> bool:
-        """Whether each cost is within its limit, and there is a decision."""
+        """Return whether each cost is within its limit, and there is a decision."""
         return self.verdict != FAILED and all(cost <= limit for cost, limit in zip(self.cost, LIMITS, strict=True))
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Tried(NamedTuple):
 
 
 class Bench:
-    """What answers reviews under several policies, each with a log of its own."""
+    """The review handlers of several policies, each with its own log."""
 
     def __init__(self, folder: Path) -> None:
         self._handlers: dict[str, ReviewHandler] = {}
@@ -97,7 +97,7 @@ class Bench:
             kind, policy = every[number % len(every)], policies[number // len(every) % len(policies)]
             size = int(SMALLEST * (largest / SMALLEST) ** random.random())
             for body in reviews(random, kind, size):
-                gc.freeze()  # what this program itself holds is none of what a server's collector walks through
+                gc.freeze()  # the objects of this program are not among those that a server's garbage collector visits
                 for phase in Phase if len(body) <= MAX_BODY_BYTES else ():
                     yield self._try(number, kind, policy, phase, body)
 
@@ -124,12 +124,12 @@ class Bench:
 
 
 def complain(bad: Exception) -> None:
-    """A policy of the benchmark's own is bad."""
+    """A policy of the benchmark is invalid."""
     raise bad
 
 
 def tail(log: Path, begin: int) -> list[bytes]:
-    """The lines of a log from an offset on."""
+    """Return the lines of a log after an offset."""
     if not log.exists():
         return []
     with log.open("rb") as file:
@@ -138,7 +138,7 @@ def tail(log: Path, begin: int) -> list[bytes]:
 
 
 def verdict(status: int, body: bytes) -> str:
-    """What became of a review, in a word."""
+    """Return the result of a review as one word."""
     if INTERNAL_ERROR.message.encode() in body:
         return FAILED
     response: Mapping[str, object] = json.loads(body).get("response") or {}
@@ -149,7 +149,7 @@ def verdict(status: int, body: bytes) -> str:
 
 
 def show(tried: list[Tried]) -> bool:
-    """Print the dearest reviews by each measure; whether all are within their limits."""
+    """Print the most expensive reviews by each measure; return whether all are within their limits."""
     for place, name in enumerate(Cost._fields):
         print(f"most by {name} (limit {LIMITS[place]}):")
         for one in sorted(tried, key=lambda one: one.cost[place], reverse=True)[:SHOWN]:
@@ -163,7 +163,7 @@ def show(tried: list[Tried]) -> bool:
 
 
 def main() -> bool:
-    """Try until the time is over; whether everything is within its limits."""
+    """Try until the time is over; return whether everything is within its limits."""
     parser = ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)

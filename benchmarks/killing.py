@@ -11,7 +11,7 @@ away for a second or more.
 import time
 from collections.abc import Sequence
 
-from benchmarks.ground import arguments, ground, spread, verdict
+from benchmarks.harness import argument_parser, exit_with_status, installation, latency_summary
 from tests.cluster.process_kills import KILLS, Gap, under_load
 
 PROMISED_SECONDS = 1.0
@@ -20,33 +20,33 @@ DELETED = 2
 
 
 def main() -> None:
-    """Kill each kind in turn; then the figures."""
-    parser = arguments(__doc__)
+    """Kill each kind of process in turn; then print the figures."""
+    parser = argument_parser(__doc__)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--alone", type=float, default=4.0)
-    told = parser.parse_args()
+    options = parser.parse_args()
     broken: list[str] = []
     with (
-        ground("kubernetes", controllers=2) as catflap,
+        installation("kubernetes", controllers=2) as catflap,
         under_load(catflap, racers=RACERS, deleted=[f"deleted-{number}" for number in range(DELETED)]) as load,
     ):
         for what, kill in KILLS.items():
             began = time.monotonic()
-            for _ in range(told.times):
-                kill(catflap, alone=told.alone)
+            for _ in range(options.times):
+                kill(catflap, alone=options.alone)
             gaps, waits = since(load.gaps, began), since(load.waits, began)
-            print(f"{what}, {told.times} times")
-            print(f"  policies deleted and restored: {len(gaps)}; {spread(gaps)}")
-            print(f"  Pods: {len(waits)}; until they went in: {spread(waits)}")
+            print(f"{what}, {options.times} times")
+            print(f"  policies deleted and restored: {len(gaps)}; {latency_summary(gaps)}")
+            print(f"  Pods: {len(waits)}; until they went in: {latency_summary(waits)}")
             if max(gaps) >= PROMISED_SECONDS:
                 broken.append(f"restored within a second, {what} killed")
     lost = load.races.count(False)
     print(f"Pods stored before their policy: {lost} of {len(load.races)}")
-    verdict([*broken, "no Pod before its policy"] if lost else broken)
+    exit_with_status([*broken, "no Pod before its policy"] if lost else broken)
 
 
 def since(gaps: Sequence[Gap], began: float) -> list[float]:
-    """How long those took that began since then."""
+    """Return the durations of those that began since then."""
     return [gap.seconds for gap in gaps if gap.at >= began]
 
 

@@ -1,4 +1,4 @@
-"""How other users fare while an attack runs: a steady stream of good Pods, and the memory of catflap's processes."""
+"""Measure the experience of other users during an attack: a steady stream of valid Pods, and the memory of catflap's processes."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Race for a namespace's first Pod: how many Pods were stored before the policy that closes them.
+"""Race for the first Pod of a namespace: count the Pods that were stored before their default-deny.
 
     python -m benchmarks.race [--count 1000] [--at-once 16] [--without-controller] [--engine calico]
 
@@ -30,14 +30,14 @@ PATHS = {
 
 
 class Round(NamedTuple):
-    """One race: whether the policy came first, and how long the Pod's CREATE took, in milliseconds."""
+    """One race: whether the policy was first, and the duration of the Pod's CREATE in milliseconds."""
 
     won: bool
     milliseconds: float
 
 
 def race(catflap: Installation, space: str, engine: str) -> Round:
-    """One namespace and its first Pod."""
+    """Create one namespace and its first Pod."""
     api = catflap.cluster.api
     api("POST", "/api/v1/namespaces", namespace(space))
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "own"}}
@@ -53,27 +53,29 @@ def race(catflap: Installation, space: str, engine: str) -> Round:
 
 
 def main() -> None:
-    """Run the races and print what came of them."""
+    """Run the races and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=16)
     parser.add_argument("--without-controller", action="store_true")
     parser.add_argument("--engine", choices=PATHS, default="kubernetes")
-    told = parser.parse_args()
+    options = parser.parse_args()
     with TemporaryDirectory() as folder, running(ensure(Progress(sys.stderr))) as cluster:
-        if told.engine == "calico":
+        if options.engine == "calico":
             cluster.install_calico()
         with installed(cluster, Path(folder)) as catflap:
-            catflap.configure({"network": {"engine": told.engine}})
-            if told.without_controller:
+            catflap.configure({"network": {"engine": options.engine}})
+            if options.without_controller:
                 stop(catflap.controller.process)
-            with ThreadPoolExecutor(told.at_once) as pool:
-                rounds = list(pool.map(lambda number: race(catflap, f"race-{number}", told.engine), range(told.count)))
+            with ThreadPoolExecutor(options.at_once) as pool:
+                rounds = list(
+                    pool.map(lambda number: race(catflap, f"race-{number}", options.engine), range(options.count))
+                )
             report(rounds, catflap)
 
 
 def report(rounds: list[Round], catflap: Installation) -> None:
-    """The figures; a lost race is the first of them."""
+    """Print the figures, the lost races first."""
     lost = sum(not one.won for one in rounds)
     took = sorted(one.milliseconds for one in rounds)
     written = sum(one.get("reason", "").endswith("a Pod waits for it") for one in catflap.server.records())

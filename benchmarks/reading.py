@@ -1,9 +1,9 @@
-"""How long the worst policy files take to be judged, good or bad, each of at most 1 MiB.
+"""Measure the time to check the worst policy files, valid and invalid, each of at most 1 MiB.
 
     python -m benchmarks.reading [WORD...]
 
-Of the files below, those with one of the words in their name. A file that is judged for longer than the API server waits is stored
-unjudged. Prints how large each is, the seconds of a processor, and how many faults are told; ends with status 1 where one takes longer than promised.
+Checks the files below with one of the words in their name. A file whose check takes longer than the API server waits is stored
+unchecked. Prints the size of each file, the processor time, and the number of reported errors. Ends with status 1 where one takes longer than promised.
 """
 
 import sys
@@ -26,63 +26,63 @@ Item = Callable[[int], str]
 
 
 def some(count: int, before: str, item: Item, after: str = "\n") -> str:
-    """A text with so many items."""
+    """Return a text with that many items."""
     return f"{HEAD}{before}{''.join(map(item, range(count)))}{after}"
 
 
 def filled(before: str, item: Item, after: str = "\n") -> str:
-    """A text with as many items as there is room for."""
+    """Return a text with as many items as fit into the limit."""
     return some((LARGEST - len(HEAD + before + after)) // len(item(99_999)), before, item, after)
 
 
 def listed(count: int, item: Item) -> str:
-    """Items with commas between them."""
+    """Return the items with commas between them."""
     return ",".join(map(item, range(count)))
 
 
 def flow(source: str, to: str, ports: str = "1/TCP") -> str:
-    """A flow as an item of the list."""
+    """Return a flow as an item of the list."""
     return f"  - {{from: {source}, to: {to}, ports: [{ports}]}}\n"
 
 
 def apart(number: int) -> str:
-    """IPv4 addresses that cannot be taken together."""
+    """Return IPv4 addresses that cannot be merged."""
     return f"10.{number >> 15 & 255}.{number >> 7 & 255}.{number << 1 & 255}"
 
 
 def far_apart(number: int) -> str:
-    """The same of IPv6, as long as they get."""
+    """Return IPv6 addresses of the greatest length that cannot be merged."""
     return f'"2001:db8:1111:2222:3333:4444:{number >> 16 & 0xFFFF:x}:{number & 0xFFFF:x}"'
 
 
 def networks(begin: int, count: int = 256, of: Item = apart) -> str:
-    """An end of a flow."""
+    """Return an end of a flow."""
     return f"{{cidrs: [{listed(count, lambda n: of(begin + n))}]}}"
 
 
 def across(number: int) -> str:
-    """Two flows by which everybody reaches everybody."""
+    """Return two flows that connect all Pods."""
     port = f"{number % 60_000 + 1}/TCP"
     return flow("{cidrs: [0.0.0.0/0]}", "backend", port) + flow("backend", "{cidrs: [0.0.0.0/0]}", port)
 
 
 def ports(number: int) -> str:
-    """As many as a flow may have."""
+    """Return as many ports as a flow may have."""
     return listed(50, lambda n: f"{1 + 2 * n + 100 * (number % 600)}/TCP")
 
 
 def roles(count: int, item: Item, rest: str = "") -> str:
-    """The roles there are."""
+    """Return the list of roles."""
     return f"workloads: {{role: {{oneOf: [{listed(count, item)}]}}}}\n{rest}"
 
 
 def rule(number: int, cel: str) -> str:
-    """A custom rule."""
+    """Return a custom rule."""
     return f'- {{id: a{"b" * number}, resources: [pods], cel: "{cel}"}}\n'
 
 
 def exception(number: int, rule: str = "require-app", until: str = "2027-01-31") -> str:
-    """An exception from a rule."""
+    """Return an exception from a rule."""
     return f"- {{rule: {rule}, namespace: n{number}, owner: a, reason: b, until: {until}}}\n"
 
 
@@ -217,24 +217,24 @@ FILES: Mapping[str, Callable[[], str]] = {
 
 
 def judged(text: str) -> tuple[float, int]:
-    """Seconds of a processor, and how many faults are told."""
-    begun, told = process_time(), 0
+    """Return the processor time in seconds, and the number of reported errors."""
+    begun, options = process_time(), 0
     try:
         parse(text)
     except BadPolicy as bad:
-        told = len(bad.faults)
-    return process_time() - begun, told
+        options = len(bad.faults)
+    return process_time() - begun, options
 
 
 def measured(words: list[str]) -> Iterator[float]:
-    """The seconds of each file, which are printed."""
+    """Print and return the seconds of each file."""
     for name, made in FILES.items():
         if words and not any(word in name for word in words):
             continue
         text = made()
         assert len(text) <= LARGEST, name
-        seconds, told = judged(text)
-        print(f"{name:36} {len(text):>8} bytes {seconds:7.3f} s {told:>3} faults", flush=True)
+        seconds, options = judged(text)
+        print(f"{name:36} {len(text):>8} bytes {seconds:7.3f} s {options:>3} faults", flush=True)
         yield seconds
 
 

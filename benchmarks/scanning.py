@@ -1,4 +1,4 @@
-"""Scan a cluster of thousands of Pods, half of them faulty, and see what that costs and whether it hinders repair.
+"""Scan a cluster of thousands of Pods, half of them with violations; measure the cost, and whether the scan delays repairs.
 
     python -m benchmarks.scanning [--spaces 50] [--deployments 20] [--pods 100]
 
@@ -10,7 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from benchmarks.ground import arguments, ground, quantile, spread, verdict
+from benchmarks.harness import argument_parser, exit_with_status, installation, latency_summary, quantile
 from tests.cluster.api_requests import READS, catflap_requests
 from tests.cluster.installation import Installation
 from tests.cluster.load_scenarios import AT_ONCE, create, parallel_deletions, resident_memory
@@ -24,41 +24,41 @@ MOST_MEMORY_KIB = 100 * 1024
 
 
 def main() -> None:
-    """Fill the cluster, scan it twice; then the figures."""
-    parser = arguments(__doc__)
+    """Fill the cluster, scan it twice, and print the figures."""
+    parser = argument_parser(__doc__)
     parser.add_argument("--spaces", type=int, default=50)
     parser.add_argument("--deployments", type=int, default=20)
     parser.add_argument("--pods", type=int, default=100)
-    told = parser.parse_args()
-    with ground(told.engine) as catflap:
+    options = parser.parse_args()
+    with installation(options.engine) as catflap:
         catflap.cluster.install_openreports()
-        spaces = [f"scanned-{number}" for number in range(told.spaces)]
+        spaces = [f"scanned-{number}" for number in range(options.spaces)]
         catflap.configure({"mode": "audit"})
         create(catflap, spaces)
-        wait_until_isolated(catflap, spaces, told.engine)
-        fill(catflap, spaces, told.deployments, told.pods)
+        wait_until_isolated(catflap, spaces, options.engine)
+        fill(catflap, spaces, options.deployments, options.pods)
         before = resident_memory(catflap.controller)
         first, second = measured(catflap, "first"), measured(catflap, "second")
         reports = len(catflap.cluster.api("GET", f"{REPORTS}/reports")["items"])
         grown = resident_memory(catflap.controller) - before
         with ThreadPoolExecutor(1) as pool:
             scanning = pool.submit(scan, catflap, within=PATIENCE_SECONDS)
-            took = parallel_deletions(catflap, spaces[:5], times=20, engine=told.engine)
+            took = parallel_deletions(catflap, spaces[:5], times=20, engine=options.engine)
             scanning.result()
     print(f"{reports} reports; memory {before // 1024} MiB before, {grown // 1024} MiB more afterwards")
-    print(f"repairs during scans: {spread(took)}")
+    print(f"repairs during scans: {latency_summary(took)}")
     promises = {
-        "a report for each namespace": reports == told.spaces,
-        "one write for each at first": first == told.spaces,
+        "a report for each namespace": reports == options.spaces,
+        "one write for each at first": first == options.spaces,
         "nothing to write where nothing is new": second == 0,
         "memory is bounded": grown < MOST_MEMORY_KIB,
         "repairs within a second": quantile(took, 0.99) < PROMISED_SECONDS,
     }
-    verdict([promise for promise, kept in promises.items() if not kept])
+    exit_with_status([promise for promise, kept in promises.items() if not kept])
 
 
 def fill(catflap: Installation, spaces: list[str], deployments: int, pods: int) -> None:
-    """Deployments without Pods, and bare Pods; every other one has no role."""
+    """Create Deployments without Pods, and bare Pods; every other one has no role."""
 
     def post(one: dict[str, Any]) -> None:
         group, plural = ("/apis/apps/v1", "deployments") if one["kind"] == "Deployment" else ("/api/v1", "pods")
@@ -79,7 +79,7 @@ def fill(catflap: Installation, spaces: list[str], deployments: int, pods: int) 
 
 
 def measured(catflap: Installation, which: str) -> int:
-    """One scan: its figures printed, and how much it wrote."""
+    """Run one scan, print its figures, and return the number of its writes."""
     begin, cpu = catflap.cluster.audit_size(), metric(catflap.controller, "process_cpu_seconds_total")
     scan(catflap, within=PATIENCE_SECONDS)
     used = metric(catflap.controller, "process_cpu_seconds_total") - cpu

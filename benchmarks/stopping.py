@@ -1,4 +1,4 @@
-"""SIGTERM under load, again and again, while an API server's idle connections are open.
+"""Send SIGTERM under load, repeatedly, while idle connections of an API server are open.
 
     python -m benchmarks.stopping [--times 20] [--worker asgi]
 
@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
 
-from benchmarks.ground import verdict
+from benchmarks.harness import exit_with_status
 from tests.audit_logs import verified
 from tests.programs import serve
 from tests.server.steady_load import SteadyLoad
@@ -27,21 +27,21 @@ IDLE: Final = 50
 
 
 def main() -> None:
-    """All runs, a line each."""
+    """Run all, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--worker", default="asgi")
-    told = parser.parse_args()
+    options = parser.parse_args()
     broken: list[str] = []
     print(f"{'run':>3} {'seconds':>8} {'answers':>8} {'wrong':>6} {'lost':>5}  chain")
-    for number in range(1, told.times + 1):
+    for number in range(1, options.times + 1):
         with tempfile.TemporaryDirectory() as folder:
-            broken += [f"run {number}: {what}" for what in stopped(Path(folder), told.worker, number)]
-    verdict(broken)
+            broken += [f"run {number}: {what}" for what in stopped(Path(folder), options.worker, number)]
+    exit_with_status(broken)
 
 
 def stopped(folder: Path, worker: str, number: int) -> list[str]:
-    """One run; returns what is broken."""
+    """Do one run; return the broken promises."""
     policy = folder / "policy.yaml"
     policy.write_text(DEFAULT_POLICY, encoding="utf-8")
     with serve(folder, "--standalone", "--policy", str(policy), "--worker", worker) as server, ExitStack() as stack:

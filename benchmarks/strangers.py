@@ -1,4 +1,4 @@
-"""Strangers connect in thousands while good reviews and probes go on.
+"""Open thousands of connections of unknown clients while valid reviews and probes continue.
 
     python -m benchmarks.strangers [--idle 10000] [--slow 1000] [--half-open 1000] [--status 2000] [--seconds 30] [--worker asgi]
 
@@ -17,7 +17,7 @@ from typing import Final
 
 import yaml
 
-from benchmarks.ground import verdict
+from benchmarks.harness import exit_with_status
 from tests.programs import Program, serve
 from tests.server.steady_load import worker
 from tests.server.trusted_clients import TrustedClients
@@ -31,24 +31,24 @@ MIB: Final = 1 << 20
 
 
 def main() -> None:
-    """One run, its figures, and what is broken."""
+    """Do one run; print its figures and the broken promises."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, number in (("idle", 10_000), ("slow", 1000), ("half-open", 1000), ("status", 2000)):
         parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--worker", default="asgi")
-    told = parser.parse_args()
+    options = parser.parse_args()
     raise_descriptor_limit()
     with tempfile.TemporaryDirectory() as name:
         policy = Path(name) / "policy.yaml"
         policy.write_text(DEFAULT_POLICY, encoding="utf-8")
-        with serve(Path(name), "--standalone", "--policy", str(policy), "--worker", told.worker) as server:
-            numbers = ConnectionCounts(told.idle, told.slow, told.half_open, told.status)
-            verdict(attacked(server, numbers, told.seconds))
+        with serve(Path(name), "--standalone", "--policy", str(policy), "--worker", options.worker) as server:
+            numbers = ConnectionCounts(options.idle, options.slow, options.half_open, options.status)
+            exit_with_status(attacked(server, numbers, options.seconds))
 
 
 def attacked(server: Program, numbers: ConnectionCounts, seconds: float) -> list[str]:
-    """Print what good callers see for so long under attack; returns what is broken."""
+    """Print the results of valid callers during an attack of this duration; return the broken promises."""
     callers, serving = TrustedClients(server), worker(server)
     before = peak(server.process.pid) + peak(serving)
     with callers.calling():
@@ -76,18 +76,18 @@ def attacked(server: Program, numbers: ConnectionCounts, seconds: float) -> list
 
 
 def at(times: list[float], percent: int) -> float:
-    """A percentile in milliseconds."""
+    """Return a percentile in milliseconds."""
     return 1000 * quantiles(times, n=100)[percent - 1]
 
 
 def peak(process: int) -> int:
-    """The most memory that a process had, in bytes."""
+    """Return the peak memory of a process in bytes."""
     lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def allowed_memory() -> int:
-    """The chart's memory limit of the server, in bytes."""
+    """Return the chart's memory limit of the server in bytes."""
     limit = yaml.safe_load(VALUES.read_text(encoding="utf-8"))["server"]["resources"]["limits"]["memory"]
     return int(limit.removesuffix("Mi")) * MIB
 

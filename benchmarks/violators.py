@@ -1,4 +1,4 @@
-"""Install catflap in enforce beside 200 workloads that break its rules, then drain, evict, scale and restart them.
+"""Install catflap in mode enforce in a cluster with 200 workloads that violate its rules, then drain, evict, scale and restart them.
 
     python -m benchmarks.violators [--count 200]
 
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.ground import arguments, verdict
+from benchmarks.harness import argument_parser, exit_with_status
 from tests.cluster.installation import Installation
 from tests.cluster.noncompliant_workloads import (
     LEGACY,
@@ -27,8 +27,8 @@ from tests.controlplane.tools import ensure
 
 
 def main() -> None:
-    """A drain, then every Deployment scaled up and restarted."""
-    parser = arguments(__doc__)
+    """Drain a node, then scale up and restart every Deployment."""
+    parser = argument_parser(__doc__)
     parser.add_argument("--count", type=int, default=200)
     told = parser.parse_args()
     broken: list[str] = []
@@ -40,14 +40,14 @@ def main() -> None:
         drain = ("drain", NODE, "--force", "--grace-period=0")
         scale = ("--namespace", LEGACY, "scale", "deployment", "--all", "--replicas=2")
         restart = ("--namespace", LEGACY, "rollout", "restart", "deployment")
-        # None ever becomes ready here, so a rolling update goes as far as its surge: one Pod a Deployment.
+        # No Pod becomes ready here, so a rolling update creates only its surge: one Pod per Deployment.
         for what, arguments_ in (("drain", drain), ("scale", scale), ("restart", restart)):
             tell(catflap, what, arguments_, told.count, broken)
-    verdict(broken)
+    exit_with_status(broken)
 
 
 def tell(catflap: Installation, what: str, arguments_: tuple[str, ...], fresh: int, broken: list[str]) -> None:
-    """One command, and how long it takes until so many new Pods stand."""
+    """Run one command, and measure the time until that many new Pods exist."""
     before, on_record = {one["metadata"]["uid"] for one in pods(catflap.cluster)}, len(excepted_decisions(catflap))
     began = time.monotonic()
     done = catflap.cluster.kubectl(*arguments_, check=False)

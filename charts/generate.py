@@ -33,7 +33,7 @@ ACCOUNT = r"^[a-z0-9][-a-z0-9]*/[a-z0-9][-a-z0-9.]*$"
 CIDR = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"
 TEXTS = {
     "AppLabel": {"label": LABEL_KEY, "aliases": LABEL_KEY},
-    "Claim": {"namespaces": PATTERN, "serviceAccounts": ACCOUNT},
+    "RoleClaim": {"namespaces": PATTERN, "serviceAccounts": ACCOUNT},
     "CustomRule": {"id": rf"^{RULE_ID.pattern}$"},
     "DnsEndpoint": {"cidrs": CIDR, "ports": rf"^{PORT.pattern}$"},
     "Environment": {"label": LABEL_KEY, "oneOf": LABEL_VALUE},
@@ -43,10 +43,10 @@ TEXTS = {
     "Namespaces": {"exempt": PATTERN},
     "Network": {"clusterCIDRs": CIDR, "nodeCIDRs": CIDR},
     "Override": {"names": PATTERN},
-    "Requirement": {"label": LABEL_KEY},
+    "LabelRequirement": {"label": LABEL_KEY},
     "Reserved": {"prefixes": PATTERN},
     "RoleLabel": {"label": LABEL_KEY, "aliases": LABEL_KEY, "oneOf": LABEL_VALUE},
-    "Waiver": {"rule": rf"^{RULE_ID.pattern}$", "namespace": NAMESPACE},
+    "PolicyException": {"rule": rf"^{RULE_ID.pattern}$", "namespace": NAMESPACE},
 }
 
 Json = dict[str, Any]

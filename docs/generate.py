@@ -11,11 +11,11 @@ import yaml
 from webhook.audit.schema import schema as audit_schema
 from webhook.config.schema import schema
 from webhook.model.kinds import POD_MAKERS, PodMaker
+from webhook.model.label_pattern import SUPPORTED_SYNTAX
 from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
 from webhook.model.modes import Mode
-from webhook.model.pattern import TAKEN
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.model.workload import Relabelling
 from webhook.rules import RULES
 
@@ -102,7 +102,7 @@ def limits(rule: Rule) -> str:
     milder = (
         f" Unless the file names it, its mode is {rule.at_most} at most." if rule.at_most is not Mode.ENFORCE else ""
     )
-    return f"{milder} In guarded namespaces only." if rule.guarded_only else milder
+    return f"{milder} In guarded namespaces only." if rule.managed_only else milder
 
 
 def smallest(folder: Path) -> Path:
@@ -138,7 +138,7 @@ def policy_page() -> Iterator[str]:
     yield from (
         "A pattern of `workloads.require[].matches` means the same to catflap and, by `twin`, to the API server; so it is made of what",
         f"both read alike, in at most {LONGEST_PATTERN} characters:",
-        f"{TAKEN}.",
+        f"{SUPPORTED_SYNTAX}.",
         "",
     )
 

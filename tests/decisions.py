@@ -2,13 +2,13 @@
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import plain
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained
+from webhook.custom.evaluation import plain
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decision_message import with_message
 from webhook.model.decision import Decision, OldOwner, OwnerWanted
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 
 
 def older(request: Request) -> tuple[OldOwner, ...]:
@@ -20,14 +20,16 @@ def older(request: Request) -> tuple[OldOwner, ...]:
     template = content
     for step in "" if request.target.is_pod else ["spec", "template"]:
         template = (template or {}).get(step) or {}
-    return (OldOwner(workload, template, made=workload.own or Place("metadata", {})),)
+    return (OldOwner(workload, template, made=workload.own or LabelLocation("metadata", {})),)
 
 
 def settled(
     request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
 ) -> Decision | OwnerWanted:
     """Return the decision where only the owner's age is looked up, without the isolation of the namespace."""
-    known = replace(OFFLINE, old_owners=None if owner_predates is None else older(request) if owner_predates else ())
+    known = replace(
+        OFFLINE_DEFAULTS, old_owners=None if owner_predates is None else older(request) if owner_predates else ()
+    )
     decided = decide(request, policy, own_namespace=own_namespace, known=known)
     assert isinstance(decided, Decision | OwnerWanted)
-    return replace(explained(decided, request, policy), closure=None) if isinstance(decided, Decision) else decided
+    return replace(with_message(decided, request, policy), closure=None) if isinstance(decided, Decision) else decided

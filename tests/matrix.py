@@ -13,7 +13,7 @@ import yaml
 
 from tests.reviews import namespace, pod
 from webhook.guard.preview import Effect
-from webhook.model.custom import WORKLOADS
+from webhook.model.custom_rule import ALL_WORKLOADS
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.modes import Mode
 from webhook.model.request import PolicyObject
@@ -28,7 +28,7 @@ HEAD: Final = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
 # The effect of each mode on the violations of a rule.
 EFFECTS: Final = {Mode.ENFORCE: Effect.REFUSED, Mode.WARN: Effect.WARNED, Mode.AUDIT: Effect.RECORDED, Mode.OFF: None}
 # A custom rule for all workloads that is always true.
-HARMLESS: Final[Json] = {"id": "always-true", "resources": [WORKLOADS], "cel": "object.kind != ''"}
+HARMLESS: Final[Json] = {"id": "always-true", "resources": [ALL_WORKLOADS], "cel": "object.kind != ''"}
 UNJUDGED: Final = (
     namespace(),
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "b"}},
@@ -93,7 +93,7 @@ def expected_of_custom(resource: str, mode: Mode, manifest: Json) -> set[Effect]
 
 def makers(resource: str) -> set[tuple[str, str]]:
     """Return the kinds that a rule about a resource judges."""
-    found: tuple[PodMaker, ...] = POD_MAKERS if resource == WORKLOADS else (NAMES[resource],)
+    found: tuple[PodMaker, ...] = POD_MAKERS if resource == ALL_WORKLOADS else (NAMES[resource],)
     return {(one.group, one.kind) for one in found}
 
 
@@ -107,4 +107,4 @@ def every_object() -> Iterator[Json]:
 
 OBJECTS: Final = tuple(every_object())
 NAMES: Final = {f"{one.resource}.{one.group}".removesuffix("."): one for one in POD_MAKERS}
-RESOURCES: Final = (*NAMES, WORKLOADS)
+RESOURCES: Final = (*NAMES, ALL_WORKLOADS)

@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 
 from webhook import __version__
-from webhook.guard import binding, configuring, labelling, protect
+from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.decision import Decision, Verdict
 from webhook.rules import RULES
 
@@ -42,7 +42,7 @@ REGISTRATION, COPY = "registration", "twin"  # what the API server does as the p
 FOLLOWING = (REGISTRATION, COPY)
 # The ids that violations are counted by. A policy file may have any number of rules of its own, so those share one.
 VIOLATED: Final = frozenset(
-    {*RULES, protect.PROTECTION, labelling.PROTECTION, binding.PROTECTION, configuring.PROTECTION}
+    {*RULES, policy_protection.PROTECTION, namespace_labels.PROTECTION, binding.PROTECTION, policy_file.PROTECTION}
 )
 EFFECTS: Final = ("denied", "warned", "audited")
 

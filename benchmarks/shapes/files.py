@@ -1,4 +1,4 @@
-"""Policy files, to be judged and to judge by: large ones, odd ones, and such as stand for more than they have."""
+"""Generate policy files to check and to enforce: large ones, unusual ones, and short ones that expand to large ones."""
 
 import json
 from random import Random
@@ -11,7 +11,7 @@ LARGEST: Final = 1 << 20  # of a ConfigMap's data
 
 
 def policy_file(random: Random, size: int) -> str:
-    """A text that somebody applies as a policy file, of at most so many bytes."""
+    """Generate the text of a policy file of at most that many bytes."""
     size = min(size, LARGEST - len(HEAD))
     shapes = (
         bomb,
@@ -59,7 +59,7 @@ def roles(random: Random, size: int) -> str:
 
 
 def patterns(random: Random, size: int) -> str:
-    """Patterns of regular expressions that are dear to compile."""
+    """Generate regular expressions that are expensive to compile."""
     one = random.choice(
         ("(a{1,50}){1,50}", "(a|b|ab)*c", "[a-z]{1000}", "((((a?){30}){30}){30})", "." * min(size, 1000))
     )
@@ -136,7 +136,7 @@ def values(random: Random, size: int) -> str:
     return json.dumps(found).removeprefix("{").removesuffix("}")
 
 
-# What is in force while reviews are judged: the default; one that enforces all there is; labels and roles to the bounds.
+# The policies in force while reviews are checked: the default; one that enforces all rules; labels and roles up to their limits.
 def in_force() -> dict[str, str]:
     """The texts of policies to judge by, each with a name."""
     aliases = ", ".join(f"alias{number}" for number in range(16))

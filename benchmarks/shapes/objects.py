@@ -1,4 +1,4 @@
-"""Reviews that are as large and as odd as the API server may send them, for each kind of object that is judged.
+"""Generate reviews that are as large and as unusual as the API server may send them, for each kind of object that is checked.
 
 The kinds come from the tables of `webhook.model.kinds`, so a new row there is tried without an edit here.
 """
@@ -177,5 +177,5 @@ def reviews(random: Random, kind: Kind, size: int) -> Iterator[bytes]:
             separators=(",", ":"),
         )
         if one_in(random, 10):
-            body = body.replace('"labels":{', '"labels":{"role":"x","role":"backend",', 1)  # a key that stands twice
+            body = body.replace('"labels":{', '"labels":{"role":"x","role":"backend",', 1)  # a duplicate key
         yield NESTED.sub(lambda found: '{"a":' * int(found[1]) + "1" + "}" * int(found[1]), body).encode()

@@ -1,10 +1,10 @@
-"""Values that are as large and as odd as JSON allows: texts, labels, selectors, addresses, trees."""
+"""Generate values that are as large and as unusual as JSON allows: texts, labels, selectors, addresses, trees."""
 
 from random import Random
 from typing import Any, Final
 
 Json = dict[str, Any]
-# What stands for nested JSON until it is written out, as Python's own encoder goes no deeper than its stack.
+# The placeholder for nested JSON until the text is written, as Python's own encoder goes no deeper than its stack.
 DEEP: Final = "nested:"
 ALPHABETS: Final = ("a", "ab-c.d", "\u00e9\u4e2d", "\U0001f600", "\x00\x1b[31m", '"\\', "\u202e\u2066")
 

@@ -17,8 +17,8 @@ from tests.cluster.installation import eventually, installed
 from tests.cluster.scans import scan
 from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
-from webhook.kube.identity import Right
-from webhook.kube.rights import controller_rights, server_rights
+from webhook.kube.identity import Permission
+from webhook.kube.permissions import controller_permissions, server_permissions
 
 STAND_INS = Path(__file__).parent / "stand-ins.yaml"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -26,7 +26,7 @@ SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/catflap-tls"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/catflap"
 OWN_SERVICE = {"service": {"namespace": NAMESPACE, "name": "catflap", "path": "/validate"}}
 # What the controller's account may not change in its registration.
-RIGHTS = {"server": server_rights, "controller": controller_rights}
+RIGHTS = {"server": server_permissions, "controller": controller_permissions}
 # What the scenario below does not cover; tests/cluster does, with the same accounts.
 ELSEWHERE = {
     "how old the owner of a Pod is",
@@ -247,14 +247,14 @@ def used(event: dict[str, Any]) -> Call:
     return event["verb"], found.get("apiGroup", ""), found.get("resource", ""), name, found.get("namespace", "")
 
 
-def on_table(call: Call, table: Iterable[Right]) -> bool:
+def on_table(call: Call, table: Iterable[Permission]) -> bool:
     """Return whether the program's table has the request; what all users may ask is in no table."""
     everybodys = {"", "selfsubjectreviews", "selfsubjectaccessreviews"}
     beside = {"services", "deployments"}  # for --service and --server-deployment
     return call[2] in everybodys | beside or any(matches(one, call) for one in table)
 
 
-def matches(right: Right, call: Call) -> bool:
+def matches(right: Permission, call: Call) -> bool:
     """Return whether a right covers a request."""
     named = right.name in {"", call[3]} and right.namespace in {"", call[4]}
     return (right.verb, right.group, right.resource) == call[:3] and named

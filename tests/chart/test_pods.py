@@ -129,7 +129,7 @@ def test_metrics_may_be_kept_from_others(render: Render) -> None:
 
 
 @for_each_values_file
-def test_no_image_comes_from_a_registry_of_ours(render: Render, values_file: Path) -> None:
+def test_the_chart_names_no_registry(render: Render, values_file: Path) -> None:
     """The chart has no default; the installer names it."""
     rendered = render(values_file)
     images = {container(rendered, role)["image"].partition("/")[0] for role in rendered.pods}

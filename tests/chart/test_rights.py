@@ -13,12 +13,12 @@ from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, ROLES, for_each_val
 from tests.controlplane.client import ApiError
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
-from webhook.kube.listing import LASTING
+from webhook.kube.listing import LONG_RUNNING
 from webhook.kube.name_servers import DAEMON_SETS, SERVICES
 from webhook.kube.owners import RESOURCES
-from webhook.kube.registrations import PLURALS, TWINS
+from webhook.kube.permissions import controller_permissions, server_permissions
 from webhook.kube.reports import KINDS
-from webhook.kube.rights import controller_rights, server_rights
+from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, ADMISSION_POLICY_RESOURCES
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 from webhook.model.names import PATH_SECRET
 
@@ -83,7 +83,7 @@ MAY = {
     "server": [
         *BOTH_MAY,
         *owners(),
-        *[Right("list", resource, group=group) for group, resource in sorted(LASTING)],
+        *[Right("list", resource, group=group) for group, resource in sorted(LONG_RUNNING)],
         *policies("get update", name="catflap-default-deny"),
         *policies("create"),
         *each("create patch", "events", namespace=USERS, group="events.k8s.io"),
@@ -154,7 +154,11 @@ NEITHER_MAY = [
     *[right for kind in MUTATING for right in each("watch deletecollection", kind, **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("get update patch delete", kind, name="other", **ADMISSION)],
     *[right for kind in CONFIGURATIONS for right in each("patch", kind, name="catflap", **ADMISSION)],
-    *[right for kind in TWINS for right in each("create", PLURALS[kind], **ADMISSION)],  # the copy is off
+    *[
+        right
+        for kind in ADMISSION_POLICY_KINDS
+        for right in each("create", ADMISSION_POLICY_RESOURCES[kind], **ADMISSION)
+    ],  # the copy is off
     *each("patch", "tier.networkpolicies", name="default.*", **TIERS),
     *each("create update patch bind escalate", "clusterroles", group="rbac.authorization.k8s.io"),
     *each("create", "clusterrolebindings", group="rbac.authorization.k8s.io"),
@@ -297,7 +301,9 @@ def test_the_chart_grants_what_the_program_asks_for_and_nothing_else(render: Ren
         for resource in rule["resources"]
         for name in rule.get("resourceNames", [""])
     }
-    table = {"server": server_rights, "controller": controller_rights}[role](NAMESPACE, (NAMESPACE, "catflap-policy"))
+    table = {"server": server_permissions, "controller": controller_permissions}[role](
+        NAMESPACE, (NAMESPACE, "catflap-policy")
+    )
     needed = {(one.verb, one.group, one.resource, one.name, one.namespace) for one in table}
     lacking = {one for one in needed if not any(covers(rule, one) for rule in rules)}
     unused = {rule for rule in rules if not any(covers(rule, one) for one in needed) and not beside(rule)}

@@ -10,7 +10,7 @@ from tests.chart.rendering import CHART, DEFAULT, HOOK, NAMESPACE, Rendered, for
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
 from webhook.cli.selftest import verb
-from webhook.kube.rights import selftest_rights
+from webhook.kube.permissions import selftest_rights
 
 Json = dict[str, Any]
 

@@ -19,7 +19,7 @@ from tests.cluster.manifests import namespace, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
 from tests.programs import free_port
-from webhook.tls.folder import TlsFolder, ensure
+from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
 # The last commit whose chart has webhook configurations.
 BEFORE: Final = "4a93d18"
@@ -92,7 +92,7 @@ def test_an_upgrade_keeps_the_registration_and_an_uninstall_removes_it_first(
 ) -> None:
     """Helm hands the same objects over to the controller; then come two more upgrades, off and on again, and the removal."""
     port = free_port()
-    ensure(TlsFolder(tmp_path / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
+    ensure_certificate(TlsFolder(tmp_path / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     given = ("--values", str(values(tmp_path, port)), *OURS)
     alone.helm("install", "catflap", str(older_chart), "--create-namespace", *given)
     alone.api("POST", "/api/v1/namespaces", namespace(namespace_name))

@@ -331,7 +331,7 @@ LIKE: Final[dict[str, tuple[Callable[[str], object], str]]] = {
     "ServiceAccount": (service_account_name, TEXTS["Exempt"]["serviceAccounts"]),
     "network": (cidr, TEXTS["Network"]["clusterCIDRs"]),
     "port": (port, TEXTS["Flow"]["ports"]),
-    "rule": (rule_id, TEXTS["Waiver"]["rule"]),
+    "rule": (rule_id, TEXTS["PolicyException"]["rule"]),
 }
 WELL_KNOWN: Final = (
     "app.kubernetes.io/name", "role", "k8s-app", "kube-system", "team-*", "a*", "a-b/deployer", "kube-system/a.b", "10.0.0.0/8", "fd00::/8",

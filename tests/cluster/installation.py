@@ -20,10 +20,10 @@ from tests.controlplane.cluster import Cluster
 from tests.programs import Program, control, free_port, running
 from webhook.config.parse import digest
 from webhook.kube import webhook_path
-from webhook.kube.webhook_path import read
+from webhook.kube.webhook_path import parse_tokens
 from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.model.path_tokens import PathTokens
-from webhook.tls.folder import TlsFolder, ensure
+from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
 CHART: Final = Path(__file__).parents[2] / "charts" / "catflap"
 NAMESPACE: Final = "catflap-system"
@@ -86,7 +86,7 @@ class Installation:
 
     def tokens(self) -> PathTokens:
         """Return the stored tokens of the secret path."""
-        return read(self.cluster.api("GET", webhook_path.path(NAMESPACE)))
+        return parse_tokens(self.cluster.api("GET", webhook_path.path(NAMESPACE)))
 
     def path(self, phase: str = "validate") -> str:
         """Return the path to which the API server sends reviews now."""
@@ -124,7 +124,7 @@ def installed(
     `trust` are the server's options for authentication, `options` additional ones of the controller.
     """
     port = free_port()
-    ensure(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
+    ensure_certificate(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     # The chart value grants the right to write the copy. The policy file then does not ask for it.
     outside = {**chart_values(folder, port), "policy": {"twin": True}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")

@@ -12,7 +12,7 @@ from tests.cluster.manifests import namespace
 from tests.cluster.policies import DENY, DNS, all_policies_path, path
 from tests.cluster.registration_freeze import frozen_registration
 from tests.controlplane.client import MERGE
-from tests.controlplane.witness import Event, Witness, witness
+from tests.controlplane.watch_recorder import WatchEvent, WatchRecorder, record_watch
 from tests.programs import Program, stop
 
 AT_ONCE: Final = 16
@@ -46,7 +46,7 @@ def digest_of(program: Program) -> str:
 # Repeated deletion
 
 
-def delete_repeatedly(catflap: Installation, seen: Witness, engine: str, space: str, times: int) -> list[float]:
+def delete_repeatedly(catflap: Installation, seen: WatchRecorder, engine: str, space: str, times: int) -> list[float]:
     """Return how long the default-deny was missing each time, in seconds, from the answer to the DELETE until a watch event."""
     took = []
     for _ in range(times):
@@ -61,11 +61,11 @@ def uid_of(gone: dict[str, Any]) -> str:
     return str((gone.get("details") or gone["metadata"])["uid"])
 
 
-def policy_restored(seen: Witness, place: tuple[str, str], old: str, *, within: float) -> Event:
+def policy_restored(seen: WatchRecorder, place: tuple[str, str], old: str, *, within: float) -> WatchEvent:
     """Return the event by which a policy returned with another uid than `old`."""
-    found: list[Event] = []
+    found: list[WatchEvent] = []
 
-    def came(events: Sequence[Event]) -> bool:
+    def came(events: Sequence[WatchEvent]) -> bool:
         for event in reversed(events):
             if event.place == place:
                 if event.thing["metadata"]["uid"] == old:
@@ -81,7 +81,7 @@ def policy_restored(seen: Witness, place: tuple[str, str], old: str, *, within: 
 
 def parallel_deletions(catflap: Installation, spaces: Sequence[str], *, times: int, engine: str) -> list[float]:
     """Delete repeatedly in several namespaces at the same time."""
-    with witness(catflap.cluster, all_policies_path(engine)) as seen, ThreadPoolExecutor(len(spaces)) as pool:
+    with record_watch(catflap.cluster, all_policies_path(engine)) as seen, ThreadPoolExecutor(len(spaces)) as pool:
         rows = pool.map(lambda space: delete_repeatedly(catflap, seen, engine, space, times), spaces)
         return [seconds for row in rows for seconds in row]
 
@@ -99,7 +99,7 @@ class Burst(NamedTuple):
 def burst(catflap: Installation, spaces: Sequence[str], *, engine: str, policies: int = 2) -> Burst:
     """Create namespaces as fast as possible and wait until each has its policies."""
     wanted = set(spaces)
-    with witness(catflap.cluster, all_policies_path(engine)) as seen:
+    with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
         began = time.monotonic()
         create(catflap, spaces)
         created = time.monotonic() - began
@@ -152,7 +152,7 @@ def outage(catflap: Installation, earlier: Sequence[str], meanwhile: Sequence[st
             list(pool.map(lambda space: catflap.cluster.api("DELETE", path(engine, space, DENY)), earlier))
         create(catflap, meanwhile)
         already = len(catflap.controller.records())
-        with witness(catflap.cluster, all_policies_path(engine)) as seen:
+        with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
             began = time.monotonic()
             again = run_controller(
                 catflap.cluster, catflap.folder, ready=False

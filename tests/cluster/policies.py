@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from tests.cluster.installation import Installation, eventually, names
-from tests.controlplane.witness import Event
+from tests.controlplane.watch_recorder import WatchEvent
 
 GROUPS: Final = {"kubernetes": "networking.k8s.io/v1", "calico": "projectcalico.org/v3"}
 DENY: Final = "catflap-default-deny"
@@ -56,7 +56,7 @@ def wait_until_isolated(catflap: Installation, spaces: Iterable[str], engine: st
     eventually(lacking, until=lambda seen: not seen, within=within)
 
 
-def events_without_default_deny(events: Sequence[Event], space: str) -> Iterator[Event]:
+def events_without_default_deny(events: Sequence[WatchEvent], space: str) -> Iterator[WatchEvent]:
     """Return the events after which a namespace lost its last default-deny; of one watch or several."""
     stands: dict[str, bool] = {}
     for event in sorted(events, key=lambda one: one.version):

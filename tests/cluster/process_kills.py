@@ -17,9 +17,9 @@ from tests.cluster.load_scenarios import create, policy_restored, uid_of
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import DENY, all_policies_path, path, wait_until_isolated
 from tests.controlplane.client import ApiError
-from tests.controlplane.turnstile import Turnstile
 from tests.controlplane.waiting import wait_until
-from tests.controlplane.witness import Witness, witness
+from tests.controlplane.watch_recorder import WatchRecorder, record_watch
+from tests.controlplane.write_limiting_proxy import WriteLimitingProxy
 from tests.programs import Program
 
 QUIET_SECONDS: Final = 0.5
@@ -33,7 +33,7 @@ class WriteLimiter(NamedTuple):
     """A write limiter in front of the API server, and its address."""
 
     address: str
-    turnstile: Turnstile
+    proxy: WriteLimitingProxy
 
 
 def kill_after_writes(catflap: Installation, door: WriteLimiter, writes: int, *, is_done: Callable[[], bool]) -> bool:
@@ -43,19 +43,19 @@ def kill_after_writes(catflap: Installation, door: WriteLimiter, writes: int, *,
     def end() -> None:
         victim.result().process.kill()
 
-    door.turnstile.allow(writes, on_end=end)
+    door.proxy.allow(writes, on_end=end)
     with run_controller(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False) as program:
         victim.set_result(program)
-        wait_until(lambda: door.turnstile.closed or is_done(), what="a controller to be killed, or to be done")
-        time.sleep(0 if door.turnstile.closed else QUIET_SECONDS)
-        if door.turnstile.closed:
+        wait_until(lambda: door.proxy.closed or is_done(), what="a controller to be killed, or to be done")
+        time.sleep(0 if door.proxy.closed else QUIET_SECONDS)
+        if door.proxy.closed:
             program.process.wait()
-        return door.turnstile.closed
+        return door.proxy.closed
 
 
 def run_to_completion(catflap: Installation, door: WriteLimiter, *, is_done: Callable[[], bool]) -> None:
     """Run a controller until it is done."""
-    door.turnstile.allow(None)
+    door.proxy.allow(None)
     with run_controller(catflap.cluster, catflap.folder, name="killed", server=door.address, ready=False):
         wait_until(is_done, what="a controller to be done")
 
@@ -73,7 +73,7 @@ class Gap(NamedTuple):
 class Load:
     """Creates namespaces with a first Pod each, and deletes policies by break-glass in other namespaces, until stopped."""
 
-    def __init__(self, catflap: Installation, seen: Witness) -> None:
+    def __init__(self, catflap: Installation, seen: WatchRecorder) -> None:
         self.races: list[bool] = []  # whether each Pod came after its policy
         self.waits: list[Gap] = []  # the duration of each Pod's CREATE
         self.gaps: list[Gap] = []
@@ -147,7 +147,7 @@ def under_load(catflap: Installation, *, racers: int, deleted: Sequence[str]) ->
     """Run the load until the end of the block."""
     create(catflap, deleted)
     wait_until_isolated(catflap, deleted, "kubernetes")
-    with witness(catflap.cluster, all_policies_path("kubernetes")) as seen:
+    with record_watch(catflap.cluster, all_policies_path("kubernetes")) as seen:
         load = Load(catflap, seen)
         threads = load.start(racers=racers, deleted=deleted)
         try:

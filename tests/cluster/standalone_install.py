@@ -13,7 +13,7 @@ from tests.cluster.installation import CHART, NAMESPACE, WEBHOOKS, chart_values,
 from tests.cluster.manifests import GOOD, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
-from webhook.tls.folder import TlsFolder, ensure
+from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
 OURS = ("--namespace", NAMESPACE)
 STATE = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-registration"
@@ -46,7 +46,7 @@ def install(cluster: Cluster, folder: Path, port: int, **values: Any) -> None:
 
 def issue(folder: Path, *hosts: str) -> None:
     """Create a CA, and a certificate for some hosts."""
-    ensure(TlsFolder(folder / "tls"), list(hosts), datetime.now(UTC))
+    ensure_certificate(TlsFolder(folder / "tls"), list(hosts), datetime.now(UTC))
 
 
 def assert_open(cluster: Cluster, space: str) -> None:

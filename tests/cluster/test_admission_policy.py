@@ -156,7 +156,7 @@ def test_a_change_of_a_running_pod(
         assert (answer.status == 403) is refused, answer.body
 
 
-def test_what_is_faulty_already_can_be_scaled_and_mended_but_not_made_anew(
+def test_objects_with_violations_can_be_scaled_and_fixed_but_not_recreated(
     twinned: Installation, namespace_name: str
 ) -> None:
     """The result is catflap's: a changed template answers for all its violations, other changes do not."""
@@ -248,7 +248,7 @@ def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name:
     assert set(alike.values()) == {True, False}
 
 
-def test_whom_we_do_not_judge_it_does_not_judge_either(twinned: Installation) -> None:
+def test_users_exempt_from_catflap_are_exempt_from_it(twinned: Installation) -> None:
     """Exempt namespaces, the break-glass group, and namespaces with another mode."""
     changed = {
         **RICH,
@@ -300,7 +300,7 @@ def test_it_is_mended_and_put_back(twinned: Installation, path: str) -> None:
     assert (kept["uid"], kept["generation"]) == (written["uid"], written["generation"])
 
 
-def test_it_goes_with_our_webhook_configuration(twinned: Installation) -> None:
+def test_it_is_removed_with_the_webhook_configuration(twinned: Installation) -> None:
     """Deleting it turns catflap off; what creates it again also creates the copy."""
     kept = twinned.cluster.api("GET", CONFIGURATION)
     metadata = {key: value for key, value in kept["metadata"].items() if key in {"name", "labels", "annotations"}}

@@ -166,7 +166,7 @@ def refuses(catflap: Installation) -> bool:
     return catflap.cluster.call("POST", "/api/v1/namespaces/default/pods?dryRun=All", bad).refused
 
 
-def test_a_request_that_was_never_sent_to_us_shows(since: Since) -> None:
+def test_a_request_without_a_review_is_found(since: Since) -> None:
     """A user removes the registration for a moment, and does what catflap would have rejected."""
     policies = f"/apis/networking.k8s.io/v1/namespaces/{since.space}/networkpolicies"
     with unregistered(since.catflap):
@@ -186,7 +186,7 @@ def test_a_request_that_was_never_sent_to_us_shows(since: Since) -> None:
     assert sum("ask us about nothing any more" in message for message in messages) == 1
 
 
-def test_a_request_that_went_on_without_our_answer_shows(since: Since) -> None:
+def test_a_request_that_continued_without_an_answer_is_found(since: Since) -> None:
     """The API server fails open there."""
     catflap = since.catflap
     stop(catflap.server.process)

@@ -113,7 +113,7 @@ def test_a_list_is_judged_one_by_one(catflap: Installation, space: str) -> None:
     assert ("good" in found, "bad" in found) == (True, False)
 
 
-def test_a_policy_file_elsewhere_frees_nobody(catflap: Installation, space: str) -> None:
+def test_a_policy_file_elsewhere_exempts_no_user(catflap: Installation, space: str) -> None:
     """GHSA-qjvc-p88j-j9rm: exceptions from any namespace; catflap reads them from one ConfigMap in one namespace."""
     text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: audit\n"
     body = {
@@ -196,7 +196,7 @@ def test_labels_that_cannot_be_read_refuse(catflap: Installation, space: str) ->
     eventually(lambda: catflap.cluster.call("POST", path, body), until=lambda seen: seen.status == 403)
 
 
-def test_our_own_namespace_and_what_runs_there_wait_for_nobody(catflap: Installation) -> None:
+def test_catflaps_own_namespace_and_pods_are_not_reviewed(catflap: Installation) -> None:
     """KY#16177: catflap's Pods are created while no server answers."""
     answer = catflap.cluster.call("POST", f"{PODS.format(NAMESPACE)}?dryRun=All", pod("own", NAMESPACE, BARE))
     assert answer.status == 201

@@ -30,7 +30,7 @@ def test_a_bad_edit_is_refused_at_the_door(catflap: Installation, namespace_name
     assert (record["decision"], record["objectRef"]["resource"]) == ("denied", "configmaps")
 
 
-def test_other_configmaps_are_nobodys_business(catflap: Installation, namespace_name: str) -> None:
+def test_other_configmaps_are_not_reviewed(catflap: Installation, namespace_name: str) -> None:
     """ConfigMaps in other namespaces or with another name do not count."""
     catflap.apply(namespace(namespace_name))
     before = [one for one in catflap.server.records() if one.get("objectRef", {}).get("resource") == "configmaps"]
@@ -65,7 +65,7 @@ def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespac
     assert admitted(catflap, namespace_name)
 
 
-def test_an_exception_that_ends_is_told_of_once_a_day(catflap: Installation, namespace_name: str) -> None:
+def test_an_expiring_exception_is_announced_once_a_day(catflap: Installation, namespace_name: str) -> None:
     """An Event on the policy file and a metric report it; the Event repeats on another day only."""
     today = datetime.now(UTC).date()
     common = {"owner": "team-a", "reason": "migration", "namespace": namespace_name}

@@ -108,7 +108,7 @@ def test_a_reference_that_is_taken_away_leaves_a_template_to_judge(catflap: Inst
 
 
 @pytest.mark.parametrize("custom", VENDORS, ids=name)
-def test_what_already_stands_is_scaled_without_us_and_changed_with_us(
+def test_existing_workloads_are_scaled_without_a_review_and_changed_with_one(
     catflap: Installation, namespace_name: str, custom: Custom
 ) -> None:
     """Replicas, labels of the object and status are not judged; a changed template is judged as a new one."""

@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
 from tests.cluster.policy_edits import edit
-from webhook.custom.library import BadExpressionError, compiled
+from webhook.custom.library import BadExpressionError, compile_expression
 
 ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 PODS: Final = "/api/v1/namespaces/{}/pods{}"
@@ -228,7 +228,7 @@ def test_what_differs_is_what_is_documented(catflap: Installation, expression: s
     policy = validating(f"{NAME}-trial", {"trial": expression}, "nowhere")
     answer = catflap.cluster.call("POST", f"{ADMISSION}/validatingadmissionpolicies?dryRun=All", policy)
     try:
-        compiled(expression)
+        compile_expression(expression)
         taken = True
     except BadExpressionError:
         taken = False

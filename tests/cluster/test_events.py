@@ -16,7 +16,7 @@ def told(catflap: Installation, space: str, reason: str) -> list[Any]:
     return [one for one in found if one["reason"] == reason]
 
 
-def test_a_refused_workload_is_told_of_in_its_namespace(catflap: Installation, namespace_name: str) -> None:
+def test_a_refused_workload_has_an_event_in_its_namespace(catflap: Installation, namespace_name: str) -> None:
     """There is one Event for all retries, and none for a dry run or an admitted object."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("good", namespace_name, GOOD))
@@ -33,7 +33,7 @@ def test_a_refused_workload_is_told_of_in_its_namespace(catflap: Installation, n
     assert len(told(catflap, namespace_name, "WorkloadRefused")) == 1
 
 
-def test_a_refused_change_is_told_of_the_object(catflap: Installation, namespace_name: str) -> None:
+def test_a_refused_change_has_an_event_on_the_object(catflap: Installation, namespace_name: str) -> None:
     """`kubectl describe` shows it."""
     catflap.apply(namespace(namespace_name))
     catflap.apply(deployment("web", namespace_name, GOOD))
@@ -45,7 +45,7 @@ def test_a_refused_change_is_told_of_the_object(catflap: Installation, namespace
     assert "Deployment web was refused: require-role" in shown
 
 
-def test_refused_pods_of_a_controller_are_told_of_their_owner(catflap: Installation, namespace_name: str) -> None:
+def test_refused_pods_of_a_controller_have_one_event_on_their_owner(catflap: Installation, namespace_name: str) -> None:
     """GL#499: the Deployment is older than the rule, and its ReplicaSet retries for ever: one Event results."""
     catflap.apply(namespace(namespace_name))
     catflap.configure({"mode": "audit"})
@@ -77,7 +77,7 @@ def refused(catflap: Installation, space: str, after: int) -> int:
     )
 
 
-def test_a_refused_edit_of_a_policy_is_told_of_it(catflap: Installation, namespace_name: str) -> None:
+def test_a_refused_edit_of_a_policy_has_an_event_on_it(catflap: Installation, namespace_name: str) -> None:
     """A user tried to open what catflap isolates, which concerns the users of the namespace."""
     catflap.apply(namespace(namespace_name))
     path = f"/apis/networking.k8s.io/v1/namespaces/{namespace_name}/networkpolicies/catflap-default-deny"

@@ -1,6 +1,5 @@
 """Tests that flows, environments and presets of the file exist in every namespace exactly as `catflap render` prints them."""
 
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ NETWORK: Json = {
 }
 CLOSING = [DENY, DNS]
 ROLES = ["catflap-role-frontend", "catflap-role-backend", "catflap-role-data"]
-SECONDS = 5.0
 
 
 @pytest.fixture
@@ -77,13 +75,11 @@ def rendered(catflap: Installation, folder: Path, *arguments: str) -> list[Json]
 def settled(catflap: Installation, engine: str, space: str, wanted: Iterable[Mapping[str, Any]]) -> dict[str, Json]:
     """Return the policies of a namespace, once they equal the desired ones."""
     said = specs(wanted)
-    return eventually(
-        lambda: standing(catflap, engine, space), until=lambda seen: specs(seen.values()) == said, within=SECONDS
-    )
+    return eventually(lambda: standing(catflap, engine, space), until=lambda seen: specs(seen.values()) == said)
 
 
 @pytest.mark.parametrize("environment", ["production", "test", ""])
-def test_what_stands_is_what_render_prints(
+def test_the_stored_policies_equal_the_output_of_render(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path, environment: str
 ) -> None:
     """Each whole spec is compared, and the API server returns no warning."""
@@ -104,7 +100,7 @@ def test_what_stands_is_what_render_prints(
         assert catflap.emergency("PATCH", f"{strictly}&force=true", one, content_type=APPLY)["spec"] == one["spec"]
 
 
-def test_a_flow_of_named_namespaces_stands_at_both_ends(
+def test_a_flow_of_named_namespaces_exists_at_both_ends(
     catflap: Installation, engine: str, namespace_name: str, tmp_path: Path
 ) -> None:
     """It is a policy for every Pod of the named namespace."""
@@ -152,11 +148,9 @@ def test_another_environment_is_another_policy_at_once(
     alike = {name: version(found[name]) for name in (*CLOSING, "catflap-role-frontend")}
     for environment in ("test", "production", ""):
         change = {"metadata": {"labels": {"environment": environment or None}}}
-        begun = time.monotonic()
         catflap.cluster.api("PATCH", f"/api/v1/namespaces/{namespace_name}", change, content_type=MERGE)
         wanted = rendered(catflap, tmp_path, "-n", namespace_name, "--environment", environment)
         found = settled(catflap, engine, namespace_name, wanted)
-        assert time.monotonic() - begun < SECONDS
         said = str(found["catflap-role-data"]["spec"])
         assert [one for one in ("production", "test") if f"'{one}'" in said] == [environment] * bool(environment)
         assert {name: version(found[name]) for name in alike} == alike

@@ -121,7 +121,7 @@ def test_what_others_add_to_the_spec_is_taken_out(alone: Installation, namespace
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
 
 
-def test_a_policy_forged_under_our_name_proves_nothing(alone: Installation, namespace_name: str) -> None:
+def test_a_forged_policy_with_catflaps_name_proves_nothing(alone: Installation, namespace_name: str) -> None:
     """It has catflap's name, labels and a digest, and a spec that selects no Pod."""
     space_with_account(alone, namespace_name)
     forged = {
@@ -184,7 +184,7 @@ def test_an_older_namespace_is_not_closed_by_a_pod(alone: Installation, older: s
     assert alone.server.records()[-1]["closure"] == "unguarded"
 
 
-def test_a_namespace_made_anew_under_an_old_name_is_guarded(alone: Installation, older: str) -> None:
+def test_a_recreated_namespace_is_managed(alone: Installation, older: str) -> None:
     """The cached state of the old namespace does not count."""
     alone.cluster.kubectl("delete", "namespace", older, "--timeout=60s")
     assert race(alone, older) > 0

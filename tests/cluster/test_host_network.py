@@ -37,7 +37,7 @@ def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_where_nothing_is_closed_it_is_nobodys_business(catflap: Installation, older: str, namespace_name: str) -> None:
+def test_without_isolation_it_is_not_judged(catflap: Installation, older: str, namespace_name: str) -> None:
     """This is an older namespace or an exempt one."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
@@ -109,7 +109,7 @@ def test_a_windows_host_process_has_to_say_that_it_is_there(
     assert SAYS in catflap.apply(with_host_network(manifest)).stderr
 
 
-def test_what_ran_before_goes_on(catflap: Installation, older: str) -> None:
+def test_earlier_workloads_keep_running(catflap: Installation, older: str) -> None:
     """The DaemonSet is older than catflap, and its namespace was isolated later: a new node gets its Pod, which is recorded."""
     catflap.configure({"namespaces": {"adopt": [older]}})
     eventually(lambda: "catflap-default-deny" in names(catflap.cluster.api("GET", PLAIN.format(older))))

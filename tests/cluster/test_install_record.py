@@ -108,7 +108,7 @@ def test_one_record_lost_is_written_again(dated: Installation, place: str) -> No
     assert stored_policies(dated, "kubernetes", "ancient") == []
 
 
-def test_with_both_lost_the_oldest_policy_tells(dated: Installation, namespace_name: str) -> None:
+def test_with_both_lost_the_oldest_policy_decides(dated: Installation, namespace_name: str) -> None:
     """The registration was created again as well: isolated namespaces stay isolated, others do not, and the log reports it."""
     policy = deny(dated)
     forgotten(dated)
@@ -174,7 +174,9 @@ def test_a_record_that_cannot_be_true_counts_for_nothing(
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [sound, sound]
 
 
-def test_pods_that_ran_before_their_namespace_was_isolated_are_told(dated: Installation, namespace_name: str) -> None:
+def test_pods_that_ran_before_their_namespace_was_isolated_are_reported(
+    dated: Installation, namespace_name: str
+) -> None:
     """They were not reviewed, and their namespace is younger than catflap: it is isolated at once, and reported."""
     ended(dated)
     kept = unregistered(dated)

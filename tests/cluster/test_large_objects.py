@@ -9,7 +9,7 @@ from tests.cluster.manifests import namespace
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.protobuf import open_policy, post
 from webhook.kube.api import connect
-from webhook.kube.listing import Listing
+from webhook.kube.listing import ObjectLister
 
 POLICIES: Final = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 # About 1.4 MiB in etcd, and 9 MiB of JSON.
@@ -37,8 +37,8 @@ def large(cluster: Cluster, namespace_name: str) -> Iterator[str]:
 
 def test_an_object_that_is_too_large_is_named_and_the_others_are_listed(cluster: Cluster, large: str) -> None:
     """The size of one policy does not hide the others."""
-    listing = Listing(connect(str(cluster.kubeconfig)), namespaces=[large], makers=())
+    listing = ObjectLister(connect(str(cluster.kubeconfig)), namespaces=[large], makers=())
     found = [one["metadata"]["name"] for one in listing.objects() if one["kind"] == "NetworkPolicy"]
     assert sorted(found) == ["large-1", "large-2", "small"]
-    assert listing.unseen == [f"networkpolicies.networking.k8s.io {large}/largest: its JSON has more than 8 MiB"]
+    assert listing.unlisted == [f"networkpolicies.networking.k8s.io {large}/largest: its JSON has more than 8 MiB"]
     assert not listing.failed

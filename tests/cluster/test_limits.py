@@ -22,7 +22,7 @@ from webhook.controller.stored_endpoint import stored_endpoint
 from webhook.controller.webhook_config_diff import merge_configuration
 from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.kube.identity import registered_accounts
-from webhook.kube.registrations import PHASES
+from webhook.kube.webhook_configurations import PHASES
 from webhook.model.limits import MOST_ALIASES, MOST_REQUIRED, MOST_ROLES, MOST_VALUES
 from webhook.model.policy import GuardPolicy
 
@@ -66,7 +66,7 @@ def fits(catflap: Installation, policy: GuardPolicy) -> bool:
 
 
 @pytest.mark.parametrize("full", FULL)
-def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installation, full: Json) -> None:
+def test_the_rendered_objects_are_accepted_and_judge_as_catflap_does(apart: Installation, full: Json) -> None:
     """A Pod has every required label, at the end of every list."""
     apart.apply(namespace(LABELLED, **{key("tier-1"): "x" * 63}), check=True)
     for name in (OWN, SPACES[0], STRICT, LENIENT):
@@ -100,7 +100,7 @@ def test_what_is_written_from_it_is_taken_and_judges_as_we_do(apart: Installatio
     )
 
 
-def test_a_pod_that_stands_is_judged_by_what_it_had(apart: Installation, namespace_name: str) -> None:
+def test_an_existing_pod_is_judged_by_its_old_version(apart: Installation, namespace_name: str) -> None:
     """The slowest case: every label before is compared with every label after."""
     for name in (OWN, SPACES[0]):
         apart.apply(namespace(name), check=True)

@@ -86,7 +86,7 @@ def test_a_burst_of_namespaces_costs_two_writes_each(apart: Installation, engine
         assert writes(apart, space, after=begin) == [("create", "networkpolicies", name) for name in (DENY, DNS)]
 
 
-def test_what_was_missed_while_nobody_was_there_is_made_up_for(
+def test_changes_during_an_outage_are_repaired_afterwards(
     apart: Installation, engine: str, namespace_name: str
 ) -> None:
     """KY#7548, capsule#2022: namespaces were created and policies deleted while no process ran; one pass repairs all, with records."""
@@ -187,7 +187,7 @@ def test_no_kill_under_load_opens_anything(apart: Installation, namespace_name: 
     wait_until_isolated(apart, deleted, "kubernetes")
 
 
-def test_our_accounts_are_the_ones_that_are_counted(apart: Installation) -> None:
+def test_the_counted_accounts_are_catflaps(apart: Installation) -> None:
     """The counts above would hold for an empty log too."""
     users = {event["user"]["username"] for event in catflap_requests(apart)}
     assert users == {f"system:serviceaccount:{NAMESPACE}:{name}" for name in ("catflap", "catflap-controller")}

@@ -130,7 +130,7 @@ EXEMPT = {"users": ["robot"], "groups": ["installers"]}
         ("ann", [BREAK_GLASS_GROUP], f"break-glass: member of {BREAK_GLASS_GROUP}"),
     ],
 )
-def test_who_passes_every_rule(
+def test_exempt_users_pass_every_rule(
     catflap: Installation, namespace_name: str, user: str, groups: list[str], reason: str
 ) -> None:
     """As for `kubectl debug node`: a Pod on the host network, without labels; recorded with what it violated."""

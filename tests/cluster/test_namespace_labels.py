@@ -131,7 +131,7 @@ def test_a_stranger_moves_none_from_one_environment_to_another(
     ("group", "reason"),
     [(MEMBERS, "member of platform"), (BREAK_GLASS_GROUP, f"break-glass: member of {BREAK_GLASS_GROUP}")],
 )
-def test_who_may_does_and_it_is_recorded(
+def test_authorised_users_may_and_it_is_recorded(
     environments: Installation, namespace_name: str, group: str, reason: str
 ) -> None:
     """At creation and later, by any endpoint."""
@@ -155,7 +155,7 @@ def test_no_stranger_makes_an_exempt_namespace_one_of_productions(environments: 
     assert environments.server.records() == before
 
 
-def test_an_administrator_is_nobody_here(environments: Installation, namespace_name: str) -> None:
+def test_an_administrator_has_no_privilege_here(environments: Installation, namespace_name: str) -> None:
     """The file names the groups, and `system:masters` no longer counts."""
     answer = create(environments, namespace_name, {ENVIRONMENT: "test"}, "system:masters")
     assert (answer.status, answer.body["message"]) == (403, REFUSED.format(namespace_name, ".environment"))
@@ -221,7 +221,7 @@ def unanswered(environments: Installation, namespace_name: str) -> Iterator[Inst
         )
 
 
-def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, namespace_name: str) -> None:
+def test_without_a_server_namespaces_are_created_and_deleted(unanswered: Installation, namespace_name: str) -> None:
     """The controller isolates and labels them later. What would open a namespace is rejected."""
     plain = f"{namespace_name}-plain"
     assert create(unanswered, plain, {"team": "shop"}, STRANGERS).status == 201
@@ -238,9 +238,7 @@ def test_with_nobody_to_ask_namespaces_come_and_go(unanswered: Installation, nam
         went(unanswered, space)
 
 
-def test_the_stamp_of_a_new_namespace_is_ours_whatever_its_maker_wrote(
-    environments: Installation, namespace_name: str
-) -> None:
+def test_catflap_sets_the_managed_label_of_a_new_namespace(environments: Installation, namespace_name: str) -> None:
     """An unauthorised user who removes it is not rejected: it is set again, and a Pod finds the namespace isolated."""
     assert create(environments, namespace_name, {GUARD: "disabled"}, STRANGERS).status == 201
     assert labels_of(environments, namespace_name)[GUARD] == "enabled"

@@ -28,7 +28,7 @@ from tests.cluster.standalone_install import (
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
 from tests.programs import Program, free_port, stop
-from webhook.kube.registrations import TWINS, twin_path
+from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, own_admission_policy_path
 
 __all__ = ["clean_cluster", "standalone_cluster"]
 
@@ -84,7 +84,7 @@ def is_repaired(cluster: Cluster, phase: str, expected: Sequence[list[Json]]) ->
 
 def copies(cluster: Cluster) -> list[list[Json]]:
     """Return the ownerReferences of each stored object of the ValidatingAdmissionPolicy copy."""
-    answers = [cluster.call("GET", twin_path(kind)) for kind in TWINS]
+    answers = [cluster.call("GET", own_admission_policy_path(kind)) for kind in ADMISSION_POLICY_KINDS]
     return [one.body["metadata"].get("ownerReferences", []) for one in answers if one.status == 200]
 
 
@@ -141,7 +141,7 @@ def leaving(controller: Program) -> int:
     return sum(one["reason"] == LEAVES and one["verb"] == "delete" for one in controller.records("write"))
 
 
-def test_the_registration_goes_whoever_is_faster(
+def test_the_registration_is_removed_by_the_controller_or_the_garbage_collector(
     clean_cluster: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
     """The controller's account may be deleted before its next pass: then the garbage collector removes them."""
@@ -154,7 +154,7 @@ def test_the_registration_goes_whoever_is_faster(
         install(clean_cluster, tmp_path, port)
 
 
-def test_the_registration_goes_though_no_process_of_ours_runs(
+def test_the_registration_is_removed_though_no_process_of_catflap_runs(
     clean_cluster: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
     """Until then Pods are rejected; afterwards the namespace can be created again. The copy of the rules is removed as well."""

@@ -26,7 +26,7 @@ def labels(catflap: Installation, space: str) -> dict[str, str]:
     return catflap.cluster.api("GET", f"/api/v1/namespaces/{space}")["metadata"]["labels"]  # type: ignore[no-any-return]
 
 
-def test_what_stood_before_is_left_alone(catflap: Installation, older: str) -> None:
+def test_earlier_namespaces_are_left_alone(catflap: Installation, older: str) -> None:
     """A running system never gets a default-deny unexpectedly."""
     assert closed(catflap, older) == []
     assert "catflap.dev/guard" not in labels(catflap, older)
@@ -40,7 +40,7 @@ def test_an_exempt_namespace_gets_neither_stamp_nor_policy(catflap: Installation
     assert closed(catflap, namespace_name) == []
 
 
-def test_our_own_and_the_system_namespaces_stay_open(catflap: Installation) -> None:
+def test_catflaps_own_and_the_system_namespaces_stay_open(catflap: Installation) -> None:
     """The file does not matter."""
     for space in (NAMESPACE, "kube-system", "kube-public", "kube-node-lease"):
         assert closed(catflap, space) == []
@@ -162,9 +162,7 @@ def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: 
     catflap.cluster.remove_calico()
     eventually(
         lambda: (
-            catflap.controller.log()
-            .rpartition("surroundings")[2]
-            .startswith(": Surroundings(engine=<Engine.KUBERNETES")
+            catflap.controller.log().rpartition("surroundings")[2].startswith(": ClusterInfo(engine=<Engine.KUBERNETES")
         )
     )
     catflap.apply(namespace(namespace_name))

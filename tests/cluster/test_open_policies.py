@@ -106,7 +106,7 @@ def test_beyond_the_flows_there_is_nothing_to_open(catflap: Installation, guarde
     assert "on 9090/TCP: no flow of the policy file does" in done.stderr
 
 
-def test_what_stood_can_be_edited(catflap: Installation, guarded: str) -> None:
+def test_an_existing_object_can_be_edited(catflap: Installation, guarded: str) -> None:
     """Annotations are not judged; an additional rule is, alone, wherever it is in the list."""
     path = f"{PLAIN.format(guarded)}/theirs"
     assert catflap.apply(plain(guarded, {})).returncode == 0
@@ -136,7 +136,7 @@ def exception(space: str, days: int) -> Json:
     return {"rule": "no-open-policy", "namespace": space, "owner": "sre", "reason": "until the move", "until": until}
 
 
-def test_an_exception_is_somebodys_until_a_day(catflap: Installation, guarded: str) -> None:
+def test_an_exception_has_an_owner_and_an_end(catflap: Installation, guarded: str) -> None:
     """Each use is recorded with its owner; on the day after the end it does not count."""
     lasting = exception(guarded, days=1)
     catflap.configure({**ENFORCED, "exceptions": [lasting]})
@@ -360,7 +360,7 @@ KEPT = {"projectcalico.org/metadata": '{"name": "catflap-default-deny"}'}
 @pytest.mark.parametrize(
     ("name", "annotations"), [("knp.default.catflap-default-deny", {}), ("theirs", KEPT)], ids=["name", "annotation"]
 )
-def test_a_policy_that_calico_takes_for_ours_is_refused(
+def test_a_policy_that_calico_takes_for_catflaps_is_refused(
     catflap: Installation, guarded: str, name: str, annotations: Mapping[str, str]
 ) -> None:
     """It is rejected by default too: it would replace catflap's, whatever the mode of a rule."""
@@ -372,7 +372,7 @@ def test_a_policy_that_calico_takes_for_ours_is_refused(
 
 
 @pytest.mark.usefixtures("minimal_kinds")
-def test_a_policy_does_not_become_ours_by_an_annotation_alone(catflap: Installation, guarded: str) -> None:
+def test_an_annotation_alone_does_not_make_a_policy_catflaps(catflap: Installation, guarded: str) -> None:
     """The API server sends a review for a change of that annotation."""
     manifest = calico("NetworkPolicy", "theirs", {"selector": "all()"}, version=STORED)
     path = collection(manifest, "networkpolicies", guarded).removesuffix("?dryRun=All")

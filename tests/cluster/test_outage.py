@@ -104,19 +104,19 @@ STILL_WORK: dict[str, Act] = {
 
 
 @pytest.mark.parametrize("what", STILL_WORK)
-def test_this_goes_on_without_us(catflap: Installation, outage: str, what: str) -> None:
+def test_this_works_without_catflap(catflap: Installation, outage: str, what: str) -> None:
     """KY#16177: no request that a cluster needs to live waits for catflap."""
     answer = STILL_WORK[what](catflap, outage)
     assert answer.status in {200, 201}, answer.body
 
 
-def test_pods_and_namespaces_can_be_deleted_without_us(catflap: Installation, outage: str) -> None:
+def test_pods_and_namespaces_can_be_deleted_without_catflap(catflap: Installation, outage: str) -> None:
     """Catflap does not review deletions."""
     catflap.cluster.kubectl("--namespace", outage, "delete", "pods", "--all", "--now")
     catflap.cluster.kubectl("delete", "namespace", outage, "--timeout=30s")
 
 
-def test_a_new_pod_is_refused_while_nobody_can_judge_it(catflap: Installation, outage: str) -> None:
+def test_a_new_pod_is_refused_while_no_server_can_judge_it(catflap: Installation, outage: str) -> None:
     """Pods fail closed."""
     done = catflap.apply(pod("new", outage, GOOD))
     assert done.returncode == 1

@@ -148,7 +148,7 @@ def test_a_policy_is_warned_of_where_a_rule_warns(catflap: Installation, space: 
     assert [one["decision"] for one in records(catflap)[before:]] == ["allowed"]
 
 
-def test_a_policy_under_our_name_is_refused_in_every_mode(catflap: Installation, space: str, token: str) -> None:
+def test_a_policy_with_catflaps_name_is_refused_in_every_mode(catflap: Installation, space: str, token: str) -> None:
     """Catflap writes it."""
     body = open_policy("catflap-large", space, peers=PEERS)
     assert post(catflap.cluster, POLICIES.format(space), body, token=token) == 403

@@ -28,7 +28,7 @@ from tests.reviews import encoded
 from tests.reviews import pod as reviewed
 from webhook.controller.path_rotation import OVERLAP
 from webhook.kube import webhook_path
-from webhook.kube.surroundings import LOOK_SECONDS
+from webhook.kube.cluster_info import POLL_SECONDS
 from webhook.kube.webhook_path import token_of
 
 PERIOD: Final = 8.0  # seconds
@@ -94,7 +94,7 @@ def test_a_registration_that_is_restored_is_served_within_seconds(quick: Install
     eventually(lambda: old not in quick.tokens().accepted)
     with without_controller(quick):
         quick.cluster.api("PATCH", where, {"webhooks": before}, content_type=MERGE)
-        eventually(lambda: create(quick, namespace_name, "a").status == 201, within=2 * LOOK_SECONDS + 5)
+        eventually(lambda: create(quick, namespace_name, "a").status == 201, within=2 * POLL_SECONDS + 5)
     eventually(lambda: old not in {token_of(one) for one in quick.registered("validating")})
     eventually(lambda: quick.server.post(f"/validate/{old}", REVIEW).status == 401)
     assert create(quick, namespace_name, "b").status == 201
@@ -127,7 +127,7 @@ def is_whole(catflap: Installation) -> bool:
     """Return whether the Secret contains valid tokens."""
     try:
         return bool(catflap.tokens().accepted)
-    except webhook_path.BadTokens:
+    except webhook_path.InvalidTokensError:
         return False
 
 

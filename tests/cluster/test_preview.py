@@ -171,7 +171,7 @@ def test_without_names_the_whole_cluster_is_looked_at(catflap: Installation, tow
     assert {one[0] for one in everywhere} >= set(town)
 
 
-def test_who_is_older_is_marked_and_its_pods_are_admitted(catflap: Installation, older: str, folder: Path) -> None:
+def test_older_owners_are_marked_and_their_pods_are_admitted(catflap: Installation, older: str, folder: Path) -> None:
     """The install record decides."""
     done = preview(catflap, policy(folder, "strict", STRICT), "-n", older)
     [line] = [line for line in done.stdout.splitlines() if "Deployment/old" in line and "require-app" in line]
@@ -193,7 +193,7 @@ def test_who_is_older_is_marked_and_its_pods_are_admitted(catflap: Installation,
     )
 
 
-def test_against_the_file_in_force_only_what_changes_is_told(
+def test_against_the_file_in_force_only_changes_are_reported(
     catflap: Installation, town: list[str], folder: Path
 ) -> None:
     """From warnings to rejections, and which namespaces are no longer isolated."""
@@ -245,7 +245,7 @@ def test_what_may_not_be_listed_is_said(catflap: Installation, town: list[str], 
     assert [f"catflap: not looked at: {line}" for line in unseen] == done.stderr.splitlines()
 
 
-def test_who_may_view_a_namespace_sees_enough(catflap: Installation, town: list[str], folder: Path) -> None:
+def test_the_right_to_view_a_namespace_suffices(catflap: Installation, town: list[str], folder: Path) -> None:
     """The installation time is unknown, so all objects count as younger."""
     reference = {"kind": "ClusterRole", "name": "view", "apiGroup": "rbac.authorization.k8s.io"}
     catflap.apply(

@@ -18,8 +18,8 @@ from tests.cluster.policies import (
     stored_policies,
 )
 from tests.cluster.process_kills import WriteLimiter, kill_after_writes, run_to_completion
-from tests.controlplane.turnstile import Turnstile, turnstile
-from tests.controlplane.witness import Event, witness
+from tests.controlplane.watch_recorder import WatchEvent, record_watch
+from tests.controlplane.write_limiting_proxy import WriteLimitingProxy, write_limiting_proxy
 from tests.programs import stop
 
 MOST_WRITES: Final = 20  # of one change in one namespace; more would be a loop
@@ -31,7 +31,7 @@ PRESETS: Final[Mapping[str, Sequence[str]]] = {"openshift": BOTH, "none": [DENY]
 def door(apart: Installation, namespace_name: str) -> Iterator[WriteLimiter]:
     """Run a write limiter for the only controller; it counts the writes into the test's namespace."""
     stop(apart.controller.process)
-    with turnstile(apart.cluster, counts=lambda path: f"/namespaces/{namespace_name}/" in f"{path}/") as (
+    with write_limiting_proxy(apart.cluster, counts=lambda path: f"/namespaces/{namespace_name}/" in f"{path}/") as (
         address,
         made,
     ):
@@ -40,7 +40,7 @@ def door(apart: Installation, namespace_name: str) -> Iterator[WriteLimiter]:
     apart.controller = apart.revived.enter_context(run_controller(apart.cluster, apart.folder))
 
 
-def hasty(events: Sequence[Event], version: str) -> list[Event]:
+def hasty(events: Sequence[WatchEvent], version: str) -> list[WatchEvent]:
     """Return the deletions that came while no default-deny of this API version existed."""
     stands = False
     found = []
@@ -52,7 +52,7 @@ def hasty(events: Sequence[Event], version: str) -> list[Event]:
     return found
 
 
-def unproven(door: Turnstile, engine: str) -> list[str]:
+def unproven(door: WriteLimitingProxy, engine: str) -> list[str]:
     """Return the deletions before which the controller had not read back the current default-deny of the namespace."""
     proven: set[str] = set()
     found = []
@@ -79,11 +79,11 @@ def killed_at_each_write(
         assert writes < MOST_WRITES
         apart.configure(change)
         killed = kill_after_writes(apart, door, writes, is_done=is_done)
-        assert unproven(door.turnstile, engine) == []
+        assert unproven(door.proxy, engine) == []
         assert is_isolated(apart, space)
         if killed:
             run_to_completion(apart, door, is_done=is_done)
-            assert unproven(door.turnstile, engine) == []
+            assert unproven(door.proxy, engine) == []
         assert is_isolated(apart, space)
         yield killed
 
@@ -102,8 +102,8 @@ def test_killed_between_each_two_writes_of_a_change_of_engine(
     """Switch to Calico and back: nothing old is deleted before the new default-deny was read back, and the end state is correct."""
     apart.configure()
     with (
-        witness(apart.cluster, all_policies_path("kubernetes")) as plain,
-        witness(apart.cluster, all_policies_path("calico")) as calico,
+        record_watch(apart.cluster, all_policies_path("kubernetes")) as plain,
+        record_watch(apart.cluster, all_policies_path("calico")) as calico,
     ):
         create(apart, [namespace_name])
         run_to_completion(apart, door, is_done=lambda: stored_policies(apart, "kubernetes", namespace_name) == BOTH)
@@ -133,7 +133,7 @@ def test_killed_between_each_two_writes_of_a_change_of_policy_file(
 ) -> None:
     """An allow policy changes, disappears and returns; the default-deny is never written."""
     apart.configure({"network": {"engine": "kubernetes", "dns": "kube-dns"}})
-    with witness(apart.cluster, all_policies_path("kubernetes")) as seen:
+    with record_watch(apart.cluster, all_policies_path("kubernetes")) as seen:
         create(apart, [namespace_name])
         run_to_completion(apart, door, is_done=lambda: stored_policies(apart, "kubernetes", namespace_name) == BOTH)
 

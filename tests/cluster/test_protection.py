@@ -144,7 +144,7 @@ def test_a_namespace_that_is_being_deleted_stays_isolated(catflap: Installation,
     eventually(lambda: catflap.cluster.call("GET", where).status == 404)
 
 
-def test_what_cannot_be_restored_in_it_is_told(catflap: Installation, closed: str) -> None:
+def test_a_policy_that_cannot_be_restored_in_it_is_reported(catflap: Installation, closed: str) -> None:
     """Break-glass deletes the policy while a Pod still runs; the API server creates no object there."""
     catflap.apply(pod("held", closed, GOOD, finalizers=["example.com/hold"]), check=True)
     catflap.cluster.kubectl("delete", "namespace", closed, "--wait=false")

@@ -12,7 +12,7 @@ from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import BOTH, CLOSED, DENY, DNS, GROUPS, all_policies_path, stored_policies
 from tests.cluster.policies import path as path_of
 from tests.controlplane.client import APPLY, MERGE
-from tests.controlplane.witness import Event, witness
+from tests.controlplane.watch_recorder import WatchEvent, record_watch
 from tests.programs import stop
 
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
@@ -132,7 +132,7 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     """KY#17594, KY#16742, KP#1495: a watch sees no DELETED over three full comparisons, a change of the file and a restart."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
-    with witness(catflap.cluster, all_policies_path(engine)) as seen:
+    with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
         for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace
             catflap.configure({"network": {"engine": engine}, **change})
             time.sleep(SECOND)
@@ -147,17 +147,17 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     assert deletions(catflap, namespace_name) == []
 
 
-def written(place: tuple[str, str], times: int, events: Sequence[Event]) -> bool:
+def written(place: tuple[str, str], times: int, events: Sequence[WatchEvent]) -> bool:
     """Return whether a policy was written this many times."""
     return sum(one.place == place for one in events) == times
 
 
-def test_what_the_policy_file_changes_is_nobodys_edit(catflap: Installation, engine: str, namespace_name: str) -> None:
+def test_a_change_by_the_policy_file_is_no_repair(catflap: Installation, engine: str, namespace_name: str) -> None:
     """KY#17180: a change that an administrator requested by the policy file is not reported as a repaired intrusion."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
     for dns, there in (("openshift", BOTH), ("none", [DENY]), ("kube-dns", BOTH)):
-        with witness(catflap.cluster, all_policies_path(engine)) as seen:
+        with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(lambda events: any(one.place == (namespace_name, DNS) for one in events), what="the change")
         assert stored_policies(catflap, engine, namespace_name) == there
@@ -280,7 +280,7 @@ OPENER: dict[str, Any] = {
 }
 
 
-def test_what_changes_our_policies_on_their_way_is_named(catflap: Installation, namespace_name: str) -> None:
+def test_a_webhook_that_changes_catflaps_policies_is_named(catflap: Installation, namespace_name: str) -> None:
     """An administrator's admission policy opens each network policy: no restoration is reported, Pods are rejected, and it is named."""
     catflap.apply(namespace(namespace_name))
     eventually(lambda: closed(catflap, namespace_name))
@@ -355,7 +355,7 @@ def test_a_full_disk_stops_no_repair(catflap: Installation, namespace_name: str)
         catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
 
 
-def test_a_policy_of_our_name_that_somebody_made_before_is_ours_alone(catflap: Installation, older: str) -> None:
+def test_an_earlier_policy_with_catflaps_name_is_taken_over(catflap: Installation, older: str) -> None:
     """The adopted policy has neither the other owner nor its finalizer, and the record does not say "restored"."""
     bait = catflap.cluster.api("POST", f"/api/v1/namespaces/{older}/configmaps", {"metadata": {"name": "bait"}})
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "bait", "uid": bait["metadata"]["uid"]}

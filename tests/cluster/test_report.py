@@ -46,7 +46,7 @@ def path(space: str) -> str:
     return f"/apis/networking.k8s.io/v1/namespaces/{space}/networkpolicies/catflap-default-deny"
 
 
-def test_a_namespace_is_told_as_it_stands(reported: Reported, namespace_name: str, older: str) -> None:
+def test_a_namespace_is_reported_as_it_is(reported: Reported, namespace_name: str, older: str) -> None:
     """Isolated, exempt or older than catflap; the objects decide, not the log."""
     first = f"a-{namespace_name}"  # the page has the first 200 by name, and other tests left more than that
     reported.catflap.apply(namespace(first))
@@ -55,9 +55,7 @@ def test_a_namespace_is_told_as_it_stands(reported: Reported, namespace_name: st
     assert {reported.row(STANDING, name)[2] for name in (NAMESPACE, "kube-system")} == {"exempt"}
 
 
-def test_a_gap_that_break_glass_made_is_told_to_the_fraction_of_a_second(
-    reported: Reported, namespace_name: str
-) -> None:
+def test_a_gap_by_break_glass_is_reported_to_the_fraction_of_a_second(reported: Reported, namespace_name: str) -> None:
     """From the recorded removal to the recorded restoration."""
     reported.catflap.apply(namespace(namespace_name))
     reported.catflap.cluster.api("POST", f"/api/v1/namespaces/{namespace_name}/pods", pod("a", namespace_name, GOOD))

@@ -125,7 +125,7 @@ def test_a_stranger_is_refused_and_leaves_nothing(quick: Installation, path: str
     ] == []
 
 
-def test_a_secret_that_is_deleted_or_spoiled_stops_nobody(quick: Installation, namespace_name: str) -> None:
+def test_a_secret_that_is_deleted_or_spoiled_stops_no_review(quick: Installation, namespace_name: str) -> None:
     """The server keeps the tokens that it knows, and the controller stores the registered one again."""
     quick.cluster.api("POST", "/api/v1/namespaces", namespace(namespace_name))
     where = webhook_path.path(NAMESPACE)

@@ -61,7 +61,7 @@ def test_staged_policies_show_and_close_nothing(catflap: Installation, namespace
     assert closure(catflap, namespace_name) == "staged"
 
 
-def test_a_staged_policy_is_ours_all_the_same(catflap: Installation, namespace_name: str) -> None:
+def test_a_staged_policy_is_protected_as_well(catflap: Installation, namespace_name: str) -> None:
     """Users cannot delete it, and a deleted one is restored, so that its results are reliable."""
     catflap.cluster.install_calico()
     catflap.configure({"network": {"engine": "calico", "staged": True}})
@@ -197,7 +197,7 @@ def notes(catflap: Installation) -> list[str]:
     return [one.get("note", "") for one in sorted(events, key=lambda one: one.get("eventTime") or "")]
 
 
-def test_the_net_is_nobody_elses(netted: Installation) -> None:
+def test_users_cannot_change_the_cluster_wide_policy(netted: Installation) -> None:
     """Neither an administrator may change it, nor create another one with catflap's label."""
     body = {"apiVersion": "projectcalico.org/v3", "kind": "GlobalNetworkPolicy", "metadata": {"name": "catflap-mine"}}
     for answer in (
@@ -208,7 +208,7 @@ def test_the_net_is_nobody_elses(netted: Installation) -> None:
         assert (answer.status, "is catflap's own" in answer.body["message"]) == (403, True)
 
 
-def test_the_net_goes_when_nobody_asks_for_it(netted: Installation) -> None:
+def test_the_cluster_wide_policy_is_removed_with_its_setting(netted: Installation) -> None:
     """It switches to its staged form, and is then removed; the namespaces stay isolated one by one."""
     netted.configure(net(staged=True))
     eventually(lambda: (stand(netted, NETS), stand(netted, STAGED_NETS)), until=lambda seen: seen == ([], [NET]))

@@ -56,7 +56,7 @@ def filled(catflap: Installation, space: str) -> dict[str, str]:
     return catflap.cluster.api("POST", PODS.format(space) + "?dryRun=All", body)["metadata"]["labels"]  # type: ignore[no-any-return]
 
 
-def test_what_the_api_server_does_not_take_is_told(catflap: Installation) -> None:
+def test_a_rejected_registration_is_reported(catflap: Installation) -> None:
     """An Event on the policy file and a metric report it until it succeeds; here an administrator's policy forbids it."""
     refused = 'catflap_policy_not_followed{object="registration"} 1.0'
     with frozen_registration(catflap.cluster):

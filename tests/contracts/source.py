@@ -1,4 +1,4 @@
-"""The package's own source, as its contracts look at it."""
+"""The source of the package, parsed for the contract tests."""
 
 import ast
 from collections.abc import Iterator
@@ -21,12 +21,12 @@ class Module(NamedTuple):
 
     @property
     def lines(self) -> int:
-        """How long it is."""
+        """Return the number of lines."""
         return len(self.text.splitlines())
 
 
 class Defined(NamedTuple):
-    """One function of the package, wherever it stands, by its dotted name."""
+    """One function of the package, by its dotted name."""
 
     name: str
     node: Function
@@ -35,19 +35,19 @@ class Defined(NamedTuple):
 
     @property
     def is_public(self) -> bool:
-        """Whether others may call it: no part of its name is private, and it stands in no other function."""
+        """Return whether it is public: no part of its name is private, and it is not inside another function."""
         parts = self.name.split(".")
         return not self.is_inner and not any(part.startswith("_") for part in parts)
 
     @property
     def body_lines(self) -> int:
-        """The lines of its body, without its docstring."""
+        """Return the lines of its body, without its docstring."""
         body = self.node.body[1:] if ast.get_docstring(self.node) is not None else self.node.body
         return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 def modules() -> list[Module]:
-    """Every module of the package."""
+    """Return every module of the package."""
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
@@ -57,12 +57,12 @@ def modules() -> list[Module]:
 
 
 def functions(module: Module) -> Iterator[Defined]:
-    """Every function of a module, inner ones too."""
+    """Yield every function of a module, inner ones too."""
     yield from within(module.tree, module.name, in_class=False, in_function=False)
 
 
 def within(node: ast.AST, name: str, *, in_class: bool, in_function: bool) -> Iterator[Defined]:
-    """Every function below a node."""
+    """Yield every function below a node."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Function):
             own = f"{name}.{child.name}"
@@ -75,5 +75,5 @@ def within(node: ast.AST, name: str, *, in_class: bool, in_function: bool) -> It
 
 
 def classes(module: Module) -> Iterator[tuple[str, ast.ClassDef]]:
-    """Every class at a module's top."""
+    """Yield every top-level class of a module."""
     yield from ((f"{module.name}.{node.name}", node) for node in module.tree.body if isinstance(node, ast.ClassDef))

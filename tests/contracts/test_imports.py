@@ -1,4 +1,4 @@
-"""What a command imports before it does anything: an import of everything takes more than a second."""
+"""Imports of the commands: an import of all modules would take more than a second."""
 
 import subprocess
 import sys
@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
-# What only a server, a controller or a cluster needs.
+# Packages for servers, controllers and clusters only.
 HEAVY: Final = frozenset(
     {"a2wsgi", "cel_expr_python", "cryptography", "flask", "gunicorn", "jinja2", "kubernetes", "requests", "waitress"}
 )  # fmt: skip
-# And what any verb that reads a policy file needs.
+# Packages that each verb with a policy file needs.
 PARSING: Final = frozenset({"msgspec", "pydantic", "rich", "yaml"})
 SCRIPT: Final = """
 import sys
@@ -24,7 +24,7 @@ print("\\n".join(sys.modules), file=sys.stderr)
 
 
 def imported(*arguments: str) -> set[str]:
-    """The modules that a command imported."""
+    """Return the modules that a command imported."""
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
@@ -32,7 +32,7 @@ def imported(*arguments: str) -> set[str]:
 
 
 def test_the_help_imports_no_verb() -> None:
-    """Within 0.3 s it is there: nothing but click is read."""
+    """The help takes less than 0.3 s, because only click is imported."""
     found = imported("--help")
     assert not found & (HEAVY | PARSING)
     assert {name for name in found if name.startswith("webhook")} == {"webhook", "webhook.cli"}
@@ -40,5 +40,5 @@ def test_the_help_imports_no_verb() -> None:
 
 @pytest.mark.parametrize("name", ["check", "config", "render"])
 def test_an_offline_verb_imports_no_server_and_no_cluster(name: str) -> None:
-    """CI jobs call them a thousand times."""
+    """CI jobs call them often."""
     assert not imported(name, "--help") & HEAVY

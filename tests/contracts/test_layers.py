@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts hold, and they would notice."""
+"""The import contracts hold, and they detect violations."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ CRYPTOGRAPHY: Final = "Cryptography has one door"
 
 
 def broken(checkout: Path) -> set[str]:
-    """The contracts that a checkout breaks."""
+    """Return the contracts that a checkout breaks."""
     ended = subprocess.run(
         [sys.executable, "-c", LINT, "--no-cache"],
         cwd=checkout,
@@ -37,7 +37,7 @@ def broken(checkout: Path) -> set[str]:
 
 
 def test_every_contract_is_kept() -> None:
-    """By the package as it stands."""
+    """For the current package."""
     assert broken(ROOT) == set()
 
 
@@ -57,7 +57,7 @@ def test_every_contract_is_kept() -> None:
     ],
 )  # fmt: skip
 def test_a_fault_breaks_its_contract(tmp_path: Path, module: str, line: str, contracts: set[str]) -> None:
-    """Planted in a copy; what is not caught here would not be caught anywhere."""
+    """The violation is added to a copy of the package."""
     shutil.copytree(PACKAGE, tmp_path / "webhook", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "webhook" / module).open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""What things are called, and what stands nowhere."""
+"""Names of modules, and texts that no file may contain."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 from tests.contracts.source import PACKAGE, ROOT, modules
 
-# Names that say nothing of what is inside.
+# Names that do not describe the contents of a module.
 EMPTY_WORDS: Final = {
     "base",
     "common",
@@ -25,14 +25,14 @@ EMPTY_WORDS: Final = {
     "util",
     "utils",
 }
-# Folders of one person's machine. Spelled so that this line is none.
+# Folders of a developer's machine. The pattern does not match this line itself.
 MACHINE: Final = re.compile(r"(?<![\w.:/}~-])/(?:root|work|Users|home/(?!nonroot\b)[\w.]+)/")
 # Where locked packages come from, so that no private index gets into the lock file.
 PUBLIC_INDEXES: Final = {"https://pypi.org", "https://files.pythonhosted.org"}
 
 
 def tracked() -> list[Path]:
-    """The files that git knows."""
+    """Return the files that git tracks."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("this is no git checkout, so nothing tells which files are the project's")
@@ -40,20 +40,20 @@ def tracked() -> list[Path]:
 
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
-    """A name is a noun or a step of the field; neither are empty words parts of longer names."""
+    """Names are meaningful, also as parts of longer names."""
     words = {(module.name, word) for module in modules() for word in re.split(r"[._]", module.name)}
     assert {(name, word) for name, word in words if word in EMPTY_WORDS} == set()
 
 
 @pytest.mark.parametrize("top", [PACKAGE, ROOT / "tests"], ids=["webhook", "tests"])
 def test_no_folder_shadows_the_standard_library(top: Path) -> None:
-    """A reader of `import x` should not have to wonder."""
+    """`import x` must be unambiguous."""
     folders = {path.parent.name for path in top.rglob("*.py")}
     assert folders & sys.stdlib_module_names == set()
 
 
 def test_no_file_speaks_of_one_persons_machine() -> None:
-    """Nobody else has those folders."""
+    """Other machines do not have those folders."""
     found = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in tracked()
@@ -65,11 +65,11 @@ def test_no_file_speaks_of_one_persons_machine() -> None:
 @pytest.mark.parametrize("text", ["see /{}/a/b", "'/{}/x/'", "cd /{}/y/z", "=/{}/a/"])
 @pytest.mark.parametrize("folder", ["root", "work", "Users", "home"])
 def test_the_search_for_machines_finds_one(text: str, folder: str) -> None:
-    """It would be no use otherwise."""
+    """The pattern detects such folders."""
     assert MACHINE.search(text.format(folder))
 
 
 def test_the_lock_file_names_public_indexes_only() -> None:
-    """So that everyone can install it."""
+    """Every user can then install the locked packages."""
     text = (ROOT / "uv.lock").read_text(encoding="utf-8")
     assert set(re.findall(r"https?://[^/\"]+", text)) <= PUBLIC_INDEXES

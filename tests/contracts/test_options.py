@@ -12,12 +12,12 @@ from webhook.cli._options import NAMESPACE
 
 # The long name of each option that has a letter, everywhere; --help has one in all.
 LETTERS: Final = {"-c": "--policy", "-n": "--namespace", "-o": "--output", "-y": "--yes"}
-# Options that had another name in an earlier release, by verb.
+# Options with another name in an earlier release, by verb.
 FORMER: Final = {"check": ("--format", "text"), "audit export": ("--format", "csv")}
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    """Each verb, and each verb inside a verb, by what a user types."""
+    """Yield each verb, and each verb inside a verb, by what a user types."""
     context = click.Context(main)
     for name in main.list_commands(context):
         verb = main.get_command(context, name)
@@ -37,13 +37,13 @@ OPTIONS: Final = [
 
 
 def names(command: click.Command) -> set[str]:
-    """Each name of each option of a verb."""
+    """Return each name of each option of a verb."""
     return {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
 def test_a_letter_and_its_long_name_go_together(name: str, option: click.Option) -> None:
-    """Whoever knows one verb knows the other."""
+    """Options mean the same in all verbs."""
     for letter, long in LETTERS.items():
         assert (letter in option.opts) == (long in option.opts), name
     assert {one for one in option.opts if not one.startswith("--")} <= LETTERS.keys()
@@ -65,7 +65,7 @@ def test_a_cluster_is_named_by_two_options(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMER)
 def test_a_former_name_counts_and_is_not_shown(name: str) -> None:
-    """Scripts go on, and new ones are not written with it."""
+    """Existing scripts still work, and new ones do not use the old name."""
     former, value = FORMER[name]
     outcome = CliRunner().invoke(main, [*name.split(), "--help"])
     assert former not in outcome.output
@@ -78,7 +78,7 @@ def test_a_former_name_counts_and_is_not_shown(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, one in COMMANDS.items() if "--policy" in names(one)])
 def test_every_verb_with_a_policy_file_says_which_forms_it_may_have(name: str) -> None:
-    """By itself, or in the manifest of its ConfigMap."""
+    """As a file, or as the manifest of its ConfigMap."""
     option = next(one for one in COMMANDS[name].params if one.name == "policy")
     assert isinstance(option, click.Option)
     assert "ConfigMap" in f"{option.help}{option.type.name}"

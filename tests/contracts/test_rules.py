@@ -1,4 +1,4 @@
-"""Every rule is a file that explains itself."""
+"""Each rule is a file with a title, a release and cases."""
 
 import re
 from importlib import import_module
@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.contracts.source import PACKAGE, ROOT
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.rules import RULES
 
 FILES: Final = sorted(path.stem for path in (PACKAGE / "rules").glob("*.py") if path.stem != "__init__")
@@ -16,18 +16,18 @@ RELEASE: Final = re.compile(r"[0-9]+\.[0-9]+")
 
 
 def of(file: str) -> Rule:
-    """The rule in a file."""
+    """Return the rule in a file."""
     return import_module(f"webhook.rules.{file}").RULE  # type: ignore[no-any-return]
 
 
 def test_every_file_is_a_rule_and_every_rule_a_file() -> None:
-    """Found, never listed; the id is the file's name."""
+    """Rules are discovered, and the id is the name of the file."""
     assert {file.replace("_", "-"): of(file) for file in FILES} == dict(RULES)
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_rule_has_a_title_and_the_release_that_brought_it(file: str) -> None:
-    """The title is one sentence: it stands in lists."""
+    """The title is one sentence, because lists show it."""
     rule = of(file)
     assert re.fullmatch(r"[A-Z][^.]*\.", rule.title)
     assert RELEASE.fullmatch(rule.since)
@@ -37,7 +37,7 @@ def test_a_rule_has_a_title_and_the_release_that_brought_it(file: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_has_its_cases(rule: str) -> None:
-    """Who adds a rule adds a folder."""
+    """Each rule has a folder of cases."""
     cases = ROOT / "tests" / "cases" / "rules" / rule
     assert {path.name for path in cases.iterdir()} == {"allow", "deny"}
 
@@ -50,5 +50,5 @@ def test_a_rule_is_added_by_one_file() -> None:
 
 
 def spells(path: Path, rule: str) -> bool:
-    """Whether a file has a rule's id as a word."""
+    """Return whether a file has the id of a rule as a word."""
     return re.search(rf"(?<![\w-]){rule}(?![\w-])", path.read_text(encoding="utf-8")) is not None

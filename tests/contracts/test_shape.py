@@ -1,6 +1,6 @@
-"""The budgets of our own code: short modules, short functions, each documented and typed.
+"""Size limits of the code: short modules and short functions, each documented and typed.
 
-They are a mirror, not a fence: what reads better longer stands in `EXCEPTIONS`, with the reason.
+A function that reads better with more lines is listed in `EXCEPTIONS`, with the reason.
 """
 
 import ast
@@ -27,7 +27,7 @@ FUNCTIONS: Final = [function for module in MODULES for function in functions(mod
 
 
 def name(thing: Module | Defined) -> str:
-    """How a test names it."""
+    """Return the id for pytest."""
     return thing.name
 
 
@@ -40,7 +40,7 @@ def test_a_module_is_short_and_says_why_it_exists(module: Module) -> None:
 
 
 def test_most_modules_are_much_shorter() -> None:
-    """The level of the codebases that we look up to."""
+    """The median of well-kept codebases."""
     assert median(module.lines for module in MODULES) <= USUAL_MODULE
 
 
@@ -76,12 +76,12 @@ def test_everything_is_annotated() -> None:
 
 
 def is_static(function: Defined) -> bool:
-    """Whether a method gets neither its object nor its class."""
+    """Return whether a method gets neither its object nor its class."""
     return any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in function.node.decorator_list)
 
 
 def test_every_exception_is_still_needed() -> None:
-    """What was mended leaves the list."""
+    """An exception that is no longer needed is removed."""
     too_long = {function.name for function in FUNCTIONS if function.body_lines > LONGEST_BODY}
     untyped = {function.name for function in FUNCTIONS if function.node.returns is None}
     assert set(EXCEPTIONS) <= too_long | untyped

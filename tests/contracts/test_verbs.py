@@ -13,14 +13,14 @@ VERBS: Final = sorted(path.stem for path in (PACKAGE / "cli").glob("*.py") if no
 
 
 def helped(*arguments: str) -> str:
-    """What the command prints for `--help`."""
+    """Return what the command prints for `--help`."""
     outcome = CliRunner().invoke(main, [*arguments, "--help"], prog_name="catflap")
     assert outcome.exit_code == 0
     return outcome.output
 
 
 def test_the_help_lists_every_verb_with_a_sentence() -> None:
-    """Exactly the modules, in order."""
+    """The verbs are exactly the modules, in order."""
     listed = helped().partition("\nCommands:\n")[2].splitlines()
     words = [line.split(maxsplit=1) for line in listed if line.startswith("  ") and not line.startswith("   ")]
     assert [word[0] for word in words] == VERBS
@@ -29,7 +29,7 @@ def test_the_help_lists_every_verb_with_a_sentence() -> None:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_verb_explains_itself_and_each_of_its_options(name: str) -> None:
-    """Nobody reads source to use it."""
+    """Users do not read the source."""
     verb = main.get_command(click.Context(main), name)
     assert verb is not None
     assert verb.name == name
@@ -49,8 +49,8 @@ def test_what_is_no_verb_is_refused_with_usage(name: str) -> None:
     assert f"No such command '{name}'" in outcome.output
 
 
-def test_the_release_is_told() -> None:
-    """By name and number."""
+def test_the_release_is_printed() -> None:
+    """With the name and the number."""
     outcome = CliRunner().invoke(main, ["--version"], prog_name="catflap")
     assert outcome.exit_code == 0
     assert outcome.output.startswith("catflap, version ")

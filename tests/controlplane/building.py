@@ -13,8 +13,8 @@ from typing import Final
 
 from tests.controlplane.calico_crds import GENERATE, mend_folder
 from tests.controlplane.golang import Unavailable
-from tests.controlplane.keeper import Keeper
 from tests.controlplane.modules import ENVIRONMENT, Module, Program
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.progress import Progress, clock
 
 REPORTS_API: Final = "github.com/openreports/reports-api"
@@ -25,17 +25,17 @@ CROSS_BUILD: Final = ("GOOS", "GOARCH", "GOROOT")  # set for another machine or 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One module's build in the keeper's folder, which goes away with it."""
+    """One module's build in the supervisor's folder, which goes away with it."""
 
     module: Module
     go: Path
-    keeper: Keeper
+    supervisor: ProcessSupervisor
     progress: Progress
     started: float = field(default_factory=time.monotonic)
 
     @property
     def _bin(self) -> Path:
-        return self.keeper.folder / f"{self.module.name}-bin"
+        return self.supervisor.folder / f"{self.module.name}-bin"
 
     def programs(self, programs: Sequence[Program]) -> dict[str, Path]:
         """Build these programs; return where each lies, by name."""
@@ -51,7 +51,7 @@ class Build:
     def calico_crds(self) -> dict[str, Path]:
         """Build the generator, let it write the CRDs, and mend them."""
         generator = self.programs(self.module.programs)["controller-gen"]
-        raw, mended = self.keeper.folder / "crds-raw", self.keeper.folder / "crds"
+        raw, mended = self.supervisor.folder / "crds-raw", self.supervisor.folder / "crds"
         mended.mkdir()
         self._run([generator, *GENERATE, f"output:crd:dir={raw}"], says=lambda _: f"{self._clock}, writing CRDs")
         mend_folder(raw, mended)
@@ -61,7 +61,7 @@ class Build:
         """Fetch the module and take its CRDs."""
         told = self._run([self.go, "mod", "download", "-json", REPORTS_API], says=lambda _: f"{self._clock}, fetching")
         found = Path(json.loads("\n".join(told))["Dir"])
-        taken = self.keeper.folder / "openreports-crds"
+        taken = self.supervisor.folder / "openreports-crds"
         taken.mkdir()
         sources = list(found.glob("config/crd/*.yaml"))
         for source in sources:
@@ -83,7 +83,7 @@ class Build:
 
     def _run(self, argv: Sequence[str | Path], *, says: Callable[[Sequence[str]], str]) -> list[str]:
         lines: list[str] = []
-        process = self.keeper.start(argv, output=subprocess.PIPE, cwd=self.module.folder, env=self._environment())
+        process = self.supervisor.start(argv, output=subprocess.PIPE, cwd=self.module.folder, env=self._environment())
         reader = threading.Thread(target=_collect, args=(process, lines), daemon=True)
         reader.start()
         while reader.is_alive():

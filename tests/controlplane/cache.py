@@ -16,14 +16,14 @@ LOCK_PAUSE_SECONDS: Final = 0.5
 
 
 def cache_root() -> Path:
-    """The folder that outlives checkouts."""
+    """Return the cache folder, which checkouts share."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "catflap" / "controlplane"
 
 
 @contextmanager
 def locked(progress: Progress) -> Iterator[Path]:
-    """The cache for one builder at a time; raises `Unavailable` where it cannot be had."""
+    """Yield the cache to one builder at a time; raises `Unavailable` if it cannot be locked."""
     root = cache_root()
     try:
         root.mkdir(parents=True, exist_ok=True)

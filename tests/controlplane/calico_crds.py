@@ -1,7 +1,7 @@
 """Calico's custom resource definitions (CRDs), generated from its Go types: the real schema of `projectcalico.org/v3`.
 
 Calico generates its own with a patched generator, because three of its types are declared as structs but written in manifests as
-a number or a string.  We use the generator as published and mend those three afterwards.
+a number or a string.  The published generator is used, and these three are corrected afterwards.
 """
 
 from pathlib import Path

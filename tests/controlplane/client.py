@@ -17,7 +17,7 @@ TIMEOUT_SECONDS: Final = 60.0  # the API server itself gives up after this time
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the API server said; `warnings` are those that webhooks and policies add."""
+    """A response of the API server; `warnings` are those that webhooks and policies add."""
 
     status: int
     body: Any
@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def refused(self) -> bool:
-        """Whether the status says no."""
+        """Return whether the status is an error."""
         return self.status >= http.HTTPStatus.BAD_REQUEST
 
 
@@ -40,7 +40,7 @@ class ApiError(Exception):
 
 
 class Client:
-    """HTTP to one API server as its administrator, or in somebody else's name."""
+    """HTTP to one API server as its administrator, or as another user."""
 
     def __init__(self, *, port: int, context: ssl.SSLContext, timeout: float = TIMEOUT_SECONDS) -> None:
         self._port = port
@@ -91,7 +91,7 @@ class Client:
 
     @contextmanager
     def stream(self, path: str) -> Iterator[tuple[http.client.HTTPSConnection, http.client.HTTPResponse]]:
-        """A connection and the unread answer to a GET on it, such as a watch; it may be silent for ever."""
+        """Yield a connection and the unread answer to a GET on it, such as a watch; it may be silent for ever."""
         connection = http.client.HTTPSConnection("127.0.0.1", self._port, timeout=self._timeout, context=self._context)
         try:
             connection.request("GET", path, headers={"Accept": JSON})

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from tests.controlplane import layout, served_apis
 from tests.controlplane.client import Client
-from tests.controlplane.keeper import Keeper
 from tests.controlplane.kubeconfig import by_token
 from tests.controlplane.layout import Layout
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.server import Died, PortLost, Server
 from tests.controlplane.tools import Tools
 from tests.controlplane.waiting import wait_until
@@ -37,14 +37,14 @@ class Cluster:
     """etcd, the API server and the controllers, for one test session; `running` makes it.
 
     Paths: `kubeconfig` is the administrator's, `audit_log` what the API server was asked, `authority_file` what its clients
-    trust, `webhook_client_ca` what vouches for the certificate that it shows to webhooks.  `keeper` starts further processes that
+    trust, `webhook_client_ca` what vouches for the certificate that it shows to webhooks.  `supervisor` starts further processes that
     must not outlive the cluster.
     """
 
-    def __init__(self, *, tools: Tools, keeper: Keeper, port: int) -> None:
+    def __init__(self, *, tools: Tools, supervisor: ProcessSupervisor, port: int) -> None:
         self.tools = tools
-        self.keeper = keeper
-        self.folder = keeper.folder / f"cluster-{port}"
+        self.supervisor = supervisor
+        self.folder = supervisor.folder / f"cluster-{port}"
         self.folder.mkdir()
         self._layout: Layout = layout.lay_out(self.folder, port=port)
         self.server = self._layout.server
@@ -69,7 +69,7 @@ class Cluster:
     def kubectl(
         self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run kubectl as the administrator, or as whoever the kubeconfig names."""
+        """Run kubectl as the administrator, or as the user of the kubeconfig."""
         return self._run(self.tools.kubectl, arguments, stdin=stdin, kubeconfig=kubeconfig, check=check)
 
     def helm(
@@ -79,12 +79,12 @@ class Cluster:
         return self._run(self.tools.helm, arguments, stdin=stdin, kubeconfig=kubeconfig, check=check)
 
     def environment(self, kubeconfig: Path | None = None) -> dict[str, str]:
-        """The variables for any program that should talk to this cluster and leave the person's own settings alone."""
+        """Return the variables for a program that uses this cluster and not the user's own settings."""
         own = {name: str(self.folder / name.lower()) for name in OWN_FOLDERS}
         return os.environ | own | {"KUBECONFIG": str(kubeconfig or self.kubeconfig)}
 
     def audit_size(self) -> int:
-        """How much the API server has written down so far, for `audit_events` to go on from."""
+        """Return the current size of the audit log, from which `audit_events` continues."""
         return self.audit_log.stat().st_size
 
     def audit_events(self, *, after: int = 0) -> list[dict[str, Any]]:
@@ -94,14 +94,14 @@ class Cluster:
             lines = log.read().split(b"\n")
         return [json.loads(line) for line in lines[:-1]]  # what follows the last newline is being written
 
-    # Being somebody else
+    # Impersonation
 
     def kubeconfig_for(self, *, user: str, groups: Sequence[str] = ()) -> Path:
         """Write a kubeconfig for a user with these groups; RBAC gives them nothing until a test does."""
         return self._layout.kubeconfig(user, groups=groups, name=self._fresh_name())
 
     def kubeconfig_for_service_account(self, namespace: str, name: str, *, server: str = "") -> Path:
-        """Write a kubeconfig with a fresh token of an existing service account; `server` stands before the API server."""
+        """Write a kubeconfig with a fresh token of an existing service account; `server` is a proxy to the API server."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         request = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -152,7 +152,7 @@ class Cluster:
 
     @contextmanager
     def another_apiserver(self) -> Iterator[tuple[Server, Client]]:
-        """A second API server on the same etcd, and a client of it; it logs no audit events."""
+        """Yield a second API server on the same etcd, and a client of it; it logs no audit events."""
         port = next(free_ports(1))
         argv = layout.kube_apiserver(self.tools, replace(self._layout, port=port))
         server = self._server([one for one in argv if not str(one).startswith("--audit-")])
@@ -181,7 +181,7 @@ class Cluster:
         return f"user-{next(self._numbers)}"
 
     def _server(self, argv: Sequence[str | Path]) -> Server:
-        return Server(argv, keeper=self.keeper, folder=self.folder)
+        return Server(argv, supervisor=self.supervisor, folder=self.folder)
 
     def _context(self) -> ssl.SSLContext:
         admin = self._layout.users.issue(ADMIN, groups=[ADMIN_GROUP])
@@ -227,7 +227,7 @@ class Cluster:
 
 
 def answers(client: Client, server: Server) -> bool:
-    """Whether an API server is ready."""
+    """Return whether an API server is ready."""
     server.check()
     try:
         return not client.call("GET", "/readyz").refused
@@ -238,8 +238,8 @@ def answers(client: Client, server: Server) -> bool:
 @contextmanager
 def running(tools: Tools, *, ports: Iterable[int] | None = None) -> Iterator[Cluster]:
     """Start a cluster on the first port that works; at the end nothing of it is left, neither process nor file."""
-    with Keeper() as keeper:
-        cluster = _started(tools, keeper, ports or free_ports(PORT_TRIES))
+    with ProcessSupervisor() as supervisor:
+        cluster = _started(tools, supervisor, ports or free_ports(PORT_TRIES))
         try:
             yield cluster
         finally:
@@ -247,16 +247,16 @@ def running(tools: Tools, *, ports: Iterable[int] | None = None) -> Iterator[Clu
 
 
 def free_ports(count: int) -> Iterator[int]:
-    """Find ports that nobody uses at the moment."""
+    """Find unused ports."""
     # SystemRandom, as pytest plugins seed the ordinary one alike in every worker.
     candidates = random.SystemRandom().sample(PORTS, len(PORTS))
     return itertools.islice(filter(_is_free, candidates), count)
 
 
-def _started(tools: Tools, keeper: Keeper, ports: Iterable[int]) -> Cluster:
+def _started(tools: Tools, supervisor: ProcessSupervisor, ports: Iterable[int]) -> Cluster:
     lost: Died | None = None
     for port in ports:
-        cluster = Cluster(tools=tools, keeper=keeper, port=port)
+        cluster = Cluster(tools=tools, supervisor=supervisor, port=port)
         try:
             cluster.start()
         except PortLost as error:

@@ -25,12 +25,12 @@ def write_kubeconfig(path: Path, *, server: str, authority: bytes, user: Mapping
 
 
 def by_certificate(identity: Identity) -> dict[str, str]:
-    """The user entry of somebody with a client certificate."""
+    """Return the user entry with a client certificate."""
     return {"client-certificate-data": _encoded(identity.certificate), "client-key-data": _encoded(identity.key)}
 
 
 def by_token(token: str) -> dict[str, str]:
-    """The user entry of somebody with a bearer token."""
+    """Return the user entry with a bearer token."""
     return {"token": token}
 
 

@@ -1,4 +1,4 @@
-"""What lies where in a cluster's folder, and the command lines of the three servers that read it."""
+"""The files in the folder of a cluster, and the command lines of its three servers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from tests.controlplane.kubeconfig import by_certificate, write_kubeconfig
 from tests.controlplane.pki import Authority, signing_key, write
 from tests.controlplane.tools import Tools
 
-# Relative, because etcd takes what stands before the first slash of a unix:// URL; the servers run in the cluster's folder.  A
-# socket there needs no port, and nobody else on the machine can reach the unprotected etcd.
+# Relative, because etcd takes the part before the first slash of a unix:// URL; the servers run in the cluster's folder.  A
+# socket there needs no port, and other users of the machine cannot reach the unprotected etcd.
 ETCD: Final = "unix://etcd.sock"
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 SERVICE_RANGE: Final = (
@@ -50,12 +50,12 @@ class Layout:
 
     @property
     def server(self) -> str:
-        """The API server's address."""
+        """Return the API server's address."""
         return f"https://127.0.0.1:{self.port}"
 
     @property
     def audit_log(self) -> Path:
-        """Where the API server writes what it was asked, one JSON object a line."""
+        """The audit log of the API server, one JSON object per line."""
         return self.folder / "audit.log"
 
     def kubeconfig(self, user: str, *, groups: Sequence[str] = (), name: str) -> Path:
@@ -64,7 +64,7 @@ class Layout:
         return self.write_kubeconfig(entry, name=name)
 
     def write_kubeconfig(self, user: Mapping[str, str], *, name: str, server: str = "") -> Path:
-        """Write a kubeconfig with this user entry, for the API server or what stands before it."""
+        """Write a kubeconfig with this user entry, for the API server or a proxy to it."""
         path = self.folder / f"{name}.kubeconfig"
         return write_kubeconfig(path, server=server or self.server, authority=self.users.certificate, user=user)
 
@@ -90,7 +90,7 @@ def lay_out(folder: Path, *, port: int) -> Layout:
 
 
 def etcd(tools: Tools, layout: Layout) -> list[str | Path]:
-    """The store.  It never syncs to disk: nobody wants these data after a power cut, and it halves the time of a write."""
+    """Return the command line of etcd. It never syncs to disk: the data are not needed after a power cut, and this halves the time of a write."""
     return [
         tools.etcd,
         "--unsafe-no-fsync",
@@ -106,7 +106,7 @@ def etcd(tools: Tools, layout: Layout) -> list[str | Path]:
 
 
 def kube_apiserver(tools: Tools, layout: Layout) -> list[str | Path]:
-    """The API server, with authentication, RBAC, all default admission plugins and an audit log, as a real one has."""
+    """Return the command line of the API server, with authentication, RBAC, all default admission plugins and an audit log, as a real one has."""
     certificate, key = layout.serving
     return [
         tools.kube_apiserver,
@@ -124,7 +124,7 @@ def kube_apiserver(tools: Tools, layout: Layout) -> list[str | Path]:
         "--authorization-mode=RBAC",
         "--allow-privileged=true",  # otherwise privileged Pods are refused before any webhook is asked
         "--endpoint-reconciler-type=none",  # would publish 127.0.0.1, which is no valid endpoint
-        # OpenShift has it, and it is off by default: whoever names an owner of an object needs the right to delete the object.
+        # OpenShift has it, and it is off by default: a user who sets an owner reference on an object needs the right to delete the object.
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--admission-control-config-file={layout.admission}",
         f"--audit-policy-file={layout.audit_policy}",
@@ -135,7 +135,7 @@ def kube_apiserver(tools: Tools, layout: Layout) -> list[str | Path]:
 
 
 def kube_controller_manager(tools: Tools, layout: Layout) -> list[str | Path]:
-    """The controllers, each under its own service account, so that webhooks see them as in a real cluster."""
+    """Return the command line of the controller manager, whose controllers use their own service accounts, so that webhooks see them as in a real cluster."""
     authority, key = layout.users.identity.write(layout.folder, "signer")
     own = layout.kubeconfig("system:kube-controller-manager", name="kube-controller-manager")
     return [

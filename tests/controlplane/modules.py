@@ -1,4 +1,4 @@
-"""The pinned Go modules beside this file, and which programs come from them."""
+"""The pinned Go modules in this folder, and the programs that are built from them."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ class Program:
 
     @property
     def installed_as(self) -> str:
-        """The name that `go install` gives it: the last path element that is not a major version."""
+        """Return the name that `go install` gives it: the last path element that is not a major version."""
         return [part for part in self.package.split("/") if not MAJOR_VERSION.fullmatch(part)][-1]
 
 
@@ -35,7 +35,7 @@ class Program:
 class Module:
     """A go.mod with its programs.
 
-    `unsummed` names what the public checksum database does not know; `sources` are Go files of our own; `outputs` are what is
+    `unsummed` names what the public checksum database does not know; `sources` are Go files of this project; `outputs` are what is
     kept instead of the programs, and `derived_by` the Python file that makes them.
     """
 
@@ -48,22 +48,22 @@ class Module:
 
     @property
     def folder(self) -> Path:
-        """Where the go.mod lies."""
+        """The folder of the go.mod."""
         return HERE / self.name
 
     @property
     def makes(self) -> tuple[str, ...]:
-        """The names in this module's cache folder: its programs, unless they are only a means."""
+        """Return the names in this module's cache folder: its programs, unless they are only build tools."""
         return self.outputs or tuple(program.name for program in self.programs)
 
     @property
     def go_mod(self) -> str:
-        """The go.mod's text."""
+        """Return the go.mod's text."""
         return (self.folder / "go.mod").read_text()
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The build flags: small binaries that carry no path of this machine, and know their version."""
+        """Return the build flags: small binaries without paths of this machine and with their version."""
         # buildvcs: the checkout's commit is not the programs', and git may refuse the folder ("dubious ownership").
         return (
             "-buildvcs=false",
@@ -75,7 +75,7 @@ class Module:
 
     @property
     def key(self) -> str:
-        """A name for this module's cache folder that changes when anything that goes into a build does."""
+        """Return a name for this module's cache folder that changes with each input of the build."""
         parts = [self.folder / name for name in ("go.mod", "go.sum", *self.sources)]
         parts += [self.derived_by] if self.derived_by else []
         digest = hashlib.sha256(b"\0".join(part.read_bytes() for part in parts))
@@ -84,7 +84,7 @@ class Module:
 
 
 def version_stamps(go_mod: str) -> tuple[str, ...]:
-    """Linker flags that tell Kubernetes its version; a plain `go build` calls itself v0.0.0, which clients mistrust."""
+    """Linker flags that set the version of Kubernetes; a plain `go build` calls itself v0.0.0, which clients mistrust."""
     match = KUBERNETES_VERSION.search(go_mod)
     if not match:
         return ()
@@ -112,14 +112,14 @@ CALICO: Final = Module(
 )
 # CRDs that lie in the module as they are; nothing is built.
 OPENREPORTS: Final = Module(name="openreports", programs=(), outputs=("openreports-crds",))
-# A program of our own around Calico's selector package.
+# A program of this project around Calico's selector package.
 SELECTORS: Final = Module(
     name="selectors",
     programs=(Program(name="calico-selectors", package="catflap.dev/tests/controlplane/selectors"),),
     unsummed="github.com/projectcalico/calico",
     sources=("main.go",),
 )
-# A program of our own around Go's regular expressions, by which the API server's CEL matches.
+# A program of this project around Go's regular expressions, by which the API server's CEL matches.
 PATTERNS: Final = Module(
     name="patterns",
     programs=(Program(name="patterns", package="catflap.dev/tests/controlplane/patterns"),),

@@ -59,12 +59,12 @@ class Authority:
 
     @property
     def certificate(self) -> bytes:
-        """What others trust, as PEM."""
+        """Return the CA certificate as PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
     def identity(self) -> Identity:
-        """The authority itself, for a server that signs with it."""
+        """Return the certificate and the key of the CA, for a server that signs with it."""
         return Identity(self.certificate, _pem(self._key))
 
     def issue(self, name: str, *, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Identity:

@@ -15,24 +15,24 @@ MAGIC: Final = b"k8s\x00"  # k8s.io/apimachinery/pkg/runtime/serializer/protobuf
 
 
 def field(number: int, content: bytes) -> bytes:
-    """A length-delimited field."""
+    """Return a length-delimited field."""
     return bytes([number << 3 | 2]) + varint(len(content)) + content
 
 
 def varint(value: int) -> bytes:
-    """An integer in base 128."""
+    """Return an integer in base 128."""
     low, high = value & LOW_BITS, value >> 7
     return bytes([low | CONTINUED, *varint(high)]) if high else bytes([low])
 
 
 def unknown(api_version: str, kind: str, raw: bytes) -> bytes:
-    """The envelope around every object."""
+    """Return the envelope around every object."""
     types = field(1, api_version.encode()) + field(2, kind.encode())
     return MAGIC + field(1, types) + field(2, raw)
 
 
 def open_policy(name: str, space: str, *, peers: int) -> bytes:
-    """A NetworkPolicy with one rule for as many peers, each of which is every namespace; four bytes a peer."""
+    """Return a NetworkPolicy with one rule for as many peers, each of which is every namespace; four bytes a peer."""
     metadata = field(1, name.encode()) + field(3, space.encode())
     every_namespace = field(2, field(2, b""))
     spec = field(1, b"") + field(2, every_namespace * peers) + field(4, b"Ingress")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.controlplane.keeper import Keeper
+from tests.controlplane.process_supervisor import ProcessSupervisor
 
 TAIL_LINES: Final = 20
 PORT_TAKEN: Final = "address already in use"
@@ -16,29 +16,29 @@ class Died(Exception):  # noqa: N818 -- reads as what it is
 
 
 class PortLost(Died):
-    """Another program took the port between our looking and our starting."""
+    """Another program took the port between the check and the start."""
 
 
 class Server:
-    """A program that must not end before it is told to."""
+    """A program that must not end before it is stopped."""
 
-    def __init__(self, argv: Sequence[str | Path], *, keeper: Keeper, folder: Path) -> None:
+    def __init__(self, argv: Sequence[str | Path], *, supervisor: ProcessSupervisor, folder: Path) -> None:
         self.name = Path(argv[0]).name
         self.log = folder / f"{self.name}.log"
         self._argv = argv
-        self._keeper = keeper
+        self._supervisor = supervisor
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process, if there is one."""
+        """Return the process, if there is one."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Start it; its output is appended to the log."""
         with self.log.open("ab") as log:
-            self._process = self._keeper.start(self._argv, output=log, cwd=self._folder)
+            self._process = self._supervisor.start(self._argv, output=log, cwd=self._folder)
 
     def kill(self) -> None:
         """End it the way a crash does, without a chance to tidy up."""
@@ -48,7 +48,7 @@ class Server:
             self._process = None
 
     def has_ended(self) -> bool:
-        """Whether it is there no longer although nobody killed it."""
+        """Return whether it has ended without being killed."""
         return self._process is not None and self._process.poll() is not None
 
     def check(self) -> None:
@@ -60,5 +60,5 @@ class Server:
         raise kind(f"{self.name} ended with exit code {self._process.returncode}; its log ends so:\n{tail}")
 
     def tail(self) -> str:
-        """The end of the log."""
+        """Return the end of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]) if self.log.exists() else ""

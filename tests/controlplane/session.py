@@ -1,4 +1,4 @@
-"""What takes long to make, for one pytest session: made before the first test, and skipped or failed over when it cannot be."""
+"""Slow resources for one pytest session: created before the first test. Without them tests are skipped, or fail in CI."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ Made = TypeVar("Made")
 class Needed(Generic[Made]):
     """Something that tests cannot do without: those that use `fixture`, directly or through another one.
 
-    `called` stands in the reason of a skip; `make` raises `Unavailable`.
+    `called` is part of the reason of a skip; `make` raises `Unavailable`.
     """
 
     fixture: str
@@ -44,7 +44,7 @@ def programs(config: pytest.Config) -> Tools:
 
 
 def provided(config: pytest.Config, needed: Needed[Made]) -> Made:
-    """Return what was made, or end the test that asks for it."""
+    """Return the resource, or skip or fail the test that needs it."""
     found = _found(config, needed)
     if isinstance(found, Unavailable):
         give_up(found, called=needed.called)
@@ -52,7 +52,7 @@ def provided(config: pytest.Config, needed: Needed[Made]) -> Made:
 
 
 def give_up(missing: Unavailable, *, called: str = CONTROL_PLANE.called) -> NoReturn:
-    """Skip where a person works without network; fail in CI, where nobody reads the skips."""
+    """Skip where a person works without network; fail in CI, where skips are not noticed."""
     reason = f"no {called}: {missing}"
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(reason, pytrace=False)

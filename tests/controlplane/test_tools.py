@@ -1,4 +1,4 @@
-"""How the programs are found, built and reported, with a Go that only pretends."""
+"""Discovery, build and reporting of the programs, with a fake Go compiler."""
 
 import io
 import shutil
@@ -40,7 +40,7 @@ def pretend_go(folder: Path, *, version: str, then: str = "exit 1") -> Path:
 
 @pytest.fixture
 def nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, an empty folder on PATH before the system's, and no package index."""
+    """Return an empty cache, an empty folder on PATH before the system's, and no package index."""
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
@@ -51,7 +51,7 @@ def nothing_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestGo:
-    """Which compiler builds."""
+    """The choice of the compiler."""
 
     def test_go_on_path_is_used_when_new_enough(self, nothing_there: Path) -> None:
         """Equal is enough, and so is a later minor version."""
@@ -81,7 +81,7 @@ class TestGo:
 
 
 class TestBuild:
-    """What a build that fails leaves and says."""
+    """The results of a failed build."""
 
     def test_the_reason_is_the_end_of_what_go_said(self, nothing_there: Path) -> None:
         """Most often: no network."""
@@ -91,7 +91,7 @@ class TestBuild:
         assert [path.name for path in cache_root().iterdir()] == ["lock"]
 
     def test_one_program_needs_only_its_own_module(self, nothing_there: Path) -> None:
-        """Who asks for a small program does not wait for an API server."""
+        """A test of a small program does not wait for the API server."""
         pretend_go(nothing_there, version="go1.99.0", then="echo no route to host; exit 1")
         with pytest.raises(Unavailable, match=r"^selectors: `go list` failed:\nno route to host$"):
             program(SELECTORS, "calico-selectors", Progress(io.StringIO()))
@@ -107,7 +107,7 @@ class TestBuild:
 
 
 class TestMissing:
-    """What becomes of the tests without the programs."""
+    """Tests without the programs are skipped, or fail."""
 
     @pytest.mark.parametrize(
         ("ci", "ends"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)], ids=["here", "ci"]
@@ -215,7 +215,7 @@ class Terminal(io.StringIO):
 
 
 class TestProgress:
-    """What a person and what a log sees."""
+    """Progress at a terminal and in a log."""
 
     def test_a_log_gets_few_lines(self) -> None:
         """The first at once, the next after half a minute, the end always."""

@@ -13,8 +13,8 @@ from typing import Final
 from tests.controlplane.building import Build
 from tests.controlplane.cache import cache_root, locked
 from tests.controlplane.golang import Unavailable, find_go
-from tests.controlplane.keeper import Keeper
 from tests.controlplane.modules import CALICO, HELM, KUBERNETES, OPENREPORTS, Module
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.progress import Progress
 
 __all__ = ["Tools", "Unavailable", "cache_root", "ensure", "program"]
@@ -25,14 +25,12 @@ MODULES: Final = (
     HELM,
     KUBERNETES,
 )  # the small ones first: a missing compiler or network shows in seconds
-ASSETS: Final = (
-    "KUBEBUILDER_ASSETS"  # the variable by which controller-runtime's envtest is told where its binaries are
-)
+ASSETS: Final = "KUBEBUILDER_ASSETS"  # the variable with which controller-runtime's envtest finds its binaries
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """Where each program is, and the folders with the CRDs of others."""
+    """The paths of the programs, and the folders with CRDs of other projects."""
 
     etcd: Path
     kube_apiserver: Path
@@ -94,8 +92,8 @@ def _build_missing(modules: Iterable[Module], progress: Progress) -> None:
 
 def _build(module: Module, missing: list[str], progress: Progress) -> None:
     go = find_go(go_mod=module.go_mod, private=cache_root())
-    with Keeper(parent=cache_root(), prefix="build-") as keeper:
-        build = Build(module=module, go=go, keeper=keeper, progress=progress)
+    with ProcessSupervisor(parent=cache_root(), prefix="build-") as supervisor:
+        build = Build(module=module, go=go, supervisor=supervisor, progress=progress)
         wanted = [program for program in module.programs if program.name in missing]
         made = {CALICO: build.calico_crds, OPENREPORTS: build.openreports_crds}.get(module)
         built = made() if made else build.programs(wanted)

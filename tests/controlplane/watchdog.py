@@ -1,8 +1,8 @@
-"""End the servers when the process that started them is gone, however it went.
+"""End the servers when the process that started them is gone, for any reason.
 
-A process killed with SIGKILL runs no `finally`, so the cleaning up must be somebody else's.  This program is that somebody: it
-leads the process group that the servers join, and waits for its parent to close the pipe or to disappear.  The ordinary end takes
-the same road (`Keeper.close` closes the pipe), so that the road is walked in every test run and not only on bad days.
+A process killed with SIGKILL runs no `finally`, so another process must clean up. This program does: it
+leads the process group that the servers join, and waits for its parent to close the pipe or to exit. A normal end works
+in the same way (`ProcessSupervisor.close` closes the pipe), so every test run tests this path.
 
     python watchdog.py <pid of the parent> <folder to remove>
 
@@ -17,7 +17,7 @@ import sys
 import time
 from contextlib import suppress
 
-PARENT_POLL_SECONDS = 1.0  # the pipe tells at once; this is for a forked sibling that still holds its other end
+PARENT_POLL_SECONDS = 1.0  # the pipe reports at once; polling is for a forked sibling that still has its other end
 REMOVE_TRIES = 100
 REMOVE_PAUSE_SECONDS = 0.05  # with the tries above: five seconds for killed processes to let go of their files
 
@@ -29,7 +29,7 @@ def main() -> None:
         pass
     group = os.getpgrp()
     if os.fork():
-        signal.pause()  # stay, so that the group's number cannot be given to somebody else before the kill
+        signal.pause()  # stay, so that no other process can get the id of the group before the kill
     os.setsid()  # out of the group that is about to die
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)

@@ -50,10 +50,10 @@ TEMPLATES: Final = frozenset(
 
 
 def reasons() -> set[str]:
-    """The reason of each Event that the product makes: a word in the first argument of `Happened`, or the third of an alarm."""
+    """The reason of each Event that the product makes: a word in the first argument of `EventDetails`, or the third of an alert."""
     calls = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    happened = [call.args[0] for call in calls if getattr(call.func, "id", "") == "Happened" and call.args]
-    alarms = [arg for call in calls if getattr(call.func, "attr", "") in {"sound", "_say"} for arg in call.args]
+    happened = [call.args[0] for call in calls if getattr(call.func, "id", "") == "EventDetails" and call.args]
+    alarms = [arg for call in calls if getattr(call.func, "attr", "") in {"fire", "_publish"} for arg in call.args]
     variables = [
         node.value
         for tree in trees()

@@ -1,4 +1,4 @@
-"""What laws are tried on: objects, reviews and policy files, good ones, bad ones, and good ones spoilt a little."""
+"""Hypothesis strategies for objects, reviews and policy files: valid ones, invalid ones, and valid ones with small errors."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ from webhook.model.fields import IPV4_MAPPED
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
 
-# LAW_EXAMPLES=10000 in the environment looks harder.
+# LAW_EXAMPLES=10000 in the environment tries more examples.
 LAW: Final = settings(
     max_examples=int(os.environ.get("LAW_EXAMPLES", "50")),
     deadline=None,
@@ -24,13 +24,13 @@ LAW: Final = settings(
 
 ROLES: Final = ("frontend", "backend", "data")
 FAMILIAR: Final = ("app", "role", "app.kubernetes.io/name", "k8s-app", "app.kubernetes.io/component", "team")
-# What YAML would rather take for something else, and what field paths have to put in brackets.
+# Texts that YAML would parse as other types, and keys that field paths must put in brackets.
 STRANGE: Final = ("on", "null", "1", "2026-01-31", "shop.example/on", "a.b")
 
 
 @st.composite
 def some_network(draw: st.DrawFn) -> str:
-    """A network of either IP version, in the writing that is kept; none that is IPv4 in IPv6."""
+    """Generate a network of either IP version in canonical form, without IPv4-mapped IPv6 networks."""
     address = draw(st.ip_addresses())
     network = ip_network((address, draw(st.integers(0, address.max_prefixlen))), strict=False)
     if isinstance(network, IPv6Network) and network.subnet_of(IPV4_MAPPED):
@@ -48,7 +48,7 @@ json_values = st.recursive(
 label_names = st.from_regex(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,8}[A-Za-z0-9])?", fullmatch=True)
 label_keys = label_names | st.from_regex(r"[a-z]([-a-z]{0,5}[a-z])?\.example/[A-Za-z0-9]{1,5}", fullmatch=True)
 label_values = label_names | st.just("")
-# Mostly what rules look at, with values that are right, nearly right and wrong.
+# Mostly labels that rules check, with valid, nearly valid and invalid values.
 labels = st.dictionaries(
     st.sampled_from(FAMILIAR) | label_keys,
     st.sampled_from((*ROLES, "Frontend", "backends", "web", "")) | label_values | st.text(max_size=5),
@@ -78,7 +78,7 @@ owners = st.lists(
 
 
 def manifest(maker: PodMaker, pod_labels: Mapping[str, str | None] | None, metadata: Json) -> Json:
-    """An object of a kind whose Pods have these labels."""
+    """Generate an object of a kind whose Pods have these labels."""
     containers = [{"name": "a", "image": "b"}]
     source: Json = {"metadata": {"labels": pod_labels}, "spec": {"containers": containers}}
     if maker.pod_metadata:
@@ -104,7 +104,7 @@ manifests = st.builds(manifest, st.sampled_from(POD_MAKERS), labels | st.none(),
 
 @st.composite
 def reviews(draw: st.DrawFn) -> Json:
-    """A review as an API server may send it, of anything that we know."""
+    """Generate a review of any known kind as an API server may send it."""
     options: Json = {
         "userInfo": draw(users),
         "namespace": draw(st.sampled_from(["shop", "kube-system", "guards", ""])),
@@ -128,14 +128,14 @@ def reviews(draw: st.DrawFn) -> Json:
 
 
 def steps(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """The path of every value inside a value."""
+    """Yield the path of every value inside a value."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [path for key, found in inner for path in ((*at, key), *steps(found, (*at, key)))]
 
 
 @st.composite
 def spoilt_reviews(draw: st.DrawFn) -> bytes:
-    """A good review in which one value is gone or another."""
+    """Generate a valid review in which one value is deleted or replaced."""
     body = copy.deepcopy(draw(reviews()))
     *parents, last = draw(st.sampled_from(steps(body)))
     target: Any = body
@@ -150,7 +150,7 @@ def spoilt_reviews(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def torn_reviews(draw: st.DrawFn) -> bytes:
-    """A good review's bytes, cut short or with some bytes changed."""
+    """Generate the bytes of a valid review, truncated or with some bytes changed."""
     body = bytearray(json.dumps(draw(reviews()), ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass"))
     if draw(st.booleans()):
         return bytes(body[: draw(st.integers(0, len(body) - 1))])
@@ -169,7 +169,7 @@ requirements = st.lists(st.sampled_from(REQUIRED), max_size=2)
 
 @st.composite
 def policies(draw: st.DrawFn) -> GuardPolicy:
-    """A policy in which each label has one meaning, with any modes."""
+    """Generate a policy in which each label has one meaning, with any modes."""
     keys = draw(st.permutations((*FAMILIAR, *STRANGE)))
     modes = st.sampled_from(["enforce", "warn", "audit", "off"])
     rules = st.sampled_from(["known-role", "require-app", "require-label", "require-role"])
@@ -195,13 +195,13 @@ def policies(draw: st.DrawFn) -> GuardPolicy:
 
 
 def keys_of(policy: GuardPolicy) -> list[str]:
-    """Every label that a policy speaks of."""
+    """Return every label in a policy."""
     workloads = policy.workloads
     return [*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)]
 
 
 @st.composite
 def labels_under(draw: st.DrawFn, policy: GuardPolicy) -> dict[str, str]:
-    """Labels of which a policy has something to say."""
+    """Generate labels that a policy checks."""
     values = st.sampled_from((*policy.workloads.role.one_of, "payments", "1234", "web", "")) | label_values
     return draw(st.dictionaries(st.sampled_from(keys_of(policy)), values, max_size=6))

@@ -1,4 +1,4 @@
-"""Whatever is done to a log shows, and the place is named."""
+"""Every change of a log is detected, with its line."""
 
 import json
 import os
@@ -31,7 +31,7 @@ Records = list[dict[str, Any]]
 
 
 class Step(NamedTuple):
-    """One thing that a writer does; `taken` is how many bytes the disk takes of the first line, all where it is None."""
+    """One step of a writer; `taken` is the number of bytes that the disk stores of the first line, None for all."""
 
     writer: int
     does: str
@@ -45,14 +45,14 @@ torn = nothing_torn | st.integers(0, 400)
 def steps(
     *does: str, writers: int = 3, taken: st.SearchStrategy[int | None] = nothing_torn
 ) -> st.SearchStrategy[list[Step]]:
-    """What writers on one file do one after the other."""
+    """Generate the steps of the writers on one file, in their order."""
     often = ["append"] * 6
     step = st.builds(Step, st.integers(0, writers - 1), st.sampled_from([*often, *does]), taken)
     return st.lists(step, max_size=25)
 
 
 def written(history: Sequence[Step], root: Path | None = None) -> bytes:
-    """The log that up to three processes write to one file; at last each writes a record, and ends in order."""
+    """Return the log of up to three processes on one file; at the end, each writes a record and stops in order."""
     clock = [AT]
 
     def now() -> datetime:
@@ -86,7 +86,7 @@ def written(history: Sequence[Step], root: Path | None = None) -> bytes:
 
 @contextmanager
 def disk(taken: int | None) -> Iterator[None]:
-    """A disk that takes so many bytes of the next line."""
+    """A disk that stores only some bytes of the next line."""
     whole, left = os.write, [taken]
 
     def write(descriptor: int, line: bytes) -> int:
@@ -96,12 +96,12 @@ def disk(taken: int | None) -> Iterator[None]:
         yield
 
 
-# A full disk while only one process writes, or several processes.
+# A full disk, with one process or with several.
 logs = (steps("look", "restart", writers=1, taken=torn) | steps("look", "restart")).map(written)
 
 
 def verified(log: bytes, **options: Any) -> Report:
-    """What is said of a log."""
+    """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for number, line in enumerate(log.splitlines(keepends=True), 1):
         verifier.take(Line("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
@@ -109,29 +109,29 @@ def verified(log: bytes, **options: Any) -> Report:
 
 
 def first(log: bytes, **options: Any) -> Finding:
-    """The first damage of a closed log; there has to be one."""
+    """Return the first damage of a closed log; there must be one."""
     found = verified(log, closed=True, **options).findings
     assert found
     return found[0]
 
 
 def is_named(changed: bytes, log: bytes, *places: int) -> bool:
-    """Whether the first damage is at one of these lines; half lines may look like each other, so there any damage will do."""
+    """Return whether the first damage is at one of these lines; partial lines may be equal, so for them any damage counts."""
     return first(changed).place.line in places or b'"torn"' in log
 
 
 def lines(log: bytes) -> list[bytes]:
-    """A log's lines with their ends."""
+    """Return the lines of a log with their line ends."""
     return log.splitlines(keepends=True)
 
 
 def line_at(log: bytes, index: int) -> int:
-    """The number of the line that a byte belongs to."""
+    """Return the number of the line of a byte."""
     return log.count(LINE_END, 0, index) + 1
 
 
 def record(line: bytes) -> dict[str, Any]:
-    """A line as a record; empty for a half line."""
+    """Parse a line; return an empty record for a partial line."""
     try:
         return json.loads(line)  # type: ignore[no-any-return]
     except ValueError:
@@ -139,9 +139,9 @@ def record(line: bytes) -> dict[str, Any]:
 
 
 def is_part_of_another(whole: Sequence[bytes], index: int) -> bool:
-    """Whether a half line begins or ends another one, so that the other explains what its writer owned up to.
+    """Return whether a partial line is the beginning or the end of another one, so that the other one explains the missing record.
 
-    All records begin alike, so two writers may have got as far as the same first bytes.
+    All records begin with the same bytes, so the partial lines of two writers can be equal.
     """
     text = whole[index].rstrip(LINE_END)
     halves = [
@@ -155,7 +155,7 @@ def is_part_of_another(whole: Sequence[bytes], index: int) -> bool:
 
 
 def two_of_a_chain(data: st.DataObject, log: bytes) -> tuple[int, int]:
-    """Two lines of one chain, by their indexes, the earlier one first."""
+    """Generate the indexes of two lines of one chain, in order."""
     chains = [record(line).get("chain") for line in lines(log)]
     one = data.draw(st.sampled_from([index for index, chain in enumerate(chains) if chain]))
     other = data.draw(st.sampled_from([index for index, chain in enumerate(chains) if chain == chains[one]]))
@@ -170,7 +170,7 @@ def two_of_a_chain(data: st.DataObject, log: bytes) -> tuple[int, int]:
     | steps("look", "restart", "kill", writers=1, taken=torn)
 )
 def test_what_writers_leave_is_sound(history: list[Step]) -> None:
-    """However their lines interleave, and whatever of them a full disk takes; only who was killed owns up to nothing."""
+    """This holds for every order of their lines, and for every part that a full disk stores; only a killed process reports no partial line."""
     report = verified(written(history))
     assert report.findings == ()
     assert report.records >= 3
@@ -178,8 +178,8 @@ def test_what_writers_leave_is_sound(history: list[Step]) -> None:
 
 @LAW
 @given(logs)
-def test_what_ended_in_order_is_closed(log: bytes) -> None:
-    """And signed to its end."""
+def test_a_chain_that_stopped_in_order_is_closed(log: bytes) -> None:
+    """Its end is signed."""
     report = verified(log, closed=True)
     assert report.findings == ()
     assert all(chain.signed == chain.head.seq for chain in report.chains)
@@ -188,7 +188,7 @@ def test_what_ended_in_order_is_closed(log: bytes) -> None:
 @LAW
 @given(st.data(), logs, st.integers(0, 255))
 def test_an_edited_byte_shows(data: st.DataObject, log: bytes, byte: int) -> None:
-    """At its line."""
+    """The damage is at its line."""
     index = data.draw(st.integers(0, len(log) - 1))
     assume(log[index] != byte)
     edited = log[:index] + bytes([byte]) + log[index + 1 :]
@@ -198,7 +198,7 @@ def test_an_edited_byte_shows(data: st.DataObject, log: bytes, byte: int) -> Non
 @LAW
 @given(st.data(), logs)
 def test_a_removed_byte_shows(data: st.DataObject, log: bytes) -> None:
-    """At its line."""
+    """The damage is at its line."""
     index = data.draw(st.integers(0, len(log) - 1))
     assert is_named(log[:index] + log[index + 1 :], log, line_at(log, index))
 
@@ -206,7 +206,7 @@ def test_a_removed_byte_shows(data: st.DataObject, log: bytes) -> None:
 @LAW
 @given(st.data(), logs, st.binary(min_size=1, max_size=3))
 def test_inserted_bytes_show(data: st.DataObject, log: bytes, inserted: bytes) -> None:
-    """At their line; empty lines are inserted bytes too."""
+    """The damage is at their line; empty lines are inserted bytes too."""
     index = data.draw(st.integers(0, len(log)))
     changed = log[:index] + inserted + log[index:]
     at = line_at(log, index)
@@ -216,7 +216,7 @@ def test_inserted_bytes_show(data: st.DataObject, log: bytes, inserted: bytes) -
 @LAW
 @given(st.data(), logs)
 def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
-    """By the record that is missing, where the chain goes on or at its end; a half line by who owned up to it."""
+    """The next record of the chain or its end shows the missing record; the record of its writer shows a missing partial line."""
     whole = lines(log)
     index = data.draw(st.integers(0, len(whole) - 1))
     gone = record(whole[index])
@@ -227,14 +227,14 @@ def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
         assert Damage.MISSING in {one.damage for one in report.findings}
     elif gone["type"] != "stop":
         assert (gone["chain"], gone["seq"]) in found
-    else:  # a cut chain is named by the last record that is left of it, or by half a line that only its stop owned up to
+    else:  # a truncated chain is reported at its last remaining record, or at a partial line that only its stop record mentions
         assert {(gone["chain"], gone["seq"]), (gone["chain"], gone["seq"] - 1)} & found
 
 
 @LAW
 @given(st.data(), logs)
 def test_records_that_changed_places_show(data: st.DataObject, log: bytes) -> None:
-    """At the earlier one's line."""
+    """The damage is at the line of the earlier one."""
     one, other = two_of_a_chain(data, log)
     changed = lines(log)
     changed[one], changed[other] = changed[other], changed[one]
@@ -244,7 +244,7 @@ def test_records_that_changed_places_show(data: st.DataObject, log: bytes) -> No
 @LAW
 @given(st.data(), logs)
 def test_a_repeated_line_shows(data: st.DataObject, log: bytes) -> None:
-    """Wherever it is put, at one of the two places."""
+    """The damage is at one of the two places, wherever the line is moved."""
     whole = lines(log)
     index = data.draw(st.integers(0, len(whole) - 1))
     at = data.draw(st.integers(0, len(whole)))
@@ -255,7 +255,7 @@ def test_a_repeated_line_shows(data: st.DataObject, log: bytes) -> None:
 @LAW
 @given(st.data(), logs)
 def test_an_invented_record_shows(data: st.DataObject, log: bytes) -> None:
-    """As the second one at its place in the chain, whoever stands there first."""
+    """The damage is the second record with one sequence number, whichever comes first."""
     whole = lines(log)
     index = data.draw(st.integers(0, len(whole) - 1))
     before = record(whole[index])
@@ -269,7 +269,7 @@ def test_an_invented_record_shows(data: st.DataObject, log: bytes) -> None:
 @LAW
 @given(st.data(), logs)
 def test_a_cut_end_shows(data: st.DataObject, log: bytes) -> None:
-    """Within a line always, behind a line where a chain was under way."""
+    """A truncation within a line always shows, and one after a line shows where a chain has not stopped."""
     end = data.draw(st.integers(1, len(log) - 1))
     cut = log[:end]
     under_way = open_chains(cut)
@@ -279,13 +279,13 @@ def test_a_cut_end_shows(data: st.DataObject, log: bytes) -> None:
 
 
 def open_chains(log: bytes) -> set[str]:
-    """The chains of a log that have no stop."""
+    """Return the chains of a log without a stop record."""
     found = [record(line) for line in lines(log)]
     return {one["chain"] for one in found if one} - {one["chain"] for one in found if one and one["type"] == "stop"}
 
 
 def rewritten(log: bytes, chain: str, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
-    """A log with the records of one chain changed, and every hash made to fit."""
+    """Return a log with changed records of one chain, and with recomputed hashes."""
     out, prev = [], ""
     for line in lines(log):
         one = record(line)
@@ -301,7 +301,7 @@ def rewritten(log: bytes, chain: str, rewrite: Callable[[dict[str, Any]], dict[s
 @LAW
 @given(st.data(), logs)
 def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log: bytes) -> None:
-    """Whoever has not the writer's key can make hashes, but no signatures."""
+    """An attacker without the writer's key can compute hashes, but no signatures."""
     whole = [one for one in map(record, lines(log)) if one]
     one = data.draw(st.sampled_from([one for one in whole if one["type"] != "start"]))
     chain, seq = one["chain"], one["seq"]
@@ -316,7 +316,7 @@ def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log:
 @LAW
 @given(steps("look", writers=1))
 def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history: list[Step]) -> None:
-    """So that whoever got hold of a log, but not of the root key, cannot make another history."""
+    """An attacker with access to a log, but not to the root key, cannot write another history."""
     with TemporaryDirectory() as folder:
         private, public = write_pair(f"{folder}/root")
         log = written(history, root=private)
@@ -332,19 +332,21 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
         return changed | ({"signature": key.sign(signed_bytes(changed))} if "signature" in changed else {})
 
     fresh = rewritten(log, chain, resigned)
-    assert {found.damage for found in verified(fresh, closed=True).findings} <= {Damage.FORGED}  # by what hangs on it
+    assert {found.damage for found in verified(fresh, closed=True).findings} <= {
+        Damage.FORGED
+    }  # the damage of the records that depend on it
     found = first(fresh, roots=[root])
     assert (found.damage, found.chain, found.seq, found.place.line) == (Damage.FORGED, chain, 0, 1)
 
 
 def first_chain(report: Report) -> Any:
-    """The chain that begins a log, of one that is sound."""
+    """Return the first chain of an undamaged log."""
     assert report.findings == ()
     return report.chains[0]
 
 
 def sealed(body: bytes) -> bytes:
-    """A line whose hash fits, whatever it says."""
+    """Return a line with a correct hash and any content."""
     return b'%b,"hash":"%b"}' % (body[:-1], sha256(body).hexdigest().encode())
 
 
@@ -361,8 +363,8 @@ STRANGE: Final = (
 
 @LAW
 @given(st.lists(st.binary(max_size=40) | st.sampled_from(STRANGE), max_size=6), st.booleans(), st.booleans())
-def test_nobody_ends_a_verification_by_what_they_write(written: list[bytes], fits: bool, lenient: bool) -> None:
-    """Whatever stands in a line, it is told of."""
+def test_no_content_ends_a_verification(written: list[bytes], fits: bool, lenient: bool) -> None:
+    """Every content of a line is reported."""
     text = [sealed(line) if fits else line for line in written]
     report = verified(b"".join(line + LINE_END for line in text), lenient=lenient, closed=True)
     assert report.is_sound == (not any(line.strip() for line in text)) or not lenient

@@ -1,4 +1,4 @@
-"""Whatever arrives, decoding ends in a request or in a bad review, and every request gets an answer."""
+"""Every input decodes to a request or to a bad review, and every request gets an answer."""
 
 import json
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
 from webhook.audit.record import decision_record
-from webhook.guard.amend import amend
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, OwnerWanted, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
@@ -24,7 +24,7 @@ AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def tried(body: bytes) -> Request | None:
-    """The request, or None for a bad review that says in one line what is wrong; anything else is a failure."""
+    """Return the request, or None for a bad review with a message of one line; any other result is a failure."""
     try:
         return decode(body)
     except BadReview as bad:
@@ -37,21 +37,21 @@ def tried(body: bytes) -> Request | None:
 @LAW
 @given(st.binary())
 def test_any_bytes_are_a_request_or_a_bad_review(body: bytes) -> None:
-    """Never another error: it would be a 500."""
+    """Any other exception would be a status 500."""
     assert tried(body) is None
 
 
 @LAW
 @given(json_values)
 def test_any_json_is_a_request_or_a_bad_review(value: Any) -> None:
-    """By itself no review, ever."""
+    """Such a value alone is never a review."""
     assert tried(json.dumps(value).encode()) is None
 
 
 @LAW
 @given(json_values, json_values, st.sampled_from(["object", "oldObject", "userInfo", "resource", "kind", "uid"]))
 def test_any_json_in_a_review_is_a_request_or_a_bad_review(value: Any, other: Any, where: str) -> None:
-    """In each field that is read."""
+    """The replaced value is in a field that catflap reads."""
     body = review(pod(GOOD), before=other if where == "object" else pod(GOOD))
     body["request"][where] = value
     tried(json.dumps(body).encode())
@@ -60,14 +60,14 @@ def test_any_json_in_a_review_is_a_request_or_a_bad_review(value: Any, other: An
 @LAW
 @given(torn_reviews())
 def test_a_torn_review_is_a_request_or_a_bad_review(body: bytes) -> None:
-    """Cut short, or with some bytes changed."""
+    """The bytes are truncated, or some of them are changed."""
     tried(body)
 
 
 @LAW
 @given(reviews())
 def test_a_review_of_the_api_servers_is_a_request(body: Json) -> None:
-    """As it says of itself."""
+    """The request has the fields of the review."""
     request = decode(json.dumps(body).encode())
     sent = body["request"]
     assert (request.uid, request.operation, request.dry_run) == (sent["uid"], sent["operation"], bool(sent["dryRun"]))
@@ -85,7 +85,7 @@ def test_a_review_of_the_api_servers_is_a_request(body: Json) -> None:
 def test_every_request_gets_a_decision_an_answer_and_a_record(
     body: bytes, policy: GuardPolicy, *, predates: bool
 ) -> None:
-    """Under any policy, in both phases; the answer is to the question that was asked."""
+    """This holds under any policy and in both phases; the answer has the uid of the request."""
     request = tried(body)
     assume(request is not None)
     assert request is not None
@@ -93,7 +93,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     if isinstance(decided, OwnerWanted):
         decided = settled(request, policy, own_namespace="guards", owner_predates=predates)
     assert isinstance(decided, Decision)
-    amended = amend(request, policy, own_namespace="guards")
+    amended = mutate(request, policy, own_namespace="guards")
     assert amended.allowed
     validating = json.loads(encode_validation(request, decided, annotations={"decision": str(decided.verdict)}))
     mutating = json.loads(encode_mutation(request, amended))
@@ -115,7 +115,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
 @LAW
 @given(reviews(), policies())
 def test_only_a_doubtful_or_faulty_request_is_refused(body: Json, policy: GuardPolicy) -> None:
-    """A refusal has a fault of an enforcing rule, and a message that names it."""
+    """A refusal has a violation of an enforcing rule, and a message that names the rule."""
     decided = settled(decode(json.dumps(body).encode()), policy, own_namespace="guards")
     assume(isinstance(decided, Decision))
     assert isinstance(decided, Decision)

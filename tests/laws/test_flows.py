@@ -1,4 +1,4 @@
-"""What is written opens what the flows say, in either engine alike, and never what nobody said."""
+"""The rendered policies allow exactly the flows, in either engine."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from typing import Any, Final
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.laws.connecting import PODS, SPACES, Side, Space, meant, open_at, policies_of, probes, sides
+from tests.laws.connectivity_model import PODS, SPACES, Side, Space, meant, open_at, policies_of, probes, sides
 from tests.laws.strategies import LAW, networks
 from tests.unit.netpol.calico_grammar import MOST_NETS, MOST_PORTS, complaints
 from webhook.config.contradictions import contradictions
 from webhook.model.fields import PortRange
 from webhook.model.policy import GuardPolicy
 from webhook.model.traffic import Allow, Direction, Networks
-from webhook.netpol.calico import rules_of
+from webhook.netpol.calico import allow_rules
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 CLUSTER: Final = ["10.0.0.0/8", "fd00::/8"]
 EVERYWHERE: Final = ["0.0.0.0/0", "::/0"]
@@ -60,7 +60,7 @@ across = st.sampled_from([{}, {"across": "environment"}])
 
 
 def flow(source: Any, to: Any, ports: list[str], more: dict[str, str]) -> dict[str, Any]:
-    """A flow as the file writes it."""
+    """Return a flow in the form of the policy file."""
     return {"from": source, "to": to, "ports": ports, **more}
 
 
@@ -75,7 +75,7 @@ near_ports = st.sampled_from([["1/TCP"], ["1-3/TCP"], ["3/TCP", "3/UDP"], ["4/TC
 near = st.just("outside") | st.sampled_from(
     [CLUSTER, EVERYWHERE, ["10.0.1.0/24", "fd00::3:0/112"], ["10.0.3.1/32"]]
 ).map(lambda cidrs: {"cidrs": cidrs})
-# In and out by addresses, and whatever else keeps Pods of two environments apart.
+# Flows from and to addresses, and all flows that must not connect Pods of two environments.
 by_addresses = st.builds(
     lambda into, out, flows: [into, out, *flows],
     st.builds(flow, near, here, near_ports, st.just({})),
@@ -88,7 +88,7 @@ by_addresses = st.builds(
 def policies(
     draw: st.DrawFn, flows: st.SearchStrategy[list[dict[str, Any]]], clusters: Iterable[list[str]]
 ) -> GuardPolicy:
-    """A policy by its flows, in a cluster of two environments; it may have faults."""
+    """Return the policy of some flows, in a cluster with two environments; it may be invalid."""
     return GuardPolicy.model_validate(
         {
             "apiVersion": "catflap.dev/v1",
@@ -114,7 +114,7 @@ any_policy = policies(
 @LAW
 @given(any_policy)
 def test_each_engine_opens_what_the_flows_mean(policy: GuardPolicy) -> None:
-    """At either end of every connection, around every edge of every range of ports."""
+    """This is tried at either end of every connection, and around the limits of every range of ports."""
     tried = probes(policy)
     written = {engine: policies_of(policy, engine) for engine in Engine}
     for side in sides():
@@ -126,13 +126,13 @@ def test_each_engine_opens_what_the_flows_mean(policy: GuardPolicy) -> None:
 @LAW
 @given(policies(by_addresses, [CLUSTER]))
 def test_no_accepted_policy_leads_from_one_environment_into_another(policy: GuardPolicy) -> None:
-    """Unless a flow names the namespaces: not by role, and not by way of addresses."""
+    """Only a flow with namespaces connects them: not a flow with a role, and not one with addresses."""
     if any(contradictions(policy)):
         return
     tried = probes(policy)
     written = policies_of(policy, Engine.KUBERNETES)
     for source, target in product(PODS, PODS):
-        if not (source.space and target.space and source.space.guarded and target.space.guarded):
+        if not (source.space and target.space and source.space.managed and target.space.managed):
             continue
         if source.space.environment == target.space.environment:
             continue
@@ -143,7 +143,7 @@ def test_no_accepted_policy_leads_from_one_environment_into_another(policy: Guar
 
 
 def without_empty_lists(value: Any) -> bool:
-    """Whether no list in a value is empty, however deep."""
+    """Return whether a value has no empty list at any depth."""
     if isinstance(value, dict):
         return all(map(without_empty_lists, value.values()))
     return not isinstance(value, list) or (bool(value) and all(map(without_empty_lists, value)))
@@ -152,12 +152,12 @@ def without_empty_lists(value: Any) -> bool:
 @LAW
 @given(any_policy, st.sampled_from(SPACES))
 def test_calico_takes_what_flows_become(policy: GuardPolicy, space: Space) -> None:
-    """And neither engine is ever given an empty list, which would be everybody."""
-    birth = Birth(space.name, "", "", space.environment)
-    for manifest in render(policy, birth, Engine.CALICO):
+    """No policy has an empty list, which would match every peer."""
+    birth = RenderTarget(space.name, "", "", space.environment)
+    for manifest in render_namespace(policy, birth, Engine.CALICO):
         assert complaints(manifest) == []
     for engine in Engine:
-        for manifest in render(policy, birth, engine):
+        for manifest in render_namespace(policy, birth, engine):
             assert without_empty_lists(manifest["spec"])
 
 
@@ -173,12 +173,12 @@ def test_calico_takes_what_flows_become(policy: GuardPolicy, space: Space) -> No
 def test_a_split_loses_neither_ports_nor_networks(
     direction: Direction, ports: list[tuple[str, int]], cidrs: list[str], more: int
 ) -> None:
-    """Each network keeps each port, once, in rules that are as long as Calico takes."""
+    """Each network has each port once, in rules within Calico's limits."""
     many = tuple(dict.fromkeys((*cidrs, *(f"203.{number >> 8}.{number & 255}.0/24" for number in range(more)))))
     openings = tuple(PortRange(protocol, number, number + number % 3) for protocol, number in ports)
     end = "source" if direction is Direction.INGRESS else "destination"
     found: Counter[tuple[str, str, object]] = Counter()
-    for rule in rules_of(Allow(direction, Networks(many), openings)):
+    for rule in allow_rules(Allow(direction, Networks(many), openings)):
         nets, numbers = rule[end]["nets"], rule["destination"]["ports"]
         assert 1 <= len(nets) <= MOST_NETS
         assert 1 <= len(numbers) <= MOST_PORTS

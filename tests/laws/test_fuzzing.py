@@ -1,4 +1,4 @@
-"""A few seconds of the benchmark that looks for reviews that cost too much; in full it runs for as long as one likes."""
+"""A short run of the benchmark that searches for expensive reviews; the full benchmark has no time limit."""
 
 from itertools import count, takewhile
 from pathlib import Path
@@ -13,12 +13,12 @@ from webhook.model.request import Request
 from webhook.review.decode import BadReview, decode
 
 SEED = 12
-# Of an object: what takes some milliseconds to make, and more than any bound of ours.
+# The size of an object: above all of catflap's limits, and generated within some milliseconds.
 LARGEST = 100_000
 
 
 def test_every_kind_that_is_judged_is_tried() -> None:
-    """By the tables alone, so that a new kind is as well."""
+    """The generator uses only the tables, so it also covers a new kind."""
     tried = {(one.group, one.resource) for one in kinds()}
     assert tried >= {(maker.group, maker.resource) for maker in POD_MAKERS} | POLICY_RESOURCES | {
         CONFIGMAPS,
@@ -29,13 +29,13 @@ def test_every_kind_that_is_judged_is_tried() -> None:
 
 @pytest.mark.parametrize("kind", kinds(), ids=str)
 def test_a_kind_is_read_and_not_only_refused(kind: Kind) -> None:
-    """Otherwise the benchmark would measure how quickly a bad review is answered."""
+    """Otherwise the benchmark would measure the answers to bad reviews."""
     seeds = (Random(f"{SEED}/{number}") for number in range(20))
     assert any(read(body) for random in seeds for body in reviews(random, kind, 200))
 
 
 def read(body: bytes) -> bool:
-    """Whether a review carries something that is judged."""
+    """Return whether a review has an object that catflap checks."""
     try:
         found: Request = decode(body)
     except BadReview:
@@ -45,7 +45,7 @@ def read(body: bytes) -> bool:
 
 
 def test_no_review_costs_more_than_its_bound(tmp_path: Path) -> None:
-    """On the event loop, in a thread, in the log and in the answer; each kind under each policy at least once."""
+    """The limits are those of the event loop, of a thread, of the log and of the answer; each kind is tried under each policy."""
     bench = Bench(tmp_path)
     numbers = takewhile(lambda number: number < 2 * len(kinds()), count())
     tried = list(bench.tries(SEED, numbers, LARGEST))

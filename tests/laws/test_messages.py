@@ -1,4 +1,4 @@
-"""A refusal keeps its promise: who does what it says is let in."""
+"""The fix in a refusal works: the fixed object is admitted."""
 
 import re
 from typing import Any, Final
@@ -17,22 +17,22 @@ from webhook.model.policy import GuardPolicy
 
 BEFORE: Final = "\nTo mend it, set in the manifest:\n"
 CHOICES: Final = re.compile(r'^ *(.+): ""  # (?:one of: (.+)|choose a value)$')
-# What a person might think of where no value is offered; one of them fits each pattern of the strategies.
+# Values that a user might choose where the fix offers none; one of them matches each pattern of the strategies.
 OPEN_CHOICES: Final = ("1234", "payments")
 
 
 class Strict(yaml.SafeLoader):
-    """YAML in which no key may stand twice."""
+    """A YAML loader that rejects duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 (PyYAML's signature)
-        """A mapping of distinct keys."""
+        """Return a mapping of distinct keys."""
         keys = [key.value for key, _ in node.value]
         assert len(set(keys)) == len(keys), f"a key listed more than once: {keys}"
         return super().construct_mapping(node, deep)
 
 
 def chosen(line: str, policy: GuardPolicy) -> str:
-    """A line of the patch after a person made the choice that it leaves open: the first one that there is."""
+    """Return a line of the patch with the first of its choices."""
     match = CHOICES.match(line)
     if not match:
         return line
@@ -45,7 +45,7 @@ def chosen(line: str, policy: GuardPolicy) -> str:
 
 
 def merged(old: Any, new: Any) -> Any:
-    """One manifest over another, mapping by mapping."""
+    """Merge one manifest into another, mapping by mapping."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
     return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
@@ -53,10 +53,10 @@ def merged(old: Any, new: Any) -> Any:
 
 @LAW
 @given(st.data(), policies(), st.sampled_from(POD_MAKERS), metadata)
-def test_a_manifest_mended_as_the_message_says_is_admitted(
+def test_a_manifest_fixed_by_the_message_is_admitted(
     data: st.DataObject, policy: GuardPolicy, maker: PodMaker, own: Json
 ) -> None:
-    """The patch is YAML, stands at the right place, and leaves no fault that refuses."""
+    """The patch is YAML, has the correct path, and leaves no violation that causes a refusal."""
     source = manifest(maker, data.draw(labels_under(policy) | st.none()), own)
     decided = settled(asked(source), policy)
     assert isinstance(decided, Decision)
@@ -66,6 +66,6 @@ def test_a_manifest_mended_as_the_message_says_is_admitted(
     text = "\n".join(
         chosen(line, policy) for line in patch.splitlines() if line.startswith(" ")
     )  # notes are not indented
-    mended = settled(asked(merged(source, yaml.load(text, Strict))), policy)
-    assert isinstance(mended, Decision)
-    assert mended.allowed, mended.message
+    fixed = settled(asked(merged(source, yaml.load(text, Strict))), policy)
+    assert isinstance(fixed, Decision)
+    assert fixed.allowed, fixed.message

@@ -1,4 +1,4 @@
-"""Files that were right before a slip of the keyboard: whatever is said of them is in our words, at a line of the file."""
+"""Valid files with a typing error: each message is one of catflap's own, and has a line of the file."""
 
 import re
 from textwrap import indent
@@ -75,7 +75,7 @@ slips = st.lists(
 
 
 def mistyped(text: str, slips: list[tuple[int, str, int]]) -> str:
-    """A text in which something is inserted, left out or replaced."""
+    """Generate a text in which something is inserted, deleted or replaced."""
     for at, piece, left_out in slips:
         place = at % len(text)
         text = text[:place] + piece + text[place + left_out :]
@@ -84,7 +84,7 @@ def mistyped(text: str, slips: list[tuple[int, str, int]]) -> str:
 
 @given(base=st.sampled_from((POLICY, CONFIG_MAP)), slips=slips)
 def test_a_mistyped_policy_file_is_answered_in_words_at_its_lines(base: str, slips: list[tuple[int, str, int]]) -> None:
-    """Whether it is wrong as YAML, in its shape or as a whole."""
+    """The error may be one of YAML, of the schema, or of the file as a whole."""
     text = mistyped(base, slips)
     for fault in policy_faults(text):
         assert not FOREIGN.search(str(fault)), fault
@@ -92,7 +92,7 @@ def test_a_mistyped_policy_file_is_answered_in_words_at_its_lines(base: str, sli
 
 
 def policy_faults(text: str) -> tuple[PolicyFault, ...]:
-    """The faults of a policy file."""
+    """Return the errors of a policy file."""
     try:
         parse_file(text)
     except BadPolicy as bad:
@@ -102,17 +102,17 @@ def policy_faults(text: str) -> tuple[PolicyFault, ...]:
 
 @given(slips=slips)
 def test_a_mistyped_manifest_is_answered_in_words_at_its_lines(slips: list[tuple[int, str, int]]) -> None:
-    """Each document of it."""
+    """This holds for each document."""
     text = mistyped(MANIFESTS, slips)
     for found in located(text):
-        told = [(found.place, str(found))] if isinstance(found, BadManifest) else complaints(found)
-        for place, message in told:
+        errors = [(found.place, str(found))] if isinstance(found, BadManifest) else complaints(found)
+        for place, message in errors:
             assert not FOREIGN.search(message), message
             assert place is None or 1 <= place.line <= text.count("\n") + 2
 
 
 def complaints(found: Located) -> list[tuple[Place | None, str]]:
-    """What is wrong with one object."""
+    """Return the errors of one object."""
     try:
         manifest = read(found.value, default_namespace="shop")
     except BadManifest as bad:

@@ -1,4 +1,4 @@
-"""Both engines are told the same, in words that each of them takes."""
+"""The policies for both engines have the same meaning, and each engine accepts its own."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_network
@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names, networks
-from tests.oracles.meaning import NAME_SERVERS, SHOWN_BY_THE_CLUSTER, name_servers
+from tests.oracles.policy_model import NAME_SERVERS, WITH_DETECTED_ADDRESSES, name_servers
 from tests.unit.netpol.calico_grammar import complaints, labels_of
 from webhook.model.network import DnsEndpoint, DnsPreset
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels, printed
-from webhook.netpol.dns import Detected, usable
+from webhook.netpol.dns import DetectedDns, usable_addresses
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 KNOWN: Final = tuple(cidr for servers in NAME_SERVERS.values() for one in servers for cidr in one.get("cidrs", ()))
 
-# Whom a rule opens (labels of namespace and Pod, or a network), the port, the protocol.
+# The peer of a rule (labels of namespace and Pod, or a network), the port, the protocol.
 Opening = tuple[object, int, str]
 
 ports = st.lists(
@@ -46,7 +46,7 @@ endpoints = st.builds(
 
 @st.composite
 def policies(draw: st.DrawFn) -> GuardPolicy:
-    """A policy by its name servers."""
+    """Return a policy with some name servers."""
     presets = st.sampled_from(get_args(DnsPreset))
     dns = draw(presets | st.lists(endpoints, max_size=3))
     return GuardPolicy.model_validate(
@@ -55,7 +55,7 @@ def policies(draw: st.DrawFn) -> GuardPolicy:
 
 
 clusters = st.builds(
-    lambda preset, addresses, behind: Detected(preset, usable(map(str, addresses)), tuple(behind)),
+    lambda preset, addresses, behind: DetectedDns(preset, usable_addresses(map(str, addresses)), tuple(behind)),
     st.sampled_from(sorted(NAME_SERVERS)),
     st.lists(st.sampled_from([ip_network(one)[0] for one in KNOWN]) | st.ip_addresses(), max_size=6, unique=True),
     st.lists(endpoints.filter(lambda one: not one.cidrs), max_size=1),
@@ -63,12 +63,12 @@ clusters = st.builds(
 
 
 def pods(namespace_labels: Mapping[str, str], pod_labels: Mapping[str, str]) -> object:
-    """Pods by labels, as something that can be compared."""
+    """Return Pods by labels, in a form that can be compared."""
     return frozenset(namespace_labels.items()), frozenset(pod_labels.items())
 
 
 def opened_by_calico(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening]:
-    """What Calico lets out: protocol, peer and port of one rule have to fit."""
+    """Return what Calico allows as egress: protocol, peer and port of one rule must match."""
     for manifest in manifests:
         for rule in manifest["spec"].get("egress", ()):
             peer = rule["destination"]
@@ -77,7 +77,7 @@ def opened_by_calico(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening
 
 
 def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Opening]:
-    """What plain policies let out: one of `to` and one of `ports` have to fit."""
+    """Return what NetworkPolicies allow as egress: one of `to` and one of `ports` must match."""
     for manifest in manifests:
         for rule in manifest["spec"].get("egress", ()):
             for peer in rule["to"]:
@@ -88,10 +88,10 @@ def opened_by_kubernetes(manifests: Iterable[Mapping[str, Any]]) -> Iterator[Ope
 
 @LAW
 @given(policies(), clusters)
-def test_both_engines_open_the_same(policy: GuardPolicy, cluster: Detected) -> None:
-    """Every endpoint, port and protocol; and each closes the same first."""
+def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -> None:
+    """Every endpoint, port and protocol is equal; and both begin with the same default-deny."""
     calico, plain = (
-        render(policy, Birth("shop", "1", "2"), engine, detected_dns=cluster)
+        render_namespace(policy, RenderTarget("shop", "1", "2"), engine, detected_dns=cluster)
         for engine in (Engine.CALICO, Engine.KUBERNETES)
     )
     assert set(opened_by_calico(calico)) == set(opened_by_kubernetes(plain))
@@ -101,24 +101,24 @@ def test_both_engines_open_the_same(policy: GuardPolicy, cluster: Detected) -> N
 
 @LAW
 @given(policies(), clusters)
-def test_calico_takes_every_policy_of_ours(policy: GuardPolicy, cluster: Detected) -> None:
-    """And so do its Windows nodes."""
-    for manifest in render(policy, Birth("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
+def test_calico_accepts_every_rendered_policy(policy: GuardPolicy, cluster: DetectedDns) -> None:
+    """Its Windows nodes accept them too."""
+    for manifest in render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
         assert complaints(manifest) == []
 
 
 @LAW
 @given(policies(), clusters, st.booleans())
-def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detected, windows: bool) -> None:
-    """A list is opened as it stands; a word means the servers of a kind of cluster, with the addresses that the cluster shows."""
+def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: DetectedDns, windows: bool) -> None:
+    """A list is allowed unchanged; a preset means the servers of a type of cluster, with the detected addresses."""
     dns = policy.network.dns
     if isinstance(dns, str):
         network = policy.network.model_copy(update={"windows_nodes": windows})
         policy = policy.model_copy(update={"network": network})
         shown = [one for one in cluster.addresses if not windows or ":" not in one]
         named = [DnsEndpoint.model_validate(one, strict=False) for one in name_servers(dns, cluster.preset, shown)]
-        if (cluster.preset if dns == "auto" else dns) in SHOWN_BY_THE_CLUSTER:
-            named += cluster.behind
+        if (cluster.preset if dns == "auto" else dns) in WITH_DETECTED_ADDRESSES:
+            named += cluster.pods
     else:
         named = [*dns]
     wanted = {
@@ -127,21 +127,21 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
         for one in server.cidrs or [pods(server.namespace_labels, server.pod_labels)]
         for port in server.ports
     }
-    written = render(policy, Birth("shop", "1", "2"), Engine.KUBERNETES, detected_dns=cluster)
+    written = render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.KUBERNETES, detected_dns=cluster)
     assert set(opened_by_kubernetes(written)) == wanted
 
 
 @LAW
 @given(st.dictionaries(label_keys, label_names, max_size=5))
 def test_labels_come_back_from_a_printed_selector(wanted: dict[str, str]) -> None:
-    """Read by a parser that is not ours."""
+    """An independent parser reads it."""
     assert labels_of(printed(labels(wanted))) == wanted
 
 
 @LAW
 @given(st.dictionaries(label_keys, st.text(max_size=20), max_size=3))
 def test_any_text_comes_back_or_is_refused(wanted: dict[str, str]) -> None:
-    """It never becomes another selector."""
+    """A value never changes the structure of the selector."""
     try:
         text = printed(labels(wanted))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What `no-open-policy` says of a policy hangs on what the policy means, not on its words, its grammar or its size."""
+"""The result of `no-open-policy` depends on the meaning of a policy, not on its wording, its API or its size."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.laws.connecting import PODS, SPACES, STRANGERS, Policy, Rule, Side, is_meant, is_on, read_kubernetes
+from tests.laws.connectivity_model import PODS, SPACES, STRANGERS, Policy, Rule, Side, is_meant, is_on, read_kubernetes
 from tests.laws.strategies import LAW
 from tests.laws.test_flows import near, some_ports
 from webhook.guard.judge import judge
@@ -15,8 +15,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
 from webhook.model.selector import AllOf, Equals, Has, Not, OneOf, Selector, printed
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 from webhook.review.manifests import read
 
 Json = dict[str, Any]
@@ -30,7 +30,7 @@ ENVIRONMENTS: Final = {"label": "environment", "oneOf": ["production", "test"]}
 
 
 def policy(**more: Any) -> GuardPolicy:
-    """A policy file."""
+    """Return a policy file."""
     return GuardPolicy.model_validate(
         {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "rules": {RULE: "enforce"}, **more}, strict=False
     )
@@ -40,7 +40,7 @@ FILE: Final = policy(namespaces={"environment": ENVIRONMENTS})
 
 
 def faults(manifest: Json, file: GuardPolicy = FILE) -> list[str]:
-    """What the rule says of an object in namespace shop."""
+    """Return the violations of an object in namespace shop under the rule."""
     found = read(manifest, default_namespace="shop").policy
     assert isinstance(found, PolicyObject)
     return [one.message for one in judge(found, file) if one.rule == RULE]
@@ -68,7 +68,7 @@ rules = st.tuples(st.lists(peers, max_size=3), st.lists(ports, max_size=2, uniqu
 
 
 def kubernetes_selector(found: tuple[Selector, ...]) -> Json:
-    """Requirements as a LabelSelector."""
+    """Return requirements as a LabelSelector."""
     operators = {Equals: "In", OneOf: "In", Has: "Exists"}
     entries = []
     for one in found:
@@ -83,7 +83,7 @@ def kubernetes_selector(found: tuple[Selector, ...]) -> Json:
 
 
 def kubernetes_peer(found: Any) -> Json:
-    """A peer of a NetworkPolicy: a network, a network with an exception, or Pods."""
+    """Generate a peer of a NetworkPolicy: a network, a network with an exception, or Pods."""
     if isinstance(found, str):
         return {"ipBlock": {"cidr": found}}
     if isinstance(found[0], str):
@@ -94,7 +94,7 @@ def kubernetes_peer(found: Any) -> Json:
 
 
 def plain(direction: str, found: list[Any]) -> Json:
-    """A NetworkPolicy of these rules."""
+    """Return a NetworkPolicy with these rules."""
     key = "from" if direction == "ingress" else "to"
     written = [
         {
@@ -108,7 +108,7 @@ def plain(direction: str, found: list[Any]) -> Json:
 
 
 def calico_peer(found: Any) -> Json:
-    """The same peer for Calico."""
+    """Return the same peer for Calico."""
     if isinstance(found, str):
         return {"nets": [found]}
     if isinstance(found[0], str):
@@ -119,7 +119,7 @@ def calico_peer(found: Any) -> Json:
 
 
 def calico(direction: str, found: list[Any], version: str, allow: str, kind: str = "NetworkPolicy") -> Json:
-    """The same policy for Calico, one rule for each peer and port: it has one protocol in a rule, and `and` where others have `or`."""
+    """Return the same policy for Calico, with one rule per peer and port: its rules have one protocol, and combine fields by `and`."""
     end = "source" if direction == "ingress" else "destination"
     written = []
     for some, numbers in found:
@@ -138,7 +138,7 @@ def calico(direction: str, found: list[Any], version: str, allow: str, kind: str
 @LAW
 @given(directions, st.lists(rules, min_size=1, max_size=3))
 def test_a_policy_is_judged_alike_in_each_grammar(direction: str, found: list[Any]) -> None:
-    """In Kubernetes' words, in Calico's, and in the letters that Calico takes where it stores its objects."""
+    """The policy is one of Kubernetes, of Calico's API, and of Calico's storage API with other letter case."""
     verdict = bool(faults(plain(direction, found)))
     assert bool(faults(calico(direction, found, V3, "Allow"))) is verdict
     assert bool(faults(calico(direction, found, STORED, "allow"))) is verdict
@@ -180,7 +180,7 @@ role_rules = st.tuples(
 @LAW
 @given(directions, st.lists(role_rules, min_size=1, max_size=2))
 def test_flows_reach_the_same_in_each_grammar(direction: str, found: list[Any]) -> None:
-    """Of a policy for Pods of a role."""
+    """The policy selects the Pods of a role."""
     in_words = plain(direction, found)
     in_words["spec"]["podSelector"] = {"matchLabels": {"role": "backend"}}
     verdict = bool(faults(in_words, FLOWING))
@@ -195,7 +195,7 @@ def test_flows_reach_the_same_in_each_grammar(direction: str, found: list[Any]) 
     directions, st.lists(st.tuples(st.lists(pods_peers, min_size=1, max_size=3), st.just([])), min_size=1, max_size=3)
 )
 def test_a_cluster_wide_policy_is_judged_alike_in_each_grammar(direction: str, found: list[Any]) -> None:
-    """The policy API before and after its change, and Calico."""
+    """The versions of the policy API before and after its change, and Calico, give the same result."""
     found = [([(spaces or (), labels) for spaces, labels in some], numbers) for some, numbers in found]
     verdict = bool(faults(calico(direction, found, V3, "Allow", "GlobalNetworkPolicy")))
     for version, kind, action in (
@@ -221,7 +221,7 @@ def test_a_cluster_wide_policy_is_judged_alike_in_each_grammar(direction: str, f
 @LAW
 @given(directions, st.lists(rules, min_size=1, max_size=3), peers, rules, ports)
 def test_whatever_is_added_opens_no_less(direction: str, found: list[Any], peer: Any, rule: Any, port: Any) -> None:
-    """A peer more, a port more, a rule more: what was a fault stays one."""
+    """With an additional peer, port or rule, a violation stays a violation."""
     if not faults(plain(direction, found)):
         return
     assert faults(plain(direction, [*found, rule]))
@@ -274,7 +274,7 @@ SUBJECTS: Final[tuple[Json, ...]] = ({}, {"matchLabels": {"role": "frontend"}}, 
 
 
 def rules_near(file: GuardPolicy) -> Iterator[Json]:
-    """Policies of one rule for everybody that flows may be about, on the ports of each flow and around them."""
+    """Yield policies of one rule for every peer of the flows, on the ports of each flow and around them."""
     numbers = {one for flow in file.network.flows for one in flow.port_ranges if one.protocol in {"TCP", "UDP"}}
     for direction, subject, peer, (protocol, first, last) in product(
         ("ingress", "egress"), SUBJECTS, ROLE_PEERS, numbers
@@ -290,7 +290,7 @@ def rules_near(file: GuardPolicy) -> Iterator[Json]:
 @LAW
 @given(files)
 def test_what_passes_is_within_the_flows(file: GuardPolicy) -> None:
-    """Whoever a policy lets through without a fault may connect by a flow: asked of each Pod, address and port."""
+    """Every connection that a policy without violation allows is one of a flow; each Pod, address and port is tried."""
     for manifest in rules_near(file):
         if not faults(manifest, file):
             for side, opened in connections(read_kubernetes(manifest)):
@@ -305,7 +305,7 @@ PROBES: Final = tuple(
 
 
 def connections(found: Policy) -> Iterator[tuple[Side, Rule]]:
-    """Every connection that a policy of namespace shop lets through, ports aside."""
+    """Yield every connection that a policy of namespace shop allows, without regard to ports."""
     own = next(one for one in PODS if one.space and one.space.name == "shop" and found.selects(one))
     for direction, rules in found.rules.items():
         for rule, peer in product(rules, (*PODS, *STRANGERS)):
@@ -317,12 +317,12 @@ def connections(found: Policy) -> Iterator[tuple[Side, Rule]]:
 @LAW
 @given(st.lists(flows, min_size=1, max_size=4), st.booleans(), st.sampled_from(list(Engine)))
 def test_what_flows_become_has_no_fault(wanted: list[Json], known: bool, engine: Engine) -> None:
-    """In either engine, written by anybody."""
+    """This holds in either engine, for every author of the policy."""
     network = {"flows": wanted, "dns": "node-local", **({"clusterCIDRs": ["10.0.0.0/8", "fd00::/8"]} if known else {})}
     file = policy(network=network, workloads={"role": {"oneOf": ["frontend", "backend"]}})
     for space in SPACES:
-        if space.guarded:
-            for manifest in render(file, Birth(space.name, "", ""), engine):
+        if space.managed:
+            for manifest in render_namespace(file, RenderTarget(space.name, "", ""), engine):
                 found = read(manifest, default_namespace=space.name).policy
                 assert found is not None
                 assert [one.message for one in judge(found, file) if one.rule == RULE] == []

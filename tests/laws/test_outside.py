@@ -1,4 +1,4 @@
-"""Outside and the cluster are all addresses, each of them once."""
+"""The outside and the cluster together are all addresses, each of them once."""
 
 from ipaddress import collapse_addresses, ip_network
 from typing import Any
@@ -11,7 +11,7 @@ from webhook.model.network import EVERYWHERE, Network, without
 
 BITS = {4: 32, 6: 128}
 
-# Close together, so that they lie in each other, side by side, and at the ends of what there is.
+# Few different networks, so that they contain each other, touch each other, and include the first and last address.
 close = st.builds(
     lambda number, length: str(ip_network((number << 24, length), strict=False)),
     st.sampled_from([0, 1, 2, 3, 10, 127, 128, 254, 255]),
@@ -21,12 +21,12 @@ clusters = st.lists(networks | close, max_size=8, unique=True)
 
 
 def of_version(cidrs: tuple[str, ...], version: int) -> list[Any]:
-    """The networks of an IP version."""
+    """Return the networks of an IP version."""
     return [network for network in map(ip_network, cidrs) if network.version == version]
 
 
 def size(found: list[Any]) -> int:
-    """How many addresses networks have, each counted as often as it is in one."""
+    """Return the number of addresses of networks; an address in two networks counts twice."""
     return sum(one.num_addresses for one in found)
 
 
@@ -37,7 +37,7 @@ def size(found: list[Any]) -> int:
 @example(["255.255.255.255/32", "0.0.0.0/32", "::/128"])
 @example(["10.0.0.0/8", "10.1.0.0/16", "10.0.0.0/7"])
 def test_outside_and_the_cluster_are_everything_once(cidrs: list[str]) -> None:
-    """Of each IP version that the cluster has; of the other one, nothing is outside."""
+    """This holds for each IP version of the cluster; nothing of another IP version is outside."""
     network = Network(clusterCIDRs=tuple(cidrs))
     named = {ip_network(cidr).version for cidr in cidrs} or {4, 6}
     for version, bits in BITS.items():
@@ -53,8 +53,8 @@ def test_outside_and_the_cluster_are_everything_once(cidrs: list[str]) -> None:
 
 @LAW
 @given(networks, st.lists(networks | close, max_size=5, unique=True))
-def test_without_takes_out_what_it_is_told(whole: str, cidrs: list[str]) -> None:
-    """From any network, of either IP version."""
+def test_without_removes_the_given_networks(whole: str, cidrs: list[str]) -> None:
+    """This holds for any network of either IP version."""
     network = ip_network(whole)
     left = without(network, tuple(cidrs))
     assert not any(one.overlaps(taken) for one in left for taken in of_version(tuple(cidrs), network.version))
@@ -65,8 +65,8 @@ def test_without_takes_out_what_it_is_told(whole: str, cidrs: list[str]) -> None
     assert size(left) + size(list(collapse_addresses(taken))) == network.num_addresses
 
 
-def test_outside_is_everywhere_where_nobody_says_what_is_inside() -> None:
-    """On Windows nodes, IPv4's everywhere."""
+def test_without_cluster_cidrs_everything_is_outside() -> None:
+    """IPv6 is missing on Windows nodes; IPv4 is present everywhere."""
     assert Network().outside == EVERYWHERE
     assert Network(windowsNodes=True).outside == EVERYWHERE[:1]
     assert Network(windowsNodes=True, clusterCIDRs=("0.0.0.0/1",)).outside == ("128.0.0.0/1",)

@@ -1,4 +1,4 @@
-"""Whatever stands in a policy file, reading it ends in a policy or in faults with a path."""
+"""Every policy file parses to a policy, or to errors with a path."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -43,7 +43,7 @@ SNIPPETS: Final = (
 
 
 def is_plain(fault: PolicyFault) -> bool:
-    """Whether a fault is told, and not as a library tells it."""
+    """Return whether an error has a message that is not a library's."""
     return bool(fault.message) and not any(
         words in fault.message for words in ("Input should", "validation", "NoneType")
     )
@@ -63,7 +63,7 @@ def tried(text: str) -> None:
 @LAW
 @given(st.text() | st.text(alphabet="abc:-[]{}&*!|>'\"%@`#, \n\t?~=<0_1.x"))
 def test_any_text_is_a_policy_or_has_faults(text: str) -> None:
-    """By itself and behind the two lines that a policy begins with."""
+    """The text is tried alone, and after the first two lines of a policy file."""
     tried(text)
     tried(HEAD + text)
 
@@ -71,7 +71,7 @@ def test_any_text_is_a_policy_or_has_faults(text: str) -> None:
 @LAW
 @given(st.data())
 def test_a_spoilt_policy_file_is_a_policy_or_has_faults(data: st.DataObject) -> None:
-    """Pieces of YAML put where they do not belong, other pieces gone."""
+    """Parts of YAML are inserted at wrong places, and other parts are deleted."""
     text = WHOLE
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text)))
@@ -90,14 +90,14 @@ keyed = st.recursive(
     st.dictionaries(st.sampled_from(KEYS) | st.text() | st.integers() | st.booleans() | st.none(), keyed, max_size=6)
 )
 def test_any_value_under_any_key_is_a_policy_or_has_faults(content: dict[Any, Any]) -> None:
-    """Keys that are no text among them."""
+    """Some keys are not strings."""
     tried(yaml.safe_dump({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **content}, allow_unicode=True))
 
 
 @LAW
 @given(st.lists(st.sampled_from([HEAD, WHOLE, HEAD + "mode: loud\n", "", HEAD + "mode: off\n"]), max_size=8))
 def test_the_last_good_policy_is_in_force(texts: list[str]) -> None:
-    """Whatever was offered in between."""
+    """This holds for every invalid file between two valid ones."""
     store = PolicyStore(on_refusal=lambda _: None)
     good = None
     for text in texts:

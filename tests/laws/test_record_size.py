@@ -1,4 +1,4 @@
-"""Whatever is asked, its record is small, and everything that reads logs takes it."""
+"""The record of every request is small, and every reader of logs accepts it."""
 
 import json
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ from webhook.audit.record import (
 )
 from webhook.model.decision import Decision, Phase, Verdict
 from webhook.model.request import Operation, Request, Target, User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HEX = "0123456789abcdef" * 4
 
-# Short ones as they are, long ones by repetition; characters that take one byte in JSON, four, and six.
+# Short texts, and long ones by repetition; with characters of one byte, four bytes and six bytes in JSON.
 texts = st.builds(
     lambda text, times: text * times,
     st.text(max_size=5) | st.sampled_from(["x", "\x00", "\N{GRINNING FACE}", '"', "\ud800"]),
@@ -68,7 +68,7 @@ manifests = st.fixed_dictionaries(
 
 
 def serving(issuer: str, names: list[str]) -> Any:
-    """A certificate as records have it."""
+    """Return a certificate as in records."""
     return {"serial": "2a", "fingerprint": HEX, "issuer": issuer, "names": names, "notBefore": WHEN, "notAfter": WHEN}
 
 
@@ -101,7 +101,7 @@ records = st.one_of(
 
 
 class Hidden(NamedTuple):
-    """A record that no report of a test prints, as it may have megabytes."""
+    """A record that test reports do not print, since it may have megabytes."""
 
     record: Mapping[str, object]
 
@@ -112,7 +112,7 @@ class Hidden(NamedTuple):
 @LAW
 @given(records.map(Hidden))
 def test_a_record_is_small_and_can_be_read(hidden: Hidden) -> None:
-    """Shorter than the lines that a reader takes apart; as the schema says; sound for `verify`; and cut only where it has to be."""
+    """It is shorter than the longest line of a reader, valid for the schema and for `verify`, and cut only where needed."""
     record = hidden.record
     with TemporaryDirectory() as folder:
         path = Path(folder) / "audit.log"
@@ -132,7 +132,7 @@ def test_a_record_is_small_and_can_be_read(hidden: Hidden) -> None:
 
 
 def test_a_cut_record_names_a_long_key_in_short() -> None:
-    """The path of what was cut must not be as long as what was cut."""
+    """The path of a cut value must not be as long as the value."""
     record = bounded({"type": "decision", "patchedLabels": {"x" * 100_000: "y" * 100_000}})
     assert len(canonical(record)) < 10_000
     [path] = [one for one in record["cut"] if one.startswith("patchedLabels.")]  # type: ignore[attr-defined]
@@ -140,7 +140,7 @@ def test_a_cut_record_names_a_long_key_in_short() -> None:
 
 
 def test_a_cut_record_says_what_is_missing() -> None:
-    """The path of each text and list, and how much of it there was; a reader sees the beginning and the end of a text."""
+    """The record has the path and the original size of each cut text and list; a reader sees the beginning and the end of a text."""
     user = User("x" * 100_000 + "end", tuple(f"group-{number}" for number in range(10_000)))
     request = Request("1", Operation.CREATE, user, Target("", "v1", "pods", "", "Pod", "shop", "web"))
     record = bounded(

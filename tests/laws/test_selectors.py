@@ -1,4 +1,4 @@
-"""What is known of a selector without asking it, and its text, agree with what it selects among a few labels."""
+"""The static properties of a selector, and its text, agree with its matches among a few labels."""
 
 from collections.abc import Mapping
 from itertools import product
@@ -26,7 +26,7 @@ from webhook.netpol.reading.selectors import parse
 
 KEYS: Final = ("a", "in", "x.example/b-c")
 VALUES: Final = ("", "v", "w", "vw")
-# Every way in which something may be labelled with these.
+# Every combination of these labels.
 LABELLED: Final = tuple(
     {key: value for key, value in zip(KEYS, values, strict=True) if value is not None}
     for values in product((None, *VALUES), repeat=len(KEYS))
@@ -53,7 +53,7 @@ selectors = st.recursive(
 
 
 def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
-    """Whether a selector selects what has these labels, as libcalico-go's parser evaluates it."""
+    """Return whether a selector matches labels, as libcalico-go's parser evaluates it."""
     match selector:
         case Not(part):
             return not selects(part, labels)
@@ -67,15 +67,15 @@ def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
 
 
 def is_said(selector: Equals | OneOf | Has | Like, found: str) -> bool:
-    """Whether a part about one label holds for the value that it has."""
+    """Return whether a condition about one label holds for its value."""
     match selector:
         case Equals(_, value):
             return found == value
         case OneOf(_, among):
             return found in among
         case Like(_, how, value):
-            ways = {"contains": str.__contains__, "starts with": str.startswith, "ends with": str.endswith}
-            return bool(ways[how](found, value))
+            methods = {"contains": str.__contains__, "starts with": str.startswith, "ends with": str.endswith}
+            return bool(methods[how](found, value))
     return True
 
 
@@ -84,10 +84,10 @@ def is_said(selector: Equals | OneOf | Has | Like, found: str) -> bool:
 @example(AnyOf((Equals("a", "v"), AllOf((Has("a"), Equals("in", "v"))))), "a")
 @example(AllOf((OneOf("a", ("v", "w")), Not(Equals("a", "v")))), "a")
 def test_whatever_is_selected_has_one_of_the_values(selector: Selector, key: str) -> None:
-    """If any are told; a label that is not there is none of them."""
-    told = values_of(selector, key)
-    if told is not None:
-        assert {labels.get(key) for labels in LABELLED if selects(selector, labels)} <= told
+    """This holds where the values are known; a missing label has none of them."""
+    possible = values_of(selector, key)
+    if possible is not None:
+        assert {labels.get(key) for labels in LABELLED if selects(selector, labels)} <= possible
 
 
 @LAW
@@ -96,7 +96,7 @@ def test_whatever_is_selected_has_one_of_the_values(selector: Selector, key: str
 @example(AnyOf((Has("a"), Not(Has("in")))))
 @example(Not(Not(Not(Has("a")))))
 def test_what_selects_the_unlabelled_is_not_narrow(selector: Selector) -> None:
-    """Nearly everything may have no label at all."""
+    """Nearly every selector can match objects without labels."""
     if selects(selector, {}):
         assert not is_narrow(selector)
 
@@ -107,7 +107,7 @@ wanted = st.builds(Equals, keys, values) | st.builds(OneOf, keys, st.lists(value
 @LAW
 @given(st.lists(wanted, min_size=1))
 def test_what_flows_are_made_of_is_narrow(parts: list[Equals | OneOf]) -> None:
-    """Equalities and sets, all of which have to hold; every value that they leave to a label is told."""
+    """The selectors are conjunctions of equalities and sets; every possible value of a label is known."""
     selector = AllOf(tuple(parts))
     assert is_narrow(selector)
     for key in KEYS:
@@ -122,6 +122,6 @@ def test_what_flows_are_made_of_is_narrow(parts: list[Equals | OneOf]) -> None:
 @example(Not(AnyOf((Has("a"), Has("in")))))
 @example(AnyOf((AllOf((Has("a"), Has("in"))), Not(EVERYTHING))))
 def test_a_printed_selector_selects_the_same(selector: Selector) -> None:
-    """Read back from its text."""
+    """Parsing the text gives the same selector."""
     again = parse(printed(selector))
     assert [selects(again, labels) for labels in LABELLED] == [selects(selector, labels) for labels in LABELLED]

@@ -1,4 +1,4 @@
-"""Processes that share a log hold each other to it: what is cut out, put in or added shows, and what is genuine never does."""
+"""Processes that share a log verify each other: deleted, inserted and appended records show, and a genuine log has no finding."""
 
 import fcntl
 import json
@@ -32,7 +32,7 @@ Log = dict[str, list[bytes]]  # the lines of each file, oldest first
 
 
 class Step(NamedTuple):
-    """One thing that happens; `racing` has another process write a record at the same moment."""
+    """One step; with `racing`, another process writes a record at the same moment."""
 
     writer: int
     does: str
@@ -40,19 +40,19 @@ class Step(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A log, and the chains whose processes were killed."""
+    """A log with the chains of killed processes."""
 
     files: Log
     killed: frozenset[str]
 
     @property
     def lines(self) -> list[bytes]:
-        """All lines in order."""
+        """Return all lines in order."""
         return [line for lines in self.files.values() for line in lines]
 
 
 def is_held(descriptor: int) -> bool:
-    """Whether a process holds the open file, so that another one that is to begin there waits."""
+    """Return whether a process has locked the open file, so that a new process waits for it."""
     with open(f"/proc/self/fd/{descriptor}", "rb") as again:  # noqa: PTH123 (of the open file, whatever its name is now)
         try:
             fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ def is_held(descriptor: int) -> bool:
 
 
 class History:
-    """Processes that write to one log, and the clocks that they see."""
+    """Processes that write to one log, and their clocks."""
 
     def __init__(self, folder: str, keeping: Keeping, root: Path | None) -> None:
         self.path = Path(folder) / "log"
@@ -74,12 +74,12 @@ class History:
         self.racing: AuditLog | None = None
 
     def process(self) -> AuditLog:
-        """Another process."""
+        """Start another process."""
         return AuditLog(str(self.path), process="serve", now=lambda: self.wall, keeping=self.keeping, root=self.root)
 
     @contextmanager
     def clocks(self) -> Iterator[None]:
-        """These clocks, and a disk on which another process may come first."""
+        """Patch the clocks, and the disk, on which another process may write first."""
         write = os.write
 
         def written(descriptor: int, line: bytes) -> int:
@@ -96,14 +96,14 @@ class History:
             yield
 
     def pass_time(self, seconds: float) -> None:
-        """As all processes see it; each looks after its file."""
+        """Advance the clock of all processes; each checks its file."""
         self.wall += timedelta(seconds=seconds)
         self.seconds += seconds
         for log in self.running:
             log.look()
 
     def take(self, step: Step) -> None:
-        """Have it happen."""
+        """Perform a step."""
         writer = step.writer % len(self.running)
         log = self.running[writer]
         other = self.running[writer - 1]
@@ -135,7 +135,7 @@ class History:
 
 
 def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: Path | None = None) -> Made:
-    """The log that some processes leave; at last each writes a record, and then all end in order."""
+    """Return the log of some processes; at the end, each writes a record, and then all stop in order."""
     with TemporaryDirectory() as folder:
         history = History(folder, Keeping(rotation=Rotation(size=size)), root)
         with history.clocks():
@@ -153,7 +153,7 @@ def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: 
 
 
 def verified(files: Log, **options: Any) -> Report:
-    """What is said of a log."""
+    """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for name, lines in files.items():
         for number, line in enumerate(lines, 1):
@@ -162,18 +162,18 @@ def verified(files: Log, **options: Any) -> Report:
 
 
 def record(line: bytes) -> dict[str, Any]:
-    """A line as a record."""
+    """Parse a line."""
     return json.loads(line)  # type: ignore[no-any-return]
 
 
 def chains(lines: Sequence[bytes]) -> list[str]:
-    """The chains, in the order in which they begin."""
+    """Return the chains in the order of their first records."""
     return [*dict.fromkeys(record(line)["chain"] for line in lines)]
 
 
 often = ["append"] * 6 + ["minute", "moment"]
-ways = st.sampled_from([*often, "restart", "kill", "roll", "clock set back"])
-histories = st.lists(st.builds(Step, st.integers(0, 3), ways, st.booleans()), max_size=25)
+step_kinds = st.sampled_from([*often, "restart", "kill", "roll", "clock set back"])
+histories = st.lists(st.builds(Step, st.integers(0, 3), step_kinds, st.booleans()), max_size=25)
 shared = st.builds(made, st.integers(2, 4), histories)
 alone = st.builds(made, st.just(1), histories)
 with_a_kill = st.builds(
@@ -195,7 +195,7 @@ def test_what_processes_leave_is_sound(
     steps: list[Step],
     size: int | None,
 ) -> None:
-    """However many write, are killed, roll over or put files aside; also where the files are joined to one."""
+    """This holds for any number of writers, kills, restarts and rotations, and also where the files are joined to one."""
     log = made(writers, steps, size=size)
     assert verified(log.files).findings == ()
     assert verified({"-": log.lines}).findings == ()
@@ -206,7 +206,7 @@ def test_what_processes_leave_is_sound(
 @LAW
 @given(st.data(), shared | st.builds(made, st.integers(2, 4), histories, size=st.just(SMALL)))
 def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -> None:
-    """Without any option, as another one names it; the oldest one at least by a note, as it may be in a file that was not given."""
+    """No option is needed, as another chain names it. The oldest chain has at least a note: it may be in a file that was not given."""
     oldest, *others = chains(log.lines)
     gone = data.draw(st.sampled_from(others))
     assert any(gone in found.says and found.damage is Damage.MISSING for found in without(log, gone).findings)
@@ -214,8 +214,8 @@ def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -
     assert report.findings or any("goes on behind" in note for note in report.notes)
 
 
-def test_the_last_chain_of_a_log_of_one_process_is_named_by_nobody() -> None:
-    """Nothing comes after it; the API server's log has its hashes."""
+def test_no_chain_names_the_last_chain_of_a_log_of_one_process() -> None:
+    """No chain follows it, but the API server's log has its hashes."""
     log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)
     assert any("goes on behind" in note for note in without(log, oldest).notes)
@@ -224,26 +224,26 @@ def test_the_last_chain_of_a_log_of_one_process_is_named_by_nobody() -> None:
 
 
 def without(log: Made, chain: str) -> Report:
-    """What is said of a log without one of its chains."""
+    """Return the result of the verification of a log without one of its chains."""
     files = log.files.items()
     return verified({name: [line for line in lines if record(line)["chain"] != chain] for name, lines in files})
 
 
 def covered(lines: Sequence[bytes]) -> int:
-    """The line up to which the last writer to end has read the file: its last record before its stop."""
+    """Return the line up to which the last writer has read the file: its last record before its stop record."""
     last = record(lines[-1])
     return next(index for index, line in enumerate(lines) if follows(record(line), last))
 
 
 def follows(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether a record stands right before another one of its chain."""
+    """Return whether the second record directly follows the first one in its chain."""
     return (one["chain"], one["seq"] + 1) == (other["chain"], other["seq"])
 
 
 @LAW
 @given(st.data(), shared | alone)
 def test_an_old_chain_that_is_put_in_shows(data: st.DataObject, log: Made) -> None:
-    """Be it in one piece or line by line, genuine and closed as it is: the others had read the file, and it was not there."""
+    """The chain is genuine and closed, inserted whole or line by line: the others had read the file without it."""
     whole = log.lines
     old = data.draw(st.sampled_from(chains(OTHERS.lines)))
     put_in = [line for line in OTHERS.lines if record(line)["chain"] == old]
@@ -261,7 +261,7 @@ def test_an_old_chain_that_is_put_in_shows(data: st.DataObject, log: Made) -> No
 @LAW
 @given(st.data(), with_a_kill, st.integers(1, 3))
 def test_records_forged_behind_the_end_of_a_killed_chain_show(data: st.DataObject, log: Made, count: int) -> None:
-    """Wherever they are put: whoever went on had read the file, and they were not in it."""
+    """This holds for every place: the writers that continued had read the file without them."""
     killed = data.draw(st.sampled_from([chain for chain in chains(log.lines) if chain in log.killed]))
     whole = log.lines
     end = max(index for index, line in enumerate(whole) if record(line)["chain"] == killed)
@@ -279,7 +279,7 @@ def test_records_forged_behind_the_end_of_a_killed_chain_show(data: st.DataObjec
 @LAW
 @given(st.data(), with_a_kill)
 def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.DataObject, log: Made) -> None:
-    """Though no signature of its own vouches for it: others had read its last record."""
+    """It has no signature at its end, but others had read its last record."""
     killed = data.draw(st.sampled_from([chain for chain in chains(log.lines) if chain in log.killed]))
     whole = log.lines
     end = max(index for index, line in enumerate(whole) if record(line)["chain"] == killed)
@@ -293,7 +293,7 @@ def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.Data
 @LAW
 @given(st.data(), shared)
 def test_a_part_of_a_chain_that_is_put_in_again_shows(data: st.DataObject, log: Made) -> None:
-    """A replay of what stands in the same log."""
+    """The records are a replay of records of the same log."""
     whole = log.lines
     one = data.draw(st.sampled_from(chains(whole)))
     own = [line for line in whole if record(line)["chain"] == one]
@@ -307,7 +307,7 @@ def test_a_part_of_a_chain_that_is_put_in_again_shows(data: st.DataObject, log: 
 @LAW
 @given(st.data(), shared)
 def test_a_cut_end_of_the_file_shows_when_chains_have_to_be_closed(data: st.DataObject, log: Made) -> None:
-    """As long as a process was under way."""
+    """This holds as long as a process was running."""
     whole = log.lines
     end = data.draw(st.integers(1, covered(whole) + 1))
     ended = {record(line)["chain"] for line in whole[:end] if record(line)["type"] == "stop"}
@@ -317,7 +317,7 @@ def test_a_cut_end_of_the_file_shows_when_chains_have_to_be_closed(data: st.Data
 
 
 def test_a_chain_made_under_another_key_shows_by_the_root_key() -> None:
-    """It can say what it likes of the others."""
+    """The forged process can claim anything about the others."""
     with TemporaryDirectory() as folder:
         private, public = write_pair(f"{folder}/root")
         log = made(2, [Step(0, "append"), Step(1, "append")], root=private)

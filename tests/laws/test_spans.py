@@ -1,4 +1,4 @@
-"""Which of many ranges one meets is what a look at each of them would find."""
+"""The search for an overlapping range gives the same result as a comparison with each range."""
 
 from ipaddress import ip_network
 
@@ -17,7 +17,7 @@ spans = st.tuples(kinds, st.integers(1, 30), st.integers(1, 30)).map(lambda one:
 def test_a_range_meets_what_shares_a_number_with_it(
     some: list[tuple[str, int, int]], one: tuple[str, int, int]
 ) -> None:
-    """Of its own kind; told is the first number that both have, and whose the other is."""
+    """Only ranges of the same kind count; the result has the first common number and the owner of the other range."""
     kind, first, last = one
     shared = {
         (owner, number)
@@ -35,7 +35,7 @@ def test_a_range_meets_what_shares_a_number_with_it(
 @LAW
 @given(networks, networks)
 def test_networks_meet_where_they_overlap(one: str, other: str) -> None:
-    """Of one IP version."""
+    """Both are of one IP version."""
     first, second = ip_network(one), ip_network(other)
     overlap = first.version == second.version and first.overlaps(second)
     assert bool(Spans([(addresses(one), 7)]).meeting(addresses(other))) is overlap

@@ -1,4 +1,4 @@
-"""Whatever a text is that is no YAML: the message is in our words, and its place is in the text."""
+"""For every text that is not YAML, the message is one of catflap's own, and its position is in the text."""
 
 import re
 from typing import Any, Final
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from webhook.syntax.yaml_words import UNKNOWN, Complaint, complaint
 
-# What libyaml and PyYAML say.
+# Parts of the messages of libyaml and PyYAML.
 FOREIGN: Final = re.compile(
     r"did not find|could not find|while (?:parsing|scanning)|not allowed|\bfound\b|<block|token|stream|simple key|scalar|flow|indicator"
 )
@@ -20,8 +20,8 @@ texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 @pytest.mark.parametrize("parser", [yaml.CSafeLoader, yaml.SafeLoader], ids=["libyaml", "Python"])
 @given(text=texts)
-def test_a_text_that_is_no_yaml_is_told_in_words_at_a_place_of_it(parser: Any, text: str) -> None:
-    """Of either parser."""
+def test_the_error_of_a_text_that_is_not_yaml_has_a_position_in_it(parser: Any, text: str) -> None:
+    """This holds for both parsers."""
     found = refused(text, parser)
     if found is None:
         return
@@ -33,7 +33,7 @@ def test_a_text_that_is_no_yaml_is_told_in_words_at_a_place_of_it(parser: Any, t
 
 
 def refused(text: str, parser: Any) -> Complaint | None:
-    """What is said of a text; None where it is YAML."""
+    """Return the message for a text; None where it is YAML."""
     try:
         list(yaml.parse(text, parser))
     except yaml.YAMLError as bad:

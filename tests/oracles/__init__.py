@@ -1,6 +1,6 @@
-"""Judges that we did not write: Calico's own selector parser, Go's regular expressions, and an analyzer that says who reaches whom.
+"""Independent oracles: Calico's selector parser, Go's regular expressions, kubectl, and an analyzer of network policies.
 
-A renderer that is tested by its author's reading of the engines shares the author's mistakes.  Here, what we print is read by
-Calico's code and by network-config-analyzer, and what the policy file means is said once more in a few lines (`meaning.py`)
-that know nothing of how we render.
+A test of a renderer by its author's understanding of the engines has the same mistakes as the renderer. Here, Calico's code and
+network-config-analyzer read the rendered policies, and a short second implementation (`policy_model.py`) computes the meaning of a policy
+file without the renderer.
 """

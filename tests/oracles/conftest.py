@@ -1,4 +1,4 @@
-"""The judges, each started once for the session by the first test that asks for it."""
+"""Fixtures of the oracles; the first test that needs an oracle starts it for the whole session."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from tests.oracles.selectors import PARSER, SelectorOracle
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Have all ready before any test's time starts."""
+    """Prepare all oracles before the timeout of the first test starts."""
     prepare(session, PARSER)
     prepare(session, MATCHER)
     prepare(session, ENVIRONMENT)

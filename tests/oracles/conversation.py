@@ -16,13 +16,13 @@ LAST_WORDS: Final = 2000  # bytes of standard error that a message shows
 
 
 class Lost(Exception):  # noqa: N818 -- reads as what it is
-    """The program ended, or did not answer in time; the message has what it said last."""
+    """The program ended, or did not answer in time; the message has the end of its standard error."""
 
 
 class Conversation:
-    """One running program.  It ends with its input, so it outlives neither this object nor this process.
+    """One running program.  It ends with its input, so it ends with this object and with this process.
 
-    Nothing is asked of a program that once did not answer: a late answer would be taken for the next one.
+    A program that once did not answer gets no more questions: its late answer would count as the next one.
     """
 
     def __init__(self, argv: Sequence[str | Path], *, seconds: float) -> None:

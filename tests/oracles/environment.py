@@ -1,4 +1,4 @@
-"""The analyzer's virtual environment: its PyYAML is older than ours, so it has one of its own, beside the built programs."""
+"""The analyzer's own virtual environment, in the folder of the built programs: it needs an older PyYAML than catflap."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.controlplane.cache import KEY_LENGTH, cache_root, locked
 from tests.controlplane.golang import Unavailable
-from tests.controlplane.keeper import Keeper
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.progress import Progress, clock
 from tests.controlplane.session import Needed
 
@@ -25,18 +25,18 @@ INSTALL_SECONDS: Final = 600.0  # for each step; on a usual machine they take te
 
 
 def install(progress: Progress) -> Path:
-    """The Python that can import the analyzer, installed if need be; raises `Unavailable`."""
+    """Return the Python that can import the analyzer; install it if needed.  Raises `Unavailable`."""
     python = cache_root() / key() / "bin" / "python"
     if python.exists():
         return python
     with locked(progress):
-        if not python.exists():  # asked again: who held the lock may have installed it
+        if not python.exists():  # checked again: the last holder of the lock may have installed it
             _install(python.parents[1], progress)
     return python
 
 
 def key() -> str:
-    """A name for the folder that changes with the requirements, the Python and the machine."""
+    """Return a name for the folder that depends on the requirements, the Python and the machine."""
     digest = hashlib.sha256(REQUIREMENTS.read_bytes())
     machine = (platform.python_version(), platform.system(), platform.machine())
     digest.update(json.dumps(machine).encode())
@@ -45,18 +45,18 @@ def key() -> str:
 
 def _install(entry: Path, progress: Progress) -> None:
     started = time.monotonic()
-    with Keeper(parent=entry.parent, prefix="build-") as keeper:
-        environment = keeper.folder / "environment"
-        _run([sys.executable, "-m", "venv", environment], keeper, progress)
-        _run([environment / "bin" / "python", *PIP_INSTALL, "-r", REQUIREMENTS], keeper, progress)
+    with ProcessSupervisor(parent=entry.parent, prefix="build-") as supervisor:
+        environment = supervisor.folder / "environment"
+        _run([sys.executable, "-m", "venv", environment], supervisor, progress)
+        _run([environment / "bin" / "python", *PIP_INSTALL, "-r", REQUIREMENTS], supervisor, progress)
         shutil.rmtree(entry, ignore_errors=True)  # of a Python that is gone
-        # Only its scripts would miss the old path, and nobody calls them.
+        # Only the scripts of the environment contain the old path, and nothing calls them.
         environment.rename(entry)
     progress.finish(f"{NAME}: installed in {clock(time.monotonic() - started)}")
 
 
-def _run(argv: Sequence[str | Path], keeper: Keeper, progress: Progress) -> None:
-    process = keeper.start(argv, output=subprocess.PIPE)
+def _run(argv: Sequence[str | Path], supervisor: ProcessSupervisor, progress: Progress) -> None:
+    process = supervisor.start(argv, output=subprocess.PIPE)
     started = time.monotonic()
     while (passed := time.monotonic() - started) < INSTALL_SECONDS:
         try:

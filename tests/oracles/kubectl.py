@@ -1,4 +1,4 @@
-"""kubectl itself, as the reader of manifests: `kubectl annotate --local` prints what it has read, without a cluster."""
+"""Read manifests by kubectl itself: `kubectl annotate --local` prints the objects that it reads, without a cluster."""
 
 import json
 import os
@@ -17,16 +17,16 @@ COMPLAINT: Final = re.compile(
 
 @dataclass(frozen=True)
 class Read:
-    """What kubectl read in one file: the objects that it printed, and its complaint where it stopped."""
+    """kubectl's result for one file: the objects that it printed, and its error where it stopped."""
 
     objects: tuple[Any, ...]
     complaint: str
 
 
 def read_all(kubectl: Path, folder: Path, cases: Sequence[bytes]) -> list[Read]:
-    """What kubectl reads in each case, all in one call.
+    """Return kubectl's result for each case, by one call.
 
-    Each object must have `metadata.name: case-N` with the number of its case, which `named` writes, as kubectl does not say
+    Each object must have `metadata.name: case-N` with the number of its case, since kubectl does not say
     which file an object is from.
     """
     for number, case in enumerate(cases):
@@ -42,7 +42,7 @@ def read_all(kubectl: Path, folder: Path, cases: Sequence[bytes]) -> list[Read]:
 
 
 def printed(text: str) -> Iterator[Any]:
-    """JSON values one after the other."""
+    """Yield JSON values from their concatenation."""
     decoder, position = json.JSONDecoder(), 0
     while position < len(text.rstrip()):
         value, position = decoder.raw_decode(text, position)
@@ -52,7 +52,7 @@ def printed(text: str) -> Iterator[Any]:
 
 
 def unmarked(found: dict[str, Any]) -> dict[str, Any]:
-    """An object without the annotation that the call adds."""
+    """Return an object without the annotation that the call adds."""
     metadata = dict(found["metadata"])
     annotations = {key: value for key, value in metadata.pop("annotations", {}).items() if key != MARK}
     return {**found, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}

@@ -1,4 +1,4 @@
-"""Go's regular expressions, behind a program of ours that only passes on what they say."""
+"""Query Go's regular expressions through a small program."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ANSWER_SECONDS: Final = 10.0  # a thousand times what it takes
 
 @dataclass(frozen=True, kw_only=True)
 class Matching:
-    """What Go makes of a regular expression: in which values it is found, or what is wrong with it."""
+    """The result of a regular expression in Go: whether each value matches, or the error."""
 
     matches: tuple[bool, ...]
     error: str
@@ -35,7 +35,7 @@ class PatternOracle(Conversation):
 
 
 def build(progress: Progress) -> Path:
-    """The program, built if need be; raises `Unavailable`."""
+    """Return the program; build it if needed.  Raises `Unavailable`."""
     return program(PATTERNS, "patterns", progress)
 
 

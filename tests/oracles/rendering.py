@@ -1,32 +1,32 @@
-"""Everything that we write in a town for a policy file."""
+"""Render all policies of a policy file for a sample topology."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.oracles.town import Manifest, Town
+from tests.oracles.sample_topology import Manifest, Topology
 from webhook.config.parse import parse
 from webhook.model.names import GUARD_LABEL, GUARDED
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
-NO_SERVERS: Final = Detected("none")
+NO_SERVERS: Final = DetectedDns("none")
 
 
 def rendered(
-    file: Mapping[str, Any], town: Town, engine: Engine, *, detected_dns: Detected = NO_SERVERS
+    file: Mapping[str, Any], topology: Topology, engine: Engine, *, detected_dns: DetectedDns = NO_SERVERS
 ) -> list[Manifest]:
-    """The policies of every guarded namespace; raises BadPolicy for a file that is none."""
+    """Return the policies of every managed namespace; raises BadPolicy for an invalid file."""
     loaded = parse(text(file))
     return [
         manifest
-        for space in town.spaces
+        for space in topology.spaces
         if space.labels.get(GUARD_LABEL) == GUARDED
-        for manifest in render(
+        for manifest in render_namespace(
             loaded.policy,
-            Birth(space.name, "", loaded.digest, loaded.policy.namespaces.environment_of(space.labels)),
+            RenderTarget(space.name, "", loaded.digest, loaded.policy.namespaces.environment_of(space.labels)),
             engine,
             detected_dns=detected_dns,
         )
@@ -34,5 +34,5 @@ def rendered(
 
 
 def text(file: Mapping[str, Any]) -> str:
-    """The file as somebody would hand it in: JSON is YAML."""
+    """Return the text of the file: JSON is YAML."""
     return json.dumps({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **file})

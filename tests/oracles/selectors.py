@@ -1,4 +1,4 @@
-"""Calico's own selector parser (libcalico-go, lib/selector), behind a program of ours that only passes on what it says."""
+"""Query Calico's own selector parser (libcalico-go, lib/selector) through a small program."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ANSWER_SECONDS: Final = 10.0  # a thousand times what it takes
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What Calico makes of a selector: its own way to write it, and which label sets it matches; or what is wrong."""
+    """Calico's result for a selector: its canonical text, and whether each label set matches; or the error."""
 
     canonical: str
     matches: tuple[bool, ...]
@@ -24,7 +24,7 @@ class Reading:
 
     @property
     def is_selector(self) -> bool:
-        """Whether Calico takes it at all."""
+        """Return whether Calico accepts the selector."""
         return not self.error
 
 
@@ -40,7 +40,7 @@ class SelectorOracle(Conversation):
         return Reading(canonical=answer["canonical"], matches=tuple(answer["matches"]), error=answer["error"])
 
     def matches(self, selector: str, labels: Mapping[str, str]) -> bool:
-        """Whether one label set is selected; raises ValueError for what is no selector."""
+        """Return whether a selector matches one label set; raises ValueError for an invalid selector."""
         reading = self.read(selector, [labels])
         if not reading.is_selector:
             raise ValueError(f"Calico takes no {selector!r}: {reading.error}")
@@ -48,7 +48,7 @@ class SelectorOracle(Conversation):
 
 
 def build(progress: Progress) -> Path:
-    """The program, built if need be; raises `Unavailable`."""
+    """Return the program; build it if needed.  Raises `Unavailable`."""
     return program(SELECTORS, "calico-selectors", progress)
 
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from tests.oracles.meaning import NAME_SERVERS, PRESETS
-from tests.oracles.town import Pod, Space, Town
-from webhook.netpol.dns import Detected
+from tests.oracles.policy_model import NAME_SERVERS, PRESETS
+from tests.oracles.sample_topology import Pod, Space, Topology
+from webhook.netpol.dns import DetectedDns
 
 ROLES: Final = ("frontend", "backend", "data")
 SPACES: Final = ("shop", "billing", "bank", "007")
@@ -17,8 +17,8 @@ ENVIRONMENT_LABELS: Final = ("environment", "example.com/stage")
 ROLE_LABELS: Final = ("role", "app.kubernetes.io/component")
 KUBE_SYSTEM: Final = Space("kube-system")
 KUBE_DNS: Final = Pod("kube-system", "dns", {"k8s-app": "kube-dns"})
-# Those whom presets and other name servers speak of, in namespaces of their own.
-SERVANTS: Final = (
+# Pods that presets and name servers select, in other namespaces.
+SYSTEM_PODS: Final = (
     Pod("istio-system", "istiod", {"app": "istiod"}),
     Pod("linkerd", "destination", {"linkerd.io/control-plane-component": "destination"}),
     Pod("linkerd", "identity", {"linkerd.io/control-plane-component": "identity"}),
@@ -63,34 +63,34 @@ name_servers = st.fixed_dictionaries(
 
 
 @st.composite
-def towns(draw: st.DrawFn) -> Town:
-    """Some namespaces in few environments, most of them guarded, with a Pod of some roles each, beside kube-system.
+def topologies(draw: st.DrawFn) -> Topology:
+    """Generate kube-system and some namespaces in few environments, most of them managed, with Pods of some roles.
 
-    There are two labels that may tell environments, and two that may tell roles; they do not say the same.
+    Two labels can be the environment label, and two can be the role label; their values are independent.
     """
     spaces, pods = [KUBE_SYSTEM], [KUBE_DNS]
-    for servant in draw(st.lists(st.sampled_from(SERVANTS), max_size=2, unique_by=lambda pod: pod.space)):
-        spaces.append(Space(servant.space))
-        pods.append(servant)
+    for pod in draw(st.lists(st.sampled_from(SYSTEM_PODS), max_size=2, unique_by=lambda pod: pod.space)):
+        spaces.append(Space(pod.space))
+        pods.append(pod)
     environments = draw(st.lists(st.sampled_from((*ENVIRONMENTS, "staging", None)), min_size=1, max_size=2))
     for name in draw(st.lists(st.sampled_from(SPACES), min_size=2, max_size=3, unique=True)):
         stamps = {"catflap.dev/guard": draw(st.sampled_from(["enabled"] * 5 + ["disabled", None]))}
         stamps |= {label: draw(st.sampled_from(environments)) for label in ENVIRONMENT_LABELS}
-        spaces.append(Space(name, set_ones(stamps)))
+        spaces.append(Space(name, without_none(stamps)))
         for number in range(draw(st.integers(2, 4))):
             given = {label: draw(st.sampled_from((*ROLES, "other", None))) for label in ROLE_LABELS}
-            pods.append(Pod(name, f"pod-{number}", set_ones(given)))
-    return Town(tuple(spaces), tuple(pods))
+            pods.append(Pod(name, f"pod-{number}", without_none(given)))
+    return Topology(tuple(spaces), tuple(pods))
 
 
-def set_ones(labels: Mapping[str, str | None]) -> dict[str, str]:
-    """The labels that have a value."""
+def without_none(labels: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the labels that have a value."""
     return {key: value for key, value in labels.items() if value is not None}
 
 
 @st.composite
 def flows(draw: st.DrawFn, *, environments: bool) -> dict[str, Any]:
-    """One flow, of two between Pods; `across` only where there are environments, and between Pods."""
+    """Generate one flow; half of the flows are between Pods. `across` needs environments and Pods at both ends."""
     between_pods = draw(st.booleans())
     other = pod_ends if between_pods else address_ends
     ends = draw(st.tuples(pod_ends, other) | st.tuples(other, pod_ends))
@@ -99,7 +99,7 @@ def flows(draw: st.DrawFn, *, environments: bool) -> dict[str, Any]:
 
 
 clusters = st.builds(
-    lambda preset, addresses: Detected(preset, tuple(addresses)),
+    lambda preset, addresses: DetectedDns(preset, tuple(addresses)),
     st.sampled_from(sorted(NAME_SERVERS)),
     st.lists(
         st.sampled_from(["10.96.0.10", "fd00:10:96::a", "169.254.20.10", "169.254.25.10"]), max_size=3, unique=True
@@ -109,7 +109,7 @@ clusters = st.builds(
 
 @st.composite
 def files(draw: st.DrawFn) -> dict[str, Any]:
-    """A policy file with flows; some are refused, such as one that leaves nothing outside."""
+    """Generate a policy file with flows; catflap refuses some of them, for example a file whose cluster has all addresses."""
     environments = draw(st.sampled_from([(), ENVIRONMENTS, ENVIRONMENTS]))
     presets = draw(st.lists(st.sampled_from(PRESETS), max_size=2, unique=True))
     network = {

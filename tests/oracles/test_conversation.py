@@ -1,4 +1,4 @@
-"""Talking with a program that ends, or falls silent."""
+"""Conversations with a program that ends, or that stops answering."""
 
 import sys
 import time
@@ -26,7 +26,7 @@ def test_each_question_has_its_answer() -> None:
 
 @pytest.mark.parametrize("program", [DIES, HALF], ids=["no answer", "half an answer"])
 def test_a_program_that_ends_is_lost(program: str) -> None:
-    """For good: nothing is asked of it again."""
+    """It gets no more questions."""
     with talk(program) as lost:
         with pytest.raises(Lost, match=r"^ended(: out of ideas)?$"):
             lost.ask(1)
@@ -35,7 +35,7 @@ def test_a_program_that_ends_is_lost(program: str) -> None:
 
 
 def test_a_silent_program_is_given_up() -> None:
-    """In time, and does not stay."""
+    """The program is ended after the timeout."""
     begun = time.monotonic()
     with talk(SILENT, seconds=0.2) as silent, pytest.raises(Lost, match=r"^no answer within 0\.2 s$"):
         silent.ask(1)
@@ -43,7 +43,7 @@ def test_a_silent_program_is_given_up() -> None:
 
 
 def test_a_program_is_ended_with_the_conversation() -> None:
-    """Even one that does not listen any more."""
+    """This holds even for a program that no longer reads its input."""
     with talk(ECHO) as echo:
         process = echo._process
         assert process.poll() is None

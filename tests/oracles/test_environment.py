@@ -1,4 +1,4 @@
-"""The analyzer's environment where it cannot be had."""
+"""The analyzer's environment where it cannot be installed."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.oracles.environment import REQUIREMENTS, install
 
 
 def test_without_an_index_it_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reason names it and what pip said, and nothing half-made stays."""
+    """The reason has the index and pip's message, and no partial environment stays."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "")
@@ -24,7 +24,7 @@ def test_without_an_index_it_is_unavailable(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_every_requirement_has_its_hashes() -> None:
-    """Or pip would refuse them all; and nothing comes from anywhere but an index."""
+    """Otherwise pip would refuse all of them; and every package comes from an index."""
     pinned = [line for line in REQUIREMENTS.read_text().splitlines() if line and line[0] not in "# "]
     assert pinned
     assert all("==" in line and line.endswith("\\") for line in pinned)

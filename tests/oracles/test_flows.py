@@ -1,4 +1,4 @@
-"""Flows: what we write for them opens exactly what the policy file means, in either engine."""
+"""The rendered policies of flows allow exactly the connections that the policy file means, in either engine."""
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,14 +10,14 @@ from hypothesis import given, reject, settings
 
 from tests.laws.strategies import LAW
 from tests.oracles.analyzer import Analyzer
-from tests.oracles.meaning import Meaning
+from tests.oracles.connectivity import Connections
+from tests.oracles.policy_model import PolicyModel
 from tests.oracles.rendering import rendered
-from tests.oracles.strategies import clusters, files, towns
-from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOWN
-from tests.oracles.town import Manifest, Town
-from tests.oracles.ways import Ways
+from tests.oracles.sample_topology import Manifest, Topology
+from tests.oracles.strategies import clusters, files, topologies
+from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOPOLOGY
 from webhook.config.faults import BadPolicy
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
 
@@ -31,50 +31,54 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
         yield from (str(ip_network(cidr)[0]), str(ip_network(cidr)[-1]))
 
 
-# A difference takes a while to be made small, since the analyzer answers every attempt.
+# Shrinking a difference takes long, since the analyzer answers every attempt.
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", Engine)
 @settings(LAW, max_examples=3 * LAW.max_examples)
-@given(town=towns(), file=files(), cluster=clusters)
+@given(topology=topologies(), file=files(), cluster=clusters)
 def test_what_is_open_is_what_the_file_means(
-    analyzer: Analyzer, engine: Engine, town: Town, file: dict[str, Any], cluster: Detected
+    analyzer: Analyzer, engine: Engine, topology: Topology, file: dict[str, Any], cluster: DetectedDns
 ) -> None:
-    """No Pod and no address reaches more than the file says, and none less."""
+    """Each Pod and each address reaches exactly what the file allows."""
     try:
-        manifests = rendered(file, town, engine, detected_dns=cluster)
+        manifests = rendered(file, topology, engine, detected_dns=cluster)
     except BadPolicy:
         reject()
-    found = analyzer.reach(town, manifests)
+    found = analyzer.reach(topology, manifests)
     addresses = found.edges.union(edges(file), cluster.addresses)
-    meaning = Meaning(file, town, cluster.preset, cluster.addresses)
-    assert found.ways(addresses) == meaning.ways(addresses)
+    meaning = PolicyModel(file, topology, cluster.preset, cluster.addresses)
+    assert found.connections(addresses) == meaning.connections(addresses)
 
 
-def of_closed_namespaces(ways: Ways) -> set[str]:
-    """The ways that begin or end in a closed namespace, in words."""
-    return {str(way) for way in ways if {way.source.partition("/")[0], way.target.partition("/")[0]} & CLOSED.keys()}
+def of_isolated_namespaces(connections: Connections) -> set[str]:
+    """Return the connections that begin or end in an isolated namespace, as texts."""
+    return {
+        str(connection)
+        for connection in connections
+        if {connection.source.partition("/")[0], connection.target.partition("/")[0]} & CLOSED.keys()
+    }
 
 
 def is_open(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[str]:
-    """What is open in the example's closed namespaces."""
-    return of_closed_namespaces(analyzer.reach(TOWN, list(manifests)).ways((*OUTSIDE, *INSIDE)))
+    """Return the allowed connections in the example's isolated namespaces."""
+    return of_isolated_namespaces(analyzer.reach(TOPOLOGY, list(manifests)).connections((*OUTSIDE, *INSIDE)))
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: Engine) -> None:
-    """Line by line, and production never meets test."""
-    assert is_open(analyzer, rendered(FILE, TOWN, engine)) == OPEN
+    """No connection joins production and test."""
+    assert is_open(analyzer, rendered(FILE, TOPOLOGY, engine)) == OPEN
 
 
-def test_three_tiers_mean_what_everybody_thinks() -> None:
-    """The meaning that the engines are held to is held to the same lines."""
-    assert of_closed_namespaces(Meaning(FILE, TOWN).ways((*OUTSIDE, *INSIDE))) == OPEN
+def test_the_model_of_three_tiers_is_the_expected_one() -> None:
+    """The model with which the engines are compared gives the same lines."""
+    assert of_isolated_namespaces(PolicyModel(FILE, TOPOLOGY).connections((*OUTSIDE, *INSIDE))) == OPEN
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: Engine) -> None:
-    """Without any one of them something else is open: so the judge does look at each."""
-    manifests = rendered(FILE, TOWN, engine)
+    """Without any one of them, the result differs: so the analyzer evaluates each."""
+    manifests = rendered(FILE, TOPOLOGY, engine)
     assert len(manifests) == len(CLOSED) * len(("deny", "dns", "frontend", "backend", "data"))
     for number, left_out in enumerate(manifests):
         assert is_open(analyzer, manifests[:number] + manifests[number + 1 :]) != OPEN, left_out["metadata"]
@@ -82,8 +86,8 @@ def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: E
 
 @pytest.mark.parametrize("engine", Engine)
 def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
-    """Data in test that takes from production: only one end is open, so it takes a second mistake to be reached."""
-    manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOWN, engine)]
+    """If data in test allows ingress from production, only one end is open; a connection needs a second mistake."""
+    manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOPOLOGY, engine)]
     swap(manifests, "shop-test", "catflap-role-data")
     assert OPEN - is_open(analyzer, manifests) == {
         "shop-test/api → shop-test/db 5432/TCP",
@@ -94,7 +98,7 @@ def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
 
 
 def swap(manifests: list[dict[str, Any]], space: str, name: str) -> None:
-    """Take one environment for the other in one policy."""
+    """Exchange the environments in one policy."""
     names = {"production": "test", "test": "production"}
     for one in manifests:
         if (one["metadata"]["namespace"], one["metadata"]["name"]) == (space, name):
@@ -102,7 +106,7 @@ def swap(manifests: list[dict[str, Any]], space: str, name: str) -> None:
 
 
 def replaced(value: Any, names: Mapping[str, str]) -> Any:
-    """A value in which these words stand for others, in selectors too."""
+    """Return a value in which these words are replaced by others, also in selectors."""
     match value:
         case dict():
             return {key: replaced(one, names) for key, one in value.items()}

@@ -1,4 +1,4 @@
-"""Manifests are read as kubectl reads them: the same objects, the same values, and a complaint where it has one."""
+"""catflap reads manifests as kubectl does: the same objects, the same values, and an error where kubectl has one."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ DOCUMENTS: Final = (
     "@x: &x {b: 1}\na: {<<: [*x, {b: 2}]}\n", '@a: {"<<": {b: 1}}\n', "@a: {!!merge <<: {b: 1}}\n", "@a: [<<]\n", "@a: {b: {<<: {c: 1}}}\n",
     "@a: &a {b: 1}\nc: *a\n", "@a: &a b\n*a : c\n", "@a: &a 1\n*a : c\n", "@a: &a b\nc: &a d\ne: *a\n", "@a: *a\n", "@a: &a [*a]\n",
     "@a: &a {b: *a}\n", "@a: &a\nb: *a\n", "@x: &x 1\n---\n@y: *x\n",
-    # Keys that are no text, flow style, quotes, tags.
+    # Keys that are not strings, flow style, quotes, tags.
     "@a: {? [1] : 2}\n", "@a: {{b: 1}: 2}\n", "@~: 1\n", "@? a\n: b\n", "@? a\n", "@a: {b, c: , d}\n", "@a: {b: 1,}\n", "@a: [1,,2]\n",
     "@a: [a: 1, b]\n", "@a: {b:1}\n", '@a: {"b":1}\n', "@a: [http://x:80/y]\n", "@a: {b: c: d}\n", "@a: b: c\n", "@a: - b\n",
     "@a:\n- - 1\n  - 2\n", "@a: x##c\n", "@a: `x`\n", "@a: %x\n", "@a: *\n", "@a: |\n", "@a: >\n  x\n  y\n\n  z\n",
@@ -55,7 +55,7 @@ DOCUMENTS: Final = (
     "@a: \x01\n", '@a: "\x7f"\n', '@a: "\x85"\n', "@a: x\u2028y\n", "@a: \ufffe\n", "@a: \U0001f600\n", "@a: \xa0b\n",
     "@a: !!set {b, c}\n", "@a: !!omap [b: 1]\n", "@a: !Ref b\n", "@a: !Sub [b]\n", "@a: !!python/name:os.system x\n",
     "@a: !!python/object/apply:os.system [x]\n", "@a: !!str [1]\n", "@a: !!str\n", "@a: !!binary aGk=\n", "@a: !!binary x\n",
-    # JSON, alone, several, with comments, and what goes on as YAML.
+    # JSON: one value, several values, with comments, and followed by YAML.
     "#}", "#}#}", "#}\n#}\n", "#}\n---\n#}\n", "#}\n---\n@", "@---\n#}\n", '#, "a": 1, "a": 2}', '#, // c\n"a": 1}', '#, ## c\n"a": 1}',
     "## c\n#}", "// c\n#}", "/* c */#}", '#, /* c */ "a": 1}', '#, "a": 1 // c\n}', '#, "a": "b" // c\n}', '#, "a": 1, }', '#, "a": [1,], }',
     "#, 'a': 'b'}", "#, a: b}", '#, "a": NaN}', '#, "a": Infinity}', '#, "a": 1e400}', '#, "a": 01}', '#, "a": .5}', '#, "a": "x\ty"}',
@@ -63,13 +63,13 @@ DOCUMENTS: Final = (
     "\t#}", "\n\n#}", "\xa0#}", f"{MARK}#}}", "#} x", "#}\nx", "#}\n#}\nx", "#}\n#}\n---\n#}", "#}\n## c\n", "#}  \n@", "#}@", "#},#}",
     "[#}]", "[]", "#}\n[]\n", "#}\n1\n", "{}\n---\n@", "1\n---\n@", "@---\n1\n", f"#}}\n{MARK}#}}", " " * 5000 + "#}#}", "{", "{}", '{"a"}',
     '#, "a": {"b": 1}', '#, "a": "' + "x" * 5000 + '"}#}',
-    # What ends a document, and a parser's own way with question marks.
+    # Ends of documents, and the different handling of question marks.
     "@a: |\n  text\n---\n@b: |+\n  text\n\n---\n@c: >\n  text", "@a: [b?]\n", "@a: [b?c, d]\n", "@a: {b?: c}\n", "@a: {b: c?d}\n", "@a: b?\n",
     "@a: [http://x/?y=z]\n", '@a: ["b?"]\n', "@a:\n- b?\n", '#, "a": "b?"}',
     # Templates.
     "{{- if .x }}\n@{{- end }}\n", "@a: {{ .x }}\n", '@a: "{{ .x }}"\n', "@a: b-{{ .x }}\n", "@a: ${X}\n", "@a: [${X}]\n", "{% if x %}\n@",
 )  # fmt: skip
-# What is changed at random, and the pieces that are put in: all that means something to YAML but tags, in which the parsers differ.
+# The documents that are changed at random, and the inserted texts: all of YAML's syntax except tags, in which the parsers differ.
 GROUND: Final = (
     "@a:\n  b: 1\n  c:\n  - x\n  - y: z\nd: {e: f, g: [1, 2]}\n", "@a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n  e: 'q'\n",
     "@a: |\n  text\n  more\nb: >-\n  fold\n  ed\n", '@a: "q\\n"\nb: ## c\n  - 1\n  -\n    x: y\n---\n@z: 1\n',
@@ -93,7 +93,7 @@ ENCODINGS: Final = (
 
 
 def compared(tools: Tools, folder: Path, templates: Sequence[str | tuple[str, str, bytes]]) -> Iterator[str]:
-    """Each case that is read otherwise than kubectl reads it; all cases are read in one call of it."""
+    """Yield each case with another result than kubectl's; one call of kubectl reads all cases."""
     whole = [(one, "utf-8", b"") if isinstance(one, str) else one for one in templates]
     cases = [
         mark + filled(template, number).encode(encoding, "surrogatepass")
@@ -107,13 +107,13 @@ def compared(tools: Tools, folder: Path, templates: Sequence[str | tuple[str, st
 
 
 def filled(template: str, number: int) -> str:
-    """A case: `@` is the head of an object, `#` that of one in JSON, and `##` a number sign."""
+    """Return a case: `@` is the beginning of an object, `#` that of an object in JSON, and `##` a number sign."""
     text = template.replace("##", "\0").replace("#", JSON_HEAD).replace("@", HEAD).replace("\0", "#")
     return text.replace(NUMBER, f"case-{number}")
 
 
 def ours(case: bytes) -> tuple[list[Any], str]:
-    """The objects that catflap reads, and its first complaint; what is no object is one."""
+    """Return the objects that catflap reads, and its first error; a value that is not an object counts as an error."""
     try:
         found = list(located(text_of(case)))
     except BadTextError as bad:
@@ -130,7 +130,7 @@ def ours(case: bytes) -> tuple[list[Any], str]:
 
 
 def alike(ours: Any, theirs: Any) -> bool:
-    """Whether two values are equal as JSON: a number is a number, and a boolean is none."""
+    """Return whether two values are equal as JSON: integers and floats are numbers, and a boolean is not a number."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(alike(ours[key], theirs[key]) for key in ours)
     if isinstance(ours, list | tuple) and isinstance(theirs, list | tuple):
@@ -143,7 +143,7 @@ def alike(ours: Any, theirs: Any) -> bool:
 
 
 def test_scalars(tools: Tools, tmp_path: Path) -> None:
-    """Each word as a value under each tag, in quotes, in a list, and as a key."""
+    """Each word is tried as a value under each tag, in quotes, in a list, and as a key."""
     values = [f"{tag}{word}" for tag, word in product(TAGS, WORDS)] + [f'"{word}"' for word in WORDS]
     cases = [f"@value: {value}\n" for value in values]
     cases += [f"@value: [{word}]\n" for word in WORDS] + [f"@value:\n  {word}: x\n" for word in WORDS]
@@ -174,7 +174,7 @@ def test_nested_values_made_at_random(tools: Tools, tmp_path: Path) -> None:
 
 
 def nested(source: random.Random, depth: int, anchors: list[str]) -> str:
-    """A value of YAML in flow style; `anchors` are those that stand before it."""
+    """Return a YAML value in flow style; `anchors` are those before it."""
     anchor = ""
     if source.random() < 0.2:
         anchor = f"&a{len(anchors)} "
@@ -194,19 +194,19 @@ def nested(source: random.Random, depth: int, anchors: list[str]) -> str:
 
 
 def test_documents_changed_at_random(tools: Tools, tmp_path: Path) -> None:
-    """Sound documents with one to three changes, most of which make them unsound."""
+    """Valid documents have one to three changes, most of which make them invalid."""
     source = random.Random(SEED)
     cases = [changed(source, source.choice(GROUND)) for _ in range(2_000)]
     assert [one for one in compared(tools, tmp_path, cases) if DIFFERS not in one] == []
 
 
 def changed(source: random.Random, text: str) -> str:
-    """A document in which characters are put in, left out or replaced; not its heads."""
+    """Return a document in which characters are inserted, deleted or replaced, except in the beginnings of objects."""
     for _ in range(source.randint(1, 3)):
         position = source.randrange(1, len(text) + 1)
-        way = source.random()
+        connection = source.random()
         stays = text[position : position + 1] in {"@", "#"}
-        left_out = 0 if way < 0.6 or stays else 1
-        put_in = "" if 0.6 <= way < 0.8 else source.choice(PIECES)
+        left_out = 0 if connection < 0.6 or stays else 1
+        put_in = "" if 0.6 <= connection < 0.8 else source.choice(PIECES)
         text = f"{text[:position]}{put_in}{text[position + left_out :]}"
     return text

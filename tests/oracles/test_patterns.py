@@ -1,4 +1,4 @@
-"""What we take for a pattern of label values, Go takes as well, and matches the same values with it."""
+"""Go accepts every pattern of label values that catflap accepts, and matches the same values."""
 
 from typing import Final
 
@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from tests.laws.strategies import LAW, label_values
 from tests.oracles.patterns import PatternOracle
-from webhook.model.pattern import whole
-from webhook.model.workload_labels import Requirement
+from webhook.model.label_pattern import anchored
+from webhook.model.workload_labels import LabelRequirement
 
 MARKS: Final = "".join(chr(code) for code in range(ord(" "), ord("~") + 1) if not chr(code).isalnum())
 # Values near to what the patterns below match.
@@ -40,7 +40,7 @@ trees = st.recursive(
     max_leaves=8,
 )
 well_formed = st.builds("{}{}".format, st.sampled_from(["", "(?i)"]), trees)
-# What patterns are made of in either engine, in any order: most are none in one of the two, or something else.
+# Parts of patterns in either engine, in any order: most results are invalid in one of the two, or have another meaning.
 pieces = st.sampled_from(
     [*MARKS, *"abkKsx019", "[", "[^", "]", "(", "(?:", "(?i)", "(?i:", "(?x)", "(?P<a>", ")", "&&", "--", "~~", "[:alpha:]", "{2}",
      "{01}", "{2,}", "{,3}", "{ 1 }", "{1001}", "{600}", r"\b", r"\b{start}", r"\<", r"\A", r"\z", r"\Q", r"\pL", r"\p{Greek}",
@@ -50,12 +50,12 @@ anything = st.lists(pieces | trees, min_size=1, max_size=6).map("".join)
 
 
 def same_in_go(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
-    """Whether a pattern that we take is Go's, too, and finds the same."""
+    """Check that Go accepts a pattern that catflap accepts, and finds the same."""
     try:
-        required = Requirement(label="team", matches=pattern)
+        required = LabelRequirement(label="team", matches=pattern)
     except ValidationError:
         reject()
-    found = patterns.match(whole(pattern), tried)
+    found = patterns.match(anchored(pattern), tried)
     assert found.error == ""
     assert found.matches == tuple(map(required.admits, tried))
 
@@ -63,14 +63,14 @@ def same_in_go(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
 @LAW
 @given(pattern=well_formed, tried=values)
 def test_what_is_well_formed_means_the_same(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
-    """Each part that we list, inside of each other."""
+    """The pattern has the listed parts, nested."""
     same_in_go(patterns, pattern, tried)
 
 
 @LAW
 @given(pattern=anything, tried=values)
-def test_whatever_we_take_means_the_same(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
-    """However the parts stand together, and what else there is in either engine."""
+def test_accepted_patterns_mean_the_same(patterns: PatternOracle, pattern: str, tried: list[str]) -> None:
+    """The parts are in any order, with other syntax of either engine."""
     same_in_go(patterns, pattern, tried)
 
 
@@ -86,14 +86,14 @@ def test_whatever_we_take_means_the_same(patterns: PatternOracle, pattern: str, 
         pytest.param(r"\<a", "a", id="the same, shorter"),
     ],
 )
-def test_what_we_do_not_take_means_something_else_there(patterns: PatternOracle, pattern: str, value: str) -> None:
-    """Else the list could be longer."""
-    here = Requirement.model_construct(label="team", one_of=None, matches=pattern).admits(value)
-    assert patterns.match(whole(pattern), [value]).matches == (not here,)
+def test_some_refused_patterns_mean_something_else_in_go(patterns: PatternOracle, pattern: str, value: str) -> None:
+    """Otherwise catflap could accept more patterns."""
+    here = LabelRequirement.model_construct(label="team", one_of=None, matches=pattern).admits(value)
+    assert patterns.match(anchored(pattern), [value]).matches == (not here,)
 
 
 @pytest.mark.parametrize("pattern", [r"\u0061", "[a-z]{1,1200}", "(?x)a", "a{2}{3}", "a**", "(?:a{40}){30}"])
-def test_what_we_do_not_take_is_none_there(patterns: PatternOracle, pattern: str) -> None:
-    """Nor would the API server take a copy of the rules with it."""
-    Requirement.model_construct(label="team", one_of=None, matches=pattern).admits("a")
-    assert patterns.match(whole(pattern), []).error
+def test_some_refused_patterns_are_invalid_in_go(patterns: PatternOracle, pattern: str) -> None:
+    """The API server would not accept a ValidatingAdmissionPolicy with it either."""
+    LabelRequirement.model_construct(label="team", one_of=None, matches=pattern).admits("a")
+    assert patterns.match(anchored(pattern), []).error

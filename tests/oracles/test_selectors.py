@@ -1,4 +1,4 @@
-"""Calico's own parser reads every selector that we print, as what we meant, and nothing that we take for one is none."""
+"""Calico's own parser reads every printed selector with the same meaning, and accepts every selector that catflap accepts."""
 
 import re
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW, label_keys, label_names
 from tests.oracles.rendering import rendered
+from tests.oracles.sample_topology import Topology
 from tests.oracles.selectors import SelectorOracle
-from tests.oracles.strategies import files, towns
-from tests.oracles.town import Town
+from tests.oracles.strategies import files, topologies
 from webhook.config.faults import BadPolicy
 from webhook.model.selector import (
     AllOf,
@@ -54,7 +54,7 @@ trees: st.SearchStrategy[Selector] = st.recursive(
     max_leaves=8,
 )
 label_sets = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES))
-# What selectors are made of, in any order: some sequences are selectors, most are nearly one.
+# Parts of selectors in any order: some sequences are selectors, most are nearly valid.
 pieces = st.sampled_from(
     ["a", "b-1", "app.kubernetes.io/name", "has(a)", "has( b )", "has()", "has", "(", ")", "{", "}", ",", "!", "&&", "||",
      "==", "!=", "=", "in", "not in", "notin", "not", "contains", "starts with", "starts", "ends with", "with", "all()",
@@ -68,7 +68,7 @@ TOKEN: Final = re.compile(r"""'[^']*'|"[^"]*"|[A-Za-z0-9_./-]+|&&|\|\||[!=]=|\S"
 
 @st.composite
 def spoilt(draw: st.DrawFn) -> str:
-    """A selector with other blanks than we write, and perhaps a piece too many or too few."""
+    """Generate a selector with other blanks than catflap's, and sometimes with a token too many or too few."""
     tokens = TOKEN.findall(printed(draw(trees)))
     if draw(st.booleans()):
         at = draw(st.integers(0, len(tokens)))
@@ -78,7 +78,7 @@ def spoilt(draw: st.DrawFn) -> str:
 
 
 def selects(tree: Selector, found: Mapping[str, str]) -> bool:  # noqa: PLR0911 -- one a kind of node
-    """Whether a tree means these labels, by the definition of each of its nodes."""
+    """Return whether a tree matches labels, by the definition of each of its nodes."""
     match tree:
         case Equals(key, value):
             return found.get(key) == value
@@ -98,11 +98,11 @@ def selects(tree: Selector, found: Mapping[str, str]) -> bool:  # noqa: PLR0911 
             return all(selects(part, found) for part in parts)
         case AnyOf(parts):
             return any(selects(part, found) for part in parts)
-    return True  # global(): who is in no namespace is asked elsewhere, the parser says yes to everybody
+    return True  # global(): the parser matches every label set; the namespace is checked elsewhere
 
 
 def neighbours(wanted: Mapping[str, str]) -> list[dict[str, str]]:
-    """The labels themselves, each part of them, and each with one more or one other value."""
+    """Return the labels themselves, the labels without each one, and the labels with one more label or one other value."""
     items = list(wanted.items())
     some = [dict(part) for part in chain.from_iterable(combinations(items, size) for size in range(len(items) + 1))]
     other = [{**wanted, key: f"{value}x"} for key, value in items]
@@ -119,14 +119,14 @@ def neighbours(wanted: Mapping[str, str]) -> list[dict[str, str]]:
     ],
 )
 def test_the_parser_reads_a_selector(selectors: SelectorOracle, text: str, canonical: str) -> None:
-    """And writes it in its own way."""
+    """The parser prints its canonical text."""
     reading = selectors.read(text)
     assert (reading.canonical, reading.error) == (canonical, "")
 
 
 @pytest.mark.parametrize("text", ["a", "a = 'b'", "a == b", "a == 'b' &&", "a == 'b'\n", "a == 'it's'", "é == 'b'"])
 def test_the_parser_refuses_what_is_none(selectors: SelectorOracle, text: str) -> None:
-    """A judge who cannot say no is none."""
+    """An oracle that never refuses proves nothing."""
     assert not selectors.read(text).is_selector
     with pytest.raises(ValueError, match="Calico takes no"):
         selectors.matches(text, {})
@@ -134,8 +134,8 @@ def test_the_parser_refuses_what_is_none(selectors: SelectorOracle, text: str) -
 
 @LAW
 @given(wanted=st.dictionaries(label_keys, label_names, max_size=4))
-def test_labels_select_whoever_has_all_of_them(selectors: SelectorOracle, wanted: dict[str, str]) -> None:
-    """And nobody else."""
+def test_labels_select_pods_with_all_of_them(selectors: SelectorOracle, wanted: dict[str, str]) -> None:
+    """No other labels match."""
     reading = selectors.read(printed(labels(wanted)), neighbours(wanted))
     assert list(reading.matches) == [wanted.items() <= one.items() for one in neighbours(wanted)]
 
@@ -143,7 +143,7 @@ def test_labels_select_whoever_has_all_of_them(selectors: SelectorOracle, wanted
 @LAW
 @given(wanted=st.dictionaries(label_keys, st.text(max_size=20), max_size=3))
 def test_any_text_is_a_value_or_is_refused(selectors: SelectorOracle, wanted: dict[str, str]) -> None:
-    """It never becomes another selector."""
+    """A value never changes the structure of the selector."""
     try:
         text = printed(labels(wanted))
     except ValueError:
@@ -158,7 +158,7 @@ def test_any_text_is_a_value_or_is_refused(selectors: SelectorOracle, wanted: di
 def test_a_printed_tree_means_what_the_tree_means(
     selectors: SelectorOracle, tree: Selector, found: list[dict[str, str]]
 ) -> None:
-    """Brackets are where they have to be."""
+    """The brackets are correct."""
     reading = selectors.read(printed(tree), found)
     assert reading.error == ""
     assert list(reading.matches) == [selects(tree, one) for one in found]
@@ -166,13 +166,15 @@ def test_a_printed_tree_means_what_the_tree_means(
 
 @LAW
 @given(text=texts | spoilt(), found=st.lists(label_sets, min_size=1, max_size=5))
-def test_our_reader_takes_what_calico_takes(selectors: SelectorOracle, text: str, found: list[dict[str, str]]) -> None:
-    """No more, or a policy might say something else than we read; no less; and with one meaning."""
+def test_catflaps_parser_accepts_what_calico_accepts(
+    selectors: SelectorOracle, text: str, found: list[dict[str, str]]
+) -> None:
+    """Both accept the same texts with the same meaning; otherwise a policy could have another meaning than catflap reads."""
     reading = selectors.read(text, found)
     try:
         tree = parse(text)
     except ValueError:
-        # This Calico takes a line end for a blank inside `has( )` and between `not` and `in`, and nowhere else.
+        # This version of Calico accepts a line end as a blank only inside `has( )` and between `not` and `in`.
         assert not reading.is_selector or "\n" in text
     else:
         assert reading.is_selector
@@ -181,22 +183,22 @@ def test_our_reader_takes_what_calico_takes(selectors: SelectorOracle, text: str
 
 @LAW
 @given(tree=trees, found=st.lists(label_sets, min_size=1, max_size=5))
-def test_our_reader_reads_what_calico_writes(
+def test_catflaps_parser_reads_calicos_canonical_text(
     selectors: SelectorOracle, tree: Selector, found: list[dict[str, str]]
 ) -> None:
-    """Its own way to write a selector has another quote and other brackets, and means the same."""
+    """Calico's canonical text has other quotes and brackets, and the same meaning."""
     reading = selectors.read(printed(tree), found)
     assert [selects(parse(reading.canonical), one) for one in found] == list(reading.matches)
 
 
 @LAW
-@given(town=towns(), file=files())
+@given(topology=topologies(), file=files())
 def test_calico_takes_every_selector_of_a_policy_file(
-    selectors: SelectorOracle, town: Town, file: dict[str, Any]
+    selectors: SelectorOracle, topology: Topology, file: dict[str, Any]
 ) -> None:
-    """Wherever one stands in what we write."""
+    """This holds for every selector in the rendered policies."""
     try:
-        manifests = rendered(file, town, Engine.CALICO)
+        manifests = rendered(file, topology, Engine.CALICO)
     except BadPolicy:
         reject()
     found = [text for manifest in manifests for text in selectors_in(manifest["spec"])]
@@ -204,7 +206,7 @@ def test_calico_takes_every_selector_of_a_policy_file(
 
 
 def selectors_in(value: Any) -> list[str]:
-    """Every selector, at any depth."""
+    """Return every selector at any depth."""
     if isinstance(value, list):
         return [text for one in value for text in selectors_in(one)]
     if not isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""The example that everybody knows: frontend, backend, data; two environments; and what is open, line by line."""
+"""The usual example with the tiers frontend, backend and data in two environments, and its allowed connections line by line."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.oracles.town import Pod, Space, Town
+from tests.oracles.sample_topology import Pod, Space, Topology
 
 GUARDED: Final = {"catflap.dev/guard": "enabled"}
 TIERS: Final = {"web": "frontend", "api": "backend", "db": "data"}
@@ -27,7 +27,7 @@ CLOSED: Final = {
     "shop-test": {"environment": "test"},
     "sandbox": {},
 }
-TOWN: Final = Town(
+TOPOLOGY: Final = Topology(
     (*(Space(name, {**labels, **GUARDED}) for name, labels in CLOSED.items()), Space("kube-system")),
     (
         *(Pod(space, name, {"role": role}) for space in CLOSED for name, role in TIERS.items()),
@@ -38,7 +38,7 @@ TOWN: Final = Town(
 OUTSIDE: Final = ("203.0.113.7", "9.255.255.255", "11.0.0.0")
 INSIDE: Final = ("10.0.0.0", "10.20.30.40", "10.255.255.255", "2001:db8::1")
 
-# Everything that Pods of the closed namespaces send or take.
+# All allowed connections of Pods in the isolated namespaces.
 OPEN: Final = frozenset(
     [
         *(f"{address} → {space}/web 443/TCP" for address in OUTSIDE for space in CLOSED),

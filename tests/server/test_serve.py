@@ -17,7 +17,7 @@ import pytest
 from tests.controlplane.waiting import wait_until
 from tests.programs import Program, free_port, serve
 from tests.reviews import GOOD, encoded, pod
-from webhook.tls.folder import TlsFolder, ensure
+from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
 LENIENT = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: warn\n"
 BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\nruls: []\n"
@@ -195,7 +195,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(policy: Path, tmp_pat
         old = folder.authority.read_bytes()
         assert server.post("/validate", encoded(pod(GOOD))).status == 200
         folder.key.unlink()
-        ensure(folder, ["localhost"], datetime.now(UTC))
+        ensure_certificate(folder, ["localhost"], datetime.now(UTC))
         assert folder.authority.read_bytes() != old
         deadline = time.monotonic() + 5
         while not trusted(server):
@@ -225,7 +225,7 @@ def trusted(server: Program) -> bool:
 
 def test_an_expired_certificate_is_not_served(policy: Path, tmp_path: Path) -> None:
     """The server reports it at the start; the API server would report only a failed call."""
-    ensure(TlsFolder(tmp_path), ["localhost"], datetime(2024, 1, 1, tzinfo=UTC))
+    ensure_certificate(TlsFolder(tmp_path), ["localhost"], datetime(2024, 1, 1, tzinfo=UTC))
     ended = start(policy, tmp_path, "--standalone")
     assert ended.returncode == 2
     assert "tls.crt ended on 2024-12-31" in ended.stderr
@@ -233,7 +233,7 @@ def test_an_expired_certificate_is_not_served(policy: Path, tmp_path: Path) -> N
 
 def test_a_name_that_the_certificate_lacks_is_an_error(policy: Path, tmp_path: Path) -> None:
     """An existing pair is not issued again, so a missing name must be an error."""
-    ensure(TlsFolder(tmp_path), ["localhost"], datetime.now(UTC))
+    ensure_certificate(TlsFolder(tmp_path), ["localhost"], datetime.now(UTC))
     ended = start(policy, tmp_path, "--standalone", "--tls-name", "webhook.example", "--tls-name", "localhost")
     assert ended.returncode == 2
     assert "is not for webhook.example;" in ended.stderr

@@ -9,7 +9,7 @@ from webhook.model.decision import Decision
 from webhook.model.kinds import PodMaker
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.workload import Place, Workload
+from webhook.model.workload import LabelLocation, Workload
 from webhook.review.decode import decode
 
 HEAD: Final = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
@@ -36,7 +36,7 @@ def asked(manifest: Json | None, **options: Any) -> Request:
 
 def workload(labels: Mapping[str, str] | None = None, **fields: Any) -> Workload:
     """A Pod as rules see it; `fields` override what else it has."""
-    whole = {"kind": "Pod", "namespace": "shop", "name": "web", "places": (Place("metadata", labels or {}),)}
+    whole = {"kind": "Pod", "namespace": "shop", "name": "web", "places": (LabelLocation("metadata", labels or {}),)}
     return Workload(**{**whole, **fields})
 
 

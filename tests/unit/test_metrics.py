@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from webhook import __version__
 from webhook.metrics import CONTROLLER, LATENCY_BUCKETS, PHASES, SERVER, Metrics
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.rules import RULES
 
 TABLE: Final = Path(__file__).parents[2] / "docs" / "metrics.md"

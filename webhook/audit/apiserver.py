@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON
 from webhook.audit.reading import Line, Unreadable
-from webhook.guard.protect import POLICY_NAME
+from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
-from webhook.model.request import CLEANERS
+from webhook.model.request import OBJECT_DELETERS
 from webhook.syntax.misfits import refusal
 
 API_VERSION: Final = "audit.k8s.io/v1"
@@ -23,7 +23,7 @@ FAILED_OPEN: Final = (
 )
 LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})  # earlier ones have no annotations yet
 STORED: Final = range(200, 300)
-OUR_NAME: Final = re.compile(POLICY_NAME)
+OUR_NAME: Final = re.compile(OWN_NAME_PATTERN)
 CONFIGURATIONS: Final = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
 CHANGES: Final = frozenset({"update", "patch", "delete"})
 
@@ -121,7 +121,7 @@ class Event(Struct, rename="camel", frozen=True):
             return ""
         key = (ref.api_group, ref.resource)
         if key in POLICY_RESOURCES and self.is_of_ours:
-            free = self.caller in CLEANERS or self.caller in own_accounts
+            free = self.caller in OBJECT_DELETERS or self.caller in own_accounts
             return "" if free or self.verb not in {*CHANGES, "create"} else "policies"
         if self.verb != "create":
             return ""

@@ -22,7 +22,7 @@ from webhook.audit.schema import (
 )
 from webhook.model.decision import Decision, Phase
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 
 def decision_record(

@@ -33,13 +33,13 @@ from webhook.controller.scanner import Scanner
 from webhook.controller.webhook_config_sync import WebhookConfigSync
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, connect
-from webhook.kube.epoch import Epoch
-from webhook.kube.events import bad_record, found_servers, refused_file
+from webhook.kube.events import post_invalid_install_record, post_name_servers_found, post_policy_file_refused
+from webhook.kube.install_record import InstallRecord
 from webhook.kube.lease import Lease
-from webhook.kube.name_servers import NameServers
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.rights import controller_rights
-from webhook.kube.standing import Standing
+from webhook.kube.name_servers import NameServerDetector
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.permissions import controller_permissions
+from webhook.kube.policy_cache import PolicyCache
 from webhook.kube.watch import Watch
 from webhook.server.shutdown import SHUTDOWN_SECONDS, exit_process, on_shutdown_signal, run_within
 
@@ -48,7 +48,7 @@ def make_followers(
     options: ProcessOptions, parts: ProcessParts, api: Api, recorder: WriteRecorder, registration: WebhookConfigSync
 ) -> Mapping[str, Follower]:
     """Return the followers of the policy file, wrapped to report rejected writes."""
-    own, patient = options.own_namespace, api.patient()
+    own, patient = options.own_namespace, api.with_long_timeout()
     written = reporting_followers(
         registration,
         ValidatingAdmissionPolicySync(
@@ -89,20 +89,20 @@ def make_scanner(
     return leader, scanner
 
 
-def make_install_record(options: ProcessOptions, api: Api) -> Epoch:
+def make_install_record(options: ProcessOptions, api: Api) -> InstallRecord:
     """Return the install record; an Event on it reports a record that cannot be true."""
 
     def trouble(space: str, what: str) -> None:
-        bad_record(api, space, what, utc_now())
+        post_invalid_install_record(api, space, what, utc_now())
 
-    return Epoch(api, own_namespace=options.own_namespace, on_trouble=trouble)
+    return InstallRecord(api, own_namespace=options.own_namespace, on_trouble=trouble)
 
 
 def make_controller(
     options: ProcessOptions, parts: ProcessParts, api: Api, recorder: WriteRecorder, registration: WebhookConfigSync
 ) -> Controller:
     """Return the controller that isolates namespaces and runs the followers of the policy file."""
-    standing, own = Standing(api), options.own_namespace
+    standing, own = PolicyCache(api), options.own_namespace
     return Controller(
         namespaces=Watch(api, NAMESPACES),
         standing=standing,
@@ -120,7 +120,9 @@ def make_controller(
             api,
             parts.policies,
             controller_isolation_since(make_install_record(options, api), api),
-            name_servers=NameServers(api, on_change=lambda found: found_servers(api, own, found, utc_now())).look,
+            name_servers=NameServerDetector(
+                api, on_change=lambda found: post_name_servers_found(api, own, found, utc_now())
+            ).look,
         ),
         metrics=parts.metrics,
     )
@@ -132,7 +134,7 @@ def run_controller(options: ProcessOptions, registering: RegistrationSetup) -> N
     parts = make_parts(
         options,
         "controller",
-        on_refusal=lambda faults: refused_file(api, options.own_namespace, faults, utc_now()),
+        on_refusal=lambda faults: post_policy_file_refused(api, options.own_namespace, faults, utc_now()),
     )
     recorder = WriteRecorder(parts.audit, utc_now, on_lost=parts.metrics.audit_lost.inc)
     leader, scanner = make_scanner(options, parts, api, recorder)
@@ -154,7 +156,7 @@ def run_controller(options: ProcessOptions, registering: RegistrationSetup) -> N
         "registration": lambda: registration.is_healthy,
         "secret-path": lambda: age.is_rotated_in_time,
     }
-    check_permissions(api, controller_rights(options.own_namespace, configmap_of(options.policy)))
+    check_permissions(api, controller_permissions(options.own_namespace, configmap_of(options.policy)))
     start_status_server(options.status, checks | start_policy_source(options, parts, api), parts.metrics)
     rotator.on_registered = registration.wake
     started = (recorder, rotator, controller, leader, scanner)

@@ -18,7 +18,7 @@ from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
 from webhook.kube.api import Api, Json
-from webhook.kube.events import missing_file
+from webhook.kube.events import post_policy_file_missing
 from webhook.kube.paths import collection, name_selector
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
@@ -134,7 +134,7 @@ def start_policy_source(options: ProcessOptions, parts: ProcessParts, api: Api |
     def missing(trouble: str) -> None:
         parts.metrics.policy_file_missing.set(bool(trouble))
         if trouble:
-            missing_file(api, source.namespace, trouble, utc_now())
+            post_policy_file_missing(api, source.namespace, trouble, utc_now())
 
     presence = PolicyFilePresence(source, watch, in_force=lambda: policies.current is not None, on_change=missing)
     watch.on_change(changed)

@@ -21,7 +21,7 @@ from webhook.controller.webhook_configurations import Endpoint
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.identity import Acting
+from webhook.kube.identity import ProcessIdentity
 from webhook.model.identity import chart_accounts
 from webhook.server.accepted_tokens import BadTokenFile
 from webhook.server.accepted_tokens import read_token_file as read_tokens
@@ -115,10 +115,10 @@ def make_webhook_config_sync(  # noqa: PLR0917 (each is of another type)
         metadata = {"name": found.name, "namespace": found.namespace}
         deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
     return WebhookConfigSync(
-        api.patient(),
+        api.with_long_timeout(),
         recorder=recorder,
         own_namespace=own,
-        acting=Acting(chart_accounts(own)),
+        acting=ProcessIdentity(chart_accounts(own)),
         status=RegistrationStatus(api, metrics=parts.metrics, own_namespace=own, now=utc_now, deployment=deployment),
         now=utc_now,
         endpoint=tokened_endpoint(registering, rotator) if registering.locate else None,

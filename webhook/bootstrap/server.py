@@ -29,13 +29,13 @@ from webhook.bootstrap.parts import (
 )
 from webhook.bootstrap.sender_authentication import SenderAuthentication, start_sender_check
 from webhook.kube.api import Api, connect
-from webhook.kube.epoch import Epoch
+from webhook.kube.cluster_info import ClusterInfoPoller
+from webhook.kube.event_series import EventSeriesRecorder
 from webhook.kube.events import Reporter
-from webhook.kube.identity import Acting
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.rights import server_rights
-from webhook.kube.series import Series
-from webhook.kube.surroundings import Lookout
+from webhook.kube.identity import ProcessIdentity
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.permissions import server_permissions
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.identity import chart_accounts
@@ -46,9 +46,9 @@ from webhook.server.gunicorn_server import GunicornServer, ListenOptions, Server
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.review_handler import ReviewHandler
-from webhook.tls.authority import Certificate
-from webhook.tls.clients import ask_for_certificates
-from webhook.tls.folder import Served, TlsFolder, is_current
+from webhook.tls.certificate_authority import Certificate
+from webhook.tls.certificate_folder import CertificateReloader, TlsFolder, is_current
+from webhook.tls.client_certificates import request_client_certificates
 
 # While a thread computes, the event loop waits this long each time that it needs the interpreter, about six times per
 # review. With Python's default of 5 ms the median review took 24 ms during a computation, with this value 3 ms, at
@@ -91,13 +91,13 @@ def start_server_parts(
     tokens = AcceptedTokens()
     lookup: ClusterLookup = OfflineLookup()
     record_event: RecordEvent = discard_event  # without a cluster
-    acting = Acting(chart_accounts(options.own_namespace))
+    acting = ProcessIdentity(chart_accounts(options.own_namespace))
     if api is not None:
         record_event = start_event_recorder(api, parts.metrics)
         offer: Callable[[str], None] = tokens.offer_registered if trust.by_secret else lambda _: None
         learn = identity_refresher(acting, offer, options.own_namespace)
         lookup = start_cluster_lookup(options, parts, api, checks, record_event, learn)
-        check_permissions(api, server_rights(options.own_namespace, configmap_of(options.policy)))
+        check_permissions(api, server_permissions(options.own_namespace, configmap_of(options.policy)))
     check = start_sender_check(trust, tokens, api, options.own_namespace, checks)
     start_status_server(options.status, checks, parts.metrics)
     handler = ReviewHandler(
@@ -111,20 +111,20 @@ def start_server_parts(
     )
     served = start_certificate(tls, parts.audit, parts.metrics)
     if trust.client_ca is not None:
-        ask_for_certificates(served.context, trust.client_ca)
+        request_client_certificates(served.context, trust.client_ca)
     return ServerParts(
         handler, check, served, on_accepting=listening.set, on_drop=parts.metrics.connections_dropped.inc
     )
 
 
-def start_certificate(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> Served:
+def start_certificate(tls: TlsFolder, audit: AuditLog, metrics: Metrics) -> CertificateReloader:
     """Return the certificate that is loaded from the folder; each loaded certificate is recorded."""
 
     def loaded(found: Certificate, why: str) -> None:
         metrics.certificate_expiry.set(found.expires.timestamp())
         append_record(audit, certificate_record(certificate_details(found), reason=why, at=utc_now()))
 
-    served = Served(tls, on_load=loaded)
+    served = CertificateReloader(tls, on_load=loaded)
     served.start()
     return served
 
@@ -143,7 +143,7 @@ def certificate_details(found: Certificate) -> ServingCertificate:
 
 def start_event_recorder(api: Api, metrics: Metrics) -> RecordEvent:
     """Start the recorder of Events for refusals and repairs."""
-    series = Series(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
+    series = EventSeriesRecorder(api, Reporter("catflap-server", socket.gethostname()), clock=monotonic)
     recorder = EventRecorder(series, metrics=metrics, now=utc_now)
     recorder.start()
     return recorder.record
@@ -159,12 +159,12 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
 ) -> ApiServerLookup:
     """Start the lookup of cluster data; add its caches to the readiness checks."""
     namespaces = Watch(api, NAMESPACES)
-    epoch = Epoch(api, own_namespace=options.own_namespace)
-    lookout = Lookout(
+    epoch = InstallRecord(api, own_namespace=options.own_namespace)
+    lookout = ClusterInfoPoller(
         cluster_info_factory(api, parts.policies, server_isolation_since(epoch, api), learn),
         on_change=lambda _: None,
     )
-    parts.policies.on_change(lambda _: lookout.look_now())
+    parts.policies.on_change(lambda _: lookout.poll_now())
     namespaces.start()
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced

@@ -10,7 +10,7 @@ import click
 
 from webhook.audit.record import stamp
 from webhook.cli._options import complain
-from webhook.model.nearness import nearest
+from webhook.model.spelling import closest_word
 
 # What a namespace name has, and the star that stands for any text.
 PATTERN: Final = re.compile(r"[a-z0-9*-]{1,63}")
@@ -66,7 +66,7 @@ class Amount(click.ParamType[float]):
 
 def meant(word: str, words: Iterable[str]) -> str:
     """Return the end of a message about an unknown word: which word may be meant, if one is near."""
-    found = nearest(word, words)
+    found = closest_word(word, words)
     return f" Did you mean {found!r}?" if found else ""
 
 

@@ -7,12 +7,12 @@ import click
 from msgspec import Struct
 
 from webhook.cli._files import Inputs, at
+from webhook.guard.policy_protection import PROTECTION
 from webhook.guard.preview import Effect
-from webhook.guard.protect import PROTECTION
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Remedy, Violation
+from webhook.model.rule import Remedy, Violation
 from webhook.review.manifests import Manifest
 from webhook.syntax.documents import Located
 

@@ -17,10 +17,10 @@ from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy,
 from webhook.cli._progress import progress
 from webhook.cli._streams import warn
 from webhook.files import shown
-from webhook.guard import binding, configuring, labelling, protect
+from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
-from webhook.model.custom import CustomRule
+from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Verdict
 from webhook.rules import RULES
 
@@ -30,7 +30,10 @@ COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "W
 LENIENT: Final = "--lenient reads copies whose lines a collector wrote anew"
 GAP: Final = "   "
 # What a record may name as broken, besides custom rules.
-BUILT_IN: Final = (*RULES, *(module.PROTECTION for module in (binding, configuring, labelling, protect)))
+BUILT_IN: Final = (
+    *RULES,
+    *(module.PROTECTION for module in (binding, policy_file, namespace_labels, policy_protection)),
+)
 
 log_files = click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
 lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")

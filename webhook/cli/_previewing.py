@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from webhook.cli._streams import say
 from webhook.cli._tables import Column, echo_table
-from webhook.guard.comparing import Change, State, state
-from webhook.guard.existing import Name
-from webhook.guard.preview import Effect, Preview, Row
+from webhook.guard.owner_graph import ObjectName
+from webhook.guard.policy_diff import OutcomeChange, RuleOutcome, outcome_of
+from webhook.guard.preview import Effect, Preview, PreviewRow
 from webhook.model.counting import counted
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 LATER = "refused*"
 COLOURS = {str(Effect.REFUSED): "red", LATER: "yellow", str(Effect.WARNED): "yellow", "admitted": "green"}
@@ -37,7 +37,7 @@ class Findings(Struct, frozen=True):
     """
 
     preview: Preview
-    changes: tuple[Change, ...] | None = None
+    changes: tuple[OutcomeChange, ...] | None = None
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
@@ -54,7 +54,9 @@ def show(found: Findings, *, wide: bool) -> None:
     """Print what was found for a person."""
     faults = (Column("FAULT"),) if wide else ()
     if found.changes is None:
-        echo_table((*COLUMNS, *faults), (cells(row, in_words(state(row)), wide=wide) for row in found.preview.rows))
+        echo_table(
+            (*COLUMNS, *faults), (cells(row, in_words(outcome_of(row)), wide=wide) for row in found.preview.rows)
+        )
     else:
         changed = (cells(one.row, in_words(one.before), in_words(one.after), wide=wide) for one in found.changes)
         echo_table((*COLUMNS[:-1], Column("WAS"), COLUMNS[-1], *faults), changed)
@@ -64,13 +66,13 @@ def show(found: Findings, *, wide: bool) -> None:
         say(line)
 
 
-def cells(row: Row, *outcomes: str, wide: bool) -> tuple[str, ...]:
+def cells(row: PreviewRow, *outcomes: str, wide: bool) -> tuple[str, ...]:
     """Return one row of the table; a wide one has the first fault."""
     faults = (fault(row.faults[0]),) if wide else ()
     return (row.owner.namespace or "-", short(row.owner), row.rule, str(row.pods or "-"), *outcomes, *faults)
 
 
-def short(owner: Name) -> str:
+def short(owner: ObjectName) -> str:
     """An owner as kubectl writes it, but for its kind: `Deployment/web`."""
     return f"{owner.full_kind}/{owner.name}"
 
@@ -80,7 +82,7 @@ def fault(violation: Violation) -> str:
     return ": ".join(part for part in (violation.path, violation.message) if part)
 
 
-def in_words(found: State | None) -> str:
+def in_words(found: RuleOutcome | None) -> str:
     """What would happen to an owner, in a word."""
     if found is None:
         return "admitted"
@@ -108,7 +110,7 @@ def totals_in_words(found: Findings) -> Iterator[str]:
         yield f"refused by rule: {', '.join(f'{rule} {owners}' for rule, owners in by_rule.items())}"
 
 
-def refused_by(preview: Preview, key: Callable[[Row], str]) -> dict[str, int]:
+def refused_by(preview: Preview, key: Callable[[PreviewRow], str]) -> dict[str, int]:
     """How many owners would be refused, by a property of theirs."""
     pairs = sorted({(key(row), row.owner) for row in preview.rows if row.effect is Effect.REFUSED})
     return dict(Counter(value for value, _ in pairs))
@@ -118,7 +120,7 @@ def totals(preview: Preview) -> dict[str, Any]:
     """How many owners each effect would have; one of two effects counts for both."""
     by_effect = {effect: {row.owner for row in preview.rows if row.effect is effect} for effect in Effect}
     now = {row.owner for row in preview.rows if row.effect is Effect.REFUSED and not row.keeps_running}
-    pods: Counter[Name] = Counter()
+    pods: Counter[ObjectName] = Counter()
     for row in preview.rows:
         if row.effect is Effect.REFUSED:
             pods[row.owner] = max(pods[row.owner], row.pods)
@@ -139,7 +141,10 @@ def as_json(found: Findings) -> Mapping[str, Any]:
     """The documented JSON."""
     said: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
     if found.changes is None:
-        return {"rows": [{**place(row), **outcome(state(row)), **detail(row)} for row in found.preview.rows], **said}
+        return {
+            "rows": [{**place(row), **outcome(outcome_of(row)), **detail(row)} for row in found.preview.rows],
+            **said,
+        }
     changes = [
         {**place(one.row), "before": outcome(one.before), "after": outcome(one.after), **detail(one.row)}
         for one in found.changes
@@ -147,18 +152,18 @@ def as_json(found: Findings) -> Mapping[str, Any]:
     return {"changes": changes, "differences": list(found.differences), **said}
 
 
-def place(row: Row) -> dict[str, str]:
+def place(row: PreviewRow) -> dict[str, str]:
     """Whom a row is about."""
     owner = row.owner
     said = {"namespace": owner.namespace, "group": owner.group, "kind": owner.kind, "name": owner.name}
     return {**said, "rule": row.rule}
 
 
-def outcome(found: State | None) -> dict[str, Any]:
+def outcome(found: RuleOutcome | None) -> dict[str, Any]:
     """What would happen."""
     return {"effect": found.effect if found else "admitted", "keepsRunning": bool(found and found.keeps_running)}
 
 
-def detail(row: Row) -> dict[str, Any]:
+def detail(row: PreviewRow) -> dict[str, Any]:
     """How many Pods, and what is wrong."""
     return {"pods": row.pods, "faults": [{"path": one.path, "message": one.message} for one in row.faults]}

@@ -13,8 +13,8 @@ from webhook.config.source import ConfigMapRef, parse_location
 from webhook.files import STDIN
 from webhook.model.fields import HIGHEST_PORT
 from webhook.server.accepted_tokens import BadTokenFile, read_token_file
-from webhook.tls.clients import ask_for_certificates
-from webhook.tls.folder import BadCertificate
+from webhook.tls.certificate_folder import BadCertificateError
+from webhook.tls.client_certificates import request_client_certificates
 
 
 class AddressType(click.ParamType[tuple[str, int]]):
@@ -127,10 +127,10 @@ def trust(
         complain(["--path-token-file and --secret-path exclude each other"])
     try:
         if client_ca is not None:
-            ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
+            request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
         if token_file is not None:
             read_token_file(token_file)
-    except (BadCertificate, BadTokenFile) as bad:
+    except (BadCertificateError, BadTokenFile) as bad:
         complain([str(bad)])
     usual = default and client_ca is None and token_file is None
     return SenderAuthentication(client_ca, client_names, token_file, secret=usual if secret is None else secret)

@@ -23,12 +23,12 @@ from webhook.cli._options import (
     policy_file,
 )
 from webhook.cli._streams import say, warn
-from webhook.guard.amend import amended
-from webhook.guard.decide import OFFLINE, decide
-from webhook.guard.explaining import explained, with_refused_labels
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decision_message import with_message, with_refused_labels
+from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import RefusedLabel
+from webhook.model.rule import RefusedLabel
 from webhook.review.manifests import Manifest, creation, read, refused_by_api_server
 
 VIOLATIONS = 1
@@ -99,7 +99,7 @@ def judged(
 
     `refused` are the labels of the manifest that the API server refuses.
     """
-    request = amended(creation(manifest), policy)
-    decision = decide(request, policy, known=OFFLINE, own_namespace=own_namespace, at=datetime.now(UTC))
+    request = after_mutation(creation(manifest), policy)
+    decision = decide(request, policy, known=OFFLINE_DEFAULTS, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
-    return explained(with_refused_labels(decision, refused), request, policy, lenient=True)
+    return with_message(with_refused_labels(decision, refused), request, policy, lenient=True)

@@ -14,7 +14,7 @@ from webhook.cli._options import complain, load_policy
 from webhook.cli._registering import registering_options
 from webhook.cli._serving import check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
-from webhook.kube.api import NoCluster
+from webhook.kube.api import NoClusterError
 
 
 @click.command("controller")
@@ -55,5 +55,5 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     )
     try:
         run_controller(common, registering)
-    except NoCluster as bad:
+    except NoClusterError as bad:
         complain([str(bad)])

@@ -16,8 +16,8 @@ from webhook.cli._yaml import manifests
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 NAMESPACE = "shop"
 OTHERWISE = 1
@@ -119,7 +119,9 @@ def tell(story: Story) -> None:
     loaded = parse(DEFAULT_POLICY)
     for engine in Engine:
         console.print(f"\nWhere the engine is [bold]{engine}[/bold], the controller writes:")
-        story.show(manifests(render(loaded.policy, Birth(NAMESPACE, "", loaded.digest), engine)), "yaml")
+        story.show(
+            manifests(render_namespace(loaded.policy, RenderTarget(NAMESPACE, "", loaded.digest), engine)), "yaml"
+        )
 
     story.chapter("5. What is left on record")
     lines = story.server.audit_log.read_text(encoding="utf-8").splitlines()

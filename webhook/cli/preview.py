@@ -37,16 +37,16 @@ from webhook.cli._previewing import Findings, as_json, show
 from webhook.cli._streams import warn
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
-from webhook.guard.comparing import changes, differences
-from webhook.guard.existing import Existing
-from webhook.guard.preview import Preview, Setting, preview
-from webhook.kube import registrations
-from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.epoch import Epoch, Moments
-from webhook.kube.listing import Listing, Seen
+from webhook.guard.owner_graph import ExistingObject
+from webhook.guard.policy_diff import outcome_changes, policy_differences
+from webhook.guard.preview import Preview, PreviewContext, preview
+from webhook.kube import webhook_configurations
+from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
+from webhook.kube.install_record import InstallRecord, InstallTimes
+from webhook.kube.listing import ListProgress, ObjectLister
 from webhook.kube.paths import collection, under
-from webhook.kube.setting import setting
-from webhook.kube.unread_kinds import unread_notes
+from webhook.kube.preview_setting import build_setting
+from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
@@ -115,7 +115,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     try:
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
         found = from_cluster(asked, api) if api and by_cluster else from_files(asked, api)
-    except (NoCluster, ApiError) as bad:
+    except (NoClusterError, ApiError) as bad:
         complain([in_words(bad)])
     tell(found, output, is_of_files=not by_cluster)
 
@@ -139,18 +139,20 @@ def from_files(asked: Asked, api: Api | None) -> Findings:
     extra = extra_kinds(asked.after, before)
     notes: list[str] = []
     reading = partial(standing_in_file, default_namespace=space, extra=extra)
-    where = Setting(own_namespace=asked.own_namespace, at=datetime.now(UTC))
+    where = PreviewContext(own_namespace=asked.own_namespace, at=datetime.now(UTC))
     found = judged(asked, before, noted(inputs.objects(reading), notes), where, inputs.complaints)
     return replace(found, notes=(*notes, *inputs.notes, *found.notes))
 
 
-def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, Existing]:
+def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, ExistingObject]:
     """An object of a file, and the same as if it stood in the cluster; raises BadManifest."""
     manifest = read(document, default_namespace=default_namespace, extra=extra)
     return manifest, standing(manifest, document)
 
 
-def noted(objects: Iterator[tuple[str, Located, tuple[Manifest, Existing]]], notes: list[str]) -> Iterator[Existing]:
+def noted(
+    objects: Iterator[tuple[str, Located, tuple[Manifest, ExistingObject]]], notes: list[str]
+) -> Iterator[ExistingObject]:
     """Each object of the files, with the labels that the API server refuses; what is not judged is added to `notes`."""
     for source, found, (manifest, one) in objects:
         if manifest.not_judged:
@@ -165,19 +167,19 @@ def from_cluster(asked: Asked, api: Api) -> Findings:
     with progress() as on_page:
         extra = extra_kinds(asked.after, before)
         makers = (*POD_MAKERS, *extra.values())
-        listing = Listing(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
+        listing = ObjectLister(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
         where, notes = setting_of(api, listing)
         found = judged(
-            asked, before, each_existing(listing.objects(), listing.unseen, extra=extra), where, listing.unseen
+            asked, before, each_existing(listing.objects(), listing.unlisted, extra=extra), where, listing.unlisted
         )
-        return replace(found, notes=(*notes, *unread_notes(api, extra), *found.notes))
+        return replace(found, notes=(*notes, *unsupported_kind_notes(api, extra), *found.notes))
 
 
 def judged(
     asked: Asked,
     before: GuardPolicy | None,
-    objects: Iterator[Existing],
-    where: Setting,
+    objects: Iterator[ExistingObject],
+    where: PreviewContext,
     unseen: list[str],
 ) -> Findings:
     """What a policy file would do, or what it would do otherwise than another one."""
@@ -185,8 +187,8 @@ def judged(
         [found] = preview(objects, [asked.after], where)
         return Findings(found, notes=tuple(left_out(found)), unseen=tuple(unseen))
     new, old = preview(objects, [asked.after, before], where)
-    differs = differences(asked.after, before, where)
-    return Findings(new, changes(new, old), differs, notes=tuple(left_out(new, old)), unseen=tuple(unseen))
+    differs = policy_differences(asked.after, before, where)
+    return Findings(new, outcome_changes(new, old), differs, notes=tuple(left_out(new, old)), unseen=tuple(unseen))
 
 
 def left_out(*found: Preview) -> Iterator[str]:
@@ -200,22 +202,22 @@ def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
     return {**(before.workloads.extra_by_kind if before else {}), **after.workloads.extra_by_kind}
 
 
-def setting_of(api: Api, listing: Listing) -> tuple[Setting, tuple[str, ...]]:
+def setting_of(api: Api, listing: ObjectLister) -> tuple[PreviewContext, tuple[str, ...]]:
     """What is known of the cluster, and what is to be said about that.  Raises ApiError."""
     now = datetime.now(UTC)
     own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
     namespaces = listing.namespaces()
     try:
-        own = registrations.own_namespace(api)
-        moments = Epoch(api, own_namespace=own).read(api)
+        own = webhook_configurations.find_own_namespace(api)
+        moments = InstallRecord(api, own_namespace=own).read(api)
         if moments is None:
-            moments = Moments(now, now)
+            moments = InstallTimes(now, now)
             notes.append(NOT_INSTALLED)
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
         notes.append(f"{UNDATED}: {error}")  # errs on the side of a refusal, so the rest may be believed
-    return setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
+    return build_setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
 
 
 def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
@@ -224,7 +226,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
         return load_policy(asked.before).policy
     if not asked.before_in_cluster or api is None:
         return None
-    name = f"{registrations.own_namespace(api)}/{POLICY_CONFIGMAP}"
+    name = f"{webhook_configurations.find_own_namespace(api)}/{POLICY_CONFIGMAP}"
     space = name.partition("/")[0]
     found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
     if found is None:
@@ -236,13 +238,13 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[Seen], None]]:
+def progress() -> Iterator[Callable[[ListProgress], None]]:
     """A bar on standard error while a cluster is listed, on a terminal only; it is moved with each page."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("listing", total=None)
 
-        def move(seen: Seen) -> None:
+        def move(seen: ListProgress) -> None:
             bar.update(task, description=seen.resource, completed=seen.objects, total=seen.objects + seen.remaining)
 
         yield move

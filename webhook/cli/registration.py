@@ -12,9 +12,9 @@ from webhook.cli._registering import check_token_file, endpoint_options, one_of,
 from webhook.cli._yaml import manifests
 from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
-from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.identity import own_user
-from webhook.kube.switch import turn_on
+from webhook.kube.registration_state import turn_on
 from webhook.model.identity import Identities
 from webhook.model.names import DEFAULT_NAMESPACE
 
@@ -75,7 +75,7 @@ def asked(kubeconfig: str | None, context: str | None) -> str:
     """The user that a kubeconfig is of; a cluster that does not tell ends the command."""
     try:
         return own_user(connect_as_kubectl(kubeconfig, context))
-    except NoCluster as bad:
+    except NoClusterError as bad:
         complain([str(bad)])
     except ApiError as error:
         give_up(error, failed=FAILED, doing="who you are cannot be asked: ")
@@ -85,7 +85,7 @@ def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str
     """Forget that catflap was turned off, in words; the controller registers it once the servers answer."""
     try:
         found = turn_on(connect_as_kubectl(kubeconfig, context), own_namespace=namespace)
-    except NoCluster as bad:
+    except NoClusterError as bad:
         complain([str(bad)])
     except ApiError as error:
         give_up(error, failed=FAILED)

@@ -8,12 +8,12 @@ import click
 from webhook.cli._asking import OneOf, meant
 from webhook.cli._options import NAMESPACE, complain, load_policy, own_namespace_option, policy_file
 from webhook.cli._yaml import manifests
-from webhook.guard.closing import why_left_open
+from webhook.guard.isolation import reason_not_managed
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render, render_net
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_cluster_wide, render_namespace
 
 
 @click.command("render")
@@ -42,7 +42,7 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
             if known
             else [f"--environment: {environment!r}: the policy file has no environments (namespaces.environment.oneOf)"]
         )
-    if why := why_left_open(namespace, loaded.policy, own_namespace=own_namespace):
+    if why := reason_not_managed(namespace, loaded.policy, own_namespace=own_namespace):
         click.echo(f"catflap: namespace {namespace} gets no policies: {why}", err=True)
         return
     wanted = engine or loaded.policy.network.engine
@@ -53,10 +53,10 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     if loaded.policy.network.staged and chosen is not Engine.CALICO:
         complain(["network.staged: only Calico has staged policies; add --engine calico"])
     exempt = {*loaded.policy.namespaces.exempted, own_namespace}
-    net = render_net(loaded.policy, Birth("", "", loaded.digest), chosen, exempt=exempt)
-    birth = Birth(namespace, "", loaded.digest, environment)
+    net = render_cluster_wide(loaded.policy, RenderTarget("", "", loaded.digest), chosen, exempt=exempt)
+    birth = RenderTarget(namespace, "", loaded.digest, environment)
     click.echo("".join(f"# {line}\n" for line in assumptions(loaded.policy.network.dns)), nl=False)
-    click.echo(manifests((*net, *render(loaded.policy, birth, chosen))), nl=False)
+    click.echo(manifests((*net, *render_namespace(loaded.policy, birth, chosen))), nl=False)
 
 
 def assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:

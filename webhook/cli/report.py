@@ -26,8 +26,8 @@ from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
 from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
 from webhook.files import unwritable
-from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.registrations import own_namespace
+from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
+from webhook.kube.webhook_configurations import find_own_namespace
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
@@ -121,7 +121,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         found = verified(
             verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
         )
-    except (ApiError, BadKey, NoCluster, Unreadable) as bad:
+    except (ApiError, BadKey, NoClusterError, Unreadable) as bad:
         complain([in_words(bad)])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
@@ -176,7 +176,7 @@ def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
 def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None) -> Now:
     """The namespaces of the cluster now.  Raises NoCluster, ApiError."""
     api = connect_as_kubectl(kubeconfig, context)
-    return look(api, loaded.policy if loaded else None, own_namespace=own_namespace(api))
+    return look(api, loaded.policy if loaded else None, own_namespace=find_own_namespace(api))
 
 
 def write(output: str, text: str) -> None:

@@ -8,7 +8,7 @@ import click
 from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_file
 from webhook.cli._streams import warn
 from webhook.cli.check import judged
-from webhook.kube.api import Api, ApiError, NoCluster, connect_as_kubectl
+from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.paths import collection
 from webhook.model.decision import Decision, Verdict
 from webhook.model.policy import GuardPolicy
@@ -58,7 +58,7 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     try:
         api = connect_as_kubectl(kubeconfig, context)
         wrong = [*admission(api, labelled), *(refusal(api, bare, namespace) if not bare.allowed else [])]
-    except (NoCluster, ApiError) as bad:
+    except (NoClusterError, ApiError) as bad:
         complain([str(bad)])
     for line in wrong:
         warn(line)

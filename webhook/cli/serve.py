@@ -17,8 +17,8 @@ from webhook.cli._options import FILE, complain, load_policy
 from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
 from webhook.config.source import ConfigMapRef
 from webhook.files import shown
-from webhook.kube.api import NoCluster, connect
-from webhook.tls.folder import BadCertificate, TlsFolder, check_names, ensure
+from webhook.kube.api import NoClusterError, connect
+from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check_names, ensure_certificate
 
 
 @click.command("serve")
@@ -96,9 +96,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         check_cluster(kubeconfig, context)
     folder = tls_folder(tls_dir)
     try:
-        ensure(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
+        ensure_certificate(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
-    except BadCertificate as bad:
+    except BadCertificateError as bad:
         complain([str(bad)])
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
@@ -121,7 +121,7 @@ def check_cluster(kubeconfig: str | None, context: str | None) -> None:
     check_context(kubeconfig, context)
     try:
         connect(kubeconfig, context).close()
-    except NoCluster as bad:
+    except NoClusterError as bad:
         complain([f"{bad}, or serve --standalone"])
 
 

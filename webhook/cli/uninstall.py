@@ -7,8 +7,8 @@ import click
 from webhook.cli._clusters import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain
 from webhook.controller.uninstall import UninstallIncomplete, preview_removal, remove_installation
-from webhook.kube.api import ApiError, NoCluster, connect_as_kubectl
-from webhook.kube.registrations import own_namespace
+from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
+from webhook.kube.webhook_configurations import find_own_namespace
 
 FAILED = 1
 
@@ -29,7 +29,7 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
     """
     try:
         api = connect_as_kubectl(kubeconfig, context)
-        own = namespace or own_namespace(api)
+        own = namespace or find_own_namespace(api)
         if dry_run:
             for line in preview_removal(api, own):
                 click.echo(f"{line} (dry run)")
@@ -39,7 +39,7 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
             click.confirm(f"Remove what catflap wrote from the cluster of {where}?", abort=True)
         for line in remove_installation(api, own):
             click.echo(line)
-    except NoCluster as bad:
+    except NoClusterError as bad:
         complain([str(bad)])
     except (ApiError, UninstallIncomplete) as bad:
         give_up(bad, failed=FAILED)

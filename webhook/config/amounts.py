@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from webhook.config.faults import PolicyFault
 from webhook.model.limits import MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES
-from webhook.model.policy import ALWAYS_GIVEN, GuardPolicy
+from webhook.model.policy import ALWAYS_RESERVED, GuardPolicy
 
 
 def amounts(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -16,7 +16,9 @@ def amounts(policy: GuardPolicy) -> Iterator[PolicyFault]:
     named = sum(len(one.names) for one in spaces.overrides)
     yield from beyond("namespaces.overrides", named, "names in all of them", MOST_NAMESPACES, "a prefix")
     given = "names and prefixes here and in claims, exceptions and accounts"
-    own_words = {*policy.given_names}.difference(ALWAYS_GIVEN)  # a handful more makes no expression too long
+    own_words = {*policy.reserved_namespace_names}.difference(
+        ALWAYS_RESERVED
+    )  # a handful more makes no expression too long
     yield from beyond("namespaces", len(own_words), given, MOST_NAMESPACES, "a prefix")
     labels = sum(len(one.labels) for one in spaces.overrides)
     yield from beyond("namespaces.overrides", labels, "labels in all of them", MOST_NAMESPACE_LABELS, "one label")

@@ -6,14 +6,20 @@ from math import isnan
 from typing import Any
 
 from webhook.config.faults import PolicyFault
-from webhook.custom.cost import SMALLEST, TooLargeError, afford, measured
-from webhook.custom.library import BadExpressionError, LibraryMissingError, compiled, load, written_patterns
+from webhook.custom.cost import SMALLEST, TooLargeError, checked_cost, measure
+from webhook.custom.library import (
+    BadExpressionError,
+    LibraryMissingError,
+    compile_expression,
+    load_library,
+    written_patterns,
+)
 from webhook.model.abbreviation import listed
-from webhook.model.custom import MOST_RULES, WORKLOADS, CustomRule, names
+from webhook.model.custom_rule import ALL_WORKLOADS, MAX_CUSTOM_RULES, CustomRule, resource_names
 from webhook.model.kinds import KUBERNETES_OWN, POD_MAKERS, PodMaker
-from webhook.model.nearness import nearest
-from webhook.model.pattern import size
+from webhook.model.label_pattern import size
 from webhook.model.policy import GuardPolicy
+from webhook.model.spelling import closest_word
 from webhook.rules import RULES
 
 # What the library needs half a second to compile (benchmarks/reading.py).
@@ -46,7 +52,7 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
             yield PolicyFault(f"{path}.id", f"an earlier custom rule has the id {rule.id!r}")
         seen.add(rule.id)
     try:
-        load()
+        load_library()
     except LibraryMissingError as bad:
         yield PolicyFault("custom", str(bad))
         return
@@ -76,10 +82,10 @@ def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """The resources of a rule that make no Pods, by what is built in and what the file adds."""
     makers = (*POD_MAKERS, *policy.workloads.extra_by_resource.values())
-    known = {name: maker for maker in makers for name in names(maker.group, maker.resource)}
+    known = {name: maker for maker in makers for name in resource_names(maker.group, maker.resource)}
     own = [maker.resource for maker in KUBERNETES_OWN]
     for number, name in enumerate(rule.resources):
-        if name == WORKLOADS or name in known:
+        if name == ALL_WORKLOADS or name in known:
             continue
         what = f"{name!r} is no resource that is judged" if name else "the text is empty"
         if others := sorted(full for full, maker in known.items() if maker.resource == name):
@@ -88,7 +94,7 @@ def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Itera
             remedy = f"; did you mean {meant!r}?"
         else:
             remedy = (
-                f", as it makes no Pods: write {WORKLOADS} for all that do, or some of {listed(own, len(own))}; "
+                f", as it makes no Pods: write {ALL_WORKLOADS} for all that do, or some of {listed(own, len(own))}; "
                 "a custom resource with its group, such as rollouts.argoproj.io"
             )
         yield PolicyFault(f"{path}[{number}]", f"{what}{remedy}")
@@ -106,7 +112,7 @@ def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
         ".".join(part for part in parts if not VERSION.fullmatch(part)),
     }
     if "*" in forms or "all" in forms:
-        return WORKLOADS
+        return ALL_WORKLOADS
     by_kind = {
         one: full
         for full, maker in sorted(known.items())
@@ -119,14 +125,14 @@ def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
         for one in (full, maker.kind.lower(), *SHORT.get(full, ()))
     }
     found = next((by_kind[one] for one in sorted(forms) if one in by_kind), None)
-    return found or nearest(word, (WORKLOADS, *known))
+    return found or closest_word(word, (ALL_WORKLOADS, *known))
 
 
 def complaints(rule: CustomRule) -> Iterator[str]:
     """What is wrong with one expression."""
     try:
-        program = compiled(rule.cel)
-        afford(program.shape, SMALLEST, rule.params)
+        program = compile_expression(rule.cel)
+        checked_cost(program.shape, SMALLEST, rule.params)
     except BadExpressionError as bad:
         yield from bad.complaints
         return
@@ -140,7 +146,7 @@ def complaints(rule: CustomRule) -> Iterator[str]:
 def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """What is wrong with a rule's params."""
     try:
-        measured(rule.params)
+        measure(rule.params)
     except TooLargeError as bad:
         yield PolicyFault(path, str(bad).replace("the object", "it"))
         return
@@ -164,5 +170,5 @@ def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
 def custom_ids(content: Mapping[Any, Any]) -> list[str]:
     """The ids of custom rules in a file that may have faults."""
     rules = content.get("custom")
-    rules = rules[:MOST_RULES] if isinstance(rules, list) else []
+    rules = rules[:MAX_CUSTOM_RULES] if isinstance(rules, list) else []
     return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)]

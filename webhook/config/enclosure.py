@@ -7,13 +7,13 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 from webhook.config.places import Place
 from webhook.config.reading import CONFIG_CHECK, LARGEST
 from webhook.files import Form
 from webhook.model.abbreviation import listed
-from webhook.model.encoding import UTF_8, UTF_32, is_utf_32, marked
+from webhook.model.encoding import UTF_8, UTF_32, detect_encoding, is_utf_32
 from webhook.model.file_types import file_type
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.syntax import values
@@ -28,12 +28,16 @@ SPELT: Final = re.compile(r"config[-_ ]?maps?", re.IGNORECASE)
 CONFIG_MAP: Final = re.compile(rf"""\bkind["']?\s*:\s*["']?{SPELT.pattern}\b""", re.IGNORECASE)
 # In a document that cannot be read, its kind is known by the line.
 AT_MARGIN: Final = re.compile(r"^kind:[ \t]*ConfigMap\b", re.MULTILINE)
+POLICY_IN: Final = re.compile(r"^kind: *GuardPolicy\b", re.MULTILINE)
 DATA, BINARY = "data", "binaryData"
 # The header of a block of lines, whose lines are those of the text, with an anchor or a tag before it.
 LITERAL: Final = re.compile(r"(?:[&!]\S*[ \t]+)*\|")
 FOLDED: Final = re.compile(r"(?:[&!]\S*[ \t]+)*>")
 JOINED: Final = f"> joins the lines of a text; write {POLICY_CONFIGMAP_KEY}: |"
 ALIAS: Final = re.compile(r"\*([^\s,\[\]{}]+)")
+NO_LINES: Final = (
+    f"there is no policy in it; the file's lines are below {POLICY_CONFIGMAP_KEY}: | and further right than this key"
+)
 AS_LINES: Final = f"write it under {DATA} as {POLICY_CONFIGMAP_KEY}: | with the file's lines below it"
 NO_MARK: Final = "the file is UTF-16 without a byte order mark; save it as UTF-8, in PowerShell by `… | Out-File -Encoding utf8 FILE`"
 
@@ -46,7 +50,7 @@ class Enclosed(Struct, frozen=True):
     """The text of a policy file in a manifest.
 
     `place` is where its value begins. Where the lines of the value are lines of the manifest, `first` is the line of the manifest
-    with its first line, and `indent` the number of columns before it; else `first` is 0. `faults` are those of the manifest, and a folded text (>) has its lines joined.
+    with its first line, and `indent` the number of columns before it; else `first` is 0. `faults` are those of the manifest, `remarks` those on what of it is not read, and a folded text (>) has its lines joined.
     """
 
     text: str
@@ -55,6 +59,7 @@ class Enclosed(Struct, frozen=True):
     indent: int = 0
     faults: tuple[PolicyFault, ...] = ()
     is_folded: bool = False
+    remarks: tuple[PolicyFault, ...] = ()
 
     def moved(self, fault: PolicyFault) -> PolicyFault:
         """Return a fault of the policy file with its place in the manifest."""
@@ -71,7 +76,7 @@ def text_of(content: bytes) -> str:
     """Return the text of a file; as in kubectl a byte order mark tells UTF-16 from UTF-8.  Raises NotTextError."""
     if what := file_type(content) or (UTF_32 if is_utf_32(content) else ""):
         raise NotTextError(what)
-    encoding, behind = marked(content)
+    encoding, behind = detect_encoding(content)
     if not encoding:
         raise NotTextError(NO_MARK)
     return decoded(behind, encoding, "UTF-8" if encoding == UTF_8 else "UTF-16")
@@ -99,6 +104,8 @@ def parse_file(text: str) -> Loaded:
     faults = list(found.faults)
     try:
         loaded = parse(found.text, found.first or 1)
+    except NoPolicy:
+        faults.append(PolicyFault(field_path((DATA, POLICY_CONFIGMAP_KEY)), NO_LINES, found.place))
     except BadPolicy as bad:
         faults += (
             [PolicyFault(field_path((DATA, POLICY_CONFIGMAP_KEY)), JOINED, found.place)]
@@ -146,7 +153,7 @@ def manifest_in(text: str) -> Enclosed | None:
     value = chosen.value[DATA][POLICY_CONFIGMAP_KEY]
     if not isinstance(value, str):
         raise BadPolicy(faults)
-    return replace(inside(chosen, value, text), faults=faults)
+    return replace(inside(chosen, value, text), faults=faults, remarks=tuple(unread_keys(chosen)))
 
 
 def is_config_map(found: Located) -> bool:
@@ -188,6 +195,9 @@ def without(found: Located) -> PolicyFault:
     data = found.value.get(DATA)
     if data is not None and not isinstance(data, dict):
         return PolicyFault(DATA, values.a_mapping(Value(data)), placed(found.place((DATA,))))
+    if POLICY_CONFIGMAP_KEY in found.value:
+        message = f"{POLICY_CONFIGMAP_KEY} is beside {DATA} here; write it below {DATA}"
+        return PolicyFault(POLICY_CONFIGMAP_KEY, message, placed(found.place((POLICY_CONFIGMAP_KEY,))))
     keys = f"its keys are {listed(list(data))}; rename the one with the policy file" if data else "it has no keys"
     message = f"the ConfigMap {name_of(found)!r} has no key {POLICY_CONFIGMAP_KEY} with the policy file as text; {keys}"
     return PolicyFault(DATA, message, placed(found.place((DATA,))))
@@ -210,6 +220,14 @@ def faults_of(found: Located) -> Iterator[PolicyFault]:
                 )
     for key, place in found.repeated:
         yield PolicyFault("", f"the key {key!r} is here for the second time; remove one of the two", placed(place))
+
+
+def unread_keys(found: Located) -> Iterator[PolicyFault]:
+    """Each policy file of a ConfigMap under another key than the one that catflap reads."""
+    for key, value in texts(found, DATA).items():
+        if key != POLICY_CONFIGMAP_KEY and isinstance(value, str) and POLICY_IN.search(value):
+            message = f"it has no effect: of this ConfigMap only the key {POLICY_CONFIGMAP_KEY} is read"
+            yield PolicyFault(field_path((DATA, key)), message, placed(found.place((DATA, key))))
 
 
 def not_text(key: str, value: Any, written: str | None) -> str:

@@ -11,10 +11,10 @@ from webhook.model.names import NAMESPACE_NAME
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import AllOf, Equals, OneOf, Selector, labels, printed
 from webhook.model.traffic import Direction, Peer
-from webhook.netpol.calico import entities, openings, standing_net
-from webhook.netpol.flows import allowed, sides
+from webhook.netpol.calico import cluster_wide_default_deny, peer_entities, ports_by_protocol
+from webhook.netpol.flows import flow_sides, side_allows
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Birth
+from webhook.netpol.manifest import RenderTarget
 
 SCTP = "SCTP"
 IPV6 = 6
@@ -50,11 +50,11 @@ def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
     environment = next(iter(policy.namespaces.environment.one_of), "")
     parts: dict[Peer, int] = {}  # into how many a peer is taken apart, which takes as long as it is
     rules: Counter[tuple[str | None, Direction]] = Counter()
-    for side in sides(policy):
-        for allow in allowed(side, environment, policy) if side.own.is_pods else ():
+    for side in flow_sides(policy):
+        for allow in side_allows(side, environment, policy) if side.own.is_pods else ():
             if allow.peer not in parts:
                 parts[allow.peer] = parts_of(allow.peer)
-            rules[side.own.role, side.direction] += parts[allow.peer] * sum(1 for _ in openings(allow.ports))
+            rules[side.own.role, side.direction] += parts[allow.peer] * sum(1 for _ in ports_by_protocol(allow.ports))
     for (role, direction), count in rules.items():
         if count > MOST_RULES:
             message = f"{count} {direction} rules for {role or 'Pods without a role'}, Calico takes {MOST_RULES}"
@@ -64,7 +64,7 @@ def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
 def parts_of(peer: Peer) -> int:
     """In how many rules a peer is named; none where its selector cannot be printed."""
     try:
-        return sum(1 for _ in entities(peer))
+        return sum(1 for _ in peer_entities(peer))
     except ValueError:  # told by `too_long`
         return 0
 
@@ -117,6 +117,6 @@ def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
         yield PolicyFault("network.standingNet", message)
     exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # our own, whatever its name
     try:
-        standing_net(Intent("net"), Birth("", "", ""), exempt)
+        cluster_wide_default_deny(Intent("net"), RenderTarget("", "", ""), exempt)
     except ValueError as bad:
         yield PolicyFault("namespaces.exempt", f"too many for network.standingNet: {bad}")

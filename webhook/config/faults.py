@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.config.places import Place
 from webhook.model.abbreviation import listed, printable
-from webhook.model.nearness import nearest
+from webhook.model.spelling import closest_word
 
 LONGEST = 500  # characters of a path or a message; what stands in a file may be as long as the file
 END = 150  # of them from where it ends, for there is what would be right
@@ -50,7 +50,7 @@ def readable(text: str) -> str:
 
 def suggestion(word: str, words: Iterable[str]) -> str:
     """The nearest of `words`, as a question; empty where none is near."""
-    meant = nearest(word, islice(words, MOST_COMPARED))
+    meant = closest_word(word, islice(words, MOST_COMPARED))
     return f"; did you mean {meant!r}?" if meant else ""
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from webhook.config.faults import PolicyFault
-from webhook.model.labels import RESERVED, writer_of
+from webhook.model.labels import RESERVED_PREFIXES, writer_of
 from webhook.model.policy import GuardPolicy
-from webhook.model.workload_labels import Requirement, RoleLabel, Workloads
+from webhook.model.workload_labels import LabelRequirement, RoleLabel, Workloads
 
 
 def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -14,7 +14,7 @@ def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
     yield from double(workloads)
     yield from reserved(workloads)
     yield from written("namespaces.environment.label", policy.namespaces.environment.label)
-    earlier: dict[str, tuple[str, Requirement]] = {}
+    earlier: dict[str, tuple[str, LabelRequirement]] = {}
     for number, required in enumerate(workloads.require):
         path = f"workloads.require[{number}]"
         yield from against_roles(path, required, workloads.role)
@@ -43,7 +43,7 @@ def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
     """Labels that Calico takes for those of other objects, which a rule refuses, and labels that Kubernetes writes itself."""
     required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
     for path, key in (*keys(workloads), *required):
-        whose = next((whose for prefix, whose in RESERVED.items() if key.startswith(prefix)), "")
+        whose = next((whose for prefix, whose in RESERVED_PREFIXES.items() if key.startswith(prefix)), "")
         if whose:
             yield PolicyFault(path, f"no Pod may carry {key!r}: for Calico it is a label of the Pod's {whose}")
         yield from written(path, key)
@@ -56,7 +56,7 @@ def written(path: str, key: str) -> Iterator[PolicyFault]:
         yield PolicyFault(path, message)
 
 
-def against_roles(path: str, required: Requirement, role: RoleLabel) -> Iterator[PolicyFault]:
+def against_roles(path: str, required: LabelRequirement, role: RoleLabel) -> Iterator[PolicyFault]:
     """A requirement of the role's label that some role does not meet; an alias may have any value, as the label itself wins."""
     refused = [name for name in role.one_of if not required.admits(name)]
     if refused and required.label == role.label:
@@ -66,7 +66,7 @@ def against_roles(path: str, required: Requirement, role: RoleLabel) -> Iterator
         yield PolicyFault(path, f"{message}; workloads.role.oneOf lists the roles")
 
 
-def against(path: str, required: Requirement, place: str, other: Requirement) -> Iterator[PolicyFault]:
+def against(path: str, required: LabelRequirement, place: str, other: LabelRequirement) -> Iterator[PolicyFault]:
     """A requirement that no value meets together with an earlier one of the same label; of two patterns nobody can tell."""
     listed = required.one_of or other.one_of
     if listed and not any(required.admits(value) and other.admits(value) for value in listed):

@@ -13,7 +13,8 @@ from webhook.config.custom import custom_ids
 from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
 from webhook.config.reading import CONFIG_CHECK, Written, read
-from webhook.config.sound import Gaps, gaps, judged, unknown_key
+from webhook.config.sound import Gaps, gaps, judged
+from webhook.config.unknown_keys import unknown_key
 from webhook.config.wording import OR_LIST, Refused, worded
 from webhook.model.abbreviation import shortened
 from webhook.model.fields import TWICE
@@ -26,6 +27,7 @@ GROUP, KIND = "catflap.dev", "GuardPolicy"
 EMPTY = f"there is no policy in it; the shortest one is apiVersion: {GROUP}/v1 and kind: {KIND}, and catflap config show prints one with every key"
 UNREAD = Gaps(frozenset({()}), frozenset({()}))  # of a file of which nothing can be read as a policy
 HEAD = frozenset({"apiVersion", "kind"})
+EVERY = frozenset({"*", "all", "default"})  # what people write for every rule
 IN_VALUES = "policy"  # where the chart's values have the policy file
 MOST_TOLD = 50  # faults of one file
 COMMENT = "; YAML has no comments with // or /*, but with #"
@@ -146,7 +148,10 @@ def unknown_rules(content: dict[Any, Any], found: Gaps) -> Iterator[PolicyFault]
     for path, rules in said:
         for id_ in rules if isinstance(rules, dict) else ():
             if id_ not in known:
-                yield unknown_rule(f"{path}.{id_}", id_, known)
+                every = PolicyFault(
+                    f"{path}.{id_}", f"no rule has the id {id_!r}; the mode of every rule is the key mode beside rules"
+                )
+                yield every if id_ in EVERY else unknown_rule(f"{path}.{id_}", id_, known)
 
 
 def digest(text: str) -> str:

@@ -35,7 +35,7 @@ def remarks_on(text: str, at: datetime) -> list[PolicyFault]:
     except BadPolicy:
         return []
     told = [placed(one, found) for one in of(found, at)]
-    moved = [inside.moved(one) for one in told] if inside else told
+    moved = [*map(inside.moved, told), *inside.remarks] if inside else told
     return sorted(moved, key=lambda one: (one.place or (0, 0), one.path))
 
 

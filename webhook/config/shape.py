@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -17,6 +17,18 @@ def keys_at(path: Iterable[Step]) -> list[str]:
     return [field.alias or "" for field in model.model_fields.values()] if model else []
 
 
+def mappings_at(path: Iterable[Step]) -> list[str]:
+    """Return those of the keys at a path whose value is a mapping with fixed keys itself."""
+    model = model_at(path)
+    fields = model.model_fields.values() if model else ()
+    return [field.alias or "" for field in fields if is_model(field.annotation)]
+
+
+def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether an annotation is a model by itself."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
 @cache
 def homes() -> dict[str, list[str]]:
     """Return where each key of the policy file is, by its name; not inside of lists, whose items have no path of keys alone."""
@@ -26,7 +38,7 @@ def homes() -> dict[str, list[str]]:
         for field in model.model_fields.values():
             here = f"{path}{field.alias}"
             found.setdefault(field.alias or "", []).append(here)
-            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            if is_model(field.annotation):
                 waiting.append((f"{here}.", field.annotation))
     return found
 
@@ -77,7 +89,7 @@ def field_of(model: type[BaseModel] | None, key: Step) -> FieldInfo | None:
 
 def models(annotation: Any) -> Iterator[type[BaseModel]]:
     """Return the models inside an annotation such as `tuple[Requirement, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if is_model(annotation):
         yield annotation
     for inner in getattr(annotation, "__args__", ()):
         yield from models(inner)

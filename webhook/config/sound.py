@@ -14,9 +14,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Step, written
-from webhook.config.shape import adapter, homes, keys_at, models
+from webhook.config.shape import adapter, models
 from webhook.model.fields import Node
-from webhook.model.nearness import nearest
 from webhook.model.policy import GuardPolicy
 from webhook.syntax.values import ANY
 
@@ -48,18 +47,6 @@ def gaps(broken: Iterable[Path]) -> Gaps:
     """Return the gaps that broken values leave."""
     paths = frozenset(broken)
     return Gaps(paths, frozenset(path[:end] for path in paths for end in range(len(path) + 1)))
-
-
-def unknown_key(path: Path) -> Iterator[Path]:
-    """The path of a key that the model does not have, and each path that may be meant by it."""
-    *before, key = path
-    yield path
-    near = nearest(str(key).lower(), keys_at(before))
-    elsewhere = homes().get(str(key), [])
-    yield from ((*before, one) for one in (near,) if one)
-    yield from (tuple(one.split(".")) for one in elsewhere)
-    if not (near or elsewhere):
-        yield (*before, ANY)
 
 
 def judged(

@@ -8,7 +8,7 @@ from webhook.config.faults import PolicyFault
 from webhook.config.sound import Path, Remark
 from webhook.model.exemptions import account_namespace
 from webhook.model.fields import fits
-from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
+from webhook.model.namespace_settings import ALWAYS_EXEMPT, Namespaces
 from webhook.model.policy import GuardPolicy
 
 OVERRIDES: Final[tuple[Path, ...]] = (("namespaces", "overrides"),)

@@ -7,9 +7,9 @@ from typing import Final
 
 from webhook.config.faults import PolicyFault
 from webhook.config.sound import Path, Remark
-from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compiled
-from webhook.model.custom import WORKLOADS, CustomRule, names
-from webhook.model.exemptions import Waiver
+from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compile_expression
+from webhook.model.custom_rule import ALL_WORKLOADS, CustomRule, resource_names
+from webhook.model.exemptions import PolicyException
 from webhook.model.kinds import BY_RESOURCE, POD_MAKERS
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
@@ -74,7 +74,7 @@ def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
             yield PolicyFault(f"{path}.{why[0]}", f"{why[1]}, so the exception has no effect")
 
 
-def needless(one: Waiver, policy: GuardPolicy) -> tuple[str, str] | None:
+def needless(one: PolicyException, policy: GuardPolicy) -> tuple[str, str] | None:
     """Return by which key an exception has no effect, and why; None for one that may have an effect."""
     if not policy.holds(one.rule):
         return "rule", f"{one.rule} {OFF_EVERYWHERE}"
@@ -105,12 +105,16 @@ def custom(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
     """Return the resources of a rule that another one of its list has already."""
-    full = {name: names(one.group, one.resource)[0] for one in POD_MAKERS for name in names(one.group, one.resource)}
+    full = {
+        name: resource_names(one.group, one.resource)[0]
+        for one in POD_MAKERS
+        for name in resource_names(one.group, one.resource)
+    }
     first: dict[str, str] = {}
     for number, name in enumerate(rule.resources):
         earlier = first.setdefault(full.get(name, name), name)
-        if name != WORKLOADS and WORKLOADS in rule.resources:
-            yield number, f"{name} is among {WORKLOADS}, which is in this list; remove it"
+        if name != ALL_WORKLOADS and ALL_WORKLOADS in rule.resources:
+            yield number, f"{name} is among {ALL_WORKLOADS}, which is in this list; remove it"
         elif earlier != name:
             yield number, f"{name} is the same as {earlier} of this list; remove one of the two"
 
@@ -118,7 +122,7 @@ def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
 def expression(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     """Return what has no effect by a rule's expression: the rule itself, its params, a question about an operation."""
     try:
-        program = compiled(rule.cel)
+        program = compile_expression(rule.cel)
         is_true = not program.reads and program.run({})
     except (BadExpressionError, EvaluationError, LibraryMissingError):
         return

@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from webhook.config import unknown_keys
 from webhook.config.places import Step
 from webhook.config.reading import plain
-from webhook.config.shape import description_at, homes, is_required, keys_at, only_value, takes
+from webhook.config.shape import description_at, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
-from webhook.model.nearness import nearest
 from webhook.model.network import OUTSIDE
-from webhook.rules import RULES
+from webhook.model.spelling import closest_word
 from webhook.syntax import values
 from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value
 
@@ -23,10 +23,9 @@ PORTS: Final = "ports"
 PROPOSES: Final = ": write "  # before a proposal in a sentence
 # Items that may be written in brackets as they are: each is text, and none begins what YAML reads otherwise.
 PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
-RULE: Final = "rule"  # the key of an exception that names one
+MILLISECONDS: Final = re.compile(r"([0-9]+) *ms")
 OFF: Final = "off"
 EMPTY: Final = "the text is empty"
-OF_OBJECTS: Final = ("metadata", "spec")  # keys of nearly all objects of a cluster
 OR_LIST: Final = "or_list"  # among the facts of a value that may be a list instead of a word
 
 
@@ -95,7 +94,7 @@ def meant(refused: Refused, words: list[str]) -> str:
     """Return which of several words to write, if that can be told."""
     if refused.value is None:
         return f"; {refused.empty_key}"
-    if found := nearest(refused.found.word, words):
+    if found := closest_word(refused.found.word, words):
         return f"; did you mean {found!r}?"
     if isinstance(refused.value, dict):
         inner = [one for one in refused.value.values() if one in words]
@@ -161,6 +160,8 @@ def number(refused: Refused) -> str:
     if PROPOSES in told:
         return confirmed(told, refused, int(refused.value))
     meaning = description_at(refused.path).partition(";")[0]
+    if found := MILLISECONDS.fullmatch(str(refused.value)) if meaning.startswith("milliseconds") else None:
+        return confirmed(f"{told}{PROPOSES}{found[1]}, which is in milliseconds", refused, int(found[1]))
     return f"{told} ({meaning})" if meaning else told
 
 
@@ -179,8 +180,8 @@ def as_list(refused: Refused) -> str:
         return ""
     item = refused.written or str(refused.value)
     if refused.is_port:
-        item = f"{item}/TCP" if item.isdecimal() else item
-        return next((f"{key}: [{one}]" for one in (item, item.upper()) if is_port(one)), "")
+        ports = [f"{one}/TCP" if one.isdecimal() else one.upper() for one in map(str.strip, item.split(","))]
+        return f"{key}: [{', '.join(ports)}]" if all(map(is_port, ports)) else ""
     items = [plain(one.strip()) for one in item.split(",")]
     return f"{key}: [{item}]" if PLAIN_ITEMS.fullmatch(item) and takes(refused.path, items) else ""
 
@@ -216,22 +217,8 @@ def missing(refused: Refused) -> str:
 
 
 def unknown_key(refused: Refused) -> str:
-    """Return the sentence for a key that the model does not have: the nearest one, or where this one would be right."""
-    *before, last = refused.path
-    keys, key = keys_at(before), str(last)
-    elsewhere = [one for one in homes().get(key, ()) if takes(one.split("."), refused.value)]
-    near = nearest(key, keys) or nearest(key.lower(), keys)
-    if near and (takes((*before, near), refused.value) or not elsewhere):
-        return f"unknown key; did you mean {near!r}?"
-    if key in RULES and not before:
-        return f"unknown key; a rule has its mode under rules: write rules: {{{key}: MODE}}"
-    if key in RULES and RULE in keys:
-        return f"unknown key; write {RULE}: {key}"
-    if elsewhere := elsewhere or homes().get(key, []):
-        return f"unknown key here; the file has {listed(elsewhere, 3, joint=' and ')}"
-    if not before and key in OF_OBJECTS:
-        return f"unknown key; a policy file is no object with {' and '.join(OF_OBJECTS)}: its keys are at the top, beside kind"
-    return f"unknown key{f'; the keys here are {listed(keys, 20)}' if keys else ''}"
+    """Return the sentence for a key that the model does not have."""
+    return unknown_keys.sentence(refused.path, refused.value)
 
 
 def too_few(refused: Refused) -> str:

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from webhook.controller.match_conditions import outside_prefixes
 from webhook.controller.webhook_rules import pod_rules, rule
-from webhook.kube.registrations import API_VERSION
+from webhook.kube.webhook_configurations import API_VERSION
 from webhook.model.cel import KNOWN_ROLE, NAMESPACE, fits_any, literal, value
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import KUBERNETES_OWN, LABELLING_SUBRESOURCES, POD, USUAL_TEMPLATE
 from webhook.model.modes import Mode, Override
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RESTARTED_AT, TWIN
+from webhook.model.names import ADMISSION_POLICY, MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_NAME, RESTARTED_AT
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import KUBE_CONTROLLER_MANAGER
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.model.workload_labels import RoleLabel
 from webhook.rules import RULES
 
@@ -50,7 +50,7 @@ def admission_policy(
     if not validations:
         return ()
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
-    metadata = {"name": TWIN, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
+    metadata = {"name": ADMISSION_POLICY, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
     spec = {
         "failurePolicy": "Fail",
         "matchConstraints": match_constraints(policy, own_namespace),
@@ -58,7 +58,7 @@ def admission_policy(
         "variables": [{"name": name, "expression": said} for name, said in variables(policy, at)],
         "validations": validations,
     }
-    binding = {"policyName": TWIN, "validationActions": ["Deny"]}
+    binding = {"policyName": ADMISSION_POLICY, "validationActions": ["Deny"]}
     return (
         {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicy", "metadata": metadata, "spec": spec},
         {"apiVersion": API_VERSION, "kind": "ValidatingAdmissionPolicyBinding", "metadata": metadata, "spec": binding},
@@ -199,7 +199,9 @@ def enforced(one: Rule, policy: GuardPolicy, at: datetime) -> str:
     strict = [number for number, override in scopes if one.mode(policy, override) is Mode.ENFORCE]
     if not strict:
         return "false"
-    waived = sorted({waiver.namespace for waiver in policy.exceptions if waiver.rule == one.id and waiver.counts(at)})
+    waived = sorted(
+        {exception.namespace for exception in policy.exceptions if exception.rule == one.id and exception.counts(at)}
+    )
     excepted = f" && !({NAMESPACE} in {literal(waived)})" if waived else ""
     return f"variables.override in {literal(strict)}{excepted}"
 

@@ -11,12 +11,18 @@ from webhook.controller.watch_group import WatchGroup
 from webhook.controller.write_backoff import WriteBackoff
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
-from webhook.kube.home import Home, look
-from webhook.kube.identity import Acting
-from webhook.kube.registrations import PHASES, TWINS, collection, twin_path, twins
+from webhook.kube.identity import ProcessIdentity
+from webhook.kube.own_namespace import OwnNamespace, read_own_namespace
 from webhook.kube.watch import Watch
+from webhook.kube.webhook_configurations import (
+    ADMISSION_POLICY_KINDS,
+    PHASES,
+    admission_policies_path,
+    collection,
+    own_admission_policy_path,
+)
 from webhook.metrics import COPY
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import ADMISSION_POLICY, MANAGED_BY, MANAGED_BY_LABEL, WEBHOOK_CONFIGURATION
 
 # The first lists arrive within milliseconds, unless RBAC forbids them. In that case no event triggers another pass.
 CACHE_SYNC_RETRY_SECONDS: Final = 1.0
@@ -35,7 +41,13 @@ class ValidatingAdmissionPolicySync(WatchGroup):
     pending = "what the API server judges by itself does not fit the policy file yet"
 
     def __init__(
-        self, api: Api, *, recorder: WriteRecorder, own_namespace: str, now: Callable[[], datetime], acting: Acting
+        self,
+        api: Api,
+        *,
+        recorder: WriteRecorder,
+        own_namespace: str,
+        now: Callable[[], datetime],
+        acting: ProcessIdentity,
     ) -> None:
         self._api = api
         self._recorder = recorder
@@ -43,7 +55,9 @@ class ValidatingAdmissionPolicySync(WatchGroup):
         self._now = now
         self._acting = acting
         self._backoff = WriteBackoff()
-        watches = {kind: watch_of(api, twins(kind), TWIN) for kind in TWINS}
+        watches = {
+            kind: watch_of(api, admission_policies_path(kind), ADMISSION_POLICY) for kind in ADMISSION_POLICY_KINDS
+        }
         super().__init__({**watches, REGISTERED: watch_of(api, collection(REGISTERED), WEBHOOK_CONFIGURATION)})
 
     def sync(self, loaded: Loaded) -> float:
@@ -65,10 +79,10 @@ class ValidatingAdmissionPolicySync(WatchGroup):
             if on
             else ()
         )
-        home = look(self._api, self._own_namespace) if wanted_now else Home(self._own_namespace)
+        home = read_own_namespace(self._api, self._own_namespace) if wanted_now else OwnNamespace(self._own_namespace)
         wanted = {one["kind"]: one for one in wanted_now} if not home.terminating else {}
-        for kind in TWINS if wanted else reversed(TWINS):
-            found = self._watches[kind].get(TWIN)
+        for kind in ADMISSION_POLICY_KINDS if wanted else reversed(ADMISSION_POLICY_KINDS):
+            found = self._watches[kind].get(ADMISSION_POLICY)
             if kind in wanted:
                 wanted[kind] = with_owner(wanted[kind], found or wanted[kind], home)
             if wait := self._apply(kind, wanted.get(kind), found, loaded.digest):
@@ -89,7 +103,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
 
     def _write(self, kind: str, wanted: Json, found: Json | None, digest: str) -> None:
         if found is None:
-            if self._api.create(twins(kind), wanted) is None:
+            if self._api.create(admission_policies_path(kind), wanted) is None:
                 return  # another replica created it
             did = "created"
         else:
@@ -99,7 +113,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
                 OWNERS: wanted["metadata"].get(OWNERS, []),
             }
             try:
-                self._api.replace(twin_path(kind), {**wanted, "metadata": metadata})
+                self._api.replace(own_admission_policy_path(kind), {**wanted, "metadata": metadata})
             except ApiError as error:
                 if error.status == CONFLICT:  # the watch delivers what another replica wrote
                     return
@@ -110,8 +124,8 @@ class ValidatingAdmissionPolicySync(WatchGroup):
 
     def _remove(self, kind: str, found: Json, digest: str) -> None:
         metadata = found["metadata"]
-        if self._api.delete(twin_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
-            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": TWIN}}
+        if self._api.delete(own_admission_policy_path(kind), uid=metadata["uid"], version=metadata["resourceVersion"]):
+            gone = {"apiVersion": found.get("apiVersion", ""), "kind": kind, "metadata": {"name": ADMISSION_POLICY}}
             reason = "removed: the policy file asks for it no longer"
             self._recorder.record(gone, policy_digest=digest, reason=reason, verb="delete")
 

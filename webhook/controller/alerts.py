@@ -7,10 +7,10 @@ from threading import Lock
 
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.culprits import suspects
-from webhook.kube.events import Happened, named_by, tell
-from webhook.kube.pods import running_pods, said
+from webhook.kube.events import EventDetails, digest_key, post_event
+from webhook.kube.pods import describe_pods, running_pods
 from webhook.kube.policies import kind_of
+from webhook.kube.policy_mutators import describe_mutators
 from webhook.metrics import Metrics
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
@@ -44,12 +44,14 @@ class Alerts:
     def _publish(self, regarding: Manifest, reason: str, recorded: str, note: str, digest: str) -> None:
         logger.error("%s", note)
         self._recorder.record(regarding, policy_digest=digest, reason=recorded, verb="get")
-        tell(self._api, regarding, Happened(reason, "Repair", note, key=named_by(f"{reason} {note}")), self._now())
+        post_event(
+            self._api, regarding, EventDetails(reason, "Repair", note, key=digest_key(f"{reason} {note}")), self._now()
+        )
 
     def policy_overwritten(self, manifest: Manifest, found: Json, what: str, digest: str) -> None:
         """Fire an alert: a policy does not stay as catflap writes it. The text names who or what may change it."""
         metadata = manifest["metadata"]
-        who = suspects(self._api, kind_of(manifest), found)
+        who = describe_mutators(self._api, kind_of(manifest), found)
         note = f"{manifest['kind']} {metadata['name']} does not stay as catflap writes it: {what}; what may change it: {who}"
         place = (metadata.get("namespace", ""), metadata["name"])
         self.fire(place, manifest, "PolicyNotRepaired", note, digest=digest)
@@ -60,7 +62,7 @@ class Alerts:
         if pods:
             note = (
                 f"namespace {namespace.name} is being deleted and its {manifest['kind']} {DEFAULT_DENY} is gone, while "
-                f"{said(pods)} may still run; the API server takes no new object there, so it cannot be restored"
+                f"{describe_pods(pods)} may still run; the API server takes no new object there, so it cannot be restored"
             )
             place = (namespace.name, DEFAULT_DENY)
             self.fire(place, namespace_reference(namespace), "PolicyNotRepaired", note, digest=digest)
@@ -79,7 +81,7 @@ class Alerts:
             )
             return
         if early:
-            note = f"{said(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
+            note = f"{describe_pods(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
             self._metrics.early_pods.inc(len(early))
             self._publish(namespace_reference(namespace), "PodsBeforeIsolation", f"found: {note}", note, digest)
 

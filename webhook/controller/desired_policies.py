@@ -5,13 +5,13 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.config.parse import Loaded
-from webhook.guard.closing import is_guarded
-from webhook.kube.surroundings import Surroundings
+from webhook.guard.isolation import is_managed
+from webhook.kube.cluster_info import ClusterInfo
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render, render_net
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_cluster_wide, render_namespace
 
 CLUSTER_SCOPE: Final = ""  # the namespace of cluster-scoped objects
 STAGED: Final = "stagednetworkpolicies"
@@ -22,25 +22,27 @@ class DesiredPolicies(Struct, frozen=True):
 
     own_namespace: str
 
-    def is_managed(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
+    def is_managed(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> bool:
         """Return whether a namespace is managed, so that it is isolated."""
-        return is_guarded(namespace, loaded.policy, closed_since=around.closed_since, own_namespace=self.own_namespace)
+        return is_managed(
+            namespace, loaded.policy, isolation_since=around.isolation_since, own_namespace=self.own_namespace
+        )
 
-    def in_namespace(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+    def in_namespace(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> tuple[Manifest, ...]:
         """Return the policies of a namespace; none if it is not managed, or if the cluster has no staged policies that the file requires."""
         if not self.is_managed(namespace, loaded, around) or cannot_stage(loaded, around):
             return ()
         environment = loaded.policy.namespaces.environment_of(namespace.labels)
-        birth = Birth(namespace.name, namespace.uid, loaded.digest, environment)
-        return render(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
+        birth = RenderTarget(namespace.name, namespace.uid, loaded.digest, environment)
+        return render_namespace(loaded.policy, birth, around.engine, detected_dns=around.detected_dns)
 
-    def cluster_wide(self, loaded: Loaded, around: Surroundings) -> tuple[Manifest, ...]:
+    def cluster_wide(self, loaded: Loaded, around: ClusterInfo) -> tuple[Manifest, ...]:
         """Return the cluster-wide default deny, if the policy file asks for it."""
         if cannot_stage(loaded, around):
             return ()
         exempt = {*loaded.policy.namespaces.exempted, self.own_namespace}
-        birth = Birth(CLUSTER_SCOPE, "", loaded.digest)
-        return render_net(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
+        birth = RenderTarget(CLUSTER_SCOPE, "", loaded.digest)
+        return render_cluster_wide(loaded.policy, birth, around.engine, exempt=exempt, detected_dns=around.detected_dns)
 
 
 def is_default_deny(manifest: Manifest) -> bool:
@@ -48,7 +50,7 @@ def is_default_deny(manifest: Manifest) -> bool:
     return (manifest["kind"], manifest["metadata"]["name"]) == ("NetworkPolicy", DEFAULT_DENY)
 
 
-def cannot_stage(loaded: Loaded, around: Surroundings) -> bool:
+def cannot_stage(loaded: Loaded, around: ClusterInfo) -> bool:
     """Return whether the policy file requires staged policies and the cluster has none.
 
     Enforced policies in their place would isolate namespaces, which the file did not ask for.
@@ -56,7 +58,7 @@ def cannot_stage(loaded: Loaded, around: Surroundings) -> bool:
     return loaded.policy.network.staged and (around.engine is not Engine.CALICO or STAGED not in around.calico)
 
 
-def unsupported_features(loaded: Loaded, around: Surroundings) -> str:
+def unsupported_features(loaded: Loaded, around: ClusterInfo) -> str:
     """Return which setting of the policy file this cluster does not support; empty if there is none."""
     if cannot_stage(loaded, around):
         return "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"

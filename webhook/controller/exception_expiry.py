@@ -6,9 +6,9 @@ from datetime import UTC, datetime, time, timedelta
 
 from webhook.config.parse import Loaded
 from webhook.kube.api import Api
-from webhook.kube.events import Happened, named_by, policy_file, tell
+from webhook.kube.events import EventDetails, digest_key, policy_file_reference, post_event
 from webhook.metrics import ENDED, ENDING, IN_FORCE, Metrics
-from webhook.model.exemptions import Waiver
+from webhook.model.exemptions import PolicyException
 
 
 class ExceptionExpiry:
@@ -37,21 +37,21 @@ class ExceptionExpiry:
         for one in loaded.policy.exceptions:
             if one.ends_soon(at):
                 note = f"{one}; in namespace {one.namespace} the rule refuses again after that day"
-                happened = Happened("ExceptionEnds", "Announce", note, key=event_key(one, at))
-                tell(self._api, policy_file(self._own_namespace), happened, at)
+                happened = EventDetails("ExceptionEnds", "Announce", note, key=event_key(one, at))
+                post_event(self._api, policy_file_reference(self._own_namespace), happened, at)
         return seconds_until_tomorrow(at) if loaded.policy.exceptions else 0.0
 
 
-def exception_state(one: Waiver, at: datetime) -> str:
+def exception_state(one: PolicyException, at: datetime) -> str:
     """Return whether an exception is in force, in force in its last week, or expired."""
     if not one.counts(at):
         return ENDED
     return ENDING if one.ends_soon(at) else IN_FORCE
 
 
-def event_key(one: Waiver, at: datetime) -> str:
+def event_key(one: PolicyException, at: datetime) -> str:
     """Return the key of the Event for an exception on one day."""
-    return named_by(f"{one} {one.namespace} {at.astimezone(UTC).date()}")
+    return digest_key(f"{one} {one.namespace} {at.astimezone(UTC).date()}")
 
 
 def seconds_until_tomorrow(at: datetime) -> float:

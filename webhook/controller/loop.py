@@ -15,9 +15,9 @@ from webhook.controller.reconcile import Reconciler
 from webhook.controller.reconcile_round import ReconcileIncomplete
 from webhook.controller.work_queue import FIRST, LAST, WorkQueue
 from webhook.kube.api import Json
-from webhook.kube.namespaces import namespace
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Lookout, Surroundings
+from webhook.kube.cluster_info import ClusterInfo, ClusterInfoPoller
+from webhook.kube.namespaces import parse_namespace
+from webhook.kube.policy_cache import PolicyCache
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.kinds import CALICO, PLAIN, WRITTEN_KINDS, PolicyKind
@@ -60,11 +60,11 @@ class Controller:
         self,
         *,
         namespaces: Watch,
-        standing: Standing,
+        standing: PolicyCache,
         followers: Mapping[str, Follower],
         policies: PolicyStore,
         reconciler: Reconciler,
-        look: Callable[[], Surroundings],
+        look: Callable[[], ClusterInfo],
         metrics: Metrics,
     ) -> None:
         self._namespaces = namespaces
@@ -72,7 +72,7 @@ class Controller:
         self._followers = followers
         self._policies = policies
         self._reconciler = reconciler
-        self._lookout = Lookout(look, on_change=self._on_cluster_info)
+        self._lookout = ClusterInfoPoller(look, on_change=self._on_cluster_info)
         self._metrics = metrics
         self._queue = WorkQueue()
         self._managed: set[str] = set()
@@ -91,7 +91,7 @@ class Controller:
         self._namespaces.on_change(self._on_namespace)
         self._standing.on_change(self._on_policy)
         self._namespaces.start()
-        self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
+        self._standing.watch_kinds(kind for kind in WRITTEN_KINDS if kind.group == PLAIN)
         for name, follower in self._followers.items():
             follower.start(on_change=partial(self._queue.add, name, after=FIRST))
         self._lookout.start()
@@ -117,7 +117,7 @@ class Controller:
         """
         for name in self._followers:
             self._queue.add(name, after=FIRST)
-        self._lookout.look_now()
+        self._lookout.poll_now()
         self._enqueue_all()
 
     def _enqueue_all(self) -> None:
@@ -137,18 +137,20 @@ class Controller:
 
     def _on_policy(self, kind: PolicyKind, found: Json) -> None:
         name = found["metadata"].get("namespace", CLUSTER_SCOPE)
-        inputs, namespace = self._inputs(), self._namespace(name)
-        if inputs is None or (name and namespace is None):
+        inputs, parse_namespace = self._inputs(), self._namespace(name)
+        if inputs is None or (name and parse_namespace is None):
             return
-        if not self._reconciler.matches_desired(kind, found, namespace, *inputs):
+        if not self._reconciler.matches_desired(kind, found, parse_namespace, *inputs):
             # Every replica sees this event at once. A replica that waits longer finds the repair done.
             self._reconciler.restart_round(name)
             jitter = random.uniform(0, JITTER_SECONDS)  # noqa: S311 (no secret)
             self._queue.add(name, after=self._reconciler.repair_delay(name) + jitter)
 
-    def _on_cluster_info(self, around: Surroundings) -> None:
+    def _on_cluster_info(self, around: ClusterInfo) -> None:
         # Also if plain policies are written: an earlier policy file may have left Calico's.
-        self._standing.follow(kind for kind in WRITTEN_KINDS if kind.group == CALICO and kind.resource in around.calico)
+        self._standing.watch_kinds(
+            kind for kind in WRITTEN_KINDS if kind.group == CALICO and kind.resource in around.calico
+        )
         self._enqueue_all()
 
     def _work(self) -> None:
@@ -171,7 +173,7 @@ class Controller:
         follower = self._followers.get(name)
         return follower.pending if follower else f"namespace {name} is not closed yet"
 
-    def _inputs(self) -> tuple[Loaded, Surroundings] | None:
+    def _inputs(self) -> tuple[Loaded, ClusterInfo] | None:
         """Return the inputs of every reconciliation; None until they are known."""
         loaded, around = self._policies.current, self._lookout.current
         return None if loaded is None or around is None else (loaded, around)
@@ -179,7 +181,7 @@ class Controller:
     def _namespace(self, name: str) -> Namespace | None:
         """Return a namespace as the watch last saw it; None after its deletion."""
         found = self._namespaces.get(name)
-        return None if found is None else namespace(found)
+        return None if found is None else parse_namespace(found)
 
     def _reconcile(self, name: str) -> None:
         if (follower := self._followers.get(name)) is not None:

@@ -29,9 +29,9 @@ def guarded_labels_changed(policy: GuardPolicy, own_namespace: str) -> str:
     """
     stamp = label_changed(f"'{GUARD_LABEL}'")
     touched = [f"(request.operation == 'UPDATE' && {stamp})"]
-    if guarded := ", ".join(f"'{label}'" for label in policy.namespaces.guarded_labels):
+    if guarded := ", ".join(f"'{label}'" for label in policy.namespaces.protected_labels):
         touched.append(f"[{guarded}].exists(label, {label_changed('label')})")
-    reserved = sorted({*policy.given_names, own_namespace})
+    reserved = sorted({*policy.reserved_namespace_names, own_namespace})
     touched.append(f"(request.operation == 'CREATE' && ({fits_any(reserved, 'object.metadata.name')}))")
     return " || ".join(touched)
 

@@ -6,8 +6,8 @@ from webhook.controller.registration_status import RegistrationStatus, configura
 from webhook.controller.uninstall import delete_as_found
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, Json
-from webhook.kube.home import Home
-from webhook.kube.registrations import PHASES, path
+from webhook.kube.own_namespace import OwnNamespace
+from webhook.kube.webhook_configurations import PHASES, path
 from webhook.model.names import REMOVAL_ANNOTATION
 
 TERMINATING: Final = "namespace {} is being deleted, so catflap leaves"
@@ -19,7 +19,7 @@ class NamespaceTermination:
 
     Every replica tries, because the deletion of the namespace removes their Pods and accounts in an unknown order. If
     none of them is fast enough, the garbage collector deletes the configurations after the Namespace
-    (`webhook.kube.home`).
+    (`webhook.kube.own_namespace`).
     """
 
     def __init__(self, api: Api, *, recorder: WriteRecorder, status: RegistrationStatus) -> None:
@@ -28,7 +28,7 @@ class NamespaceTermination:
         self._status = status
         self._left = False
 
-    def is_due(self, home: Home) -> bool:
+    def is_due(self, home: OwnNamespace) -> bool:
         """Return whether nothing may be registered: the namespace terminates, or it did and no new one exists.
 
         Otherwise a process that outlives its namespace would register again, like a process outside the cluster.
@@ -36,7 +36,7 @@ class NamespaceTermination:
         self._left = home.terminating or (self._left and not home.uid)
         return self._left
 
-    def unregister(self, home: Home, digest: str) -> None:
+    def unregister(self, home: OwnNamespace, digest: str) -> None:
         """Delete the webhook configurations as they are stored now. Raises ApiError."""
         self._status.report_uninstall((TERMINATING if home.terminating else DELETED).format(home.name))
         for phase in PHASES if home.terminating else ():

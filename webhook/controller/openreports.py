@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.guard.preview import Effect, Row
+from webhook.guard.preview import Effect, PreviewRow
 from webhook.kube.api import Json
 from webhook.kube.reports import API_VERSION
 from webhook.model.counting import counted
-from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REPORT
+from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, REPORT_NAME
 from webhook.model.request import PolicyObject
 from webhook.rules import RULES
 
@@ -27,7 +27,7 @@ RESULTS: Final[Mapping[Effect, tuple[str, str]]] = {
 WORST_FIRST: Final = list(RESULTS)
 
 
-def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
+def report(space: str, owners: int, rows: Sequence[PreviewRow], at: datetime) -> Json:
     """Return the report on a namespace, or on cluster-scoped objects; `owners` is the number of owners that were scanned.
 
     If there are too many results, the report has the most severe ones. Their order is stable, so that an unchanged
@@ -43,7 +43,7 @@ def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
         "apiVersion": API_VERSION,
         "kind": "Report" if space else "ClusterReport",
         "metadata": {
-            "name": REPORT,
+            "name": REPORT_NAME,
             **({"namespace": space} if space else {}),
             "labels": {MANAGED_BY_LABEL: MANAGED_BY},
         },
@@ -54,7 +54,7 @@ def report(space: str, owners: int, rows: Sequence[Row], at: datetime) -> Json:
     }
 
 
-def result(row: Row, at: datetime) -> Json:
+def result(row: PreviewRow, at: datetime) -> Json:
     """Return the result for one owner and one rule."""
     outcome, severity = RESULTS[row.effect]
     owner = {

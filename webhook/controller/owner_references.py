@@ -3,23 +3,23 @@
 from typing import Final
 
 from webhook.kube.api import Json
-from webhook.kube.home import API_VERSION, KIND, Home
+from webhook.kube.own_namespace import API_VERSION, KIND, OwnNamespace
 
 OWNERS: Final = "ownerReferences"
 
 
-def with_owner(wanted: Json, stored: Json, home: Home) -> Json:
+def with_owner(wanted: Json, stored: Json, home: OwnNamespace) -> Json:
     """Return a wanted configuration with its references: the correct one of catflap, and those of others."""
     names = own_namespaces(stored, home)
     found = stored["metadata"].get(OWNERS) or []
     first = [one for number, one in enumerate(found) if one not in found[:number]]
-    kept = [one for one in first if not is_own_reference(one, names) or one in home.references]
-    references = [*kept, *(one for one in home.references if one not in kept)]
+    kept = [one for one in first if not is_own_reference(one, names) or one in home.owner_references]
+    references = [*kept, *(one for one in home.owner_references if one not in kept)]
     owners = {OWNERS: references} if references or found else {}
     return {**wanted, "metadata": {**wanted["metadata"], **owners}}
 
 
-def is_orphaned(stored: Json | None, home: Home) -> bool:
+def is_orphaned(stored: Json | None, home: OwnNamespace) -> bool:
     """Return whether the garbage collector deletes a configuration, because its owner does not exist; false if it is unknown.
 
     An administrator did not request such a deletion. A backup restores such references, as the restored Namespace has
@@ -52,7 +52,7 @@ def is_own_reference(reference: Json, names: set[str]) -> bool:
     ) in names
 
 
-def own_namespaces(stored: Json, home: Home) -> set[str]:
+def own_namespaces(stored: Json, home: OwnNamespace) -> set[str]:
     """Return catflap's own namespace, and that of the registered Service, as catflap may have moved."""
     services = ((one.get("clientConfig") or {}).get("service") or {} for one in stored.get("webhooks") or ())
     return {home.name, *(service["namespace"] for service in services if service)}

@@ -7,7 +7,7 @@ from typing import Final
 
 from webhook.controller.path_rotation import RotationSchedule
 from webhook.kube.api import Api
-from webhook.kube.events import Happened, named_by, tell
+from webhook.kube.events import EventDetails, digest_key, post_event
 from webhook.metrics import Metrics
 from webhook.model.names import PATH_SECRET
 
@@ -45,5 +45,7 @@ class PathAgeReporter:
             logger.error("%s", note)
             metadata = {"name": PATH_SECRET, "namespace": self._own_namespace}
             about = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-            tell(self._api, about, Happened("PathNotChanged", "Rotate", note, key=named_by(late)), self._now())
+            post_event(
+                self._api, about, EventDetails("PathNotChanged", "Rotate", note, key=digest_key(late)), self._now()
+            )
         self._reported = late

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.kube.webhook_path import MOST_TOKENS
-from webhook.model.path_tokens import PathTokens, Token, digest
+from webhook.model.path_tokens import PathToken, PathTokens, digest
 
 # How long a token stays registered. A user who provokes a failure and reads the path in its message can use the token
 # for this time and the overlap. A shorter period costs one more write, and one more reload by each API server, per
@@ -77,7 +77,7 @@ class RotationStep(Struct, frozen=True):
     reason: str
 
 
-def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[], Token]) -> RotationStep | None:
+def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[], PathToken]) -> RotationStep | None:
     """Return the next step, or None if none is due; `make` returns a new token with its creation time."""
     tokens = now.tokens
     if tokens is None or tokens.registered is None:
@@ -88,7 +88,11 @@ def plan_step(now: RotationState, schedule: RotationSchedule, make: Callable[[],
 
 
 def plan_rotation(
-    now: RotationState, tokens: PathTokens, registered: Token, schedule: RotationSchedule, make: Callable[[], Token]
+    now: RotationState,
+    tokens: PathTokens,
+    registered: PathToken,
+    schedule: RotationSchedule,
+    make: Callable[[], PathToken],
 ) -> RotationStep | None:
     """Return the next step towards another token."""
     if tokens.next is not None and now.accepted:
@@ -109,7 +113,7 @@ def plan_rotation(
     return None
 
 
-def rotation_reason(now: RotationState, registered: Token, schedule: RotationSchedule) -> str:
+def rotation_reason(now: RotationState, registered: PathToken, schedule: RotationSchedule) -> str:
     """Return why a new token is needed; empty if it is not."""
     if not registered.value:
         return "reviews come to a path that everybody knows"
@@ -120,7 +124,7 @@ def rotation_reason(now: RotationState, registered: Token, schedule: RotationSch
     return "the path has been registered for its period" if now.age >= schedule.period else ""
 
 
-def plan_initial(now: RotationState, make: Callable[[], Token]) -> RotationStep:
+def plan_initial(now: RotationState, make: Callable[[], PathToken]) -> RotationStep:
     """Return the first step: keep accepting the tokens that were stored or are registered, else register a new one."""
     if now.remembered is not None and now.remembered.registered is not None:
         unknown = now.registered - set(now.remembered.accepted)
@@ -130,12 +134,12 @@ def plan_initial(now: RotationState, make: Callable[[], Token]) -> RotationStep:
         return RotationStep(PathTokens(registered=make()), "the first path")
     first, *others = sorted(now.registered)
     since = make().since
-    kept = PathTokens(registered=Token(first, since), previous=tuple(Token(one, since) for one in others))
+    kept = PathTokens(registered=PathToken(first, since), previous=tuple(PathToken(one, since) for one in others))
     return RotationStep(kept, "the path that is registered goes on")
 
 
 def with_unknown_tokens(
-    tokens: PathTokens, unknown: Collection[str], now: RotationState, make: Callable[[], Token]
+    tokens: PathTokens, unknown: Collection[str], now: RotationState, make: Callable[[], PathToken]
 ) -> PathTokens:
     """Return the tokens with those that are registered and not stored, because others replaced the Secret or a configuration.
 
@@ -143,7 +147,7 @@ def with_unknown_tokens(
     are accepted until their regular end. If the controller manages the registration, the next token follows at once.
     """
     since = make().since
-    found = tuple(Token(one, since) for one in sorted(unknown))
+    found = tuple(PathToken(one, since) for one in sorted(unknown))
     lost = () if now.remembered is None else lost_tokens(now.remembered, tokens, unknown)
     if tokens.registered is not None and tokens.registered.value in now.registered:
         return replace(tokens, previous=(*found, *tokens.previous, *lost)[:MAX_UNKNOWN])
@@ -152,7 +156,7 @@ def with_unknown_tokens(
     return replace(tokens, registered=found[0], next=upcoming, previous=(*found[1:], *before)[:MAX_UNKNOWN])
 
 
-def lost_tokens(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[Token, ...]:
+def lost_tokens(remembered: PathTokens, tokens: PathTokens, unknown: Collection[str]) -> tuple[PathToken, ...]:
     """Return the tokens that were stored, are missing and were not ended: servers still accept them until their end is stored."""
     known = {*tokens.accepted, *unknown}
     each = (remembered.registered, remembered.next, *remembered.previous)

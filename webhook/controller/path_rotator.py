@@ -13,10 +13,17 @@ from msgspec import Struct
 from webhook.controller.path_observations import PathObservations
 from webhook.controller.path_rotation import RotationSchedule, RotationState, plan_step
 from webhook.kube.api import CONFLICT, INVALID, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.registrations import PHASES
-from webhook.kube.registrations import path as configuration_path
-from webhook.kube.webhook_path import BadTokens, collection, path, read, registered_tokens, write
-from webhook.model.path_tokens import PathTokens, Token
+from webhook.kube.webhook_configurations import PHASES
+from webhook.kube.webhook_configurations import path as configuration_path
+from webhook.kube.webhook_path import (
+    InvalidTokensError,
+    build_secret,
+    collection,
+    parse_tokens,
+    path,
+    registered_tokens,
+)
+from webhook.model.path_tokens import PathToken, PathTokens
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +112,8 @@ class PathRotator:
                 f"Secret {self._namespace}/{path(self._namespace).rpartition('/')[2]} is not there yet"
             )
         try:
-            tokens = read(found)
-        except BadTokens as bad:
+            tokens = parse_tokens(found)
+        except InvalidTokensError as bad:
             raise TokenUnavailable(f"{bad}; the replica that leads writes it anew") from None
         if tokens.registered is None:
             raise TokenUnavailable("no path is to be registered yet")
@@ -203,12 +210,12 @@ class PathRotator:
             return 0.0
         return (self._now() - since).total_seconds()
 
-    def _new_token(self) -> Token:
-        return Token(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(TIMESTAMP_FORMAT))
+    def _new_token(self) -> PathToken:
+        return PathToken(token_hex(TOKEN_BYTES), self._now().astimezone(UTC).strftime(TIMESTAMP_FORMAT))
 
     def _write(self, tokens: PathTokens, found: Json | None) -> Json | None:
         """Return the Secret as written; None if another replica wrote first."""
-        wanted = write(tokens, self._namespace, found)
+        wanted = build_secret(tokens, self._namespace, found)
         if found is None:
             return wanted if self._api.create(collection(self._namespace), wanted) is not None else None
         try:
@@ -229,7 +236,7 @@ class PathRotator:
         logger.warning("the Secret of the path cannot be changed, so it is deleted and created again: %s", why)
         metadata = found["metadata"]
         self._api.delete(path(self._namespace), uid=metadata["uid"], version=metadata["resourceVersion"])
-        wanted = write(tokens, self._namespace)
+        wanted = build_secret(tokens, self._namespace)
         return wanted if self._api.create(collection(self._namespace), wanted) is not None else None
 
     def _run(self) -> None:
@@ -249,7 +256,7 @@ def read_tokens(found: Json | None) -> PathTokens | None:
     if found is None:
         return None
     try:
-        return read(found)
-    except BadTokens as bad:
+        return parse_tokens(found)
+    except InvalidTokensError as bad:
         logger.warning("the secret path is stored anew: %s", bad)
         return None

@@ -14,22 +14,22 @@ from webhook.controller.write_reasons import PolicyInputs, WriteCause, cause_of,
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.controller.write_timeout import WriteTimeout
 from webhook.kube.api import NOT_FOUND, Api, ApiError, Json
-from webhook.kube.events import announce
-from webhook.kube.namespaces import path
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.events import post_repair_event
+from webhook.kube.namespaces import namespace_path
 from webhook.kube.policies import (
-    NotAsWritten,
-    Outcome,
-    closes,
-    ensure,
-    is_ours,
+    PolicyAlteredError,
+    WriteOutcome,
+    delete_policy,
+    ensure_policy,
+    is_own_policy,
     kind_of,
-    mend,
-    remove,
-    same,
-    stored,
+    matches_manifest,
+    matches_spec,
+    read_stored,
+    repair,
 )
-from webhook.kube.standing import Standing, key
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.policy_cache import PolicyCache, cache_key
 from webhook.metrics import Metrics
 from webhook.model.kinds import PolicyKind
 from webhook.model.names import DEFAULT_DENY, GUARD_LABEL, GUARDED
@@ -48,7 +48,7 @@ class Reconciler:
         self,
         *,
         api: Api,
-        standing: Standing,
+        standing: PolicyCache,
         recorder: WriteRecorder,
         metrics: Metrics,
         own_namespace: str,
@@ -68,7 +68,7 @@ class Reconciler:
         self._repair_backoff = RepairBackoff()
         self._write_timeout = WriteTimeout(api)
 
-    def reconcile(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> bool:
+    def reconcile(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> bool:
         """Isolate a namespace if it is managed; return whether more policies are left to be written.
 
         One pass writes the default-deny, or a share of the other policies, so that no namespace waits for all
@@ -92,7 +92,7 @@ class Reconciler:
                 raise
         return False
 
-    def reconcile_cluster_scope(self, loaded: Loaded, around: Surroundings) -> bool:
+    def reconcile_cluster_scope(self, loaded: Loaded, around: ClusterInfo) -> bool:
         """Write the cluster-wide default deny if it is configured; return whether more is left.
 
         Raises ApiError, ReconcileIncomplete.
@@ -119,7 +119,7 @@ class Reconciler:
         return self._repair_backoff.delay(name)
 
     def matches_desired(
-        self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: Surroundings
+        self, kind: PolicyKind, found: Json, namespace: Namespace | None, loaded: Loaded, around: ClusterInfo
     ) -> bool:
         """Return whether a policy with catflap's label, as a watch event shows it, is as it should be."""
         wanted = (
@@ -129,8 +129,8 @@ class Reconciler:
         )
         for manifest in wanted:
             if (kind_of(manifest), manifest["metadata"]["name"]) == (kind, found["metadata"]["name"]):
-                return self._standing.stands(manifest)
-        return self._standing.get(kind, key(found)) is None or not is_ours(found)
+                return self._standing.is_current(manifest)
+        return self._standing.get(kind, cache_key(found)) is None or not is_own_policy(found)
 
     def _apply_share(
         self, namespace: Namespace | None, wanted: tuple[Manifest, ...], loaded: Loaded, *, inputs: PolicyInputs
@@ -141,7 +141,9 @@ class Reconciler:
         """
         space = namespace.name if namespace else CLUSTER_SCOPE
         attempted = self._round(space, inputs).attempted
-        missing = [one for one in wanted if one["metadata"]["name"] not in attempted and not self._standing.stands(one)]
+        missing = [
+            one for one in wanted if one["metadata"]["name"] not in attempted and not self._standing.is_current(one)
+        ]
         share, left = next_share(missing)
         for manifest in share:
             name = manifest["metadata"]["name"]
@@ -178,8 +180,8 @@ class Reconciler:
         if is_isolating:
             self._missing_since.setdefault(space, monotonic())
         try:
-            outcome = ensure(self._write_timeout.api, manifest)
-        except NotAsWritten as error:
+            outcome = ensure_policy(self._write_timeout.api, manifest)
+        except PolicyAlteredError as error:
             self._alerts.policy_overwritten(manifest, error.found, str(error), loaded.digest)
             raise
         except ApiError as error:
@@ -187,21 +189,21 @@ class Reconciler:
             raise
         if is_isolating:
             self._metrics.unguarded_seconds.observe(monotonic() - self._missing_since.pop(space))
-        if outcome is Outcome.UNCHANGED:  # another replica, or the gate, wrote it first
+        if outcome is WriteOutcome.UNCHANGED:  # another replica, or the gate, wrote it first
             return
         self._metrics.policies_written.labels(outcome).inc()
         cause, reason = write_reason(cause, outcome)
         self._recorder.record(manifest, policy_digest=loaded.digest, reason=reason)
         if cause is WriteCause.REPAIR:
-            announce(self._api, manifest, outcome, self._now())
+            post_repair_event(self._api, manifest, outcome, self._now())
             if self._repair_backoff.record_repair(space):
-                found = stored(self._api, manifest) or {"metadata": {}}
+                found = read_stored(self._api, manifest) or {"metadata": {}}
                 self._alerts.policy_overwritten(manifest, found, "it is changed again and again", loaded.digest)
         elif (
             is_isolating
-            and outcome is Outcome.CREATED
+            and outcome is WriteOutcome.CREATED
             and namespace is not None
-            and inputs.around.closed_since <= namespace.created
+            and inputs.around.isolation_since <= namespace.created
         ):
             self._alerts.pods_before_isolation(namespace, loaded.digest)
 
@@ -211,21 +213,21 @@ class Reconciler:
         The API server creates no objects in a terminating namespace.
         """
         for manifest in wanted:
-            seen, is_isolating = self._standing.get(kind_of(manifest), key(manifest)), is_default_deny(manifest)
-            if self._standing.stands(manifest) or (seen is None and not is_isolating):
+            seen, is_isolating = self._standing.get(kind_of(manifest), cache_key(manifest)), is_default_deny(manifest)
+            if self._standing.is_current(manifest) or (seen is None and not is_isolating):
                 continue
-            found = stored(self._api, manifest)
+            found = read_stored(self._api, manifest)
             if found is None and is_isolating:
                 self._alerts.default_deny_missing(namespace, manifest, loaded.digest)
-            elif found is not None and not same(found, manifest):
+            elif found is not None and not matches_manifest(found, manifest):
                 outcome = self._repair(manifest, found)
                 self._metrics.policies_written.labels(outcome).inc()
                 _, reason = write_reason(WriteCause.REPAIR, outcome)
                 self._recorder.record(manifest, policy_digest=loaded.digest, reason=reason)
 
-    def _repair(self, manifest: Manifest, found: Json) -> Outcome:
+    def _repair(self, manifest: Manifest, found: Json) -> WriteOutcome:
         try:
-            return mend(self._write_timeout.api, manifest, found)
+            return repair(self._write_timeout.api, manifest, found)
         except ApiError as error:
             self._write_timeout.record_failure(error)
             raise
@@ -235,11 +237,11 @@ class Reconciler:
 
         If no policy is desired, the default-deny goes last, so that catflap's allow policies never exist alone.
         """
-        obsolete = self._standing.others(space, wanted)
-        if not obsolete or (wanted and not closes(stored(self._api, wanted[0]), wanted[0])):
+        obsolete = self._standing.unwanted(space, wanted)
+        if not obsolete or (wanted and not matches_spec(read_stored(self._api, wanted[0]), wanted[0])):
             return
         for kind, found in sorted(obsolete, key=lambda one: one[1]["metadata"]["name"] == DEFAULT_DENY):
-            if not remove(self._api, kind, found):  # another replica removed it
+            if not delete_policy(self._api, kind, found):  # another replica removed it
                 continue
             manifest = {
                 "apiVersion": f"{kind.group}/{kind.version}", "kind": kind.kind, "metadata": found["metadata"],
@@ -251,7 +253,7 @@ class Reconciler:
                 verb="delete",
             )
 
-    def _label(self, namespace: Namespace, loaded: Loaded, around: Surroundings) -> None:
+    def _label(self, namespace: Namespace, loaded: Loaded, around: ClusterInfo) -> None:
         """Set the managed label on a managed namespace, and remove it from an exempt one.
 
         On other namespaces, a label that a user set stays.
@@ -262,7 +264,7 @@ class Reconciler:
             value, reason = None, "unstamped: the namespace is exempt"
         else:
             return
-        if (value is not None) == namespace.stamped:
+        if (value is not None) == namespace.has_guard_label:
             return
         manifest = {
             "apiVersion": "v1",
@@ -270,12 +272,12 @@ class Reconciler:
             # The uid prevents that the label is set on a new namespace of the same name.
             "metadata": {"name": namespace.name, "uid": namespace.uid, "labels": {GUARD_LABEL: value}},
         }
-        self._api.merge(path(namespace.name), manifest)
+        self._api.merge(namespace_path(namespace.name), manifest)
         self._recorder.record(manifest, policy_digest=loaded.digest, reason=reason)
 
     def _is_gone(self, namespace: Namespace, error: ApiError) -> bool:
         """Return whether a write failed because the namespace terminates or is deleted, which is no failure."""
         if error.status not in {NOT_FOUND, FORBIDDEN}:
             return False
-        found = self._api.get(path(namespace.name))
+        found = self._api.get(namespace_path(namespace.name))
         return found is None or "deletionTimestamp" in found["metadata"] or found["metadata"]["uid"] != namespace.uid

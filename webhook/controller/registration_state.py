@@ -11,9 +11,9 @@ from webhook.controller.owner_references import is_orphaned
 from webhook.controller.registration_status import RegistrationStatus
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.home import Home
-from webhook.kube.identity import Acting
-from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State, Switch
+from webhook.kube.identity import ProcessIdentity
+from webhook.kube.own_namespace import OwnNamespace
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, RegistrationState, RegistrationStateStore
 from webhook.model.identity import Identities, identities
 
 logger = logging.getLogger(__name__)
@@ -26,9 +26,15 @@ class RegistrationStateKeeper:
     """Updates the stored state from the actions of administrators and the observations of this process."""
 
     def __init__(
-        self, api: Api, *, own_namespace: str, recorder: WriteRecorder, acting: Acting, now: Callable[[], datetime]
+        self,
+        api: Api,
+        *,
+        own_namespace: str,
+        recorder: WriteRecorder,
+        acting: ProcessIdentity,
+        now: Callable[[], datetime],
     ) -> None:
-        self._switch = Switch(api, own_namespace=own_namespace)
+        self._switch = RegistrationStateStore(api, own_namespace=own_namespace)
         self._recorder = recorder
         self._acting = acting
         self._now = now
@@ -37,8 +43,13 @@ class RegistrationStateKeeper:
         self.write = self._switch.write
 
     def record_deletions(
-        self, state: State, stored: Mapping[str, Json], seen: Mapping[str, Json], home: Home, digest: str
-    ) -> State | None:
+        self,
+        state: RegistrationState,
+        stored: Mapping[str, Json],
+        seen: Mapping[str, Json],
+        home: OwnNamespace,
+        digest: str,
+    ) -> RegistrationState | None:
         """Return the state after deletions and creations by administrators; None if another replica writes it now.
 
         `stored` are the existing configurations by phase. `seen` is each configuration as it last existed, if known.
@@ -54,7 +65,7 @@ class RegistrationStateKeeper:
             )
             for phase in state.phases
         }
-        status = "" if state.restored(home.uid) else state.status
+        status = "" if state.is_restored(home.uid) else state.status
         noted = structs.replace(state, phases=after, status=status, namespace_uid=home.uid, heeded=state.turned_on)
         if noted == state:
             return state
@@ -67,20 +78,20 @@ class RegistrationStateKeeper:
                 self._record(RECREATED.format(phase), digest)
         return noted
 
-    def accounts(self, state: State, server: str) -> Identities:
+    def accounts(self, state: RegistrationState, server: str) -> Identities:
         """Return catflap's accounts: of this process, of the servers, and of other controllers seen recently."""
         known = identities([*self._own_accounts(server).users, *state.identities(self._now()).users])
         self._acting.others = known
         return known if known.users else self._acting.accounts
 
-    def publish(self, state: State, server: str, registration_status: RegistrationStatus) -> None:
+    def publish(self, state: RegistrationState, server: str, registration_status: RegistrationStatus) -> None:
         """Write which accounts were seen, and the status if it changed. Raises ApiError."""
         status = (
             registration_status.summary
             if registration_status.summary != self._published or not state.status
             else state.status
         )
-        after = structs.replace(state.saw(self._own_accounts(server), self._now()), status=status)
+        after = structs.replace(state.with_seen_accounts(self._own_accounts(server), self._now()), status=status)
         if (after.accounts, after.status) == (state.accounts, state.status):
             return
         current = self.read()  # other replicas, and this pass, may have written phases in between
@@ -90,7 +101,7 @@ class RegistrationStateKeeper:
     def _own_accounts(self, server: str) -> Identities:
         return identities(user for user in (self._acting.user, server) if user)
 
-    def _try_write(self, state: State) -> bool:
+    def _try_write(self, state: RegistrationState) -> bool:
         """Return whether the state was written or cannot be written; in the second case the registration is repaired all the same."""
         try:
             return self.write(state)
@@ -105,7 +116,7 @@ class RegistrationStateKeeper:
         self._recorder.record(self._switch.manifest, policy_digest=digest, reason=reason, verb="update")
 
 
-def phase_state_after(state: State, phase: str, home: Home, *, stored: bool, doomed: bool) -> str:
+def phase_state_after(state: RegistrationState, phase: str, home: OwnNamespace, *, stored: bool, doomed: bool) -> str:
     """Return the state of a phase after one look at its configuration.
 
     A configuration that is missing although the state says "on" was deleted by an administrator. There are three
@@ -116,10 +127,10 @@ def phase_state_after(state: State, phase: str, home: Home, *, stored: bool, doo
     word = state.phases[phase]
     if stored:
         return BEGUN if doomed else ON
-    if not state.wanted or state.restarted:
+    if not state.wanted or state.is_turned_on_again:
         return NEVER
     if doomed and word in {ON, OFF}:
         return BEGUN
     if word == ON:
-        return NEVER if state.restored(home.uid) else OFF
+        return NEVER if state.is_restored(home.uid) else OFF
     return word

@@ -7,8 +7,8 @@ from typing import Final
 
 from webhook.controller.webhook_config_diff import last_writer
 from webhook.kube.api import Api, Json
-from webhook.kube.events import Happened, named_by, policy_file, tell
-from webhook.kube.registrations import API_VERSION, PHASES
+from webhook.kube.events import EventDetails, digest_key, policy_file_reference, post_event
+from webhook.kube.webhook_configurations import API_VERSION, PHASES
 from webhook.metrics import Metrics
 from webhook.model.names import REGISTRATION_CONFIGMAP, WEBHOOK_CONFIGURATION
 from webhook.netpol.manifest import Manifest
@@ -36,7 +36,7 @@ class RegistrationStatus:
         self._metrics = metrics
         self._own_namespace = own_namespace
         self._now = now
-        self._event_subject = deployment or policy_file(own_namespace)
+        self._event_subject = deployment or policy_file_reference(own_namespace)
         self._weakened: dict[str, str] = {}
         self._off: tuple[str, ...] = ()
         self._missing: tuple[str, ...] = ()
@@ -57,13 +57,13 @@ class RegistrationStatus:
         text = self._describe_differences(phase, stored, found)
         if self._weakened.get(phase) != text:
             logger.error("the registration is not as this release registers it, and does not become so: %s", text)
-            happened = Happened(
+            happened = EventDetails(
                 "RegistrationWeakened",
                 "Write",
                 f"it is not as this release registers it, and does not become so: {text}",
-                key=named_by(text),
+                key=digest_key(text),
             )
-            tell(self._api, configuration_reference(phase), happened, self._now())
+            post_event(self._api, configuration_reference(phase), happened, self._now())
         self._weakened[phase] = text
 
     def report_restored(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> str:
@@ -71,7 +71,12 @@ class RegistrationStatus:
         self._weakened.pop(phase, None)
         text = self._describe_differences(phase, stored, found)
         logger.warning("the registration was changed by others and is put back: %s", text)
-        tell(self._api, configuration_reference(phase), Happened("RegistrationRestored", "Restore", text), self._now())
+        post_event(
+            self._api,
+            configuration_reference(phase),
+            EventDetails("RegistrationRestored", "Restore", text),
+            self._now(),
+        )
         return f"put back: {text}"
 
     def update(self, *, off: Sequence[str], missing: Sequence[str], waiting: Sequence[str], trouble: str) -> None:
@@ -90,10 +95,10 @@ class RegistrationStatus:
         logger.log(logging.INFO if self.summary == REGISTERED else logging.WARNING, "registration: %s", self.summary)
         if trouble or off:
             reason = "NotRegistered" if waiting or off else "EndpointNotRegistered"
-            tell(
+            post_event(
                 self._api,
                 self._event_subject,
-                Happened(reason, "Register", self.summary, key=named_by(self.summary)),
+                EventDetails(reason, "Register", self.summary, key=digest_key(self.summary)),
                 self._now(),
             )
 

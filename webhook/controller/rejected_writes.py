@@ -12,7 +12,7 @@ from typing import Protocol
 from webhook.config.parse import Loaded
 from webhook.controller.loop import Follower
 from webhook.kube.api import Api, ApiError
-from webhook.kube.events import Happened, named_by, policy_file, tell
+from webhook.kube.events import EventDetails, digest_key, policy_file_reference, post_event
 from webhook.metrics import Metrics
 
 
@@ -28,8 +28,8 @@ class RejectedWrites:
     def report(self, name: str, note: str, digest: str) -> None:
         """Report a rejected write for a policy file; replicas and retries share one Event."""
         self._metrics.not_followed[name].set(1)
-        happened = Happened("PolicyFileNotFollowed", "Write", note, key=named_by(f"{digest} {note}"))
-        tell(self._api, policy_file(self._own_namespace), happened, self._now())
+        happened = EventDetails("PolicyFileNotFollowed", "Write", note, key=digest_key(f"{digest} {note}"))
+        post_event(self._api, policy_file_reference(self._own_namespace), happened, self._now())
 
     def clear(self, name: str) -> None:
         """Clear the metric, as no write is rejected any more."""

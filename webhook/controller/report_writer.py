@@ -13,9 +13,9 @@ from msgspec import Struct
 from webhook.config.parse import Loaded
 from webhook.controller.openreports import merge_report, report
 from webhook.controller.write_recorder import WriteRecorder
-from webhook.guard.preview import Preview, Row
+from webhook.guard.preview import Preview, PreviewRow
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.reports import API_VERSION, collection_of, ours, path, remove, served
+from webhook.kube.reports import API_VERSION, collection_of, delete_report, is_served, own_reports, path
 from webhook.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class ReportSubject(Struct, frozen=True):
     """The contents of a report: the number of owners in a namespace, and their violations."""
 
     owners: int
-    rows: Sequence[Row]
+    rows: Sequence[PreviewRow]
 
 
 class ReportWriter:
@@ -67,7 +67,7 @@ class ReportWriter:
 
     def _subjects(self, found: Preview, loaded: Loaded) -> dict[str, ReportSubject]:
         """Return the subjects by namespace, without exempt namespaces and catflap's own."""
-        rows: dict[str, list[Row]] = defaultdict(list)
+        rows: dict[str, list[PreviewRow]] = defaultdict(list)
         for row in found.rows:
             rows[row.owner.namespace].append(row)
         return {
@@ -80,7 +80,7 @@ class ReportWriter:
         self._recorder.require()
         if not self._is_served():
             return
-        for stored in ours(self._api):
+        for stored in own_reports(self._api):
             subject = subjects.pop(stored["metadata"].get("namespace", ""), None)
             if subject is None:
                 self._try(self._remove, stored, loaded, check_running)
@@ -94,7 +94,7 @@ class ReportWriter:
 
     def _is_served(self) -> bool:
         """Return whether the cluster serves the API of reports; log a change once."""
-        before, self._served = self._served, served(self._api)
+        before, self._served = self._served, is_served(self._api)
         if before is not self._served:
             logger.info(
                 "%s is %s here", API_VERSION, "served" if self._served else "not served, so no report is written"
@@ -126,7 +126,7 @@ class ReportWriter:
         return "updated"
 
     def _remove(self, stored: Json) -> str:
-        return "removed" if remove(self._api, stored) else ""
+        return "removed" if delete_report(self._api, stored) else ""
 
 
 # The reason and the verb in the record of each write.

@@ -17,13 +17,13 @@ from typing import Final
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.report_writer import ReportWriter
-from webhook.guard.existing import Existing
+from webhook.guard.owner_graph import ExistingObject
 from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
-from webhook.kube.epoch import Epoch
-from webhook.kube.listing import SMALL_PAGE, Listing, Seen
-from webhook.kube.setting import setting
-from webhook.kube.unread_kinds import unread_notes
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.listing import SMALL_PAGE, ListProgress, ObjectLister
+from webhook.kube.preview_setting import build_setting
+from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.metrics import CUSTOM, Metrics
 from webhook.model.kinds import POD_MAKERS
 from webhook.review.manifests import each_existing
@@ -70,7 +70,7 @@ class Scanner:
         self._api = api
         self._is_leader = is_leader
         self._policies = policies
-        self._epoch = Epoch(api, own_namespace=own_namespace)
+        self._epoch = InstallRecord(api, own_namespace=own_namespace)
         self._report_writer = report_writer
         self._metrics = metrics
         self._own_namespace = own_namespace
@@ -130,25 +130,25 @@ class Scanner:
     def _preview(self, loaded: Loaded) -> Preview:
         """Return the result of the policy for all existing objects."""
         extra = loaded.policy.workloads.extra_by_kind
-        listing = Listing(
+        listing = ObjectLister(
             self._api, makers=(*POD_MAKERS, *extra.values()), size=SMALL_PAGE, on_page=self._pause_after_page
         )
         self._page_began = monotonic()
         namespaces = listing.namespaces() or {}
-        where = setting(self._own_namespace, self._now(), namespaces.values(), self._epoch.read(self._api))
-        objects = self._throttled(each_existing(listing.objects(), listing.unseen, extra=extra))
+        where = build_setting(self._own_namespace, self._now(), namespaces.values(), self._epoch.read(self._api))
+        objects = self._throttled(each_existing(listing.objects(), listing.unlisted, extra=extra))
         [found] = preview(objects, [loaded.policy], where)
         if listing.failed:
-            raise ScanIncomplete("; ".join(listing.unseen))
-        if tuple(listing.unseen) != self._last_unseen:
-            self._last_unseen = tuple(listing.unseen)
+            raise ScanIncomplete("; ".join(listing.unlisted))
+        if tuple(listing.unlisted) != self._last_unseen:
+            self._last_unseen = tuple(listing.unlisted)
             logger.warning("not looked at by scans: %s", "; ".join(self._last_unseen) or "nothing any more")
-        if (unread := tuple(unread_notes(self._api, extra))) != self._last_unread:
+        if (unread := tuple(unsupported_kind_notes(self._api, extra))) != self._last_unread:
             self._last_unread = unread
             logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
         return found
 
-    def _throttled(self, objects: Iterable[Existing]) -> Iterator[Existing]:
+    def _throttled(self, objects: Iterable[ExistingObject]) -> Iterator[ExistingObject]:
         """Yield the objects, with a pause after each one that took long to judge, as a custom rule blocks all threads.
 
         Raises ScanInterrupted.
@@ -160,7 +160,7 @@ class Scanner:
                 self._stopped.wait(min(took, LONGEST_REST_SECONDS))
                 self._check_running()
 
-    def _pause_after_page(self, _seen: Seen) -> None:
+    def _pause_after_page(self, _seen: ListProgress) -> None:
         """Pause for as long as the last page took. Raises ScanInterrupted."""
         self._stopped.wait(min(monotonic() - self._page_began, LONGEST_REST_SECONDS))
         self._check_running()

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from webhook.controller.webhook_configurations import HTTPS, MUTATE, VALIDATE, Endpoint
 from webhook.kube.api import Api
-from webhook.kube.failures import what_failed
+from webhook.kube.connection_errors import describe_failure
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.syntax.pem_words import DAMAGED, damage
@@ -154,7 +154,7 @@ def send_probe(
             f"give it the name {where.name}, and register the CA that signed it"
         ) from bad
     except (OSError, http.client.HTTPException) as bad:
-        raise Unreachable(f"no answer from {where}: {what_failed(bad)}") from bad
+        raise Unreachable(f"no answer from {where}: {describe_failure(bad)}") from bad
     if certified and status == HTTPStatus.UNAUTHORIZED:
         return ProbeAnswer()
     return parse_answer(where, uid, status, body)

@@ -8,13 +8,20 @@ from typing import Final
 from webhook.controller.admission_policy_sync import has_own_label as labelled
 from webhook.kube import reports, webhook_path
 from webhook.kube.api import CONFLICT, NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.namespaces import path as namespace_path
-from webhook.kube.policies import ours, remove
-from webhook.kube.registrations import PHASES, TWINS, path, twin_path
-from webhook.kube.switch import turn_on
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.namespaces import namespace_path
+from webhook.kube.policies import delete_policy, own_policies
+from webhook.kube.registration_state import turn_on
+from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, PHASES, own_admission_policy_path, path
 from webhook.model.kinds import WRITTEN_KINDS
-from webhook.model.names import DEFAULT_DENY, ENTRY_SUFFIX, GUARD_LABEL, PATH_SECRET, TWIN, WEBHOOK_CONFIGURATION
+from webhook.model.names import (
+    ADMISSION_POLICY,
+    DEFAULT_DENY,
+    ENTRY_SUFFIX,
+    GUARD_LABEL,
+    PATH_SECRET,
+    WEBHOOK_CONFIGURATION,
+)
 
 # A controller that is stopping may still repair once. Nothing may reappear between two passes.
 PASS_INTERVAL_SECONDS = 2.0
@@ -104,10 +111,10 @@ def has_only_own_entries(found: Json) -> bool:
 
 def remove_admission_policy(api: Api) -> Iterator[str]:
     """Delete the ValidatingAdmissionPolicy and its binding."""
-    for kind in reversed(TWINS):
-        found = api.get(twin_path(kind))
-        if found and labelled(found) and delete_as_found(api, twin_path(kind), found):
-            yield f"{kind} {TWIN} removed"
+    for kind in reversed(ADMISSION_POLICY_KINDS):
+        found = api.get(own_admission_policy_path(kind))
+        if found and labelled(found) and delete_as_found(api, own_admission_policy_path(kind), found):
+            yield f"{kind} {ADMISSION_POLICY} removed"
 
 
 def delete_as_found(api: Api, path: str, found: Json) -> bool:
@@ -122,12 +129,12 @@ def delete_as_found(api: Api, path: str, found: Json) -> bool:
 
 def remove_policies(api: Api) -> Iterator[str]:
     """Delete catflap's policies of every kind that this cluster serves."""
-    found = [(kind, one) for kind in WRITTEN_KINDS for one in ours(api, kind)]
+    found = [(kind, one) for kind in WRITTEN_KINDS for one in own_policies(api, kind)]
     for kind, one in sorted(found, key=lambda pair: pair[1]["metadata"]["name"] == DEFAULT_DENY):
         metadata = one["metadata"]
         space = f"{metadata['namespace']}/" if "namespace" in metadata else ""
         try:
-            if remove(api, kind, one):
+            if delete_policy(api, kind, one):
                 yield f"{kind.kind}.{kind.group} {space}{metadata['name']} removed"
         except ApiError as error:
             if error.status != CONFLICT:  # changed in between: the next pass reads it again
@@ -136,9 +143,9 @@ def remove_policies(api: Api) -> Iterator[str]:
 
 def remove_reports(api: Api) -> Iterator[str]:
     """Delete catflap's reports, if the cluster serves their API."""
-    for one in reports.ours(api) if reports.served(api) else ():
+    for one in reports.own_reports(api) if reports.is_served(api) else ():
         space = one["metadata"].get("namespace", "")
-        if reports.remove(api, one):
+        if reports.delete_report(api, one):
             yield f"{one['kind']} {space}/{one['metadata']['name']} removed".replace(" /", " ")
 
 

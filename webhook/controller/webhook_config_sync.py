@@ -1,7 +1,7 @@
 """Registers catflap with the API server, and keeps the webhook configurations as this release defines them.
 
 The controller creates the configurations once the servers answer. It never recreates a configuration that an
-administrator deleted (webhook.kube.switch, docs/decisions/0023). It never removes one because a server does not
+administrator deleted (webhook.kube.registration_state, docs/decisions/0023). It never removes one because a server does not
 answer: the failure policy of each entry decides what happens then.
 """
 
@@ -34,13 +34,13 @@ from webhook.controller.webhook_configurations import Endpoint, webhook_configur
 from webhook.controller.write_backoff import WriteBackoff
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
-from webhook.kube.home import Home, look
-from webhook.kube.identity import Acting, accounts_annotation
-from webhook.kube.namespaces import PATH as NAMESPACES
+from webhook.kube.identity import ProcessIdentity, accounts_annotation
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.own_namespace import OwnNamespace, read_own_namespace
 from webhook.kube.paths import name_selector
-from webhook.kube.registrations import API_VERSION, PHASES, collection, path
-from webhook.kube.switch import BEGUN, NEVER, OFF, State
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, RegistrationState
 from webhook.kube.watch import Watch
+from webhook.kube.webhook_configurations import API_VERSION, PHASES, collection, path
 from webhook.kube.webhook_path import token_of
 from webhook.metrics import REGISTRATION
 from webhook.model.identity import Identities
@@ -88,7 +88,7 @@ class WebhookConfigSync(WatchGroup):
         *,
         recorder: WriteRecorder,
         own_namespace: str,
-        acting: Acting,
+        acting: ProcessIdentity,
         status: RegistrationStatus,
         now: Callable[[], datetime],
         endpoint: Callable[[], Endpoint] | None = None,
@@ -134,7 +134,7 @@ class WebhookConfigSync(WatchGroup):
         self._wake()
 
     @property
-    def acting(self) -> Acting:
+    def acting(self) -> ProcessIdentity:
         """The accounts that act for catflap, as far as this process knows them."""
         return self._acting
 
@@ -151,15 +151,15 @@ class WebhookConfigSync(WatchGroup):
         self._recorder.flush()
         if not all(watch.synced for watch in self._watches.values()):
             return WAITING_SECONDS
-        home = look(
+        home = read_own_namespace(
             self._api, self._own_namespace
         )  # first: in a terminating namespace without its Roles, no other read succeeds
         if not self._termination.is_due(home):
-            self._acting.look(self._api)
+            self._acting.resolve(self._api)
             state = self._state.read()  # first: a missing configuration was deleted if this says "on"
             stored = {phase: found for phase in PHASES if (found := self._stored(phase)) is not None}
             if len(stored) < len(PHASES):  # another replica may have seen the end of the namespace before this one
-                home = look(self._api, self._own_namespace)
+                home = read_own_namespace(self._api, self._own_namespace)
         if self._termination.is_due(home):
             self._termination.unregister(home, loaded.digest)
             return WAITING_SECONDS
@@ -176,7 +176,7 @@ class WebhookConfigSync(WatchGroup):
         # The items of a list do not name their kind.
         return {**found, "apiVersion": API_VERSION, "kind": f"{phase.capitalize()}WebhookConfiguration"}
 
-    def _apply(self, state: State, stored: Mapping[str, Json], home: Home, loaded: Loaded) -> float:
+    def _apply(self, state: RegistrationState, stored: Mapping[str, Json], home: OwnNamespace, loaded: Loaded) -> float:
         """Repair the stored configurations, create the missing ones, and publish the status."""
         missing = [phase for phase, word in state.phases.items() if phase not in stored and word in {NEVER, BEGUN}]
         off = [phase for phase, word in state.phases.items() if word == OFF]
@@ -221,7 +221,7 @@ class WebhookConfigSync(WatchGroup):
             "metadata": {**metadata, "labels": labels, "annotations": {**self._options.annotations, **ours}},
         }
 
-    def _create(self, missing: Mapping[str, Json], state: State, loaded: Loaded) -> str:
+    def _create(self, missing: Mapping[str, Json], state: RegistrationState, loaded: Loaded) -> str:
         """Create all missing configurations; return the reason if that is not possible, else an empty text."""
         begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(missing, BEGUN)})
         if begun.phases != state.phases and not self._state.write(begun):

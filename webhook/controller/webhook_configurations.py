@@ -30,8 +30,8 @@ from webhook.controller.webhook_rules import (
     rule,
     workload_rules,
 )
-from webhook.guard.protect import POLICY_NAME
-from webhook.kube.registrations import API_VERSION
+from webhook.guard.policy_protection import OWN_NAME_PATTERN
+from webhook.kube.webhook_configurations import API_VERSION
 from webhook.model.cel import literal
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.kinds import (
@@ -50,7 +50,7 @@ from webhook.model.names import (
     WEBHOOK_CONFIGURATION,
 )
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import CLEANERS, PolicyObject
+from webhook.model.request import OBJECT_DELETERS, PolicyObject
 from webhook.rules import RULES
 
 # An answer takes microseconds, or up to two seconds with a question to the API server. The rest is for the network.
@@ -244,7 +244,7 @@ def is_own_policy() -> str:
     name = ".?metadata.?name.orValue('')"
     label = f".?metadata.?labels.orValue({{}})[?'{MANAGED_BY_LABEL}'].orValue('')"
     return " || ".join(
-        f"({one} != null && ({one}{name}.matches('{POLICY_NAME}') || {one}{label} == '{MANAGED_BY}'))"
+        f"({one} != null && ({one}{name}.matches('{OWN_NAME_PATTERN}') || {one}{label} == '{MANAGED_BY}'))"
         for one in ("object", "oldObject")
     )
 
@@ -254,4 +254,4 @@ def caller_is_reviewed(own_accounts: Identities) -> str:
 
     Both must be able to work while catflap does not answer.
     """
-    return f"!(request.userInfo.username in {literal([*CLEANERS, *own_accounts.users])})"
+    return f"!(request.userInfo.username in {literal([*OBJECT_DELETERS, *own_accounts.users])})"

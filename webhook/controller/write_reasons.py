@@ -6,8 +6,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from webhook.kube.api import Json
-from webhook.kube.policies import Outcome, is_ours
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policies import WriteOutcome, is_own_policy
 from webhook.model.names import NAMESPACE_UID_ANNOTATION
 
 
@@ -15,7 +15,7 @@ class PolicyInputs(Struct, frozen=True):
     """The inputs that decide which policies a namespace needs, apart from its name."""
 
     policy_digest: str
-    around: Surroundings
+    around: ClusterInfo
     environment: str = ""
 
 
@@ -28,7 +28,11 @@ class WriteCause(StrEnum):
     NAME_CONFLICT = "an object of its name stood there that catflap had not written"
 
 
-OUTCOME_VERBS = {Outcome.CREATED: "created", Outcome.REPAIRED: "rewritten", Outcome.REPLACED: "rewritten"}
+OUTCOME_VERBS = {
+    WriteOutcome.CREATED: "created",
+    WriteOutcome.REPAIRED: "rewritten",
+    WriteOutcome.REPLACED: "rewritten",
+}
 
 
 def cause_of(
@@ -46,12 +50,12 @@ def cause_of(
     return WriteCause.REPAIR if existed else WriteCause.NEW
 
 
-def write_reason(cause: WriteCause, outcome: Outcome) -> tuple[WriteCause, str]:
+def write_reason(cause: WriteCause, outcome: WriteOutcome) -> tuple[WriteCause, str]:
     """Return the cause after the write, and the reason text of its record."""
-    if outcome is Outcome.REPLACED:
+    if outcome is WriteOutcome.REPLACED:
         cause = WriteCause.NAME_CONFLICT
     elif (
-        cause is WriteCause.NEW and outcome is Outcome.REPAIRED
+        cause is WriteCause.NEW and outcome is WriteOutcome.REPAIRED
     ):  # it existed before the first look, with other contents
         cause = WriteCause.REPAIR
     did = "restored" if cause is WriteCause.REPAIR else OUTCOME_VERBS[outcome]
@@ -64,6 +68,6 @@ def was_isolated(others: Iterable[Json], uid: str) -> bool:
     Only policies that catflap wrote for this very namespace count.
     """
     return any(
-        is_ours(one) and (one["metadata"].get("annotations") or {}).get(NAMESPACE_UID_ANNOTATION) == uid
+        is_own_policy(one) and (one["metadata"].get("annotations") or {}).get(NAMESPACE_UID_ANNOTATION) == uid
         for one in others
     )

@@ -28,7 +28,7 @@ class WriteTimeout:
     @property
     def api(self) -> Api:
         """Return connections with the current timeout."""
-        return self._api.patient() if self._clock() < self._long_timeout_until else self._api
+        return self._api.with_long_timeout() if self._clock() < self._long_timeout_until else self._api
 
     def record_failure(self, error: ApiError) -> None:
         """Record a failed write; if it had no answer, it may have needed more time."""

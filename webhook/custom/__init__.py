@@ -1,4 +1,4 @@
-"""Rules in CEL: compiled when the policy file is read, bounded in what they may cost, judged beside the built-in ones.
+"""Custom rules in CEL: compiled when the policy file is loaded, limited in cost, evaluated together with the built-in rules.
 
-The library has one door, `library.py`; expressions call what it has itself, and nothing of ours (docs/decisions/0015).
+Only `library.py` imports the CEL library. Expressions call only functions of the library, none of catflap (docs/decisions/0015).
 """

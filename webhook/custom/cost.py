@@ -1,9 +1,9 @@
-"""What an expression may cost at most, told before it runs.
+"""Compute an upper limit for the cost of an expression before it runs.
 
-The library stops after 10,000 steps of all loops of a run, but one step may walk the whole object, and it holds the
-interpreter meanwhile.  So the steps that the longest lists allow, the object's and the rule's own, are multiplied by the size
-of both, and what is beyond the budget is not run: a bound by what is known, not by a clock, so that one object gets one
-answer, always.
+The library stops after 10,000 steps of all loops of a run. But one step may read the whole object, and the library holds the interpreter
+lock meanwhile. So the cost is the number of steps for the longest lists of the object and of the rule's params, times the size
+of both. An expression above the budget does not run. The limit depends on the input only, not on a clock, so the same object always
+gets the same answer.
 """
 
 import re
@@ -12,35 +12,35 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 MOST_STEPS: Final = 10_000  # cel-cpp, RuntimeOptions::comprehension_max_iterations
-# Bytes looked at, in all steps together: 0.1 to 0.5 s of one core (benchmarks/cel.py).
+# Bytes read in all steps together: 0.1 to 0.5 s of one core (benchmarks/cel.py).
 BUDGET: Final = 100_000_000
-# Far above what the API server takes; a short YAML file can be of many more, by aliases.
+# Far above what the API server accepts; a short YAML file can have many more, by aliases.
 MOST_NODES: Final = 1_000_000
-# Far above any workload; the library compares what is nested by recursion.
+# Far above any workload; the library compares nested values by recursion.
 DEEPEST: Final = 200
 LONGEST_NUMBER: Final = 1024  # bits; JSON has no more, and CEL 64
 NODE_BYTES: Final = 8
-# The library makes a new list from the old one for each item that map and filter add, and keeps all until the run ends.
+# For each item that map and filter add, the library makes a new list from the old one, and keeps all lists until the run ends.
 GROWN_BYTES: Final = 16
-# What one item of a list takes that is sorted, reversed or cut; kept as long.
+# The bytes of one item of a list that is sorted, reversed or cut; also kept until the run ends.
 COPIED_BYTES: Final = 80
-# Items that are compared with each other while something else looks at one byte.
+# Pairs of items that are compared in the time in which another function reads one byte.
 PAIRED_AT_ONCE: Final = 2
-# Bytes that memcmp compares while something else looks at one.
+# Bytes that memcmp compares in the time in which another function reads one byte.
 COMPARED_AT_ONCE: Final = 64
-# What each item of a list or mapping costs that is written out: it is made in each step anew, and kept until the run ends.
+# The bytes of each item of a literal list or mapping: it is created in each step, and kept until the run ends.
 LITERAL_BYTES: Final = 64
-# RE2 walks a pattern once for each byte of the text, where the pattern is too large for its faster way.
+# RE2 walks the whole pattern for each byte of the text, where the pattern is too large for its faster algorithm.
 WALKED_AT_ONCE: Final = 2
 
-# What may hold brackets and words that are none of the expression's: texts, raw ones first, quoted names and comments.
+# Tokens whose brackets and words are not part of the expression: string literals, raw ones first, quoted names and comments.
 OPAQUE: Final = re.compile(
     r"""//[^\n]*|`[^`\n]*`
     |(?:[bB]?[rR]|[rR][bB])(?:\'{3}.*?\'{3}|"{3}.*?"{3}|'[^'\n]*'|"[^"\n]*")
     |[bB]?(?:\'{3}(?:\\.|.)*?\'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""",
     re.DOTALL | re.VERBOSE,
 )
-# Names that lead on from each other, after something else or not, and the bracket behind them; or a bracket alone.
+# A chain of field names, with an optional dot before it and an optional bracket after it; or a bracket alone.
 NAMES: Final = re.compile(r"(\.\s*+\??\s*+)?+(\w++(?:\s*+\.\s*+\??\s*+\w++)*+)(\s*+\()?+|[()]")
 LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "transformList"})
 ROOTS: Final = frozenset({"object", "oldObject", "request", "namespaceObject"})
@@ -49,27 +49,27 @@ GROWS: Final = re.compile(r"\b(map|filter|transformList)\b")
 COPIES: Final = re.compile(r"\b(distinct|reverse|slice|sort)\b")
 WRITES: Final = re.compile(r"[\[{,:]")
 JOINS: Final = re.compile(r"\+")
-# Each makes a text as long as another; `strings.quote` one of twice the length.
+# Each function creates a text of the same length as its input; `strings.quote` one of twice the length.
 MAKES: Final = re.compile(r"\b(lowerAscii|upperAscii|trim|substring|reverse|strings|quote|string|bytes)\b")
 PAIRS: Final = re.compile(r"\b(distinct|sets)\b")
-# What is sought may be half of a user's text, in the other half, unless it is written out or the rule's own.
+# A search is cheap only if the searched text is a literal or one of the rule's params; both may otherwise be halves of a user's text.
 KNOWN: Final = r"(?!\s*\(\s*(?:''|params(?:\.\w+)+)\s*[,)])"
 SEARCHES: Final = re.compile(rf"(?<!sets\.)\b(contains|indexOf|lastIndexOf)\b{KNOWN}")
 MATCHES: Final = re.compile(rf"\bmatches\b{KNOWN}")
 
 
-class Nest(NamedTuple):
-    """A loop with those around it: how many of them are over a list of the object's, over which of the params, and others."""
+class LoopNest(NamedTuple):
+    """A loop with the loops around it: the number over lists of the object, the params that are looped over, and the number of others."""
 
     own: int = 0
     params: tuple[tuple[str, ...], ...] = ()
     others: int = 0
 
 
-class Shape(NamedTuple):
-    """What of an expression decides its cost: its loops, its length, and how often what is dear is written."""
+class ExpressionShape(NamedTuple):
+    """The properties of an expression that determine its cost: its loops, its length, and the number of expensive operations of each type."""
 
-    loops: tuple[Nest, ...]
+    loops: tuple[LoopNest, ...]
     length: int = 0
     writes: int = 0
     grows: int = 0
@@ -81,55 +81,55 @@ class Shape(NamedTuple):
     matches: int = 0
 
 
-class Size(NamedTuple):
-    """What of an object decides an expression's cost: about how many bytes it has, and its longest list or mapping."""
+class ObjectSize(NamedTuple):
+    """The properties of an object that determine the cost: its approximate number of bytes, and the length of its longest list or mapping."""
 
     size: int
     longest: int
 
-    def __or__(self, other: "Size") -> "Size":
-        """Both together."""
-        return Size(self.size + other.size, max(self.longest, other.longest))
+    def __or__(self, other: "ObjectSize") -> "ObjectSize":
+        """Return the size of both objects together."""
+        return ObjectSize(self.size + other.size, max(self.longest, other.longest))
 
 
 # No object that makes Pods is smaller once the API server has filled it in.
-SMALLEST: Final = Size(1_000, 8)
+SMALLEST: Final = ObjectSize(1_000, 8)
 
 
 class TooLargeError(Exception):
-    """An object that an expression is not run over; the message says why."""
+    """The object is too large to run an expression; the message says why."""
 
 
-def shape_of(expression: str) -> Shape:
-    """The shape of an expression by its text: never less than it is."""
-    text = bare(expression)
+def shape_of(expression: str) -> ExpressionShape:
+    """Return the shape of an expression by its text: an upper limit."""
+    text = without_literals(expression)
     traits = (WRITES, GROWS, COPIES, JOINS, MAKES, PAIRS, SEARCHES, MATCHES)
-    return Shape(tuple(nests(text)), len(expression), *(len(trait.findall(text)) for trait in traits))
+    return ExpressionShape(tuple(loop_nests(text)), len(expression), *(len(trait.findall(text)) for trait in traits))
 
 
-def bare(expression: str) -> str:
-    """An expression without what its texts, quoted names and comments say."""
+def without_literals(expression: str) -> str:
+    """Return an expression without its string literals, quoted names and comments."""
     return OPAQUE.sub(lambda found: " " if found[0].startswith("/") else "''", expression)
 
 
-def nests(text: str) -> Iterator[Nest]:
-    """Each loop with those around it; one over the result of another stands beside it."""
-    around = [Nest()]
+def loop_nests(text: str) -> Iterator[LoopNest]:
+    """Yield each loop with the loops around it; a loop over the result of another one is not inside of that one."""
+    around = [LoopNest()]
     shadowed = SHADOWS.search(text) is not None
     for found in NAMES.finditer(text):
         if found[0] == ")":
-            around = around[:-1] or [Nest()]
+            around = around[:-1] or [LoopNest()]
         elif found[0].endswith("("):
             *names, called = re.findall(r"\w+", found[2] or "") or [""]
             nest = around[-1]
             if called in LOOPS:
-                nest = deeper(nest, () if shadowed or found[1] else tuple(names))
+                nest = nested_loop(nest, () if shadowed or found[1] else tuple(names))
                 yield nest
             around.append(nest)
 
 
-def deeper(nest: Nest, names: tuple[str, ...]) -> Nest:
-    """A loop in others, by the names that lead to its list, if nothing but names does."""
+def nested_loop(nest: LoopNest, names: tuple[str, ...]) -> LoopNest:
+    """Return a loop inside of others; `names` is the path of its list, empty if the list is not a plain path."""
     if names and names[0] in ROOTS:
         return nest._replace(own=nest.own + 1)
     if names and names[0] == "params":
@@ -137,14 +137,14 @@ def deeper(nest: Nest, names: tuple[str, ...]) -> Nest:
     return nest._replace(others=nest.others + 1)
 
 
-def measured(*values: Any) -> Size:
-    """The size of what expressions read.
+def measure(*values: Any) -> ObjectSize:
+    """Return the size of the values that expressions read.
 
-    Raises TooLargeError, and ValueError for half a character: the library takes the process with it for either of the two,
-    where it puts them into words.
+    Raises TooLargeError, and ValueError for a lone surrogate: for either of the two, the library crashes the process when it formats an
+    error message.
     """
     size = longest = 0
-    for nodes, value in enumerate(walk(values)):
+    for nodes, value in enumerate(walk_values(values)):
         if nodes >= MOST_NODES:
             raise TooLargeError(f"the object has more than {MOST_NODES} fields")
         size += NODE_BYTES
@@ -154,11 +154,11 @@ def measured(*values: Any) -> Size:
             raise TooLargeError(f"the object has a number of {value.bit_length()} bits")
         elif isinstance(value, dict | list):
             longest = max(longest, len(value))
-    return Size(size, longest)
+    return ObjectSize(size, longest)
 
 
-def walk(values: tuple[Any, ...]) -> Iterator[Any]:
-    """Each value inside of values, keys too, level by level; raises TooLargeError for too many levels."""
+def walk_values(values: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield each value and key inside of the values, level by level; raises TooLargeError for too many levels."""
     level = list(values)
     for _ in range(DEEPEST):
         yield from level
@@ -169,7 +169,7 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
                 below += value.values()
             elif isinstance(value, list):
                 below += value
-            if len(below) > MOST_NODES:  # before the next one is added, as all may be one by aliases
+            if len(below) > MOST_NODES:  # checked for each value, since all may be the same value by aliases
                 raise TooLargeError(f"the object has more than {MOST_NODES} fields")
         if not below:
             return
@@ -177,9 +177,9 @@ def walk(values: tuple[Any, ...]) -> Iterator[Any]:
     raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
 
 
-def price(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> int:
-    """How many bytes an expression of a shape may look at in an object of a size, in all steps together."""
-    known = measured(params) if params else Size(0, 0)
+def estimated_cost(shape: ExpressionShape, size: ObjectSize, params: Mapping[str, Any] | None = None) -> int:
+    """Return the most bytes that an expression of a shape can read in an object of a size, in all steps together."""
+    known = measure(params) if params else ObjectSize(0, 0)
     longest = max(size.longest, known.longest, shape.writes)
     whole = size.size + known.size + shape.length + LITERAL_BYTES * shape.writes
     each = sum(
@@ -197,17 +197,17 @@ def price(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> 
     return steps(shape, size.longest, longest, params) * each
 
 
-def afford(shape: Shape, size: Size, params: Mapping[str, Any] | None = None) -> int:
-    """The price of an expression of a shape over an object of a size; raises TooLargeError where that is too much."""
-    if (cost := price(shape, size, params)) > BUDGET:
+def checked_cost(shape: ExpressionShape, size: ObjectSize, params: Mapping[str, Any] | None = None) -> int:
+    """Return the cost of an expression of a shape for an object of a size; raises TooLargeError above the budget."""
+    if (cost := estimated_cost(shape, size, params)) > BUDGET:
         raise TooLargeError(
             f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
         )
     return cost
 
 
-def steps(shape: Shape, own: int, longest: int, params: Mapping[str, Any] | None) -> int:
-    """How many steps all loops take at most."""
+def steps(shape: ExpressionShape, own: int, longest: int, params: Mapping[str, Any] | None) -> int:
+    """Return the most steps of all loops together."""
     taken = 0
     for nest in shape.loops:
         known = [length(params, path) for path in nest.params]
@@ -218,16 +218,16 @@ def steps(shape: Shape, own: int, longest: int, params: Mapping[str, Any] | None
 
 
 def length(params: Any, path: tuple[str, ...]) -> int | None:
-    """How long a list or mapping of the params is; None where there is none."""
+    """Return the length of a list or mapping of the params; None where there is none."""
     for name in path:
         params = params.get(name) if isinstance(params, dict) else None
     return len(params) if isinstance(params, dict | list) else None
 
 
-def joined(shape: Shape) -> int:
-    """How often all that is read can stand in the texts that `+` makes.
+def joined(shape: ExpressionShape) -> int:
+    """Return how many copies of all input the texts that `+` creates can contain.
 
-    a + b + c makes a + b first, and keeps it; and what a loop joins, the next one may join with itself.
+    a + b + c creates a + b first, and keeps it. The next loop may join the result of a loop with itself.
     """
     each, rest = divmod(shape.joins, len(shape.loops) + 1)
     doubled: int = (1 + each) ** (len(shape.loops) + 1 - rest) * (2 + each) ** rest - 1

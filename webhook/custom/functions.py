@@ -1,12 +1,12 @@
-"""Which functions expressions may call beside CEL's own: some of those that Kubernetes adds and the library has itself.
+"""The functions that expressions may call in addition to CEL's own: some of Kubernetes' additions that the library has.
 
-None is in Python: release 0.1.3 of the library forgets what it passes to such functions (docs/decisions/0015).
+No function is written in Python: release 0.1.3 of the library loses the arguments of such functions (docs/decisions/0015).
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-# The library's extensions, by the names that its own configuration has for them; with their macros.
+# The library's extensions with their macros, by the names in its configuration.
 MACROS: Final = ("optional", "two-var-comprehensions")
 EXTENSIONS: Final = (*MACROS, "strings", "lists", "sets")
 
@@ -30,11 +30,11 @@ GLOBALS: Final[Mapping[str, tuple[int, ...]]] = {
     "sets.intersects": (2,),
     "strings.quote": (1,),
 }
-# What the library has and nothing bounds in memory: a text put into itself again and again, a list as long as a text, as
-# a number of the user's or as all lists of the object together.
+# Functions of the library without a limit of memory: a text repeated within itself, a list as long as a text, as a number of the user,
+# or as all lists of the object together.
 UNBOUNDED: Final = frozenset({"replace", "join", "format", "split", "flatten", "range"})
-# Readings of a time by a zone, as the library calls each: it keeps every zone's name that it is asked for, for ever, and
-# one may be the user's.
+# Functions that read a time in a zone, by the library's name of each overload. The library keeps the name of every zone for ever, and a
+# user may choose it.
 ZONED: Final[Mapping[str, str]] = {
     "getFullYear": "timestamp_to_year_with_tz",
     "getMonth": "timestamp_to_month_with_tz",
@@ -47,7 +47,7 @@ ZONED: Final[Mapping[str, str]] = {
     "getSeconds": "timestamp_to_seconds_tz",
     "getMilliseconds": "timestamp_to_milliseconds_with_tz",
 }
-# What Kubernetes has and we have not (k8s.io/apiserver, pkg/cel/environment/base.go), by the part of it that is met first.
+# Functions of Kubernetes that catflap does not have (k8s.io/apiserver, pkg/cel/environment/base.go), by the first part of each name.
 MISSING: Final = UNBOUNDED | frozenset(
     {"url", "isURL", "semver", "isSemver", "authorizer", "lists", "sortBy", "includes"}
     | {"transformMap", "transformMapEntry", "isSorted", "sum", "min", "max", "find", "findAll"}

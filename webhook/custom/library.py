@@ -1,7 +1,7 @@
-"""The door to the CEL library: an expression's text to a program, and a program's run to true, false or an error.
+"""Compile and run expressions by the CEL library; the result of a run is true, false or an error.
 
-The library is an extra, so it is imported where it is first needed.  It is Google's cel-cpp, which gives errors back as
-values that Python takes for true: only a value of type bool is an answer here.
+The library is an extra, so it is imported at its first use.  It is Google's cel-cpp, which returns errors as
+values that are true in Python, so only a value of type bool is a result here.
 """
 
 import json
@@ -12,22 +12,22 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.custom.complaints import MACROS as CEL_MACROS
-from webhook.custom.complaints import STANDARD, UNKNOWN, Complaint, causes, plainly
-from webhook.custom.cost import OPAQUE, Shape, shape_of
+from webhook.custom.cost import OPAQUE, ExpressionShape, shape_of
+from webhook.custom.error_messages import MACROS as CEL_MACROS
+from webhook.custom.error_messages import STANDARD, UNKNOWN, Complaint, causes, translate
+from webhook.custom.field_reads import Path, read_paths
 from webhook.custom.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
-from webhook.custom.reads import Path, paths
-from webhook.model.pattern import why_none
+from webhook.model.label_pattern import syntax_error_reason
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
 FUNCTIONS: Final = (*CEL_MACROS, *STANDARD, *MEMBERS, *GLOBALS)
 REMEDY: Final = "pip install catflap[cel]"
-# `ERROR: <input>:1:16: what is wrong`, then the source with a mark under the place.
+# `ERROR: <input>:1:16: message`, then the source with a mark below the position.
 COMPLAINT: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)$", re.MULTILINE)
-# What transformMap and transformMapEntry become; the library knows them and fails each run.
+# The function that the macros transformMap and transformMapEntry expand to; the library compiles it and fails each run.
 MAP_MACRO: Final = b"cel.@mapInsert"
-# What the parser adds to its complaints where it built nothing.
-GIVEN: Final = {"dyn": "a value of any type (dyn)"}
+
+TYPE_WORDS: Final = {"dyn": "a value of any type (dyn)"}
 NO_TREE: Final = "<<nil>> parsetree"
 MATCHES: Final = re.compile(r"\bmatches\s*\(\s*$")
 STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
@@ -39,85 +39,91 @@ class LibraryMissingError(Exception):
 
 
 class BadExpressionError(Exception):
-    """An expression that cannot be a rule; carries every complaint."""
+    """The expression cannot be a rule; `complaints` has every error."""
 
-    def __init__(self, complaints: Iterable[str]) -> None:
-        self.complaints = tuple(complaints)
+    def __init__(self, parse_complaints: Iterable[str]) -> None:
+        self.complaints = tuple(parse_complaints)
         super().__init__("; ".join(self.complaints))
 
 
 class EvaluationError(Exception):
-    """An expression that is neither true nor false of an object; the message says why."""
+    """An expression is neither true nor false for an object; the message says why."""
 
 
 class Program(Struct, frozen=True):
-    """An expression, ready to run; `reads` are the variables that it names, each with the fields that it may read."""
+    """A compiled expression; `reads` are the variables that it names, each with the fields that it may read."""
 
     run: Callable[[Mapping[str, Any]], bool]
     reads: Mapping[str, frozenset[Path]]
-    shape: Shape
+    shape: ExpressionShape
 
 
 @lru_cache(maxsize=KEPT_PROGRAMS)
-def compiled(expression: str) -> Program:
-    """The program of an expression, made once.  Raises BadExpressionError, LibraryMissingError."""
-    library = load()
+def compile_expression(expression: str) -> Program:
+    """Return the program of an expression, compiled once.  Raises BadExpressionError, LibraryMissingError."""
+    library = load_library()
     try:
-        names().compile(expression)
+        callable_environment().compile(expression)
         found = environment().compile(expression)
     except (RuntimeError, ValueError) as bad:
-        raise BadExpressionError(complaints(str(bad), expression)) from None
+        raise BadExpressionError(parse_complaints(str(bad), expression)) from None
     if MAP_MACRO in found.serialize():
-        raise BadExpressionError([missing("transformMap")])
+        raise BadExpressionError([missing_function("transformMap")])
     if found.return_type() != library.Type.BOOL:
         kind = found.return_type().name().lower()
         raise BadExpressionError(
-            [f"it gives {GIVEN.get(kind, kind)}, and not true or false; compare it with something, such as == true"]
+            [
+                f"it gives {TYPE_WORDS.get(kind, kind)}, and not true or false; compare it with something, such as == true"
+            ]
         )
     if wrong := list(bad_patterns(expression)):
         raise BadExpressionError(wrong)
-    reads = {name: paths(expression, name) for name in VARIABLES if needs(expression, name)}
+    reads = {name: read_paths(expression, name) for name in VARIABLES if is_referenced(expression, name)}
 
     def run(variables: Mapping[str, Any]) -> bool:
-        """Whether the expression is true; raises EvaluationError."""
-        return truth(found, {name: variables.get(name) for name in VARIABLES})
+        """Return whether the expression is true; raises EvaluationError."""
+        return run_program(found, {name: variables.get(name) for name in VARIABLES})
 
     return Program(run=run, reads=reads, shape=shape_of(expression))
 
 
-def truth(program: Any, variables: Mapping[str, Any]) -> bool:
-    """Whether a program of the library is true of some variables; raises EvaluationError."""
+def run_program(program: Any, variables: Mapping[str, Any]) -> bool:
+    """Run a program of the library with variables; return whether it is true.  Raises EvaluationError."""
     try:
         value = program.eval(data=variables)
     except RuntimeError as bad:
-        raise EvaluationError(reason(str(bad))) from None
-    if value.type() != load().Type.BOOL:
-        raise EvaluationError(reason(str(value.value())))
+        raise EvaluationError(error_reason(str(bad))) from None
+    if value.type() != load_library().Type.BOOL:
+        raise EvaluationError(error_reason(str(value.value())))
     return value.value() is True
 
 
 def bad_patterns(expression: str) -> Iterator[str]:
-    """What is wrong with the patterns that are written out, by a run of each over nothing."""
+    """Yield the errors of the literal patterns, by a run of each with an empty text."""
     for pattern in written_patterns(expression):
         try:
-            truth(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
+            run_program(environment().compile(f"''.matches({pattern})"), dict.fromkeys(VARIABLES))
         except EvaluationError as bad:
             is_none = NO_PATTERN in str(bad)
-            yield f"matches: {pattern} is no regular expression: {why_none(str(bad))}" if is_none else f"matches: {bad}"
+            yield (
+                f"matches: {pattern} is no regular expression: {syntax_error_reason(str(bad))}"
+                if is_none
+                else f"matches: {bad}"
+            )
 
 
 NO_PATTERN = "invalid regular expression"
 
 
 def written_patterns(expression: str) -> Iterator[str]:
-    """The patterns that are written out in an expression, as they stand there."""
+    """Yield the literal patterns of an expression, with their quotes."""
     for found in OPAQUE.finditer(expression):
         if MATCHES.search(expression, 0, found.start()):
             yield found[0]
 
 
-def needs(expression: str, variable: str) -> bool:
-    """Whether an expression names a variable: whether it means nothing without it."""
+def is_referenced(expression: str, variable: str) -> bool:
+    """Return whether an expression names a variable: it does not compile without the variable."""
     if variable not in expression:
         return False
     try:
@@ -128,8 +134,8 @@ def needs(expression: str, variable: str) -> bool:
 
 
 @cache
-def load() -> Any:
-    """The library; raises LibraryMissingError."""
+def load_library() -> Any:
+    """Import the library; raises LibraryMissingError."""
     try:
         from cel_expr_python import cel  # noqa: PLC0415 (an extra)
     except ImportError as bad:
@@ -139,17 +145,17 @@ def load() -> Any:
 
 @cache
 def environment(without: str = "") -> Any:
-    """The variables that expressions may name, all but one for a look at what they do name; and the library's functions."""
-    return made(EXTENSIONS, [name for name in VARIABLES if name != without])
+    """Return the environment in which expressions run: the library's functions, and all variables except `without`."""
+    return new_environment(EXTENSIONS, [name for name in VARIABLES if name != without])
 
 
 @cache
-def names() -> Any:
-    """The functions that expressions may call, by name and number of arguments; what they do stands in `environment`.
+def callable_environment() -> Any:
+    """Return the environment that checks names and numbers of arguments of functions; `environment` has their implementations.
 
-    The library takes an extension as a whole or not at all.
+    The library enables an extension as a whole or not at all, so the allowed functions are declared here one by one.
     """
-    library = load()
+    library = load_library()
 
     def declared(name: str, counts: Iterable[int], *, is_member: bool) -> Any:
         dyn = library.Type.DYN
@@ -160,12 +166,12 @@ def names() -> Any:
         return library.FunctionDecl(name, overloads)
 
     members = [declared(name, counts, is_member=True) for name, counts in MEMBERS.items()]
-    return made(MACROS, VARIABLES, [*members, *(declared(*one, is_member=False) for one in GLOBALS.items())])
+    return new_environment(MACROS, VARIABLES, [*members, *(declared(*one, is_member=False) for one in GLOBALS.items())])
 
 
-def made(extensions: Iterable[str], variables: Iterable[str], functions: Iterable[Any] = ()) -> Any:
-    """An environment of the library."""
-    library = load()
+def new_environment(extensions: Iterable[str], variables: Iterable[str], functions: Iterable[Any] = ()) -> Any:
+    """Return a new environment of the library."""
+    library = load_library()
     config = {
         "stdlib": {"exclude_functions": [{"name": name, "overloads": [{"id": one}]} for name, one in ZONED.items()]},
         "extensions": [{"name": name} for name in extensions],
@@ -176,39 +182,42 @@ def made(extensions: Iterable[str], variables: Iterable[str], functions: Iterabl
     )
 
 
-def complaints(text: str, expression: str) -> list[str]:
-    """What is wrong with an expression, each with its place in it."""
+def parse_complaints(text: str, expression: str) -> list[str]:
+    """Return the errors in the library's message, each with its position in the expression."""
     found = [
         Complaint(int(line), int(column), STATUS.sub("", what))
         for line, column, what in dict.fromkeys(COMPLAINT.findall(text))
         if NO_TREE not in what
     ]
-    told = [
-        f"{one.place}{said(one.what, FUNCTIONS if one.is_call(expression) else VARIABLES)}"
+    errors = [
+        f"{one.place}{translate_complaint(one.what, FUNCTIONS if one.is_call(expression) else VARIABLES)}"
         for one in causes(found, expression)
     ]
-    return told or [reason(text)]
+    return errors or [error_reason(text)]
 
 
-def said(what: str, known: tuple[str, ...]) -> str:
-    """One complaint; of what Kubernetes has and we have not, that it is so. `known` are the names that may be meant."""
+def translate_complaint(what: str, known: tuple[str, ...]) -> str:
+    """Return the translation of one error; for a function that only Kubernetes has, a note about that.
+
+    `known` are the names that the author of the rule may have meant.
+    """
     name = UNKNOWN.match(what)
     if name and name[1] in MISSING:
-        return missing(name[1])
+        return missing_function(name[1])
     if name and name[1] in ZONED:
-        return missing(f"{name[1]} by a time zone")
+        return missing_function(f"{name[1]} by a time zone")
     if name and any(name[1] in known for known in (STANDARD, MEMBERS, GLOBALS)):
         return f"{name[1]}() cannot be called in this way; look at the number of its arguments, and at what stands before the dot"
-    return plainly(what, known)
+    return translate(what, known)
 
 
-def missing(name: str) -> str:
-    """Of a function that Kubernetes has, that we have not."""
+def missing_function(name: str) -> str:
+    """Return the message about a function that Kubernetes has and catflap does not."""
     return f"{name!r} is a function of Kubernetes that catflap does not have"
 
 
-def reason(text: str) -> str:
-    """An error of a run without the library's codes."""
+def error_reason(text: str) -> str:
+    """Return the error of a run without the library's status codes."""
     if "Iteration budget exceeded" in text:
         return "its loops take too many steps"
     return " ".join(STATUS.sub("", STATUS.sub("", text)).split())

@@ -1,1 +1,1 @@
-"""Request by policy by what is known: a decision.  Pure: no clock, no I/O, no logging."""
+"""Admission decisions, computed from a request, a policy and lookup results. Pure: no clock, no I/O, no logging."""

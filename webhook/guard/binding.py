@@ -1,49 +1,49 @@
-"""A binding gives a Pod its node, and no label that counts."""
+"""Bindings assign a Pod to a node. They may not set a label that rules or Calico use."""
 
-from webhook.guard.judge import first_of_each
+from webhook.guard.judge import limit_per_rule
 from webhook.guard.message import refusal
 from webhook.model.abbreviation import shortened
 from webhook.model.decision import Decision, Verdict
-from webhook.model.labels import RESERVED
+from webhook.model.labels import RESERVED_PREFIXES
 from webhook.model.modes import SEVERITY, Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.violation import LONGEST_PATH, Violation
+from webhook.model.rule import MAX_PATH_LENGTH, Violation
 from webhook.model.workload import Relabelling, Workload, label_field, reference
 from webhook.rules import RULES
 
-PROTECTION = "bound-labels"  # in the place of a rule's id; the file gives it no mode of its own
+PROTECTION = "bound-labels"  # reported instead of a rule id; the policy file cannot set its mode
 
 
 def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
-    """The decision on a binding: it may not write what a Pod was judged by, nor what Calico keeps for itself."""
+    """Return the decision on a binding: it may not set labels that rules check, or that Calico reserves."""
     assert request.bound_labels is not None
     workloads = policy.workloads
     counted = {*workloads.app.keys, *workloads.role.keys, *(required.label for required in workloads.require)}
-    found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED)))
-    return bound(request, policy, first_of_each(fault(key) for key in found))
+    found = sorted(key for key in request.bound_labels if key in counted or key.startswith(tuple(RESERVED_PREFIXES)))
+    return binding_decision(request, policy, limit_per_rule(label_violation(key) for key in found))
 
 
-def bound(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
-    """The decision on a binding that has these faults."""
-    mode = strictest(policy)
+def binding_decision(request: Request, policy: GuardPolicy, faults: tuple[Violation, ...]) -> Decision:
+    """Return the decision on a binding with these violations."""
+    mode = strictest_pod_mode(policy)
     if not faults or mode is not Mode.ENFORCE:
-        told = {mode: faults}
-        return Decision(Verdict.ALLOWED, warned=told.get(Mode.WARN, ()), audited=told.get(Mode.AUDIT, ()))
+        by_mode = {mode: faults}
+        return Decision(Verdict.ALLOWED, warned=by_mode.get(Mode.WARN, ()), audited=by_mode.get(Mode.AUDIT, ()))
     name = reference("Binding", request.target.namespace, request.target.name)
     return Decision(Verdict.DENIED, denied=faults, message=refusal(name, faults))
 
 
-def fault(key: str) -> Violation:
-    """What is wrong with one label of a binding."""
+def label_violation(key: str) -> Violation:
+    """Return the violation for one label of a binding."""
     message = f"a binding does not set {shortened(key)!r} of its Pod; set it on the Pod itself, where it is judged"
-    return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", LONGEST_PATH), message)
+    return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", MAX_PATH_LENGTH), message)
 
 
-def strictest(policy: GuardPolicy) -> Mode:
-    """The strictest mode that a rule about Pods has in any namespace.
+def strictest_pod_mode(policy: GuardPolicy) -> Mode:
+    """Return the strictest mode that a rule about Pods has in any namespace.
 
-    A label would get around any of them, and no scheduler sets such a one, so nothing is asked about the namespace.
+    A label could bypass each of these rules, and no scheduler sets such a label. So the mode does not depend on the namespace.
     """
     overrides = (None, *policy.namespaces.overrides)
     rules = (rule for rule in RULES.values() if rule.about in {Workload, Relabelling})

@@ -1,18 +1,18 @@
-"""One request in, one decision out."""
+"""The validating phase: it computes the decision on one request."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from webhook.custom.judging import judge_custom, unchecked
+from webhook.custom.evaluation import evaluate_rules, unchecked_rules
 from webhook.guard.binding import judge_binding
-from webhook.guard.configuring import judge_policy_file
-from webhook.guard.excusing import inherited
-from webhook.guard.judge import guarded_only, judge_request, mode_of
-from webhook.guard.labelling import guard_labels
-from webhook.guard.protect import breaks_glass, protect
-from webhook.guard.unread import judge_unread
+from webhook.guard.inherited_violations import inherited_violations
+from webhook.guard.judge import judge_request, managed_only, mode_of
+from webhook.guard.namespace_labels import judge_namespace
+from webhook.guard.oversized_objects import judge_oversized
+from webhook.guard.policy_file import judge_policy_file
+from webhook.guard.policy_protection import break_glass_reason, protect_own_policies
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.decision import (
     Closure,
@@ -26,25 +26,25 @@ from webhook.model.decision import (
     Question,
     Verdict,
 )
-from webhook.model.exemptions import Waiver
+from webhook.model.exemptions import PolicyException
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
-from webhook.model.other_kinds import unread
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request, User
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
+from webhook.model.unsupported_kinds import unsupported_policy_notice
 from webhook.model.workload import Owner
 
-PASSED = Decision(Verdict.ALLOWED)
-NOTHING = Known()
-# No rule is asked, but the namespace is isolated: a refusal until it is keeps the kubelet trying, and is on record.
-MIRRORED = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
-NOT_ITS_PODS = (
+ALLOWED = Decision(Verdict.ALLOWED)
+NO_RESULTS = Known()
+# No rule runs, but the namespace must be isolated. Until it is, a refusal makes the kubelet retry, and is recorded.
+MIRROR_POD = Decision(Verdict.EXEMPT, reason="mirror Pod: the kubelet runs it whatever the answer")
+PODS_STILL_CHECKED = (
     "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
 )
-ELSEWHERE = "which labels its Pods get is not written in this object alone, so they are judged themselves"
-# What goes without saying where there is no cluster to ask.
-OFFLINE = Known(
+CHECKED_AS_PODS = "which labels its Pods get is not written in this object alone, so they are judged themselves"
+# Lookup results if there is no cluster.
+OFFLINE_DEFAULTS = Known(
     old_owners=(),
     closure=Closure.UNCHECKED,
     guarded=True,
@@ -52,8 +52,8 @@ OFFLINE = Known(
     foreseen=(),
     namespace=NamespaceSeen(None),
 )
-# Later than any exception lasts: where nobody says what time it is, none counts.
-END_OF_TIME = datetime.max.replace(tzinfo=UTC)
+# Later than any exception lasts, so no exception counts if the caller gives no time.
+NO_CLOCK = datetime.max.replace(tzinfo=UTC)
 
 
 def decide(
@@ -62,42 +62,48 @@ def decide(
     *,
     own_namespace: str = "",
     own_accounts: Identities | None = None,
-    known: Known = NOTHING,
-    at: datetime = END_OF_TIME,
+    known: Known = NO_RESULTS,
+    at: datetime = NO_CLOCK,
 ) -> Decision | Question:
-    """The decision of the validating phase, or the question that it hangs on.
+    """Return the decision of the validating phase, or the lookup that the decision needs first.
 
-    `own_namespace` is where catflap itself runs, and `own_accounts` are the users that it acts as, the chart's unless given; `known` answers earlier questions; `at` is now, for exceptions end.
+    `own_namespace` is the namespace of catflap. `own_accounts` are the users that catflap acts as; by default those of the chart.
+    `known` has the results of earlier lookups.
+    `at` is the current time, which decides whether an exception has expired.
 
-    The refusal of an object for the rules has no message yet: `webhook.guard.explaining.explained` adds it where it is shown, as its fix costs more than the judgement.
+    A refusal by rules has no message yet. `webhook.guard.decision_message.with_message` adds it where it is shown, because a fix costs more than the decision.
     """
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.unread:
         return decide_unread(request, policy, own_namespace=own_namespace, own_accounts=ours, known=known, at=at)
-    if (decided := of_the_guard(request, policy, own_namespace, ours, known)) is not None:
+    if (decided := decide_control_object(request, policy, own_namespace, ours, known)) is not None:
         return decided
-    decided = passes_unjudged(request, policy, own_namespace)
+    decided = decide_without_rules(request, policy, own_namespace)
     if decided is None and request.bound_labels is not None:
-        passed = exempted(request.user, policy)
+        passed = exemption_reason(request.user, policy)
         return Decision(Verdict.EXEMPT, reason=passed) if passed else judge_binding(request, policy)
     if decided is None and request.policy is not None:
-        decided = protect(request, policy, own_accounts=ours)
+        decided = protect_own_policies(request, policy, own_accounts=ours)
     if decided is not None:
-        return behind_gate(request, decided, known) if decided is MIRRORED and makes_pod(request) else decided
-    decision = by_rules(request, policy, known, at)
-    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked(request, policy, known)):
+        return (
+            with_isolation_status(request, decided, known)
+            if decided is MIRROR_POD and creates_pod(request)
+            else decided
+        )
+    decision = decide_by_rules(request, policy, known, at)
+    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked_rules(request, policy, known)):
         decision = replace(decision, unchecked=left_out)
-    if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
-        return behind_gate(request, decision, known)
+    if isinstance(decision, Decision) and decision.allowed and creates_pod(request):
+        return with_isolation_status(request, decision, known)
     return decision
 
 
-def of_the_guard(
+def decide_control_object(
     request: Request, policy: GuardPolicy, own_namespace: str, own_accounts: Identities, known: Known
 ) -> Decision | Question | None:
-    """The decision on what the guard itself depends on, which are namespaces and the policy file; None of anything else."""
-    if request.namespace is not None:  # exempt or not: by its labels it would count as one of an environment's
-        return guard_labels(request, policy, own_namespace=own_namespace, own_accounts=own_accounts)
+    """Return the decision on a namespace or the policy file, on which catflap itself depends; None for other objects."""
+    if request.namespace is not None:  # exempt ones too: their labels would make them part of an environment
+        return judge_namespace(request, policy, own_namespace=own_namespace, own_accounts=own_accounts)
     if request.policy_file_deleted or request.policy_file is not None:
         return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
     return None
@@ -106,51 +112,51 @@ def of_the_guard(
 def decide_unread(
     request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities, known: Known, at: datetime
 ) -> Decision | Question:
-    """As `decide`, of a request whose objects are not read."""
-    exempt = exempted(request.user, policy)
-    decision: Decision | Question | None = judge_unread(
+    """Return the decision, as `decide` does, on a request whose objects are too large to be read."""
+    exempt = exemption_reason(request.user, policy)
+    decision: Decision | Question | None = judge_oversized(
         request, policy, own_namespace=own_namespace, own_accounts=own_accounts, exempted=exempt
     )
     if decision is None:
-        decision = by_rules(request, policy, known, at)
-    if isinstance(decision, Decision) and decision.allowed and makes_pod(request):
-        return behind_gate(request, decision, known)
+        decision = decide_by_rules(request, policy, known, at)
+    if isinstance(decision, Decision) and decision.allowed and creates_pod(request):
+        return with_isolation_status(request, decision, known)
     return decision
 
 
-def by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) -> Decision | Question:
-    """What the rules say of a workload, or of somebody's network policy."""
-    found = faults_brought(request, policy, known)
+def decide_by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) -> Decision | Question:
+    """Return the decision of the rules on a workload or on a user's network policy, or the lookup that it needs first."""
+    found = new_violations(request, policy, known)
     if not isinstance(found, tuple):
         return found
     if not found:
-        return PASSED
-    if passed := exempted(request.user, policy):
-        notices = () if request.target.is_pod else (NOT_ITS_PODS,)
+        return ALLOWED
+    if passed := exemption_reason(request.user, policy):
+        notices = () if request.target.is_pod else (PODS_STILL_CHECKED,)
         return Decision(Verdict.EXEMPT, audited=found, reason=passed, notices=notices if request.workload else ())
-    return first_asked(request, policy, found, known) or weighed(request, policy, found, known, at)
+    return namespace_lookup(request, policy, found, known) or apply_modes(request, policy, found, known, at)
 
 
-def first_asked(
+def namespace_lookup(
     request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known
 ) -> GuardWanted | LabelsWanted | None:
-    """What has to be known of the namespace before its faults can be weighed; None where nothing has."""
+    """Return the lookup of the namespace that the modes of the violations depend on; None if no lookup is needed."""
     namespace = request.target.namespace
-    if namespace and known.guarded is None and any(map(guarded_only, found)):
+    if namespace and known.guarded is None and any(map(managed_only, found)):
         return GuardWanted(namespace)
     if namespace and known.namespace_labels is None and policy.namespaces.overridden_by_label:
         return LabelsWanted(namespace)
     return None
 
 
-def weighed(
+def apply_modes(
     request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known, at: datetime
 ) -> Decision | OwnerWanted:
-    """What faults do to a request, by the mode of each one's rule there."""
+    """Return the decision by the modes of the violated rules in the namespace, or the lookup of the owner."""
     namespace = request.target.namespace
     override = policy.namespaces.override(namespace, known.namespace_labels or {}) if namespace else None
-    counted = [one for one in found if not namespace or known.guarded or not guarded_only(one)]
-    waived = waivers(counted, namespace, policy, at)
+    counted = [one for one in found if not namespace or known.guarded or not managed_only(one)]
+    waived = exceptions_by_rule(counted, namespace, policy, at)
     by_mode: dict[Mode, tuple[Violation, ...]] = {
         mode: tuple(one for one in counted if one.rule not in waived and mode_of(one, policy, override) is mode)
         for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
@@ -165,10 +171,10 @@ def weighed(
             notices=tuple(f"admitted by an {one}" for one in waived.values() if one.ends_soon(at)),
         )
     denied = by_mode[Mode.ENFORCE]
-    if (owner := made_for(request, policy)) is not None:
+    if (owner := owner_to_check(request, policy)) is not None:
         if known.old_owners is None:
             return OwnerWanted(namespace=namespace, owner=owner)
-        excused = inherited(denied, request, policy, known)
+        excused = inherited_violations(denied, request, policy, known)
         denied = tuple(one for one in denied if one not in excused)
         if not denied:
             reason = (
@@ -179,64 +185,70 @@ def weighed(
     return Decision(Verdict.DENIED, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
 
 
-def faults_brought(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
-    """The faults that a request brings under all rules, or what has to be asked first."""
+def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
+    """Return the violations that a request adds under all rules, or the lookup that they need first."""
     found = known.once("rules", lambda: judge_request(request, policy))
     if not policy.custom:
         return found
-    custom = judge_custom(request, policy, known)
+    custom = evaluate_rules(request, policy, known)
     return (*found, *custom) if isinstance(custom, tuple) else custom
 
 
-def waivers(found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime) -> Mapping[str, Waiver]:
-    """The exceptions that let faults pass, by the rule that each is from."""
-    each = {one.rule: policy.waiver(one.rule, namespace, at) for one in found}
-    return {rule: waiver for rule, waiver in each.items() if waiver is not None}
+def exceptions_by_rule(
+    found: Iterable[Violation], namespace: str, policy: GuardPolicy, at: datetime
+) -> Mapping[str, PolicyException]:
+    """Return the exceptions that apply to the violations, by rule id."""
+    each = {one.rule: policy.exception_for(one.rule, namespace, at) for one in found}
+    return {rule: exception for rule, exception in each.items() if exception is not None}
 
 
-def exempted(user: User, policy: GuardPolicy) -> str:
-    """Why this user passes every rule, in words; empty where they do not."""
-    return breaks_glass(user, policy) or policy.exempt.reason(user.name, user.groups)
+def exemption_reason(user: User, policy: GuardPolicy) -> str:
+    """Return why this user is exempt from every rule; empty if not exempt."""
+    return break_glass_reason(user, policy) or policy.exempt.reason(user.name, user.groups)
 
 
-def makes_pod(request: Request) -> bool:
-    """Whether a Pod would be stored: only then must its namespace be closed."""
+def creates_pod(request: Request) -> bool:
+    """Return whether a Pod would be stored, for which its namespace must be isolated."""
     return request.operation is Operation.CREATE and request.target.is_pod
 
 
-def behind_gate(request: Request, decision: Decision, known: Known) -> Decision | ClosureWanted:
-    """The decision, once the namespace is known to be closed or not to be guarded."""
+def with_isolation_status(request: Request, decision: Decision, known: Known) -> Decision | ClosureWanted:
+    """Return the decision with the isolation status of the namespace, or the lookup of that status."""
     if known.closure is None:
         return ClosureWanted(namespace=request.target.namespace, dry_run=request.dry_run)
     return replace(decision, closure=known.closure)
 
 
-def passes_unjudged(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
-    """The decision on a request that no rule is asked about; None where the rules have to speak."""
+def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
+    """Return the decision on a request that no rule checks; None if rules have to check it."""
     namespace = request.target.namespace
     if namespace and policy.namespaces.exempts(namespace):
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is exempt")
     if namespace and namespace == own_namespace:
         return Decision(Verdict.EXEMPT, reason=f"namespace {namespace} is catflap's own")
     if request.subject is None and request.namespace is None and request.bound_labels is None:
-        said = unread(request.target.group, request.target.kind)
-        return Decision(Verdict.UNJUDGED, reason=unjudged(request), notices=(said,) if said and writes(request) else ())
+        notice = unsupported_policy_notice(request.target.group, request.target.kind)
+        return Decision(
+            Verdict.UNJUDGED,
+            reason=not_applicable_reason(request),
+            notices=(notice,) if notice and writes_object(request) else (),
+        )
     if request.workload is not None and not request.workload.labelled(policy.workloads.scope):
         named = request.workload.reference_path
-        reason = f"{named}: what it names is judged itself" if named else ELSEWHERE
+        reason = f"{named}: what it names is judged itself" if named else CHECKED_AS_PODS
         return Decision(Verdict.UNJUDGED, reason=reason)
     if request.workload is not None and request.workload.mirror and request.user.is_node:
-        return MIRRORED
+        return MIRROR_POD
     return None
 
 
-def writes(request: Request) -> bool:
-    """Whether an object itself is created or changed."""
+def writes_object(request: Request) -> bool:
+    """Return whether the request creates or changes an object, and not a subresource."""
     return request.operation in {Operation.CREATE, Operation.UPDATE} and not request.target.subresource
 
 
-def unjudged(request: Request) -> str:
-    """Why no rule speaks about a request, in words."""
+def not_applicable_reason(request: Request) -> str:
+    """Return why no rule applies to a request."""
     target = request.target
     if request.operation in {Operation.DELETE, Operation.CONNECT}:
         return f"{request.operation} makes no Pod"
@@ -244,10 +256,11 @@ def unjudged(request: Request) -> str:
     return f"no rule is about {name}/{target.subresource}" if target.subresource else f"no rule is about {name}"
 
 
-def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
-    """Whose age excuses faults: of what a controller makes its owner, of what is restarted it itself; None where nobody's.
+def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
+    """Return the object whose age may excuse violations; None if there is none.
 
-    The user tells the controller; ownerReferences alone would not, anyone can write them.
+    It is the owner of an object that a controller creates, and the object itself on a restart. The user name identifies the
+    controller; ownerReferences do not, because any user can write them.
     """
     workload = request.workload
     if policy.workloads.existing != "admit" or workload is None:
@@ -260,6 +273,6 @@ def made_for(request: Request, policy: GuardPolicy) -> Owner | None:
 
 
 def unavailable(reason: str) -> Decision:
-    """The refusal of what could not be found out; the user may try again."""
+    """Return the refusal of a request for which a lookup failed; the user may try again."""
     reason = shortened(reason, LONGEST_SENTENCE)
     return Decision(Verdict.UNAVAILABLE, reason=reason, message=f"not decided: {reason}; try again in a moment")

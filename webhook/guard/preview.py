@@ -1,8 +1,8 @@
-"""What a policy file would do to what stands already, were each object created anew: by owner and rule.
+"""Previews: what a policy would do to existing objects if each were created again, by owner and rule.
 
-The rules alone are asked, by the server's own `decide`. Pods, and what owners make to make Pods, are not judged by
-themselves where their owner is known: made anew, they would be as its template says. Only a custom rule about Pods alone
-has nothing to say of templates, so it is asked about the Pods.
+Only the rules are evaluated, by the same `decide` as in the server. Objects with a known owner are not checked separately,
+because their owner would recreate them from its template. Custom rules about Pods alone do not apply to templates,
+so they are evaluated for the Pods.
 """
 
 from collections import Counter
@@ -14,63 +14,63 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.guard.amend import amended
-from webhook.guard.closing import is_guarded
-from webhook.guard.decide import END_OF_TIME, OFFLINE, decide
-from webhook.guard.existing import BUILT_IN, Existing, Kin, Link, Name
-from webhook.guard.explaining import with_refused_labels
+from webhook.guard.decide import NO_CLOCK, OFFLINE_DEFAULTS, decide
+from webhook.guard.decision_message import with_refused_labels
+from webhook.guard.isolation import is_managed
+from webhook.guard.mutate import after_mutation
+from webhook.guard.owner_graph import BUILT_IN_GROUPS, ExistingObject, ObjectName, OwnerGraph, PodOwner
 from webhook.model.decision import Decision, Known, NamespaceSeen, Unchecked
 from webhook.model.kinds import POD
 from webhook.model.namespace import Namespace
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import Owner
 
 
 class Effect(StrEnum):
-    """What a rule's faults do to an object that is created."""
+    """The effect of a rule's violations on the creation of an object."""
 
     REFUSED = "refused"
     WARNED = "warned"
     RECORDED = "recorded"
 
 
-class Setting(Struct, frozen=True):
-    """What is known of where the objects stand.
+class PreviewContext(Struct, frozen=True):
+    """Data about the cluster of the objects.
 
-    `namespaces` is None where there is no cluster, or it does not tell; all are taken for guarded then, as `check` does.
-    `contents` are the same as custom rules read them. Owners older than `installed` keep running, namespaces older than
-    `closing` stay open unless the file says otherwise.
+    `namespaces` is None if there is no cluster or it cannot be read; then all namespaces count as managed, as in `check`.
+    `contents` has the namespaces as custom rules read them. Owners older than `installed` keep running. Namespaces older than
+    `isolation_since` are not isolated unless the policy file adopts them.
     """
 
     own_namespace: str = ""
-    at: datetime = END_OF_TIME
+    at: datetime = NO_CLOCK
     namespaces: Mapping[str, Namespace] | None = None
     installed: datetime | None = None
-    closing: datetime | None = None
+    isolation_since: datetime | None = None
     contents: Mapping[str, Mapping[str, Any]] = {}
 
     def known(self, name: str, policy: GuardPolicy) -> Known:
-        """What the decision on an object of a namespace may hang on."""
+        """Return the lookup results for objects of a namespace."""
         found = (self.namespaces or {}).get(name)
         if found is None:
-            return OFFLINE
-        guarded = self.closing is None or is_guarded(
-            found, policy, closed_since=self.closing, own_namespace=self.own_namespace
+            return OFFLINE_DEFAULTS
+        guarded = self.isolation_since is None or is_managed(
+            found, policy, isolation_since=self.isolation_since, own_namespace=self.own_namespace
         )
         seen = NamespaceSeen(self.contents.get(name))
-        return replace(OFFLINE, guarded=guarded, namespace_labels=found.labels, namespace=seen)
+        return replace(OFFLINE_DEFAULTS, guarded=guarded, namespace_labels=found.labels, namespace=seen)
 
 
-class Row(Struct, frozen=True):
-    """What one rule would do to one owner.
+class PreviewRow(Struct, frozen=True):
+    """The effect of one rule on one owner.
 
-    `keeps_running` says that its Pods are admitted all the same, as it is older than catflap, until it is changed
-    itself. `pods` counts those that run and have the fault. `api_version` and `uid` say which object it is, where that
-    is known.
+    `keeps_running` means that its Pods are still admitted, because the owner is older than catflap and unchanged.
+    `pods` is the number of running Pods with the violation. `api_version` and `uid` identify the object if they
+    are known.
     """
 
-    owner: Name
+    owner: ObjectName
     rule: str
     effect: Effect
     faults: tuple[Violation, ...]
@@ -81,35 +81,37 @@ class Row(Struct, frozen=True):
 
 
 class Preview(Struct, frozen=True):
-    """What a policy file would do: a row an owner and rule, in the order of namespaces; how much was looked at.
+    """The effects of a policy file, with one row for each owner and rule, ordered by namespace, and the number of checked objects.
 
-    `unchecked` are the custom rules that were not asked of every object; `owners_in` counts owners by namespace.
+    `unchecked` are the custom rules that were not evaluated for every object; `owners_in` counts owners by namespace.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[PreviewRow, ...]
     objects: int
     owners: int
     unchecked: tuple[Unchecked, ...] = ()
     owners_in: Mapping[str, int] = {}
 
 
-def preview(objects: Iterable[Existing], policies: Iterable[GuardPolicy], setting: Setting) -> tuple[Preview, ...]:
-    """What each of some policy files would do to the same objects, which are taken one by one and not kept."""
-    kin = Kin()
-    tallies = [Tally(policy, setting, kin) for policy in policies]
+def preview(
+    objects: Iterable[ExistingObject], policies: Iterable[GuardPolicy], setting: PreviewContext
+) -> tuple[Preview, ...]:
+    """Return one preview for each policy, of the same objects. Objects are read one by one and not kept."""
+    graph = OwnerGraph()
+    tallies = [ViolationTally(policy, setting, graph) for policy in policies]
     for one in objects:
-        kin.add(one)
+        graph.add(one)
         for tally in tallies:
             tally.add(one)
-    heads = kin.heads()
-    owners_in = Counter(heads.values())
-    return tuple(Preview(tally.rows(), kin.objects, len(heads), tally.unchecked, owners_in) for tally in tallies)
+    roots = graph.root_owners()
+    owners_in = Counter(roots.values())
+    return tuple(Preview(tally.rows(), graph.objects, len(roots), tally.unchecked, owners_in) for tally in tallies)
 
 
-class Faulty(Struct, frozen=True):
-    """The faults of one object, or of the Pods of an owner, by rule."""
+class ObjectViolations(Struct, frozen=True):
+    """The violations of one object, or of the Pods of an owner, by rule."""
 
-    name: Name
+    name: ObjectName
     key: str
     owner: Owner | None
     faults: Mapping[str, tuple[Effect, tuple[Violation, ...]]]
@@ -119,102 +121,102 @@ class Faulty(Struct, frozen=True):
     uid: str = ""
 
 
-class Head(NamedTuple):
-    """Whom faults are laid to."""
+class RootOwner(NamedTuple):
+    """The topmost owner, to which violations are attributed."""
 
-    name: Name
+    name: ObjectName
     api_version: str
     uid: str
 
 
-class Tally:
-    """What one policy file says of the objects."""
+class ViolationTally:
+    """The violations of all objects under one policy."""
 
-    def __init__(self, policy: GuardPolicy, setting: Setting, kin: Kin) -> None:
+    def __init__(self, policy: GuardPolicy, setting: PreviewContext, graph: OwnerGraph) -> None:
         self._policy = policy
         self._setting = setting
-        self._kin = kin
-        self._found: dict[tuple[str, tuple[str, ...]], Faulty] = {}
+        self._graph = graph
+        self._found: dict[tuple[str, tuple[str, ...]], ObjectViolations] = {}
         self._unchecked: set[Unchecked] = set()
         self._about_pods_alone = {rule.id for rule in policy.custom if set(rule.resources) == {POD.resource}}
 
-    def add(self, one: Existing) -> None:
-        """Judge one object, unless what makes it is known already."""
-        if one.is_pod and not self._about_pods_alone and self._kin.knows(one.owner, one.name.namespace):
+    def add(self, one: ExistingObject) -> None:
+        """Check one object, unless its owner is already known."""
+        if one.is_pod and not self._about_pods_alone and self._graph.has_owner(one.owner, one.name.namespace):
             return
         decision = self.decision(one)
         self._unchecked.update(decision.unchecked)
-        faults = effects(decision)
+        faults = effects_by_rule(decision)
         if not faults:
             return
         key = one.owner.uid if one.is_pod and one.owner else one.key
         place = (key, tuple(faults))
         before = self._found.get(place)
         pods = (before.pods if before else 0) + one.running
-        self._found[place] = Faulty(
+        self._found[place] = ObjectViolations(
             one.name, key, one.owner, faults, is_pod=one.is_pod, pods=pods, api_version=one.api_version, uid=one.uid
         )
 
-    def decision(self, one: Existing) -> Decision:
-        """What catflap and the API server would say to somebody who creates the object; without a message, which no preview shows."""
+    def decision(self, one: ExistingObject) -> Decision:
+        """Return the decision of catflap and the API server on the creation of the object, without a message, which no preview shows."""
         known = self._setting.known(one.name.namespace, self._policy)
         own, at = self._setting.own_namespace, self._setting.at
-        request = amended(one.creation, self._policy)
+        request = after_mutation(one.creation, self._policy)
         decision = decide(request, self._policy, own_namespace=own, known=known, at=at)
         assert isinstance(decision, Decision)
         return with_refused_labels(decision, one.refused)
 
     @property
     def unchecked(self) -> tuple[Unchecked, ...]:
-        """The rules that were not asked of every object."""
+        """Return the custom rules that were not evaluated for every object."""
         return tuple(sorted(self._unchecked))
 
-    def rows(self) -> tuple[Row, ...]:
-        """What was found, by owner and rule."""
-        rows: dict[tuple[Name, str], Row] = {}
-        for faulty in sorted(self._found.values(), key=lambda one: (one.is_pod, one.name)):
-            for row in self._rows_of(faulty):
+    def rows(self) -> tuple[PreviewRow, ...]:
+        """Return the rows, ordered by owner and rule."""
+        rows: dict[tuple[ObjectName, str], PreviewRow] = {}
+        for found in sorted(self._found.values(), key=lambda one: (one.is_pod, one.name)):
+            for row in self._rows_of(found):
                 place = (row.owner, row.rule)
-                rows[place] = merged(rows[place], row) if place in rows else row
+                rows[place] = merged_row(rows[place], row) if place in rows else row
         return tuple(rows[place] for place in sorted(rows))
 
-    def _rows_of(self, faulty: Faulty) -> Iterator[Row]:
-        owned = self._kin.knows(faulty.owner, faulty.name.namespace)
-        pods = faulty.pods if faulty.is_pod else self._kin.running[faulty.key]
+    def _rows_of(self, found: ObjectViolations) -> Iterator[PreviewRow]:
+        owned = self._graph.has_owner(found.owner, found.name.namespace)
+        pods = found.pods if found.is_pod else self._graph.running[found.key]
         if owned and not pods:
-            return  # it is what a rollout left behind
-        line = list(self._kin.line(faulty.key))
-        head = head_of(line[-1] if line else faulty)
-        keeps = self._keeps_running(line)
-        for rule, (effect, faults) in faulty.faults.items():
-            if owned and faulty.is_pod and rule not in self._about_pods_alone:
-                continue  # its owner would make it anew as its own template says
+            return  # an old ReplicaSet of a rollout, for example
+        chain = list(self._graph.owner_chain(found.key))
+        root = root_owner_of(chain[-1] if chain else found)
+        keeps = self._keeps_running(chain)
+        for rule, (effect, faults) in found.faults.items():
+            if owned and found.is_pod and rule not in self._about_pods_alone:
+                continue  # its owner would recreate it from its template
             spared = keeps and effect is Effect.REFUSED
-            yield Row(
-                head.name, rule, effect, faults, pods,
-                keeps_running=spared, api_version=head.api_version, uid=head.uid,
+            yield PreviewRow(
+                root.name, rule, effect, faults, pods,
+                keeps_running=spared, api_version=root.api_version, uid=root.uid,
             )  # fmt: skip
 
-    def _keeps_running(self, line: list[Link]) -> bool:
-        """Whether the Pods of a maker are admitted because the topmost one is older than catflap."""
+    def _keeps_running(self, chain: list[PodOwner]) -> bool:
+        """Return whether the Pods of an owner are admitted because its topmost owner is older than catflap."""
         installed = self._setting.installed
-        if self._policy.workloads.existing != "admit" or installed is None or not line:
+        if self._policy.workloads.existing != "admit" or installed is None or not chain:
             return False
-        created = line[-1].created
-        return line[0].name.group in BUILT_IN and created is not None and created < installed
+        created = chain[-1].created
+        return chain[0].name.group in BUILT_IN_GROUPS and created is not None and created < installed
 
 
-def head_of(found: Faulty | Link) -> Head:
-    """Whom the faults are laid to: the topmost owner, even one that only a reference names."""
+def root_owner_of(found: ObjectViolations | PodOwner) -> RootOwner:
+    """Return the topmost owner, also if only an ownerReference names it."""
     name, owner = found.name, found.owner
     if owner is None:
-        return Head(name, found.api_version, found.uid)
+        return RootOwner(name, found.api_version, found.uid)
     group = owner.api_version.rpartition("/")[0]
-    return Head(Name(name.namespace, owner.kind, owner.name, group), owner.api_version, owner.uid)
+    return RootOwner(ObjectName(name.namespace, owner.kind, owner.name, group), owner.api_version, owner.uid)
 
 
-def effects(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, ...]]]:
-    """What each rule does by a decision."""
+def effects_by_rule(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, ...]]]:
+    """Return the effect and the violations of each rule in a decision."""
     found: dict[str, tuple[Effect, tuple[Violation, ...]]] = {}
     sides = ((Effect.REFUSED, decision.denied), (Effect.WARNED, decision.warned), (Effect.RECORDED, decision.audited))
     for effect, violations in sides:
@@ -224,6 +226,6 @@ def effects(decision: Decision) -> Mapping[str, tuple[Effect, tuple[Violation, .
     return found
 
 
-def merged(one: Row, other: Row) -> Row:
-    """Two rows of one owner and rule, such as a Deployment's and its ReplicaSet's; the first one's words."""
+def merged_row(one: PreviewRow, other: PreviewRow) -> PreviewRow:
+    """Return the sum of two rows of one owner and rule, such as those of a Deployment and its ReplicaSet, with the text of the first."""
     return replace(one, pods=one.pods + other.pods, keeps_running=one.keeps_running and other.keeps_running)

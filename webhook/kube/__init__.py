@@ -1,1 +1,1 @@
-"""The only door to the API server: raw JSON in and out, no client models (they cost sixteen times the parsing)."""
+"""Access to the API server, for all other packages: raw JSON in and out, no client models (their parsing takes sixteen times as long)."""

@@ -1,6 +1,6 @@
-"""Requests to the API server on plain dicts.
+"""Send requests with plain dicts to the API server.
 
-The kubernetes client brings connections, credentials and their renewal; its generated models stay outside.
+The kubernetes client provides connections, credentials and their renewal; its generated models are not used.
 """
 
 import math
@@ -19,12 +19,12 @@ from kubernetes.config.config_exception import ConfigException
 from msgspec import Struct
 
 from webhook.files import UnreadableFileError, is_readable
+from webhook.kube.connection_errors import describe_failure
 from webhook.kube.errors import CONFLICT, INVALID, NOT_FOUND, ApiError
-from webhook.kube.failures import what_failed
+from webhook.kube.kubeconfig_errors import KUBECONFIG, describe_kubeconfig_error
 from webhook.kube.paging import TooLarge, pages
-from webhook.kube.paths import checked
-from webhook.kube.silence import Unsilenced
-from webhook.kube.unusable import KUBECONFIG, unusable
+from webhook.kube.paths import validated_path
+from webhook.kube.watch_response import WatchResponse
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 from webhook.syntax.misfits import undecodable
@@ -37,8 +37,8 @@ __all__ = [
     "Api",
     "ApiError",
     "Json",
-    "NoCluster",
-    "brief",
+    "NoClusterError",
+    "abbreviated",
     "connect",
     "connect_as_kubectl",
 ]
@@ -47,16 +47,16 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 SUCCESS = range(200, 300)
 WRITING = {"fieldManager": FIELD_MANAGER}
-# One request of ours on the way of a person's request; the webhook's own timeout is 5 s.
+# For a request during an admission review, whose own timeout is 5 s.
 TIMEOUT_SECONDS = 2.0
-# A list of all there is, or what the API server has to compile first: no person waits for it.
+# For a list of all objects, or a write that the API server has to compile: no user waits for these.
 LONG_SECONDS = 30.0
-# As many objects as kubectl asks for at once.
+# The page size of kubectl.
 PAGE_SIZE = 500
 POOL_SIZE = 16
-# What is kept of a long message.
+# The parts of a long message that are kept.
 MESSAGE_HEAD, MESSAGE_TAIL = 250, 450
-# What the client raises for a kubeconfig that is none, that points nowhere, or that is made otherwise than kubectl's.
+# The exceptions of the client for an invalid kubeconfig.
 UNUSABLE = (
     ConfigException,
     OSError,
@@ -71,12 +71,12 @@ UNUSABLE = (
 Json = dict[str, Any]
 
 
-class NoCluster(Exception):  # noqa: N818 (a state of the configuration)
-    """There is no kubeconfig and no ServiceAccount to reach a cluster with; the message names the remedy."""
+class NoClusterError(Exception):
+    """There is no kubeconfig and no ServiceAccount to reach a cluster with; the message says how to name one."""
 
 
 class Call(Struct, frozen=True):
-    """One request to the API server; as text, what a message says of it."""
+    """One request to the API server; its text form is for messages."""
 
     method: str
     path: str
@@ -89,7 +89,7 @@ class Call(Struct, frozen=True):
 
 
 class Api:
-    """A pool of connections to one API server; safe to share between threads, not across a fork."""
+    """A pool of connections to one API server; safe to share between threads, but not across a fork."""
 
     def __init__(self, raw: client.ApiClient, *, deadline: float = math.inf, patience: float = TIMEOUT_SECONDS) -> None:
         self._raw = raw
@@ -97,29 +97,23 @@ class Api:
         self._patience = patience
 
     def within(self, seconds: float) -> "Api":
-        """The same connections with a budget for all requests made through what is returned."""
+        """Return an `Api` with the same connections and a time limit for all its requests together."""
         return Api(self._raw, deadline=monotonic() + seconds)
 
-    def patient(self) -> "Api":
-        """The same connections for writes that may take the API server long."""
+    def with_long_timeout(self) -> "Api":
+        """Return an `Api` with the same connections, for slow writes."""
         return Api(self._raw, patience=LONG_SECONDS)
 
     def get(self, path: str, **query: str) -> Json | None:
-        """The object or list at `path`; None where there is none (404).  Raises ApiError."""
+        """Return the object or list at `path`; None where there is none (404).  Raises ApiError."""
         return self._found(path, query, TIMEOUT_SECONDS)
 
     def list(self, path: str, **query: str) -> Json:
-        """The whole list at `path`, which a large cluster takes its time for; empty where there is none (404).
-
-        Raises ApiError.
-        """
+        """Return the whole list at `path`, with a long timeout; empty where there is none (404).  Raises ApiError."""
         return self._found(path, query, LONG_SECONDS) or {}
 
     def pages(self, path: str, *, size: int = PAGE_SIZE, **query: str) -> Iterator[Json]:
-        """The list at `path` in pieces of at most `size` objects and a bounded number of bytes (`webhook.kube.paging`).
-
-        Raises ApiError, 404 too.
-        """
+        """Yield the list at `path` in pages of at most `size` objects and of bounded size.  Raises ApiError, also for 404."""
 
         def read(limit: int, token: str, most: int) -> bytes:
             wanted = {**query, "limit": str(limit), **({"continue": token} if token else {})}
@@ -128,7 +122,7 @@ class Api:
         return pages(read, size=size)
 
     def create(self, path: str, body: Json) -> Json | None:
-        """Create an object in the collection at `path`; None where one of its name stands.  Raises ApiError."""
+        """Create an object in the collection at `path`; return None where the name exists.  Raises ApiError."""
         try:
             return self._call(Call("POST", path, WRITING, body))
         except ApiError as error:
@@ -137,22 +131,19 @@ class Api:
             raise
 
     def try_create(self, path: str, body: Json) -> None:
-        """Have the API server judge the creation of an object as a dry run, which stores nothing.  Raises ApiError."""
+        """Send the creation of an object as a dry run, which stores nothing.  Raises ApiError."""
         self._call(Call("POST", path, {**WRITING, "dryRun": "All"}, body))
 
     def replace(self, path: str, body: Json) -> Json:
-        """Write an object whole over the version that its resourceVersion names.  Raises ApiError."""
+        """Replace an object in the version that its resourceVersion names.  Raises ApiError."""
         return self._call(Call("PUT", path, WRITING, body))
 
     def merge(self, path: str, body: Json) -> Json:
-        """JSON merge patch.  Raises ApiError."""
+        """Apply a JSON merge patch.  Raises ApiError."""
         return self._call(Call("PATCH", path, WRITING, body, MERGE_PATCH))
 
     def delete(self, path: str, *, uid: str, version: str) -> bool:
-        """Delete the object that was seen, and none that took its place or changed since; False where it is gone.
-
-        Raises ApiError.
-        """
+        """Delete an object if its uid and version are unchanged; return False where it is gone.  Raises ApiError."""
         preconditions = {"uid": uid, "resourceVersion": version}
         try:
             self._call(Call("DELETE", path, body={"preconditions": preconditions}))
@@ -163,16 +154,16 @@ class Api:
         return True
 
     def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
-        """The unread response of a long request; the caller closes it.  Raises ApiError."""
+        """Return the unread response of a long request; the caller closes it.  Raises ApiError."""
         response = self._send(Call("GET", path, query), (TIMEOUT_SECONDS, read_timeout))
         if response.status not in SUCCESS:
             response.drain_conn()
             response.release_conn()
             raise ApiError(response.status, f"GET {path}: {response.status}")
-        return Unsilenced(response, path)
+        return WatchResponse(response, path)
 
     def clock(self) -> datetime:
-        """The API server's own time, which creationTimestamps are in; to the second.  Raises ApiError."""
+        """Return the API server's own time, to the second; creationTimestamps have the same clock.  Raises ApiError."""
         response = self._send(Call("GET", "/version"), (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
         response.drain_conn()
         response.release_conn()
@@ -198,23 +189,25 @@ class Api:
             raise ApiError(0, f"{call}: the answer cannot be read: {undecodable(bad)}") from bad
 
     def _read(self, call: Call, patience: float | None = None, most: int | None = None) -> bytes:
-        """The bytes of a good answer, which are JSON.  Raises ApiError, TooLarge above `most` bytes."""
+        """Return the JSON of a successful response.  Raises ApiError, TooLarge above `most` bytes."""
         left = min(patience or self._patience, self._deadline - monotonic())
         if left <= 0:
             raise ApiError(0, f"{call}: no time left to ask the API server")
         response = self._send(call, (left, left))
         try:
-            content = whole(response, most)
+            content = read_body(response, most)
         except urllib3.exceptions.HTTPError as bad:
-            raise ApiError(0, f"{call}: {what_failed(bad)}") from bad
+            raise ApiError(0, f"{call}: {describe_failure(bad)}") from bad
         finally:
             response.release_conn()
         if response.status not in SUCCESS:
-            raise ApiError(response.status, f"{call}: {response.status}: {brief(without_tokens(complaint(content)))}")
+            raise ApiError(
+                response.status, f"{call}: {response.status}: {abbreviated(without_tokens(error_message(content)))}"
+            )
         return content
 
     def _send(self, call: Call, timeout: tuple[float, float]) -> urllib3.BaseHTTPResponse:
-        path, headers = checked(call.path), {"Accept": JSON, "Content-Type": call.content_type}
+        path, headers = validated_path(call.path), {"Accept": JSON, "Content-Type": call.content_type}
         try:
             _, url, headers, _, _ = self._raw.param_serialize(
                 call.method,
@@ -226,12 +219,12 @@ class Api:
             response = self._raw.call_api(call.method, url, headers, call.body, _request_timeout=timeout)
         except (client.ApiException, urllib3.exceptions.HTTPError) as bad:
             status, server = getattr(bad, "status", 0) or 0, self._raw.configuration.host
-            raise ApiError(status, f"{call}: {what_failed(bad)}", server=server) from bad
+            raise ApiError(status, f"{call}: {describe_failure(bad)}", server=server) from bad
         return response.response  # type: ignore[no-any-return]
 
 
-def whole(response: urllib3.BaseHTTPResponse, most: int | None) -> bytes:
-    """The content of an answer.  Raises TooLarge above `most` bytes, and then leaves the rest unread."""
+def read_body(response: urllib3.BaseHTTPResponse, most: int | None) -> bytes:
+    """Return the body of a response.  Raises TooLarge above `most` bytes, and leaves the rest unread."""
     if most is None or response.status not in SUCCESS:
         return response.data
     content = response.read(most + 1)
@@ -241,24 +234,24 @@ def whole(response: urllib3.BaseHTTPResponse, most: int | None) -> bytes:
     return content
 
 
-def complaint(content: bytes) -> str:
-    """What an answer that is an error says: the message of its Status, else its beginning."""
+def error_message(content: bytes) -> str:
+    """Return the message of an error response: the message of its Status, else the beginning of the body."""
     try:
         return str(msgspec.json.decode(content).get("message", ""))
     except (msgspec.DecodeError, AttributeError):
         return content[:200].decode(errors="replace")
 
 
-def brief(message: str) -> str:
-    """The beginning and the end of a message: the API server repeats what is invalid, however long, between where and why."""
+def abbreviated(message: str) -> str:
+    """Return the beginning and the end of a message: the API server quotes an invalid value of any length between path and reason."""
     middle = len(message) - MESSAGE_HEAD - MESSAGE_TAIL
     return f"{message[:MESSAGE_HEAD]} … {message[-MESSAGE_TAIL:]}" if middle > 0 else message
 
 
 def connect(kubeconfig: str | None, context: str | None = None) -> Api:
-    """An `Api` from a kubeconfig file and one of its contexts, or from the Pod's own ServiceAccount where no file is named.
+    """Return an `Api` for a kubeconfig file and one of its contexts, or for the Pod's ServiceAccount where no file is named.
 
-    Raises NoCluster where neither is there or the file is broken.
+    Raises NoClusterError where neither exists or the file is invalid.
     """
     settings = client.Configuration()
     try:
@@ -269,14 +262,16 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
             config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=settings)
     except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
-        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
-    return pooled(settings)
+        raise NoClusterError(
+            f"no cluster by {where}: {describe_kubeconfig_error(bad)}; name one by --kubeconfig"
+        ) from bad
+    return connection_pool(settings)
 
 
 def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
-    """An `Api` to the cluster that kubectl would take: the file, else $KUBECONFIG, else ~/.kube/config, else the Pod's own.
+    """Return an `Api` for the cluster that kubectl would use: the file, else $KUBECONFIG, else ~/.kube/config, else the Pod's own.
 
-    Raises NoCluster where there is none.
+    Raises NoClusterError where there is none.
     """
     settings = client.Configuration()
     try:
@@ -287,12 +282,14 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
-        raise NoCluster(f"no cluster by {where}: {unusable(bad)}; name one by --kubeconfig") from bad
-    return pooled(settings)
+        raise NoClusterError(
+            f"no cluster by {where}: {describe_kubeconfig_error(bad)}; name one by --kubeconfig"
+        ) from bad
+    return connection_pool(settings)
 
 
-def pooled(settings: client.Configuration) -> Api:
-    """The connections to a cluster."""
+def connection_pool(settings: client.Configuration) -> Api:
+    """Return an `Api` with connections for these settings."""
     settings.retries = urllib3.Retry(total=1, read=0, status=0, redirect=0)
     settings.connection_pool_maxsize = POOL_SIZE
     return Api(client.ApiClient(settings))

@@ -1,4 +1,4 @@
-"""What the cluster is: which policies it takes."""
+"""Find out which network policies the cluster serves, and choose the engine to write for."""
 
 from webhook.kube.api import Api, ApiError
 from webhook.netpol.intent import Engine
@@ -8,10 +8,10 @@ POLICIES = "networkpolicies"
 
 
 def calico_resources(api: Api) -> frozenset[str]:
-    """What projectcalico.org/v3 takes, by plural names; nothing while it is listed but does not answer.
+    """Return the plural names of the resources that projectcalico.org/v3 serves; none while the API is listed but does not answer.
 
-    Its policies cannot be written then. Plain NetworkPolicies are instead; Calico enforces them as well. Raises ApiError
-    where nobody answers at all.
+    Its policies cannot be written then. catflap writes plain NetworkPolicies instead, which Calico enforces as well.
+    Raises ApiError where the API server itself does not answer.
     """
     try:
         served = api.get(CALICO_GROUP) or {}
@@ -23,9 +23,9 @@ def calico_resources(api: Api) -> frozenset[str]:
 
 
 def choose_engine(wanted: str, calico: frozenset[str]) -> Engine:
-    """The engine to write for: the one that the policy names, or Calico where its policies can be written.
+    """Return the engine to write for: the one that the policy file names, or Calico where its policies can be written.
 
-    `none` guards no namespace, so it does not matter which one it is.
+    With `none`, no namespace is managed, so the result has no effect.
     """
     if wanted in {*Engine}:
         return Engine(wanted)

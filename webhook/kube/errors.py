@@ -1,4 +1,4 @@
-"""What a request to the API server can end in, other than an answer."""
+"""Errors of requests to the API server."""
 
 from webhook.model.path_tokens import without_tokens
 
@@ -6,14 +6,14 @@ BAD_REQUEST = 400
 NOT_FOUND = 404
 CONFLICT = 409
 INVALID = 422
-# Bad, forbidden, too large or invalid: the same request is answered so again.
-REFUSALS = frozenset({BAD_REQUEST, 403, 413, INVALID})
+# Bad, forbidden, too large or invalid: a retry of the same request gets the same answer.
+PERMANENT_STATUSES = frozenset({BAD_REQUEST, 403, 413, INVALID})
 
 
 class ApiError(Exception):
-    """The API server answered with an error, or not at all (`status` 0); its text has no token of a path of reviews.
+    """The API server answered with an error, or not at all (`status` 0); the text contains no token of a webhook path.
 
-    `server` is the address that was asked, where the connection failed.
+    `server` is the address of the API server where the connection failed.
     """
 
     def __init__(self, status: int, message: str, *, server: str = "") -> None:
@@ -23,5 +23,5 @@ class ApiError(Exception):
 
     @property
     def refused(self) -> bool:
-        """Whether the API server does not take what it was sent, and will not the next time."""
-        return self.status in REFUSALS
+        """Return whether the API server rejected the request, and would reject it again."""
+        return self.status in PERMANENT_STATUSES

@@ -1,4 +1,4 @@
-"""Events: what people see by `kubectl get events` of what we did, and of what somebody has to do."""
+"""Post Events about catflap's actions and about problems that a user has to solve."""
 
 import logging
 from datetime import datetime
@@ -10,32 +10,35 @@ from msgspec import Struct
 
 from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.policies import Outcome
-from webhook.model.names import EPOCH_CONFIGMAP, POLICY_CONFIGMAP
+from webhook.kube.policies import WriteOutcome
+from webhook.model.names import INSTALL_RECORD_CONFIGMAP, POLICY_CONFIGMAP
 from webhook.netpol.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
-# The API takes no longer note (events.k8s.io/v1), in bytes.
+# The limit of the API for a note (events.k8s.io/v1), in bytes.
 NOTE_LENGTH = 1024
 KEY_LENGTH = 16
-CLUSTERWIDE = "default"  # where the API takes Events on what is in no namespace
+CLUSTER_SCOPED_EVENTS_NAMESPACE = "default"  # the API accepts Events about cluster-scoped objects here
 
 
 class Reporter(Struct, frozen=True):
-    """Which of our processes tells, and which replica of it."""
+    """The process that reports an Event, and its replica."""
 
     process: str
     instance: str
 
 
-CONTROLLER = Reporter("catflap-controller", "catflap-controller")  # replicas see the same, and tell it once
+CONTROLLER = Reporter(
+    "catflap-controller", "catflap-controller"
+)  # all replicas report the same Event, so it is posted once
 
 
-class Happened(Struct, frozen=True):
-    """What is told: `reason` and `action` are one word each, `note` is for people.
+class EventDetails(Struct, frozen=True):
+    """The content of an Event: `reason` and `action` are one word each, `note` is a text for users.
 
-    Two of one `key` about one object are one: replicas see the same, and tell it once. `type` is the API's own word, `Normal` or `Warning`.
+    Two Events with the same `key` about one object are the same Event: replicas see the same, and one of them posts it.
+    `type` is the API's own word, `Normal` or `Warning`.
     """
 
     reason: str
@@ -45,96 +48,110 @@ class Happened(Struct, frozen=True):
     type: str = "Warning"
 
 
-def announce(api: Api, manifest: Manifest, outcome: Outcome, at: datetime) -> None:
-    """One Event for one repair."""
-    tell(api, manifest, restored(manifest, outcome), at)
+def post_repair_event(api: Api, manifest: Manifest, outcome: WriteOutcome, at: datetime) -> None:
+    """Post one Event about one repair."""
+    post_event(api, manifest, repair_details(manifest, outcome), at)
 
 
-def restored(manifest: Manifest, outcome: Outcome) -> Happened:
-    """What is told of one repair."""
-    did = "was deleted and is back" if outcome is Outcome.CREATED else "was edited and says again what it should"
-    return Happened("PolicyRestored", "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")
+def repair_details(manifest: Manifest, outcome: WriteOutcome) -> EventDetails:
+    """Return the content of the Event about one repair."""
+    did = "was deleted and is back" if outcome is WriteOutcome.CREATED else "was edited and says again what it should"
+    return EventDetails("PolicyRestored", "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}")
 
 
-def policy_file(namespace: str) -> Manifest:
-    """The policy file's ConfigMap, for Events about it."""
+def policy_file_reference(namespace: str) -> Manifest:
+    """Return a reference to the policy file's ConfigMap, for Events about it."""
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": POLICY_CONFIGMAP, "namespace": namespace}}
 
 
-def refused_file(api: Api, namespace: str, faults: str, at: datetime) -> None:
-    """One Event for one policy file that is refused; another one only for other faults."""
+def post_policy_file_refused(api: Api, namespace: str, faults: str, at: datetime) -> None:
+    """Post one Event about a refused policy file; a file with the same faults gets no second one."""
     note = f"the last good file stays in force: {faults}"
-    tell(api, policy_file(namespace), Happened("PolicyFileRefused", "Read", note, key=named_by(faults)), at)
+    post_event(
+        api,
+        policy_file_reference(namespace),
+        EventDetails("PolicyFileRefused", "Read", note, key=digest_key(faults)),
+        at,
+    )
 
 
-def missing_file(api: Api, namespace: str, note: str, at: datetime) -> None:
-    """One Event for a policy file that is missing; replicas tell it once."""
-    tell(api, policy_file(namespace), Happened("PolicyFileMissing", "Read", note, key=named_by("missing")), at)
+def post_policy_file_missing(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """Post one Event about a missing policy file; replicas post it once."""
+    post_event(
+        api,
+        policy_file_reference(namespace),
+        EventDetails("PolicyFileMissing", "Read", note, key=digest_key("missing")),
+        at,
+    )
 
 
-def bad_record(api: Api, namespace: str, note: str, at: datetime) -> None:
-    """One Event for a record of the installation that cannot be true."""
-    about = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": EPOCH_CONFIGMAP, "namespace": namespace}}
-    tell(api, about, Happened("InstallationRecordNotBelieved", "Read", note, key=named_by(note)), at)
+def post_invalid_install_record(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """Post one Event about an impossible install record."""
+    about = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": INSTALL_RECORD_CONFIGMAP, "namespace": namespace},
+    }
+    post_event(api, about, EventDetails("InstallationRecordNotBelieved", "Read", note, key=digest_key(note)), at)
 
 
-def found_servers(api: Api, namespace: str, note: str, at: datetime) -> None:
-    """One Event for the name servers that were found; another one only where these change."""
-    happened = Happened("NameServersFound", "Look", note, key=named_by(note), type="Normal")
-    tell(api, policy_file(namespace), happened, at)
+def post_name_servers_found(api: Api, namespace: str, note: str, at: datetime) -> None:
+    """Post one Event about the detected name servers; another one only where they change."""
+    happened = EventDetails("NameServersFound", "Look", note, key=digest_key(note), type="Normal")
+    post_event(api, policy_file_reference(namespace), happened, at)
 
 
-def named_by(text: str) -> str:
-    """What names an Event by what it says."""
+def digest_key(text: str) -> str:
+    """Return the part of an Event's name that is derived from its text."""
     return sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def tell(api: Api, regarding: Manifest, happened: Happened, at: datetime) -> None:
-    """One Event about an object; a cluster that does not take it loses no more than the Event."""
-    told = event(regarding, happened, at, CONTROLLER)
+def post_event(api: Api, regarding: Manifest, happened: EventDetails, at: datetime) -> None:
+    """Post one Event about an object; log a failure, which has no other effect."""
+    event = build_event(regarding, happened, at, CONTROLLER)
     try:
-        api.create(collection(told), told)
+        api.create(collection(event), event)
     except ApiError as error:
-        space, name = told["metadata"]["namespace"], regarding["metadata"]["name"]
+        space, name = event["metadata"]["namespace"], regarding["metadata"]["name"]
         logger.warning("no Event on %s/%s: %s", space, name, error)
 
 
-def event(regarding: Manifest, happened: Happened, at: datetime, reporter: Reporter) -> Json:
-    """One Event about an object."""
+def build_event(regarding: Manifest, happened: EventDetails, at: datetime, reporter: Reporter) -> Json:
+    """Return one Event about an object."""
     metadata = regarding["metadata"]
     about = {key: metadata[key] for key in ("namespace", "name", "uid") if metadata.get(key)}
     name = f"{metadata['name']}.{happened.key or uuid4().hex[:KEY_LENGTH]}"
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": metadata.get("namespace", CLUSTERWIDE)},
-        "eventTime": stamp(at),
+        "metadata": {"name": name, "namespace": metadata.get("namespace", CLUSTER_SCOPED_EVENTS_NAMESPACE)},
+        "eventTime": micro_time(at),
         "type": happened.type,
         "reason": happened.reason,
         "action": happened.action,
-        "note": fitted(happened.note),
+        "note": truncated_note(happened.note),
         "reportingController": f"catflap.dev/{reporter.process}",
         "reportingInstance": reporter.instance,
         "regarding": {"apiVersion": regarding["apiVersion"], "kind": regarding["kind"], **about},
     }
 
 
-def series(count: int, at: datetime) -> dict[str, Any]:
-    """What is written onto an Event that happened `count` times, the last time at this moment."""
-    return {"series": {"count": count, "lastObservedTime": stamp(at)}}
+def series_patch(count: int, at: datetime) -> dict[str, Any]:
+    """Return the patch for an Event that occurred `count` times, the last time at `at`."""
+    return {"series": {"count": count, "lastObservedTime": micro_time(at)}}
 
 
-def collection(told: Json) -> str:
-    """The path of the Events among which one belongs."""
-    return paths.collection("events.k8s.io/v1", "events", told["metadata"]["namespace"])
+def collection(event: Json) -> str:
+    """Return the path of the Events in an Event's namespace."""
+    return paths.collection("events.k8s.io/v1", "events", event["metadata"]["namespace"])
 
 
-def stamp(at: datetime) -> str:
-    """A time as Events have it."""
+def micro_time(at: datetime) -> str:
+    """Return a time as Kubernetes' MicroTime."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def fitted(note: str) -> str:
-    """A note that is no longer than the API takes, cut between characters."""
+def truncated_note(note: str) -> str:
+    """Return a note within the API's limit, cut between characters."""
     whole = note.encode()
     return note if len(whole) <= NOTE_LENGTH else whole[: NOTE_LENGTH - len("…".encode())].decode(errors="ignore") + "…"

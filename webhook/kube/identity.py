@@ -1,4 +1,4 @@
-"""Who this process is to the API server, and what it may do there: asked, not assumed."""
+"""Ask the API server for the identity and the permissions of this process."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ from webhook.model.names import ACCOUNTS_ANNOTATION
 
 logger = logging.getLogger(__name__)
 
-WHO: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-MAY: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+SELF_SUBJECT_REVIEWS: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+SELF_SUBJECT_ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 
 
-class Right(Struct, frozen=True):
-    """One verb on one resource; `name` and `namespace` are empty where all are meant.  `purpose` is what it is for."""
+class Permission(Struct, frozen=True):
+    """One verb on one resource; an empty `name` or `namespace` means all.  `purpose` says why catflap needs it."""
 
     verb: str
     resource: str
@@ -30,41 +30,43 @@ class Right(Struct, frozen=True):
     purpose: str = ""
 
     def __str__(self) -> str:
-        """As people write it: `update leases.coordination.k8s.io/catflap-controller in namespace catflap-system`."""
+        """Return a text such as `update leases.coordination.k8s.io/catflap-controller in namespace catflap-system`."""
         of = f"{self.resource}.{self.group}" if self.group else self.resource
         named = f"{of}/{self.name}" if self.name else of
         return f"{self.verb} {named}{f' in namespace {self.namespace}' if self.namespace else ''}"
 
     @property
     def rule(self) -> str:
-        """The RBAC rule that grants it."""
+        """Return the RBAC rule that grants the permission."""
         names = f', resourceNames: ["{self.name}"]' if self.name else ""
         return f'{{apiGroups: ["{self.group}"], resources: ["{self.resource}"]{names}, verbs: ["{self.verb}"]}}'
 
 
 def own_user(api: Api) -> str:
-    """The name under which the API server knows this process.  Raises ApiError."""
-    made = api.create(WHO, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}) or {}
+    """Return the user name under which the API server knows this process.  Raises ApiError."""
+    made = (
+        api.create(SELF_SUBJECT_REVIEWS, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}) or {}
+    )
     return str(made["status"]["userInfo"]["username"])
 
 
-def granted(api: Api, right: Right) -> bool:
-    """Whether this process has a right.  Raises ApiError."""
+def is_granted(api: Api, right: Permission) -> bool:
+    """Return whether this process has a permission.  Raises ApiError."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
     attributes |= {"name": right.name, "namespace": right.namespace}
     kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-    made = api.create(MAY, {**kind, "spec": {"resourceAttributes": attributes}}) or {}
+    made = api.create(SELF_SUBJECT_ACCESS_REVIEWS, {**kind, "spec": {"resourceAttributes": attributes}}) or {}
     return bool(made["status"]["allowed"])
 
 
-def missing_rights(api: Api, rights: Iterable[Right]) -> Iterator[Right]:
-    """The rights that this process needs and does not have.  Raises ApiError."""
-    return (right for right in rights if not granted(api, right))
+def missing_permissions(api: Api, rights: Iterable[Permission]) -> Iterator[Permission]:
+    """Yield those of the permissions that this process does not have.  Raises ApiError."""
+    return (right for right in rights if not is_granted(api, right))
 
 
 def registered_accounts(configuration: Json | None) -> Identities:
-    """The accounts that the registration takes for catflap's own, by its annotation; none where it has none."""
+    """Return catflap's own accounts as the annotation of the webhook configuration lists them; none without annotation."""
     metadata = (configuration or {}).get("metadata") or {}
     try:
         users = msgspec.json.decode((metadata.get("annotations") or {}).get(ACCOUNTS_ANNOTATION, "[]"), type=list[str])
@@ -74,14 +76,14 @@ def registered_accounts(configuration: Json | None) -> Identities:
 
 
 def accounts_annotation(accounts: Identities) -> str:
-    """The annotation that names the accounts."""
+    """Return the annotation that lists the accounts."""
     return msgspec.json.encode(list(accounts.users)).decode()
 
 
-class Acting:
-    """Under which name this process acts: asked of the API server until it answered, then known.
+class ProcessIdentity:
+    """The user name of this process, asked of the API server until it answers.
 
-    `chart` are the accounts that count where the API server cannot be asked: it has served this question since 1.28.
+    `chart` are the accounts that count where the API server does not serve this request, which exists since 1.28.
     """
 
     def __init__(self, chart: Identities) -> None:
@@ -91,12 +93,12 @@ class Acting:
 
     @property
     def accounts(self) -> Identities:
-        """Every account that is known to be catflap's own."""
+        """Return every known account of catflap."""
         known = identities([*([self.user] if self.user else ()), *self.others.users])
         return known if known.users else self._chart
 
-    def look(self, api: Api) -> None:
-        """Ask who this process is, unless it is known.  Raises ApiError."""
+    def resolve(self, api: Api) -> None:
+        """Ask for the user name of this process, unless it is known.  Raises ApiError."""
         if self.user:
             return
         try:

@@ -1,10 +1,11 @@
-"""A Lease: one of several replicas holds it at a time.
+"""Leader election by a Lease: one of several replicas holds it at a time.
 
-The client library's own election is not used: its lock asks without a time limit, so that a dead peer holds the thread
-for ever while another replica takes over; a refused connection ends its thread without a word; and it cannot be told to
-stop. What it does right is done here as well: another's Lease has expired when it was seen unchanged for a while, by this
-machine's own clock, since clocks differ. That while is what its holder says, and never more than our own duration: anyone who may
-write the Lease could else hold it for 68 years. No time in it is believed.
+The client library's leader election is not used. Its lock sends requests without a timeout, so a dead peer blocks the thread for ever
+while another replica takes over. A refused connection ends its thread without an error. It has no way to stop.
+
+As in client-go, a Lease of another holder has expired once it was seen unchanged for its duration, by this machine's own clock, since
+clocks differ. The duration is the one in the Lease, and at most this candidate's own: a user with write access to the Lease could
+otherwise hold it for 68 years. The times in the Lease have no effect.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ API_VERSION: Final = "coordination.k8s.io/v1"
 
 
 class Lease:
-    """One Lease as one candidate sees it, under a name that no other candidate has."""
+    """One Lease for one candidate; the name of the candidate is unique."""
 
     def __init__(
         self,
@@ -46,12 +47,12 @@ class Lease:
         self._seconds = seconds
         self._now = now
         self._clock = clock
-        self.holder = ""  # who held it when it was last looked at
+        self.holder = ""  # at the last read
         self._seen: Any = None
         self._seen_at = 0.0
 
     def hold(self) -> bool:
-        """Take the Lease where nobody holds it, keep it where we do; whether it is ours now.  Raises ApiError."""
+        """Acquire a free or expired Lease, or renew the own one; return whether this candidate holds it now.  Raises ApiError."""
         found = self._api.get(self._path)
         self.holder = ""
         if found is None:
@@ -63,14 +64,14 @@ class Lease:
         return self._write(found, self._spec(spec))
 
     def release(self) -> None:
-        """Let go of it where it is ours, so that nobody waits for its end.  Raises ApiError."""
+        """Release the Lease where this candidate holds it, so that another one need not wait until it expires.  Raises ApiError."""
         found = self._api.get(self._path)
         spec = (found or {}).get("spec") or {}
         if found is not None and spec.get("holderIdentity") == self.candidate:
-            self._write(found, {**spec, "holderIdentity": "", "renewTime": stamp(self._now())})
+            self._write(found, {**spec, "holderIdentity": "", "renewTime": micro_time(self._now())})
 
     def _expired(self, spec: Json) -> bool:
-        """Whether the holder was silent for as long as they said they would be at most, or for as long as we would be."""
+        """Return whether the Lease did not change for its own duration, or for the duration of this candidate."""
         if spec != self._seen:
             self._seen, self._seen_at = spec, self._clock()
         claimed = spec.get("leaseDurationSeconds")
@@ -78,8 +79,8 @@ class Lease:
         return self._clock() - self._seen_at > believed
 
     def _spec(self, before: Json) -> Json:
-        """What a Lease of ours says; of what it said, when we took it and how often it changed hands."""
-        at = stamp(self._now())
+        """Return the spec to write; the time of acquisition and the number of transitions come from the spec before."""
+        at = micro_time(self._now())
         ours = before.get("holderIdentity") == self.candidate
         changes = before.get("leaseTransitions") or 0
         if not ours and before.get("renewTime"):
@@ -96,12 +97,12 @@ class Lease:
         try:
             self._api.replace(self._path, {**found, "spec": spec})
         except ApiError as error:
-            if error.status == CONFLICT:  # somebody else was faster
+            if error.status == CONFLICT:  # another candidate was faster
                 return False
             raise
         return True
 
 
-def stamp(at: datetime) -> str:
-    """A time as Leases have it."""
+def micro_time(at: datetime) -> str:
+    """Return a time as Kubernetes' MicroTime."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,4 @@
-"""Everything in a cluster that rules are about, page by page."""
+"""List the objects of a cluster that the rules check, page by page."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
@@ -7,11 +7,11 @@ from itertools import islice
 from msgspec import Struct
 
 from webhook.kube.api import NOT_FOUND, PAGE_SIZE, Api, ApiError, Json
-from webhook.kube.namespaces import PATH as NAMESPACES
-from webhook.kube.namespaces import path
+from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
+from webhook.kube.namespaces import namespace_path
 from webhook.kube.paging import LARGEST_PAGE
 from webhook.kube.paths import collection, under
-from webhook.kube.policies import is_ours
+from webhook.kube.policies import is_own_policy
 from webhook.model.counting import counted
 from webhook.model.kinds import (
     CALICO,
@@ -25,12 +25,14 @@ from webhook.model.kinds import (
 )
 
 CORE = "v1"
-# What runs for long and is not made by anything else.
-LASTING = frozenset({("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")})
+# Workloads that run for long and have no owner.
+LONG_RUNNING = frozenset(
+    {("apps", "daemonsets"), ("apps", "deployments"), ("apps", "statefulsets"), ("batch", "cronjobs")}
+)
 
-OWN = frozenset({"namespaces", *(f"{one.resource}.{one.group}".rstrip(".") for one in KUBERNETES_OWN)})
+BUILT_IN_RESOURCES = frozenset({"namespaces", *(f"{one.resource}.{one.group}".rstrip(".") for one in KUBERNETES_OWN)})
 
-# A message with more names is not read.
+# Users do not read longer lists.
 MOST_NAMED = 10
 TOO_LARGE = f"its JSON has more than {LARGEST_PAGE // 2**20} MiB"
 
@@ -39,19 +41,20 @@ SMALL_PAGE = 250
 MOST_PAGES = 2
 
 
-class Seen(Struct, frozen=True):
-    """How far a list has been read: so many objects of a resource, and as many more as the API server guesses."""
+class ListProgress(Struct, frozen=True):
+    """The progress of a list: the objects read so far, and the API server's estimate of the remaining ones."""
 
     resource: str
     objects: int
     remaining: int
 
 
-class Listing:
-    """Reads all that makes Pods, and the network policies of others, from some namespaces or from all.
+class ObjectLister:
+    """Lists all workloads, and the network policies of users, in some namespaces or in all.
 
-    What the cluster does not serve is passed over; `unseen` says what else could not be looked at, and why, and `failed`
-    whether that is more than vendors' kinds that we have no right to. `on_page` is told of each page, of at most `size` objects.
+    Kinds that the cluster does not serve are skipped. `unlisted` has the resources that could not be listed, with the reason.
+    `failed` says whether one of them is more than a vendor's kind without a permission. `on_page` is called after each page of at
+    most `size` objects.
     """
 
     def __init__(
@@ -61,9 +64,9 @@ class Listing:
         namespaces: Iterable[str] = (),
         makers: Iterable[PodMaker] = POD_MAKERS,
         size: int = PAGE_SIZE,
-        on_page: Callable[[Seen], None] = lambda _: None,
+        on_page: Callable[[ListProgress], None] = lambda _: None,
     ) -> None:
-        self.unseen: list[str] = []
+        self.unlisted: list[str] = []
         self.failed = False
         self._size = size
         self._api = api
@@ -73,30 +76,32 @@ class Listing:
         self._versions: dict[str, str] = {}
 
     def namespaces(self) -> Mapping[str, Json] | None:
-        """The namespaces by name; None where we have no right to see them.  Raises ApiError where nobody answers."""
+        """Return the namespaces by name; None without the right to list them.  Raises ApiError where the API server does not answer."""
         try:
             if self._namespaces:
-                one_by_one = {name: self._api.get(path(name)) for name in self._namespaces}
-                self.unseen += [f"namespace {name}: it is not there" for name, one in one_by_one.items() if one is None]
+                one_by_one = {name: self._api.get(namespace_path(name)) for name in self._namespaces}
+                self.unlisted += [
+                    f"namespace {name}: it is not there" for name, one in one_by_one.items() if one is None
+                ]
                 found = [one for one in one_by_one.values() if one is not None]
             else:
                 found = [one for page in self._api.pages(NAMESPACES) for one in page["items"]]
         except ApiError as error:
-            self.miss("namespaces", error)
+            self.record_failure("namespaces", error)
             return None
         return {one["metadata"]["name"]: one for one in found}
 
     def objects(self) -> Iterator[Json]:
-        """Each object with its kind; owners come before their Pods.  Raises ApiError where nobody answers."""
+        """Yield each object with its kind, owners before their Pods.  Raises ApiError where the API server does not answer."""
         for maker in sorted(self._makers, key=lambda one: one == POD):
             yield from self._of(maker)
         calico = False
         for kind in sorted(POLICY_KINDS, key=lambda one: one.group == CALICO_STORAGE):
             if kind.staged or (calico and kind.group == CALICO_STORAGE):
-                continue  # what Calico's API server shows, it has stored under other names
+                continue  # Calico's API server stores its policies under other names there
             for found in self._of(kind):
                 calico = calico or kind.group == CALICO
-                if not is_ours(found):
+                if not is_own_policy(found):
                     yield found
 
     def _of(self, kind: PodMaker | PolicyKind) -> Iterator[Json]:
@@ -109,22 +114,22 @@ class Listing:
             version = self._version(kind)
             for page in self._pages(version, kind.resource):
                 count += len(page["items"])
-                self._on_page(Seen(resource, count, page["metadata"].get("remainingItemCount") or 0))
+                self._on_page(ListProgress(resource, count, page["metadata"].get("remainingItemCount") or 0))
                 yield from ({**item, "apiVersion": version, "kind": kind.kind} for item in page["items"])
                 omitted += page.get("omitted", ())
         except ApiError as error:
             if error.status != NOT_FOUND:
-                self.miss(resource, error)
-        self.unseen += (f"{resource} {name}: {TOO_LARGE}" for name in omitted[:MOST_NAMED])
+                self.record_failure(resource, error)
+        self.unlisted += (f"{resource} {name}: {TOO_LARGE}" for name in omitted[:MOST_NAMED])
         if (more := len(omitted) - MOST_NAMED) > 0:
-            self.unseen.append(f"{resource}: {counted(more, 'more object')}: {TOO_LARGE}")
+            self.unlisted.append(f"{resource}: {counted(more, 'more object')}: {TOO_LARGE}")
 
     def _pages(self, version: str, resource: str) -> Iterator[Json]:
         for name in self._namespaces or ("",):
             yield from self._api.pages(collection(version, resource, name), size=self._size)
 
     def _version(self, kind: PodMaker | PolicyKind) -> str:
-        """The apiVersion of a kind here: that of our table, else the one that the cluster prefers.  Raises ApiError."""
+        """Return the apiVersion of a kind: the one of catflap's table, or the cluster's preferred one.  Raises ApiError."""
         if isinstance(kind, PolicyKind):
             return f"{kind.group}/{kind.version}"
         if not kind.group:
@@ -136,25 +141,25 @@ class Listing:
             self._versions[kind.group] = found["preferredVersion"]["groupVersion"]
         return self._versions[kind.group]
 
-    def miss(self, resource: str, error: ApiError) -> None:
-        """Remember what could not be looked at, in words; raises the error where nobody answers at all."""
+    def record_failure(self, resource: str, error: ApiError) -> None:
+        """Record in words that a resource could not be listed; raises the error where the API server does not answer."""
         if error.status in {0, HTTPStatus.UNAUTHORIZED}:
             raise error
-        self.failed = self.failed or error.status != HTTPStatus.FORBIDDEN or resource in OWN
+        self.failed = self.failed or error.status != HTTPStatus.FORBIDDEN or resource in BUILT_IN_RESOURCES
         why = "no right to list" if error.status == HTTPStatus.FORBIDDEN else str(error)
-        self.unseen.append(f"{resource}: {why}")
+        self.unlisted.append(f"{resource}: {why}")
 
 
 class Page(Struct, frozen=True):
-    """A piece of a list; `more` says that there is more of it, which is not read."""
+    """A part of a list; `more` names the resource where the list has more objects, which are not read."""
 
     items: tuple[Json, ...]
     more: str = ""
 
 
 def first_pages(api: Api) -> Iterator[Page]:
-    """The beginning of the list of each kind that runs for long, in small pieces.  Raises ApiError."""
-    for maker in (maker for maker in POD_MAKERS if (maker.group, maker.resource) in LASTING):
+    """Yield the first pages of the list of each long-running kind.  Raises ApiError."""
+    for maker in (maker for maker in POD_MAKERS if (maker.group, maker.resource) in LONG_RUNNING):
         api_version = f"{maker.group}/v1"
         pages = api.pages(collection(api_version, maker.resource), size=SMALL_PAGE)
         for number, page in enumerate(islice(pages, MOST_PAGES), start=1):

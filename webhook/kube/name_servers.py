@@ -1,4 +1,4 @@
-"""Finds the name servers of a cluster: by what the cluster is, by its DNS Service, and by its cache on each node."""
+"""Detect the name servers of a cluster: by the type of the cluster, its DNS Service, and its DNS cache on each node."""
 
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -6,17 +6,17 @@ from typing import Any, Final
 
 from webhook.kube import paths
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.namespaces import path as namespace_path
+from webhook.kube.namespaces import namespace_path
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import (
-    OFFLINE,
+    OFFLINE_DEFAULTS,
     WITH_ADDRESSES,
-    Detected,
+    DetectedDns,
     cache_addresses,
-    cluster_addresses,
-    detect,
-    pods_behind,
-    pods_of_cache,
+    cache_pods,
+    detect_preset,
+    service_addresses,
+    service_pods,
 )
 
 DNS_NAMESPACE: Final = "kube-system"
@@ -28,10 +28,10 @@ SERVICES: Final = ("kube-dns", "coredns", "rke2-coredns-rke2-coredns")
 DAEMON_SETS: Final = ("node-local-dns", "nodelocaldns")
 
 
-class NameServers:
-    """Looks for the name servers of a cluster, and reports each change of what it finds.
+class NameServerDetector:
+    """Detects the name servers of a cluster, and reports each change of the result.
 
-    `on_change` is called with what was found, in words.
+    `on_change` is called with a description of the name servers.
     """
 
     def __init__(self, api: Api, on_change: Callable[[str], None]) -> None:
@@ -39,16 +39,16 @@ class NameServers:
         self._on_change = on_change
         self._reported = ""
 
-    def look(self, dns: str | tuple[DnsEndpoint, ...]) -> Detected:
-        """Return what the policy file's `network.dns` needs to know of the cluster; asks nothing for a file that says it all.
+    def look(self, dns: str | tuple[DnsEndpoint, ...]) -> DetectedDns:
+        """Return the name servers that the policy file's `network.dns` needs; send no request where the file lists all of them.
 
-        Raises ApiError where the API server gives no answer, so that the last view stays.
+        Raises ApiError where the API server does not answer, so that the caller keeps the last result.
         """
         if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
-            return OFFLINE
+            return OFFLINE_DEFAULTS
         preset = self._preset() if dns == "auto" else dns
-        found = self._with_addresses(preset) if preset in WITH_ADDRESSES else Detected(preset)
-        said = described(dns, found)
+        found = self._with_addresses(preset) if preset in WITH_ADDRESSES else DetectedDns(preset)
+        said = describe_name_servers(dns, found)
         if said != self._reported:
             self._reported = said
             self._on_change(said)
@@ -59,23 +59,23 @@ class NameServers:
         groups = self._api.get("/apis") or {}
         names = frozenset(group["name"] for group in groups.get("groups", ()))
         kube_system = self._api.get(namespace_path(DNS_NAMESPACE)) or {"metadata": {}}
-        return detect(api_groups=names, kube_system_labels=kube_system["metadata"].get("labels") or {})
+        return detect_preset(api_groups=names, kube_system_labels=kube_system["metadata"].get("labels") or {})
 
-    def _with_addresses(self, preset: str) -> Detected:
+    def _with_addresses(self, preset: str) -> DetectedDns:
         """Return a preset with the addresses of the DNS Service and of the caches.  Raises ApiError."""
         unread: list[str] = []
         service = self._first("v1", "services", SERVICES, unread)
         cache = self._first("apps/v1", "daemonsets", DAEMON_SETS, unread)
-        addresses = (*cluster_addresses(service), *cache_addresses(cache))
-        return Detected(
-            preset, tuple(dict.fromkeys(addresses)), (*pods_behind(service), *pods_of_cache(cache)), tuple(unread)
+        addresses = (*service_addresses(service), *cache_addresses(cache))
+        return DetectedDns(
+            preset, tuple(dict.fromkeys(addresses)), (*service_pods(service), *cache_pods(cache)), tuple(unread)
         )
 
     def _first(self, version: str, resource: str, names: tuple[str, ...], unread: list[str]) -> Mapping[str, Any]:
         """Return the first object of these names that exists; an empty one where there is none.
 
-        What this process may not read goes to `unread`: a namespace that is isolated without these addresses is safer than one that is
-        open until somebody grants the right. Raises ApiError.
+        Add to `unread` what this process may not read: a namespace that is isolated without these addresses is safer than one that stays
+        open until an administrator grants the right. Raises ApiError.
         """
         for name in names:
             try:
@@ -92,17 +92,17 @@ class NameServers:
         return {}
 
 
-def described(dns: str, found: Detected) -> str:
+def describe_name_servers(dns: str, found: DetectedDns) -> str:
     """Return in words which name servers a cluster has."""
     return " ".join(sentences(dns, found))
 
 
-def sentences(dns: str, found: Detected) -> Iterator[str]:
+def sentences(dns: str, found: DetectedDns) -> Iterator[str]:
     """Yield the sentences of a description."""
     yield f"network.dns: {dns}: open are the name servers of the preset {found.preset}."
     if found.addresses:
         yield f"Open are also {', '.join(found.addresses)}, the addresses of the DNS Service and the node cache in {DNS_NAMESPACE}."
-    for one in found.behind:
+    for one in found.pods:
         pods = ", ".join(f"{key}={value}" for key, value in one.pod_labels.items())
         yield f"Open are also the Pods {pods} in {DNS_NAMESPACE} on {', '.join(one.ports)}."
     if not found.addresses and found.preset in WITH_ADDRESSES:

@@ -1,4 +1,4 @@
-"""Namespaces as the API server writes them, to values."""
+"""Convert Namespaces of the API server to values."""
 
 from datetime import datetime
 
@@ -6,21 +6,21 @@ from webhook.kube.api import Json
 from webhook.kube.paths import under
 from webhook.model.namespace import Namespace
 
-PATH = "/api/v1/namespaces"
+NAMESPACES_PATH = "/api/v1/namespaces"
 
 
-def path(name: str) -> str:
-    """The path of one namespace.  Raises ApiError (400) for what is no name."""
-    return under(PATH, name)
+def namespace_path(name: str) -> str:
+    """Return the path of one namespace.  Raises ApiError (400) for an invalid name."""
+    return under(NAMESPACES_PATH, name)
 
 
 def parse_time(text: str) -> datetime:
-    """A creationTimestamp: RFC 3339 in whole seconds, UTC."""
+    """Parse a creationTimestamp: RFC 3339 in whole seconds, UTC."""
     return datetime.fromisoformat(text)
 
 
-def namespace(source: Json) -> Namespace:
-    """One namespace from its JSON."""
+def parse_namespace(source: Json) -> Namespace:
+    """Convert the JSON of one namespace."""
     metadata = source["metadata"]
     return Namespace(
         name=metadata["name"],
@@ -31,13 +31,13 @@ def namespace(source: Json) -> Namespace:
     )
 
 
-# What Kubernetes' own expressions do not see of a namespace (k8s.io/apiserver, admission/plugin/cel/compile.go).
-UNREADABLE = frozenset({"managedFields", "ownerReferences", "selfLink", "uid"})
+# Metadata that Kubernetes hides from its own CEL expressions (k8s.io/apiserver, admission/plugin/cel/compile.go).
+HIDDEN_METADATA = frozenset({"managedFields", "ownerReferences", "selfLink", "uid"})
 
 
-def readable(source: Json) -> Json:
-    """A namespace as expressions read it: as Kubernetes hands it to theirs, which cannot read its uid."""
-    metadata = {key: value for key, value in source["metadata"].items() if key not in UNREADABLE}
+def cel_namespace(source: Json) -> Json:
+    """Return the `namespaceObject` of CEL expressions: the same fields as in Kubernetes, so without the uid."""
+    metadata = {key: value for key, value in source["metadata"].items() if key not in HIDDEN_METADATA}
     return {
         "metadata": metadata,
         "spec": {"finalizers": (source.get("spec") or {}).get("finalizers") or []},

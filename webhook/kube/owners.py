@@ -1,4 +1,4 @@
-"""The owners above an object, asked live and believed only where each of them is there as its reference says."""
+"""Look up the owners above an object; only owners that exist exactly as their reference says count."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -20,14 +20,14 @@ RESOURCES: Mapping[tuple[str, str], str] = {
     ("batch/v1", "CronJob"): "cronjobs",
     ("batch/v1", "Job"): "jobs",
 }
-# Who is made by something else of these; of the others nobody is, whatever references a user writes into them.
-MADE = frozenset({("apps/v1", "ReplicaSet"), ("batch/v1", "Job")})
-# Pod, ReplicaSet, Deployment; Pod, Job, CronJob: no chain of Kubernetes' own is longer.
-DEEPEST = 3
+# The kinds that have an owner themselves. The others have none, whatever references a user writes into them.
+OWNED_KINDS = frozenset({("apps/v1", "ReplicaSet"), ("batch/v1", "Job")})
+# Pod, ReplicaSet, Deployment; Pod, Job, CronJob: no chain of Kubernetes' own controllers is longer.
+MAX_OWNERS = 3
 
 
 class OwnerFound(Struct, frozen=True):
-    """An owner as the API server has it."""
+    """An owner that exists on the API server."""
 
     owner: Owner
     created: datetime
@@ -35,28 +35,28 @@ class OwnerFound(Struct, frozen=True):
 
 
 def owners_above(api: Api, namespace: str, owner: Owner) -> Iterator[OwnerFound]:
-    """The owners above an object in its namespace, the nearest first; it ends at the first claim that is not true.
+    """Yield the owners above an object in its namespace, the nearest first; stop at the first reference that is not true.
 
-    At most DEEPEST lookups, within the budget of `api`.  Raises ApiError.
+    Needs at most MAX_OWNERS requests, within the time limit of `api`.  Raises ApiError.
     """
     step: Owner | None = owner
-    for _ in range(DEEPEST):
-        found = lookup(api, namespace, step) if step else None
+    for _ in range(MAX_OWNERS):
+        found = find_owner(api, namespace, step) if step else None
         if step is None or found is None:
             return
         yield OwnerFound(step, parse_time(found["metadata"]["creationTimestamp"]), found)
-        step = controller_of(found) if (step.api_version, step.kind) in MADE else None
+        step = controller_of(found) if (step.api_version, step.kind) in OWNED_KINDS else None
 
 
-def stands(api: Api, namespace: str, owner: Owner) -> bool:
-    """Whether a claimed owner is a known controller that is there under the uid that the reference names.  Raises ApiError."""
-    return lookup(api, namespace, owner) is not None
+def owner_exists(api: Api, namespace: str, owner: Owner) -> bool:
+    """Return whether a claimed owner is of a known kind and exists with the uid of the reference.  Raises ApiError."""
+    return find_owner(api, namespace, owner) is not None
 
 
-def lookup(api: Api, namespace: str, owner: Owner) -> Json | None:
-    """The object that a reference names, if one of that kind, name and uid is in that namespace; None otherwise.
+def find_owner(api: Api, namespace: str, owner: Owner) -> Json | None:
+    """Return the object that a reference names, if it has that kind, name and uid in that namespace; None otherwise.
 
-    What cannot be a name is not asked about.  Raises ApiError.
+    An invalid name causes no request.  Raises ApiError.
     """
     resource = RESOURCES.get((owner.api_version, owner.kind))
     if resource is None or not (is_segment(owner.name) and is_segment(namespace)):
@@ -65,12 +65,12 @@ def lookup(api: Api, namespace: str, owner: Owner) -> Json | None:
     if found is None:
         return None
     metadata = found["metadata"]
-    told = tuple(metadata.get(key) for key in ("namespace", "name", "uid"))
-    return found if told == (namespace, owner.name, owner.uid) else None
+    actual = tuple(metadata.get(key) for key in ("namespace", "name", "uid"))
+    return found if actual == (namespace, owner.name, owner.uid) else None
 
 
 def controller_of(source: Json) -> Owner | None:
-    """The owner that an object names as its controller."""
+    """Return the owner that an object names as its controller."""
     for reference in source["metadata"].get("ownerReferences") or ():
         if reference.get("controller"):
             return Owner(

@@ -1,8 +1,8 @@
-"""Lists read in pages that fit into memory, whatever the objects' sizes.
+"""Read lists in pages that fit into memory, whatever the size of the objects.
 
-The API server limits a page by its number of objects, not by its bytes, and one object of 1.5 MiB in etcd (its default
-limit) can be 20 MiB of JSON when it was written in protobuf. So a page that is too large is read again in smaller pieces,
-and of one object that is too large by itself only the name is kept.
+The API server limits a page by its number of objects, not by its bytes. One object of 1.5 MiB in etcd (its default limit) can be 20 MiB
+of JSON when it was written in protobuf. So a page that is too large is read again in smaller pages. Of a single object that is too large,
+only the name is kept.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,36 +16,36 @@ Json = dict[str, Any]
 LARGEST_PAGE: Final = 8 * 1024 * 1024
 # The longest JSON of one object: 1.5 MiB of protobuf, of which 4 bytes become 25.
 LARGEST_OBJECT: Final = 32 * 1024 * 1024
-# A page that was too large is split so; a page that is this many times smaller than it may be is followed by one twice as long.
+# The number of objects is divided by this after a page that was too large; it doubles after a page of less than this part of the limit.
 SPLIT: Final = 4
 
 
 class TooLarge(Exception):  # noqa: N818 (a property of the answer)
-    """The answer has more bytes than were asked for at most."""
+    """The response has more bytes than the caller accepts."""
 
 
-# Reads at most so many objects from a continue token on, as bytes of at most a size.  Raises TooLarge.
+# Reads a page: the number of objects, the continue token, and the maximum number of bytes.  Raises TooLarge.
 Read = Callable[[int, str, int], bytes]
 
 
-class Name(Struct, frozen=True):
-    """What is kept of an object that is too large."""
+class ObjectName(Struct, frozen=True):
+    """The name of an object that is too large."""
 
     name: str = ""
     namespace: str = ""
 
 
-class Outline(Struct, frozen=True):
-    """An object without its content."""
+class ObjectOutline(Struct, frozen=True):
+    """An object reduced to its name."""
 
-    metadata: Name = Name()
+    metadata: ObjectName = ObjectName()
 
 
 class ListOutline(Struct, frozen=True):
-    """A list without its objects' contents."""
+    """A list with the names of its objects only."""
 
     metadata: Json = {}
-    items: tuple[Outline, ...] = ()
+    items: tuple[ObjectOutline, ...] = ()
 
 
 # Made once, at import: msgspec 0.20 crashes where two threads prepare one type at the same time.
@@ -53,7 +53,7 @@ LIST_OUTLINE: Final = msgspec.json.Decoder(ListOutline)
 
 
 def pages(read: Read, *, size: int) -> Iterator[Json]:
-    """The pages of a list, each of at most `size` objects; raises what `read` raises, and TooLarge above LARGEST_OBJECT.
+    """Yield the pages of a list, each of at most `size` objects; raises what `read` raises, and TooLarge above LARGEST_OBJECT.
 
     A page has `metadata`, `items`, and in `omitted` the names of objects that are too large to decode.
     """
@@ -65,7 +65,7 @@ def pages(read: Read, *, size: int) -> Iterator[Json]:
             if limit > 1:
                 limit = max(1, limit // SPLIT)
                 continue
-            page = outlined(read(1, token, LARGEST_OBJECT))
+            page = outline_page(read(1, token, LARGEST_OBJECT))
         else:
             page = msgspec.json.decode(content)
             if len(content) * SPLIT < LARGEST_PAGE:
@@ -76,12 +76,12 @@ def pages(read: Read, *, size: int) -> Iterator[Json]:
             return
 
 
-def outlined(content: bytes) -> Json:
-    """A page whose objects are only named."""
+def outline_page(content: bytes) -> Json:
+    """Return a page that has only the names of its objects."""
     found = LIST_OUTLINE.decode(content)
-    return {"metadata": found.metadata, "items": [], "omitted": [called(one.metadata) for one in found.items]}
+    return {"metadata": found.metadata, "items": [], "omitted": [qualified_name(one.metadata) for one in found.items]}
 
 
-def called(found: Name) -> str:
-    """An object by namespace and name."""
+def qualified_name(found: ObjectName) -> str:
+    """Return the name of an object with its namespace."""
     return f"{found.namespace}/{found.name}" if found.namespace else found.name

@@ -1,27 +1,27 @@
-"""The Pods that run in a namespace."""
+"""List the Pods that run in a namespace."""
 
 from typing import Final
 
 from webhook.kube.api import Api
 from webhook.kube.paths import collection
 
-ENDED: Final = frozenset({"Succeeded", "Failed"})
+TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 # Enough to name some of them.
-MOST_LOOKED_AT: Final = 50
+LIST_LIMIT: Final = 50
 MOST_NAMED: Final = 5
 
 
 def running_pods(api: Api, namespace: str) -> list[str]:
-    """The names of Pods in a namespace that have not ended, as far as one short list shows them.  Raises ApiError."""
-    found = api.get(collection("v1", "pods", namespace), limit=str(MOST_LOOKED_AT)) or {}
+    """Return the names of the Pods in the first page of a namespace that are not in a terminal phase.  Raises ApiError."""
+    found = api.get(collection("v1", "pods", namespace), limit=str(LIST_LIMIT)) or {}
     return [
         one["metadata"]["name"]
         for one in found.get("items") or ()
-        if (one.get("status") or {}).get("phase") not in ENDED
+        if (one.get("status") or {}).get("phase") not in TERMINAL_PHASES
     ]
 
 
-def said(names: list[str]) -> str:
-    """Pods in words: some names, and how many more there are at least."""
+def describe_pods(names: list[str]) -> str:
+    """Return a text with some names of Pods, and the number of the others."""
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"Pod{'s' if len(names) > 1 else ''} {', '.join(names[:MOST_NAMED])}{more}"

@@ -1,4 +1,4 @@
-"""The servers behind a Service, one by one: each ready address of its EndpointSlices."""
+"""List the ready addresses of a Service from its EndpointSlices."""
 
 from webhook.kube.api import Api
 from webhook.kube.paths import collection
@@ -7,9 +7,9 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 def ready_addresses(api: Api, namespace: str, service: str) -> tuple[tuple[str, int], ...]:
-    """The addresses and ports of the ready servers; empty where the Service has no EndpointSlices.
+    """Return the addresses and ports of the ready servers; empty where the Service has no EndpointSlices.
 
-    A server that is not ready gets no reviews, and reads the Secret before it is. Raises ApiError.
+    A server that is not ready gets no reviews, and reads the Secret before it becomes ready. Raises ApiError.
     """
     path = collection("discovery.k8s.io/v1", "endpointslices", namespace)
     slices = api.list(path, labelSelector=f"{SERVICE_LABEL}={service}").get("items") or []

@@ -1,4 +1,4 @@
-"""A cache of one kind of object, kept by the client library's own informer, fed with raw JSON."""
+"""Cache the objects of one kind by the client library's informer, which gets raw JSON."""
 
 import logging
 import time
@@ -12,19 +12,19 @@ from kubernetes.informer import SharedInformer
 from kubernetes.informer.informer import ADDED, DELETED, MODIFIED
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.silence import SILENCE_SECONDS
+from webhook.kube.watch_response import IDLE_SECONDS
 
 logger = logging.getLogger(__name__)
 
-# How long one watch lives before a full list is compared again, and how much longer than that a dead peer is waited for.
+# The duration of one watch before the next full list, and the additional wait for a dead peer.
 RESYNC_SECONDS = 300
 GRACE_SECONDS = 15
-# A watch that ends sooner has failed, whatever it began with: by an error event, or by nothing at all.
+# A watch that ends sooner has failed: with an error event, or without any event.
 SHORTEST_WATCH_SECONDS = 1.0
-# The informer itself reconnects at once, for ever; a server must not be hammered for what it will not give soon.
+# The informer itself reconnects at once, for ever; the delays protect the API server from that.
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-# Nobody answers, or not now: what then comes back must be seen within the second in which repairs are promised.
-BRIEFLY = (0.1, 0.2, 0.5)
+# Delays after a connection failure or a temporary error: repairs are promised within one second after the API server is back.
+SHORT_BACKOFF_SECONDS = (0.1, 0.2, 0.5)
 TOO_MANY_REQUESTS = 429
 SERVER_ERRORS = 500
 
@@ -34,7 +34,7 @@ Handler = Callable[[Json], None]
 class Watch:
     """The objects at one path, by `namespace/name` (`name` where they have no namespace).
 
-    `on_change` handlers run on the watch's thread with each object that came, changed or went, and again with every
+    `on_change` handlers run on the watch's thread with each object that is added, changed or deleted, and again with every
     object at each full list.
     """
 
@@ -43,69 +43,69 @@ class Watch:
         self._informer = SharedInformer(self._source.list_or_watch, resync_period=RESYNC_SECONDS)
 
     def on_change(self, handler: Handler) -> None:
-        """Call `handler` with each object that comes, changes or goes."""
+        """Call `handler` with each object that is added, changed or deleted."""
         for event in (ADDED, MODIFIED, DELETED):
             self._informer.add_event_handler(event, handler)
 
     def start(self) -> None:
-        """Begin, on a thread of its own."""
+        """Start the watch on a thread of its own."""
         self._informer.start()
 
     def stop(self) -> None:
-        """Ask the thread to end, without waiting for it."""
+        """Ask the thread to end, and do not wait for it."""
         self._source.stopped.set()
-        self._source.hurry()
+        self._source.retry_now()
         self._informer._stop_event.set()  # noqa: SLF001 (its own stop() joins a thread that may wait on the network)
 
-    def hurry(self) -> None:
-        """Try again at once where the last tries failed: what was missing is there now."""
-        self._source.hurry()
+    def retry_now(self) -> None:
+        """Retry at once after failures: a missing API is served now."""
+        self._source.retry_now()
 
     @property
     def synced(self) -> bool:
-        """Whether the first full list is in the cache and was handed to the handlers."""
+        """Return whether the first full list is in the cache and was passed to the handlers."""
         return self._source.listed.is_set()
 
     def get(self, key: str) -> Json | None:
-        """The object under a key, as the watch last saw it."""
+        """Return the object with a key, as the watch last saw it."""
         return self._informer.cache.get_by_key(key)  # type: ignore[no-any-return]
 
     def objects(self) -> list[Json]:
-        """Every object, as the watch last saw it."""
+        """Return every object, as the watch last saw it."""
         return list(self._informer.cache.list())
 
 
 class Source:
-    """The function that the informer lists and watches with."""
+    """The function by which the informer lists and watches."""
 
     def __init__(self, api: Api, path: str, query: dict[str, str]) -> None:
         self._api = api
         self._path = path
         self._query = query
         self._failures = 0
-        self._began: float | None = None  # when the last watch did
+        self._began: float | None = None  # the start of the last watch
         self.listed = Event()
         self.stopped = Event()
         self._hurried = Event()
 
-    def hurry(self) -> None:
-        """End the wait after a failure, and count failures from now on."""
+    def retry_now(self) -> None:
+        """End the wait after a failure, and reset the number of failures."""
         self._failures = 0
         self._hurried.set()
 
     # No return type: the informer would take one as the model to build; `object` below is its word for plain JSON.
     def list_or_watch(self, **options: Any):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        """List, or begin to watch, as the informer asks.
+        """List, or start to watch, as the informer requests.
 
         :rtype: object
         """
         try:
             return self._watch(options) if options.get("watch") else self._list()
         except ApiError as error:
-            raise ApiException(status=error.status, reason=str(error)) from error  # its 410 means: list anew
+            raise ApiException(status=error.status, reason=str(error)) from error  # its 410 means: list again
 
     def _list(self) -> SimpleNamespace:
-        """The list, however often it has to be asked for: the informer would wait five seconds after each failure."""
+        """Return the list, after any number of retries: the informer would wait five seconds after each failure."""
         while True:
             try:
                 found = self._api.list(self._path, **self._query)
@@ -120,10 +120,10 @@ class Source:
                 )
 
     def _refused(self, error: ApiError) -> None:
-        if not self._failures:  # once, not twice a second
+        if not self._failures:  # once, not at every retry
             logger.warning("what is watched is not seen for now: %s", error)
         later = error.status in {0, TOO_MANY_REQUESTS} or error.status >= SERVER_ERRORS
-        self._back_off(BRIEFLY if later else BACKOFF_SECONDS)
+        self._back_off(SHORT_BACKOFF_SECONDS if later else BACKOFF_SECONDS)
 
     def _back_off(self, delays: Sequence[float]) -> None:
         self._failures += 1
@@ -132,7 +132,7 @@ class Source:
             self._hurried.wait(delays[min(self._failures, len(delays)) - 1])
 
     def _watch(self, options: Mapping[str, Any]) -> Any:
-        self.listed.set()  # the informer comes here only after it took in a list
+        self.listed.set()  # the informer calls this only after it processed a list
         if self._began is not None:
             if time.monotonic() - self._began < SHORTEST_WATCH_SECONDS:
                 self._back_off(BACKOFF_SECONDS)
@@ -143,7 +143,7 @@ class Source:
         try:
             stream = self._api.stream(
                 self._path,
-                read_timeout=min(seconds + GRACE_SECONDS, SILENCE_SECONDS),
+                read_timeout=min(seconds + GRACE_SECONDS, IDLE_SECONDS),
                 watch="true",
                 allowWatchBookmarks="true",
                 resourceVersion=str(options["resource_version"]),

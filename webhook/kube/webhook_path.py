@@ -1,4 +1,4 @@
-"""The Secret that holds the tokens of the path that reviews come to."""
+"""Read and write the Secret with the tokens of the webhook's URL path."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from webhook.model.names import ENTRY_SUFFIX, MANAGED_BY, MANAGED_BY_LABEL, PATH
 from webhook.model.path_tokens import PLAIN, PathTokens, well_formed
 
 KEY: Final = "tokens.json"
-# Kept in the Secret at once; each further one would be a rotation that nobody completed.
+# Tokens in the Secret at the same time; each additional one would be an incomplete rotation.
 MOST_TOKENS: Final = 16
 # 16 tokens of 128 characters with their times, and 16 digests, are 4 KiB. A Secret may have 1 MiB.
 LARGEST_CONTENT: Final = 16 * 1024
@@ -21,46 +21,50 @@ LARGEST_CONTENT: Final = 16 * 1024
 TOKENS: Final = msgspec.json.Decoder(PathTokens)
 
 
-class BadTokens(ValueError):  # noqa: N818 (the content is bad)
-    """A Secret holds no tokens that can be used; the message says why, and quotes nothing of it."""
+class InvalidTokensError(ValueError):
+    """A Secret has no usable tokens; the message says why, and quotes nothing of the Secret."""
 
 
 def collection(namespace: str) -> str:
-    """The path of the Secrets of a namespace."""
+    """Return the path of the Secrets of a namespace."""
     return paths.collection("v1", "secrets", namespace)
 
 
 def path(namespace: str) -> str:
-    """The path of ours."""
+    """Return the path of catflap's Secret."""
     return paths.under(collection(namespace), PATH_SECRET)
 
 
 def watch(api: Api, namespace: str) -> Watch:
-    """A watch on ours alone; RBAC allows it by name because the field selector names it."""
+    """Return a watch on catflap's Secret alone; RBAC allows it by name because the field selector has the name."""
     return Watch(api, collection(namespace), query={"fieldSelector": paths.name_selector(PATH_SECRET)})
 
 
-def read(found: Json) -> PathTokens:
-    """The tokens in a Secret.  Raises BadTokens."""
+def parse_tokens(found: Json) -> PathTokens:
+    """Return the tokens in a Secret.  Raises InvalidTokensError."""
     try:
         encoded = found["data"][KEY]
         if len(encoded) > LARGEST_CONTENT * 4 // 3:
-            raise BadTokens(f"Secret {PATH_SECRET} has more than {LARGEST_CONTENT} bytes in its key {KEY}")
+            raise InvalidTokensError(f"Secret {PATH_SECRET} has more than {LARGEST_CONTENT} bytes in its key {KEY}")
         content = base64.b64decode(encoded, validate=True)
         tokens = TOKENS.decode(content)
     except (KeyError, TypeError, binascii.Error, msgspec.MsgspecError):
         # The cause would quote the content.
-        raise BadTokens(f"Secret {PATH_SECRET} has no key {KEY} in the form that the controller writes") from None
+        raise InvalidTokensError(
+            f"Secret {PATH_SECRET} has no key {KEY} in the form that the controller writes"
+        ) from None
     values = tokens.accepted
     if not values or len(values) > MOST_TOKENS:
-        raise BadTokens(f"Secret {PATH_SECRET} has {len(values)} tokens; expected 1 to {MOST_TOKENS}")
+        raise InvalidTokensError(f"Secret {PATH_SECRET} has {len(values)} tokens; expected 1 to {MOST_TOKENS}")
     if not all(value == PLAIN or well_formed(value) for value in values):
-        raise BadTokens(f"Secret {PATH_SECRET} has a token that is too short, or that a URL would have to escape")
+        raise InvalidTokensError(
+            f"Secret {PATH_SECRET} has a token that is too short, or that a URL would have to escape"
+        )
     return tokens
 
 
-def write(tokens: PathTokens, namespace: str, before: Json | None = None) -> Json:
-    """The Secret with these tokens, to be created, or to replace `before` as long as that is unchanged."""
+def build_secret(tokens: PathTokens, namespace: str, before: Json | None = None) -> Json:
+    """Return the Secret with these tokens, to create it, or to replace `before` as long as that is unchanged."""
     metadata = {"name": PATH_SECRET, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGED_BY}}
     if before is not None:
         metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
@@ -69,24 +73,26 @@ def write(tokens: PathTokens, namespace: str, before: Json | None = None) -> Jso
 
 
 def registered_tokens(*configurations: Json | None, own_namespace: str = "") -> frozenset[str]:
-    """The tokens in the paths of our entries; the plain path has the empty one.
+    """Return the tokens in the paths of catflap's webhooks; the plain path has the empty token.
 
-    With `own_namespace`, an entry counts only if its Service is there, or if it has a URL.
+    With `own_namespace`, a webhook counts only if its Service is in that namespace, or if it has a URL.
     """
     entries = [entry for one in configurations if one for entry in one.get("webhooks") or ()]
     return frozenset(
-        token_of(entry) for entry in entries if entry["name"].endswith(ENTRY_SUFFIX) and leads_to(entry, own_namespace)
+        token_of(entry)
+        for entry in entries
+        if entry["name"].endswith(ENTRY_SUFFIX) and targets_namespace(entry, own_namespace)
     )
 
 
-def leads_to(entry: Json, own_namespace: str) -> bool:
-    """Whether an entry sends reviews to a Service of a namespace, or to a URL."""
+def targets_namespace(entry: Json, own_namespace: str) -> bool:
+    """Return whether a webhook sends reviews to a Service of a namespace, or to a URL."""
     service = (entry.get("clientConfig") or {}).get("service") or {}
     return not (own_namespace and service) or service.get("namespace") == own_namespace
 
 
 def token_of(entry: Json) -> str:
-    """The token in the path of an entry."""
+    """Return the token in the path of a webhook."""
     where = entry.get("clientConfig") or {}
     path = where.get("url") or (where.get("service") or {}).get("path") or ""
     head, _, last = path.rpartition("/")

@@ -1,5 +1,5 @@
-"""The nouns: frozen values, and nothing else of ours is imported here.
+"""Frozen values, which import nothing else of catflap.
 
-What an admin writes (`policy`) is pydantic, because a person reads its faults; what a request brings (`request`,
-`workload`) is msgspec, because every Pod of a cluster passes through it.
+The policy file (`policy`) uses pydantic, because an administrator reads its error messages. Requests (`request`,
+`workload`) use msgspec, because every Pod of a cluster passes through them.
 """

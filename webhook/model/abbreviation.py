@@ -1,4 +1,4 @@
-"""Texts and lists of users' in words of moderate length: a label's value may be as long as a request."""
+"""Shortening of users' texts and lists in messages: a label value may be as long as a request."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 # A label's key is the longest text that a message quotes whole: a prefix of 253 characters, a slash, a name of 63
 # (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/).
 LONGEST_KEY: Final = 317
-# Of a whole sentence: two keys or values, and what is wrong with them.
+# The longest sentence: two keys or values, and what is wrong with them.
 LONGEST_SENTENCE: Final = 1_000
-TAIL: Final = 150  # characters from the end, where a message says what would be right
+TAIL: Final = 150  # characters kept from the end, where a message has its suggestion
 MOST_LISTED: Final = 10
 
 
@@ -23,7 +23,7 @@ def shown(character: str) -> str:
 
 
 def shortened(text: str, most: int = LONGEST_KEY) -> str:
-    """A text of at most `most` characters: its beginning and its end, with the number of characters that are left out."""
+    """Return a text of at most `most` characters: its beginning and its end, with the number of characters that are left out."""
     if len(text) <= most:
         return text
     tail = min(TAIL, most // 4)
@@ -33,6 +33,6 @@ def shortened(text: str, most: int = LONGEST_KEY) -> str:
 
 
 def listed(words: Sequence[str], most: int = MOST_LISTED, *, joint: str = ", ") -> str:
-    """The first words of a list, and how many more there are."""
+    """Return the first words of a list, and how many more there are."""
     rest = len(words) - most
     return joint.join(words) if rest <= 0 else f"{joint.join(words[:most])} and {rest} more"

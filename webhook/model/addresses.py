@@ -1,6 +1,6 @@
-"""Sets of IP addresses, and which of them are too large to mean particular peers.
+"""Sets of IP addresses, and the check whether a set is too large to select particular peers.
 
-A network is parsed once. From then on it is a range of numbers.
+A network is parsed once into a range of numbers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -117,11 +117,11 @@ def behind_nat64(found: Addresses) -> Intervals:
 
 
 def too_large(found: Addresses, cluster: Addresses = NO_ADDRESS) -> str:
-    """Return why a set of addresses does not mean particular peers, in words; empty where it does.
+    """Return why a set of addresses does not select particular peers; empty if it does.
 
-    More than half of an IP version's public addresses is the bound. The largest lists that people write are those of
-    clouds and countries, which stay below it, and no list of exceptions gets under it that leaves most of the internet
-    in. All private networks, or all networks of the cluster (`cluster`), mean every Pod.
+    The limit is half of the public addresses of an IP version. The largest lists in use are those of
+    clouds and countries, which are below the limit. A list of exceptions that leaves most of the internet in is above it.
+    All private networks, and all networks of the cluster (`cluster`), select every Pod.
     """
     for version, mine, public, private, own in (
         (V4, found.v4, PUBLIC.v4, PRIVATE.v4, cluster.v4),

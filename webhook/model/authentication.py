@@ -1,10 +1,10 @@
-"""How the sender of a review proved to be the API server."""
+"""Methods by which the sender of a review proves to be the API server."""
 
 from enum import StrEnum
 
 
 class Authentication(StrEnum):
-    """The closed set of proofs; `none` is for servers that ask for none, on loopback or without a cluster."""
+    """The authentication methods; `none` is for servers that require none, on loopback or without a cluster."""
 
     CLIENT_CERTIFICATE = "client-certificate"
     PATH = "path"

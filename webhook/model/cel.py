@@ -1,8 +1,8 @@
-"""Expressions of the API server's own CEL, put together as text.
+"""Builders of CEL expressions for the API server.
 
-A rule that can be said so has conditions over the variables of `webhook.controller.admission_policy`: `places` are where Pods get their
-labels, each with its `labels`, its `role` as it is set there and its `account`, `before` the same of the old object, and where
-`lenient` holds, a fault that was there before is none; `roles` are those there are. In what follows `x` is the name of one place.
+A rule that CEL can express has conditions over the variables of `webhook.controller.admission_policy`. `places` are the locations from which Pods get their
+labels, each with its `labels`, its `role` as it is set there and its `account`; `before` has those of the old object. If
+`lenient` is true, a violation that the old object has does not count. `roles` are the known roles. A parameter `x` is the name of one place.
 """
 
 import json
@@ -15,23 +15,23 @@ LENIENT: Final = "variables.lenient"
 IS_POD: Final = "variables.pod"
 ROLES: Final = "variables.roles"
 NAMESPACE: Final = "request.namespace"
-# When the value of an alias counts.
-ANY_VALUE: Final = "{said} != ''"
-KNOWN_ROLE: Final = f"{{said}} in {ROLES}"
+# Conditions under which the value of an alias counts.
+ANY_VALUE: Final = "{value} != ''"
+KNOWN_ROLE: Final = f"{{value}} in {ROLES}"
 
 
 def literal(value: Any) -> str:
-    """A text, a number or a list of them; JSON's notation is CEL's as well (cel-spec, doc/langdef.md, "Values")."""
+    """Return the CEL literal of a string, a number or a list; JSON's notation is valid CEL (cel-spec, doc/langdef.md, "Values")."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def quoted(text: str) -> str:
-    """A text between single quotes, with what would end it or mean something else escaped (cel-spec, doc/langdef.md, "String and Bytes Values")."""
+    """Return a CEL string in single quotes, with escaped special characters (cel-spec, doc/langdef.md, "String and Bytes Values")."""
     return "'" + json.dumps(text, ensure_ascii=False)[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def fits_any(patterns: Iterable[str], name: str) -> str:
-    """Whether a name is one of those, or begins like one up to its star."""
+    """Return the condition that a name matches one of the patterns, which are names or prefixes with a star."""
     names = ", ".join(quoted(one) for one in patterns if not one.endswith("*"))
     stems = ", ".join(quoted(one[:-1]) for one in patterns if one.endswith("*"))
     cases = [f"{name} in [{names}]"] if names else []
@@ -40,14 +40,16 @@ def fits_any(patterns: Iterable[str], name: str) -> str:
 
 
 def everywhere(sound: str, same: str) -> str:
-    """Whether each place `p` is sound, or has the same fault as a place `q` had before, where that counts for nothing."""
+    """Return the condition that each place `p` is valid, or has the same violation as a place `q` of the old object if `lenient` is true."""
     return f"{PLACES}.all(p, ({sound}) || ({LENIENT} && {BEFORE}.exists(q, {same})))"
 
 
 def lack(keys: Sequence[str], counts: str, x: str, *, unless: str = "false") -> str:
-    """How a label, the first of `keys`, is absent at a place, as a text ("missing" or "empty"); empty where it has a value, or an alias counts.
+    """Return the expression for how a label is absent at a place: "missing" or "empty", or an empty string if it has a value or an alias counts.
 
-    `counts` is the condition under which the value `said` of an alias counts; where `unless` holds, no alias does.
+    The label is the first of `keys`; the others are its aliases.
+
+    `counts` is the condition under which the `value` of an alias counts. If `unless` is true, no alias counts.
     """
     key, labels = literal(keys[0]), f"{x}.labels"
     counted = f"!({unless}) && {literal(list(keys[1:]))}.exists(k, {counting(counts, labels)})" if keys[1:] else "false"
@@ -55,7 +57,7 @@ def lack(keys: Sequence[str], counts: str, x: str, *, unless: str = "false") -> 
 
 
 def value(keys: Sequence[str], counts: str, labels: str) -> str:
-    """The value of the label that counts among labels: the first of `keys`, else the first other one that counts; empty where none does."""
+    """Return the expression for the value of a label: that of the first key, else of the first alias that counts, else an empty string."""
     key = literal(keys[0])
     counted = (
         f"{literal(list(keys[1:]))}.filter(k, {counting(counts, labels)}).map(k, {labels}[k]) + " if keys[1:] else ""
@@ -64,5 +66,5 @@ def value(keys: Sequence[str], counts: str, labels: str) -> str:
 
 
 def counting(counts: str, labels: str) -> str:
-    """Whether an alias `k` is set among labels, and counts."""
-    return f"k in {labels} && {counts.format(said=f'{labels}[k]')}"
+    """Return the condition that an alias `k` is set in the labels, and counts."""
+    return f"k in {labels} && {counts.format(value=f'{labels}[k]')}"

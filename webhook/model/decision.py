@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from webhook.model.request import User
-from webhook.model.violation import Remedy, Violation
-from webhook.model.workload import Owner, Place, Workload
+from webhook.model.rule import Remedy, Violation
+from webhook.model.workload import LabelLocation, Owner, Workload
 
 Found = TypeVar("Found")
 
@@ -100,7 +100,7 @@ class OldOwner(Struct, frozen=True):
 
     workload: Workload
     template: Mapping[str, Any]
-    made: Place = Place("metadata", {})
+    made: LabelLocation = LabelLocation("metadata", {})
 
 
 class ClosureWanted(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Whom, and for how long, the rules do not hold; each use is recorded."""
+"""Exemptions from rules: break-glass groups, exempt users and exceptions with an end date. Each use is recorded."""
 
 import re
 from collections.abc import Iterable
@@ -11,21 +11,21 @@ from webhook.model.fields import DNS_LABEL, Day, NamespaceName, Node, Principals
 from webhook.model.limits import MOST_ACCOUNTS
 from webhook.model.names import BREAK_GLASS_GROUP
 
-NOTICE_DAYS = 7  # an exception that ends is announced so long before
+NOTICE_DAYS = 7  # an exception's end is announced this long before
 
 
 # The user name of a ServiceAccount, and the group of all in a namespace (k8s.io/apiserver, authentication/serviceaccount).
-OF_NAMESPACE = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
+SERVICE_ACCOUNT_PRINCIPAL = re.compile(r"system:serviceaccounts?:([^:]+)(?::|$)")
 
 
 def account_namespace(principal: str) -> str:
-    """The namespace of a ServiceAccount, or of a group of them; empty for every other user or group."""
-    found = OF_NAMESPACE.match(principal)
+    """Return the namespace of a ServiceAccount, or of a group of them; empty for every other user or group."""
+    found = SERVICE_ACCOUNT_PRINCIPAL.match(principal)
     return found[1] if found and DNS_LABEL.fullmatch(found[1]) else ""
 
 
 class BreakGlass(Node):
-    """Who may act against the guard in an emergency; each use is recorded."""
+    """Groups that may bypass catflap in an emergency; each use is recorded."""
 
     groups: Principals = Field(
         (BREAK_GLASS_GROUP,),
@@ -34,7 +34,7 @@ class BreakGlass(Node):
 
 
 class PolicyFileRights(Node):
-    """Who may do what to the policy file itself; who may edit it, the cluster's own RBAC says."""
+    """Rights on the policy file itself; the RBAC of the cluster decides who may edit it."""
 
     deleted_by: Principals = Field(
         ("system:masters",),
@@ -43,7 +43,7 @@ class PolicyFileRights(Node):
 
 
 class Exempt(Node):
-    """Who passes every rule, and is recorded; the namespaces of their Pods are closed all the same."""
+    """Users that are exempt from every rule. Each use is recorded, and the namespaces of their Pods are still isolated."""
 
     users: Principals = Field((), description="by user name")
     groups: Principals = Field((), description="by group")
@@ -52,19 +52,19 @@ class Exempt(Node):
     ] = Field((), description="ServiceAccounts as namespace/name")
 
     def reason(self, user: str, groups: Iterable[str]) -> str:
-        """By what this user is exempt, in words; empty where they are not."""
+        """Return why this user is exempt; empty if they are not."""
         if user in self.users:
             return f"exempt: user {user}"
         account = user.removeprefix("system:serviceaccount:").replace(":", "/")
         if account != user and account in self.service_accounts:
             return f"exempt: ServiceAccount {account}"
-        own = frozenset(groups if self.groups else ())  # there may be thousands
+        own = frozenset(groups if self.groups else ())  # a user may have thousands of groups
         found = next((group for group in self.groups if group in own), None)
         return f"exempt: member of {found}" if found else ""
 
 
-class Waiver(Node):
-    """One rule's faults let pass in one namespace, by somebody who answers for it, up to a day."""
+class PolicyException(Node):
+    """An exception from one rule in one namespace, with an owner and an end date."""
 
     rule: str = Field(description="the rule's id")
     namespace: NamespaceName = Field(description="where it does not refuse")
@@ -76,9 +76,9 @@ class Waiver(Node):
         return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
 
     def counts(self, at: datetime) -> bool:
-        """Whether it still counts at a moment."""
+        """Return whether the exception is in force at a time."""
         return at.astimezone(UTC).date() <= self.until
 
     def ends_soon(self, at: datetime) -> bool:
-        """Whether its end is to be announced: it counts still, and will not in a week."""
+        """Return whether the end is to be announced: the exception is in force and ends within NOTICE_DAYS."""
         return 0 <= (self.until - at.astimezone(UTC).date()).days < NOTICE_DAYS

@@ -1,4 +1,4 @@
-"""The kinds that an admin adds to those that catflap knows: custom resources of which somebody's controller makes Pods."""
+"""Extra kinds of the policy file: custom resources whose controllers make Pods."""
 
 import re
 from typing import Annotated
@@ -15,7 +15,7 @@ STEP = re.compile(r"(?!(?:true|false|null|in)$)[A-Za-z_][A-Za-z0-9_]*")
 NO_PLACE = frozenset({"apiVersion", "kind", "metadata", "status"})
 LONGEST_GROUP = 253
 # The groups that the API server itself serves (kubernetes, pkg/controlplane/apiserver and pkg/registry). What makes Pods
-# there is built in; of the rest some must never wait for us, such as leases.
+# there is built in; some of the others, such as leases, must never wait for a webhook.
 KUBERNETES_GROUPS = frozenset(
     {
         "admissionregistration.k8s.io",
@@ -41,7 +41,7 @@ KUBERNETES_GROUPS = frozenset(
 
 
 def custom_group(group: str) -> str:
-    """The API group of a CustomResourceDefinition; raises ValueError otherwise."""
+    """Return the API group of a CustomResourceDefinition; raises ValueError otherwise."""
     if group in KUBERNETES_GROUPS or DNS_LABEL.fullmatch(group) or not group:
         raise ValueError(f"{group!r} is a group of Kubernetes' own; what makes Pods there is built in")
     if len(group) > LONGEST_GROUP or not all(map(DNS_LABEL.fullmatch, group.split("."))):
@@ -52,7 +52,7 @@ def custom_group(group: str) -> str:
 
 
 def plural(resource: str) -> str:
-    """A resource's name; raises ValueError otherwise."""
+    """Return a resource's name; raises ValueError otherwise."""
     if not DNS_LABEL.fullmatch(resource) or resource[0].isdigit():
         raise ValueError(
             f"{resource!r} is no resource: write the plural as `kubectl api-resources` does, such as widgets{proposal(plural, resource, resource.lower().partition('.')[0])}"
@@ -61,7 +61,7 @@ def plural(resource: str) -> str:
 
 
 def kind_name(kind: str) -> str:
-    """A kind; raises ValueError otherwise."""
+    """Return a kind; raises ValueError otherwise."""
     if not KIND.fullmatch(kind):
         raise ValueError(
             f"{kind!r} is no kind: write it as manifests do, such as Widget{proposal(kind_name, kind, kind[:1].upper() + kind[1:])}"
@@ -70,7 +70,7 @@ def kind_name(kind: str) -> str:
 
 
 def template_path(path: str) -> str:
-    """The path of a pod template; raises ValueError otherwise."""
+    """Return the path of a pod template; raises ValueError otherwise."""
     steps = path.split(".")
     if not all(map(STEP.fullmatch, steps)):
         meant = proposal(template_path, path, path.strip("."))
@@ -85,7 +85,7 @@ def template_path(path: str) -> str:
 
 
 class ExtraKind(Node):
-    """A custom resource of which Pods are made."""
+    """A custom resource whose controller makes Pods."""
 
     group: Annotated[str, AfterValidator(custom_group)] = Field(description="its API group, without a version")
     resource: Annotated[str, AfterValidator(plural)] = Field(

@@ -1,4 +1,4 @@
-"""The kinds of value that the policy file is made of; each refuses what Kubernetes or Calico would."""
+"""Types of the values in the policy file. Each rejects values that Kubernetes or Calico would reject."""
 
 import ipaddress
 import re
@@ -61,7 +61,7 @@ def joined(text: str) -> str:
 
 
 def label_key(key: str) -> str:
-    """A label key as Kubernetes takes it; raises ValueError otherwise."""
+    """Return a label key as Kubernetes takes it; raises ValueError otherwise."""
     prefix, slash, name = key.rpartition("/")
     if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
         form = "[prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
@@ -70,7 +70,7 @@ def label_key(key: str) -> str:
 
 
 def label_value(value: str) -> str:
-    """A label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
+    """Return a label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
     if not LABEL_NAME.fullmatch(value):
         form = "1 to 63 letters, digits, '-_.', alphanumeric at both ends"
         raise ValueError(
@@ -82,7 +82,7 @@ def label_value(value: str) -> str:
 
 
 def namespace_name(name: str) -> str:
-    """A namespace's full name; raises ValueError otherwise."""
+    """Return a namespace's full name; raises ValueError otherwise."""
     if DNS_LABEL.fullmatch(name):
         return name
     form = f"lower-case letters, digits and '-', at most {LONGEST_NAMESPACE}"
@@ -93,7 +93,7 @@ def namespace_name(name: str) -> str:
 
 
 def namespace_pattern(pattern: str) -> str:
-    """A namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
+    """Return a namespace's full name, or a prefix that ends in a star; raises ValueError otherwise."""
     if "*" not in pattern:
         return namespace_name(pattern)
     stem = pattern.removesuffix("*")
@@ -109,7 +109,7 @@ def namespace_pattern(pattern: str) -> str:
 
 
 def rule_id(text: str) -> str:
-    """A rule's id; raises ValueError otherwise."""
+    """Return a rule's id; raises ValueError otherwise."""
     if RULE_ID.fullmatch(text):
         return text
     form = "lower-case words joined by hyphens"
@@ -120,12 +120,12 @@ def rule_id(text: str) -> str:
 
 
 def fits(pattern: str, name: str) -> bool:
-    """Whether a name is the one that a pattern says, or begins as it does up to its star."""
+    """Return whether a name is the one that a pattern says, or begins as it does up to its star."""
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 def namespace_prefix(pattern: str) -> str:
-    """A prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
+    """Return a prefix of namespaces' names that ends in a star; raises ValueError otherwise."""
     if not pattern.endswith("*"):
         example = f"{pattern.rstrip('-')}-*"
         meant = example if DNS_LABEL.fullmatch(example[:-2]) and len(example) <= LONGEST_NAMESPACE else "kube-*"
@@ -134,7 +134,7 @@ def namespace_prefix(pattern: str) -> str:
 
 
 def service_account_name(text: str) -> str:
-    """A ServiceAccount as namespace/name; raises ValueError otherwise."""
+    """Return a ServiceAccount as namespace/name; raises ValueError otherwise."""
     space, slash, name = text.partition("/")
     if slash and DNS_LABEL.fullmatch(space) and SUBDOMAIN.fullmatch(name):
         return text
@@ -147,7 +147,7 @@ def service_account_name(text: str) -> str:
 
 
 def principal(name: str) -> str:
-    """The name of a user or of a group; raises ValueError otherwise."""
+    """Return the name of a user or of a group; raises ValueError otherwise."""
     if not name:
         raise ValueError(f"{EMPTY}the name of a user or of a group")
     if not 1 <= len(name) <= LONGEST_PRINCIPAL or not name.isprintable():
@@ -158,7 +158,7 @@ def principal(name: str) -> str:
 
 
 def cidr(text: str) -> str:
-    """An IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
+    """Return an IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
     if "%" in text:
         raise ValueError(f"{text!r} has a zone, which means something on one node only; remove it with its %")
     try:
@@ -208,7 +208,7 @@ def port_range(text: str) -> PortRange:
 
 
 def is_port(text: str) -> bool:
-    """Whether a text is a port or a range of ports with its protocol."""
+    """Return whether a text is a port or a range of ports with its protocol."""
     try:
         port_range(text)
     except ValueError:
@@ -217,13 +217,13 @@ def is_port(text: str) -> bool:
 
 
 def port(text: str) -> str:
-    """A port or a range of ports with its protocol; raises ValueError otherwise."""
+    """Return a port or a range of ports with its protocol; raises ValueError otherwise."""
     port_range(text)
     return text
 
 
 def day(value: object) -> date:
-    """A day as 2027-01-31; raises ValueError for anything else, which pydantic might take for a moment since 1970."""
+    """Return a day as 2027-01-31; raises ValueError for anything else, which pydantic might take for a moment since 1970."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if not isinstance(value, str):
@@ -248,7 +248,7 @@ def other_days(text: str) -> list[str]:
 
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values, if the list has each once.
+    """Return the values, if the list has each once.
 
     Raises PydanticCustomError otherwise, whose context has the place of each value that is there already, with the place of the first.
     """
@@ -274,6 +274,6 @@ Day = Annotated[date, BeforeValidator(day, json_schema_input_type=date)]
 
 
 class Node(BaseModel):
-    """A mapping of the file: frozen, camelCase outside, and no key that we do not know."""
+    """A mapping of the policy file: frozen, with camelCase keys, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)

@@ -1,4 +1,4 @@
-"""Under which user names catflap's own processes act."""
+"""User names of catflap's own processes."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from webhook.model.names import CONTROLLER_ACCOUNT, SERVER_ACCOUNT
 
-# The API server takes no longer name in a certificate or a token that we would meet; a longer one is not ours.
+# Longer than any user name of catflap in a certificate or a token.
 LONGEST_USER: Final = 512
 # One for the servers and one for the controllers, twice, while accounts are changed.
 MOST_USERS: Final = 4
@@ -23,13 +23,13 @@ class Identities(Struct, frozen=True):
 
 
 def chart_accounts(own_namespace: str) -> Identities:
-    """The two ServiceAccounts that the chart makes: what counts before the processes know their own names."""
+    """Return the two ServiceAccounts that the chart creates. They are used until the processes know their own names."""
     return Identities(
         tuple(f"system:serviceaccount:{own_namespace}:{name}" for name in (SERVER_ACCOUNT, CONTROLLER_ACCOUNT))
     )
 
 
 def identities(users: Iterable[str]) -> Identities:
-    """The identities of these users, each once, in order; names that no user of ours can have are left out."""
+    """Return the identities of these users, each once, in order; names that no user of catflap can have are left out."""
     plausible = {one for one in users if one and len(one) <= LONGEST_USER and one.isprintable()}
     return Identities(tuple(sorted(plausible)[:MOST_USERS]))

@@ -1,4 +1,4 @@
-"""Which resources make Pods, and where each keeps its pod template.
+"""Resources that make Pods, with the paths of their pod templates.
 
 The paths are those of the Kubernetes API, and of the API that each vendor's own types say; a Pod is its own template.
 """
@@ -12,10 +12,10 @@ class PodMaker(NamedTuple):
 
     `template` is the dotted path of the pod template inside the object, empty for a Pod; `alternatives` are further
     paths that may have it instead. `reference` is the path of what names another object to make Pods from. `custom`
-    is who is served from a CustomResourceDefinition: in whichever versions, and typed no stricter than that says.
+    means a resource of a CustomResourceDefinition, which can have any versions and loosely typed fields.
 
     Where `pod_metadata` is set, `template` leads to the settings of all Pods of an object instead: that field has their metadata, and a
-    Pod's own fields are beside it. What is at one of the paths `partial` may give Pods further labels, so nothing is said of an object that has it.
+    Pod's other fields are next to it. Fields at the `partial` paths can give Pods further labels, so an object with one of them is not checked.
     """
 
     group: str
@@ -30,25 +30,25 @@ class PodMaker(NamedTuple):
 
     @property
     def metadata_path(self) -> str:
-        """The field path of the metadata that the Pods get their labels from, where there is but one."""
+        """Return the field path of the metadata that the Pods get their labels from, where there is but one."""
         return self.metadata_at(self.template) if self.template else "metadata"
 
     def metadata_at(self, template: str) -> str:
-        """The field path of the Pods' metadata below one of `templates`."""
+        """Return the field path of the Pods' metadata below one of `templates`."""
         return f"{template}.{self.pod_metadata or 'metadata'}"
 
     def pod_field(self, field: str) -> str:
-        """The path of a field of a Pod's spec, below a template."""
+        """Return the path of a field of a Pod's spec, below a template."""
         return field if self.pod_metadata else f"spec.{field}"
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """Every path that may have a pod template."""
+        """Return every path that may have a pod template."""
         return (self.template, *self.alternatives)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Every path that decides what the Pods are: of settings of all Pods those that rules read, so that an object can still be stopped."""
+        """Return every path that decides what the Pods are: of settings of all Pods those that rules read, so that an object can still be stopped."""
         if self.pod_metadata:
             fields = (self.pod_metadata, "hostNetwork", "serviceAccountName")
             return tuple(f"{template}.{field}" for template in self.templates for field in fields)
@@ -56,7 +56,7 @@ class PodMaker(NamedTuple):
 
 
 def selector_beside(template: str) -> str:
-    """The path of the selector beside the pod template at a path."""
+    """Return the path of the selector next to the pod template at a path."""
     return f"{template.rpartition('.')[0]}.selector".lstrip(".")
 
 
@@ -124,9 +124,7 @@ POD_MAKERS: tuple[PodMaker, ...] = (*KUBERNETES_OWN, *VENDORS)
 
 PLAIN = "networking.k8s.io"
 CALICO = "projectcalico.org"
-CALICO_STORAGE = (
-    "crd.projectcalico.org"  # how Calico's API server stores what it was asked to; some clusters have it alone
-)
+CALICO_STORAGE = "crd.projectcalico.org"  # the storage of Calico's API server; some clusters have only this group
 POLICY_API = "policy.networking.k8s.io"
 
 
@@ -136,9 +134,9 @@ NETWORK_SETS = frozenset({NETWORK_SET, GLOBAL_NETWORK_SET})
 
 
 class PolicyKind(NamedTuple):
-    """A resource that says, or decides with others, who may connect to whom.
+    """A resource that decides, alone or with others, which connections are allowed.
 
-    A staged one opens and closes nothing yet, but may be ours.
+    A staged policy has no effect, but can be one of catflap.
     """
 
     group: str
@@ -150,7 +148,7 @@ class PolicyKind(NamedTuple):
 
 
 def calico_kinds(group: str, version: str) -> tuple[PolicyKind, ...]:
-    """Calico's kinds, which have the same names as what is stored of them."""
+    """Return Calico's kinds; the stored resources have the same names."""
     return (
         PolicyKind(group, version, "networkpolicies", "NetworkPolicy"),
         PolicyKind(group, version, "stagednetworkpolicies", "StagedNetworkPolicy", staged=True),
@@ -171,7 +169,7 @@ POLICY_KINDS: tuple[PolicyKind, ...] = (
     PolicyKind(POLICY_API, "v1alpha2", "clusternetworkpolicies", "ClusterNetworkPolicy", namespaced=False),
     *calico_kinds(CALICO, "v3"),
 )
-# What we write ourselves.
+# Kinds that catflap writes.
 WRITTEN_KINDS = tuple(
     kind for kind in POLICY_KINDS if kind.group in {PLAIN, CALICO} and kind.resource.endswith("policies")
 )

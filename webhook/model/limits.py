@@ -1,7 +1,7 @@
-"""How much of each thing a policy file may have: as much as the API server takes of what is written from it.
+"""Limits of the policy file, chosen so that the API server accepts what catflap writes from it.
 
-It takes an expression of at most 100,000 characters that is nested at most 250 deep (cel-go, parser), and etcd an object of at most
-1.5 MiB. Where a file has as much as it may, with every name as long as it can be, what is written stays below that; tests say so of
+The API server accepts an expression of at most 100,000 characters that is nested at most 250 deep (cel-go, parser), and etcd an object of at most
+1.5 MiB. With the largest policy file and the longest names, the written objects stay below these limits. Tests check this for
 the texts (tests/unit/controller/test_limits.py) and of a real API server (tests/cluster/test_limits.py).
 """
 
@@ -19,6 +19,6 @@ MOST_PRINCIPALS: Final = 100
 LONGEST_PRINCIPAL: Final = 253
 MOST_ACCOUNTS: Final = 250
 MOST_EXCEPTIONS: Final = 1000
-# Of all lists of the file that one expression is made from.
+# In total of all lists from which one expression is built.
 MOST_NAMESPACES: Final = 1000
 MOST_NAMESPACE_LABELS: Final = 64

@@ -1,4 +1,4 @@
-"""What a fault does to a request: the mode of a rule, in one namespace or in all."""
+"""Modes of rules, which decide the effect of a violation, and their overrides for namespaces."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,7 +10,7 @@ from webhook.model.fields import LabelKey, LabelValue, NamespacePattern, Node, d
 
 
 class Mode(StrEnum):
-    """What a fault does to the request."""
+    """The effect of a violation on the request."""
 
     ENFORCE = "enforce"
     WARN = "warn"
@@ -22,7 +22,7 @@ SEVERITY = (Mode.OFF, Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 
 
 class Override(Node):
-    """Namespaces in which rules hold in another mode than elsewhere; by name, by label, or by both at once."""
+    """Other modes for some namespaces, which are selected by name, by label, or by both."""
 
     names: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
         (), description="names and prefixes (sandbox-*) of namespaces; none: whatever the name"
@@ -42,10 +42,10 @@ class Override(Node):
         return self
 
     def meets(self, name: str, labels: Mapping[str, str]) -> bool:
-        """Whether a namespace of this name, with these labels, is meant."""
+        """Return whether the override applies to a namespace with this name and these labels."""
         named = not self.names or any(fits(pattern, name) for pattern in self.names)
         return named and all(labels.get(key) == value for key, value in self.labels.items())
 
 
-# Where nothing is said of a namespace alone.
+# For namespaces without an override.
 EVERYWHERE = Override.model_construct(names=(), labels={}, mode=None, rules={})

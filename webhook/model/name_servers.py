@@ -1,4 +1,4 @@
-"""The name servers of the usual kinds of cluster, and how policies name them."""
+"""Presets for the DNS servers of common clusters, and the labels that identify DNS Pods."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -37,7 +37,7 @@ PRESETS: Mapping[str, tuple[DnsEndpoint, ...]] = {
     "openshift": (OPENSHIFT,),
 }
 
-# The ports of name servers, before a Service, and behind the ones of OpenShift and of Gardener (gardener/gardener,
+# The ports of name servers: of a Service, and of the Pods in OpenShift and Gardener (gardener/gardener,
 # pkg/component/networking/coredns/constants), and the names that CoreDNS' manifests give them.
 PORTS: Final = ((53, 53), (5353, 5353), (8053, 8053))
 PORT_NAMES: Final = frozenset({"dns", "dns-tcp", "dns-udp"})
@@ -59,7 +59,7 @@ def servers(dns: str | tuple[DnsEndpoint, ...]) -> tuple[DnsEndpoint, ...]:
 
 
 def pod_labels(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[Mapping[str, frozenset[str]]]:
-    """Yield what Pods have to bear to be name servers: each label with the values that count."""
+    """Yield the labels that identify Pods of name servers, with the values that count."""
     yield from ({key: values} for key, values in LABELS.items())
     for one in servers(dns):
         if one.pod_labels:

@@ -1,4 +1,4 @@
-"""The names that catflap gives and is known by; the prefix of labels and annotations is `catflap.dev`."""
+"""Names of catflap's objects, labels and annotations, whose prefix is `catflap.dev`."""
 
 FIELD_MANAGER = "catflap"
 
@@ -23,31 +23,31 @@ ALLOW_PREFIX = "catflap-allow-"
 ALLOW_DNS = "catflap-allow-dns"
 ROLE_PREFIX = "catflap-role-"
 FLOWS = "catflap-flows"  # of Pods by their namespace alone
-STANDING_NET = "catflap-standing-net"
+CLUSTER_DEFAULT_DENY = "catflap-standing-net"
 
-OUR_PREFIX = "catflap-"  # of every policy's name
+POLICY_NAME_PREFIX = "catflap-"  # of every policy's name
 SERVER_ACCOUNT = "catflap"
 CONTROLLER_ACCOUNT = "catflap-controller"
 BREAK_GLASS_GROUP = "catflap:break-glass"
 
 POLICY_CONFIGMAP = "catflap-policy"
 POLICY_CONFIGMAP_KEY = "policy.yaml"
-EPOCH_CONFIGMAP = "catflap-epoch"
+INSTALL_RECORD_CONFIGMAP = "catflap-epoch"
 PATH_SECRET = "catflap-webhook-path"  # noqa: S105 (its name)
 REGISTRATION_CONFIGMAP = "catflap-registration"  # whether catflap is registered, and under which accounts it acts
-ACCOUNTS_ANNOTATION = "catflap.dev/accounts"  # on the webhook configurations: who is catflap
+ACCOUNTS_ANNOTATION = "catflap.dev/accounts"  # on the webhook configurations: the accounts of catflap
 RELEASE_ANNOTATION = "catflap.dev/release"  # on the webhook configurations: which release wrote them
-REMOVAL_ANNOTATION = "catflap.dev/removal"  # on an empty one that an uninstall puts in the place of ours
+REMOVAL_ANNOTATION = "catflap.dev/removal"  # on the empty configuration with which an uninstall replaces catflap's
 DEFAULT_NAMESPACE = "catflap-system"
 # Where Calico's API server runs: of its operator since 3.30, and before (tigera/operator, pkg/render/apiserver.go).
 CALICO_NAMESPACES = ("calico-apiserver", "calico-system")
 WEBHOOK_CONFIGURATION = "catflap"
 ENTRY_SUFFIX = ".catflap.dev"  # of the name of each of its entries
 CONTROLLER_LEASE = "catflap-controller"
-REPORT = "catflap"  # of one in each namespace
-TWIN = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding
+REPORT_NAME = "catflap"  # of one in each namespace
+ADMISSION_POLICY = "catflap-labels"  # of the ValidatingAdmissionPolicy and its binding
 
-# A review of such an object is the controller's question whether a server is ready; no cluster serves the kind.
+# The controller sends reviews of this kind to check whether a server is ready. No cluster serves the kind.
 PROBE_GROUP, PROBE_RESOURCE = "probe.catflap.dev", "probes"
 PROBE = "ready"  # the annotation of the answer
 PROBE_SERVER = "server"  # the annotation that names the server's user

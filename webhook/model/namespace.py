@@ -1,4 +1,4 @@
-"""What is known of a namespace that stands in the cluster."""
+"""An existing namespace of the cluster."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from webhook.model.names import GUARD_LABEL, GUARDED
 
 
 class Namespace(Struct, frozen=True):
-    """A namespace by what decides whether it is closed."""
+    """A namespace, with the fields that decide whether catflap isolates it."""
 
     name: str
     uid: str
@@ -18,6 +18,6 @@ class Namespace(Struct, frozen=True):
     terminating: bool
 
     @property
-    def stamped(self) -> bool:
-        """Whether it carries the mark of a guarded namespace; users may have set it, so it proves nothing."""
+    def has_guard_label(self) -> bool:
+        """Return whether the namespace has the guard label. Users may have set it, so it proves nothing."""
         return self.labels.get(GUARD_LABEL) == GUARDED

@@ -1,4 +1,4 @@
-"""The network section of the policy file: whose policies are written, and what they leave open."""
+"""The network section of the policy file: the policy engine and the allowed traffic."""
 
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_range
@@ -19,7 +19,7 @@ from webhook.model.fields import (
     distinct,
     port_range,
 )
-from webhook.model.reach import Reach
+from webhook.model.flow_index import FlowIndex
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -28,7 +28,7 @@ EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 class DnsEndpoint(Node):
-    """One place where Pods may ask for names: Pods by labels, or addresses."""
+    """DNS servers that Pods may query: Pods by labels, or addresses."""
 
     namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's namespace")
     pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the DNS server's Pods")
@@ -79,21 +79,21 @@ class FlowEnd(Node):
 
     @property
     def is_outside(self) -> bool:
-        """Whether this is what lies beyond the cluster."""
+        """Return whether this end is outside of the cluster."""
         return self.role == OUTSIDE
 
     @property
     def is_pods(self) -> bool:
-        """Whether this end is Pods of the cluster."""
+        """Return whether this end is a set of Pods in the cluster."""
         return not self.cidrs and not self.is_outside
 
     def names(self, namespace: str) -> bool:
-        """Whether Pods of a namespace may be this end."""
+        """Return whether this end can include Pods of a namespace."""
         return self.is_pods and (not self.namespaces or namespace in self.namespaces)
 
 
 def flow_end(value: Any) -> Any:
-    """A word alone is a role, or `outside`."""
+    """Return a mapping for a string, which is a role or `outside`; other values are returned unchanged."""
     return {"role": value} if isinstance(value, str) else value
 
 
@@ -101,7 +101,7 @@ End = Annotated[FlowEnd, BeforeValidator(flow_end, json_schema_input_type=str | 
 
 
 class Flow(Node):
-    """Who may connect to whom, on which ports."""
+    """An allowed connection: source, destination and ports."""
 
     source: End = Field(alias="from", description="who connects: a role, outside, or a mapping")
     to: End = Field(description="to whom: a role, outside, or a mapping")
@@ -122,7 +122,7 @@ class Flow(Node):
 
     @cached_property
     def port_ranges(self) -> tuple[PortRange, ...]:
-        """The ports in their parts."""
+        """Return the parsed ports."""
         return tuple(map(port_range, self.ports))
 
 
@@ -132,7 +132,7 @@ Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValida
 
 
 class Network(Node):
-    """How a closed namespace is closed."""
+    """The isolation of managed namespaces."""
 
     engine: Literal["auto", "calico", "kubernetes", "none"] = Field(
         "auto",
@@ -171,30 +171,30 @@ class Network(Node):
 
     @cached_property
     def outside(self) -> tuple[str, ...]:
-        """The networks beyond the cluster, all said positively, which every engine and Windows can.
+        """Return the networks outside of the cluster, without exceptions, which every engine and Windows supports.
 
-        Where `clusterCIDRs` name networks of one IP version only, nothing of the other one is outside: a cluster may
-        have more addresses than its admin thought of.
+        Where `clusterCIDRs` name networks of one IP version only, nothing of the other version is outside, because the cluster
+        may have addresses of that version that the administrator does not know.
         """
         named = {ip_network(text).version for text in self.cluster_cidrs} or ({4} if self.windows_nodes else {4, 6})
         everywhere = [whole for whole in map(ip_network, EVERYWHERE) if whole.version in named]
         return tuple(str(one) for whole in everywhere for one in without(whole, self.cluster_cidrs))
 
     @cached_property
-    def sources(self) -> Reach:
+    def sources(self) -> FlowIndex:
         """Return who connects by each flow, for comparison with what a policy lets in."""
         ends = [(flow.source, flow.to) for flow in self.flows]
-        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
+        return FlowIndex(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
     @cached_property
-    def targets(self) -> Reach:
+    def targets(self) -> FlowIndex:
         """Return to whom each flow leads, for comparison with what a policy lets out."""
         ends = [(flow.to, flow.source) for flow in self.flows]
-        return Reach(ends, [flow.port_ranges for flow in self.flows], self.outside)
+        return FlowIndex(ends, [flow.port_ranges for flow in self.flows], self.outside)
 
 
 def without(whole: IpNetwork, cidrs: tuple[str, ...]) -> list[IpNetwork]:
-    """What is left of a network without others, as few networks as possible, in order."""
+    """Return a network without some others, as the fewest possible networks, in order."""
     address = type(whole.network_address)
     begin, end = int(whole.network_address), int(whole.broadcast_address) + 1
     networks = (one for one in map(ip_network, cidrs) if one.version == whole.version)

@@ -1,34 +1,34 @@
-"""What is wrong with a network set: addresses that count as Pods, and addresses that are nearly all there are."""
+"""The check of network sets: labels that make addresses count as Pods, and sets of nearly all addresses."""
 
 from collections.abc import Iterator, Mapping
 
 from webhook.model.addresses import Addresses, too_large
-from webhook.model.coverage import Judging
-from webhook.model.labels import RESERVED
+from webhook.model.labels import RESERVED_PREFIXES
 from webhook.model.names import CALICO_NAMESPACE
-from webhook.model.openness import digest
-from webhook.model.violation import Fault
+from webhook.model.opening_check import OpeningCheck
+from webhook.model.opening_faults import digest
+from webhook.model.rule import RuleFinding
 from webhook.model.workload import label_field
 
 
-def set_faults(labels: Mapping[str, str], networks: Addresses, judging: Judging) -> Iterator[Fault]:
-    """Yield what a network set makes addresses count as.
+def set_faults(labels: Mapping[str, str], networks: Addresses, check: OpeningCheck) -> Iterator[RuleFinding]:
+    """Yield the findings about a network set.
 
     Calico's selectors select network sets as well as Pods, and look for the labels of a namespace or an account among the
     set's own first (libcalico-go, lib/backend/syncersv1/updateprocessors).
     """
-    counts = {judging.role: "it makes addresses count as Pods of that role"}
-    for wanted in judging.server_labels:
+    counts = {check.role: "it makes addresses count as Pods of that role"}
+    for wanted in check.server_labels:
         if all(labels.get(key) in values for key, values in wanted.items()):
             counts |= dict.fromkeys(wanted, "it makes addresses count as name servers")
     for key in labels:
-        if key == CALICO_NAMESPACE or key.startswith(tuple(RESERVED)):
+        if key == CALICO_NAMESPACE or key.startswith(tuple(RESERVED_PREFIXES)):
             counts[key] = "it makes addresses count as Pods of another namespace or account"
     for key, says in counts.items():
         if key in labels:
-            yield Fault(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
-    if reason := too_large(networks, judging.cluster):
-        yield Fault(
+            yield RuleFinding(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
+    if reason := too_large(networks, check.cluster):
+        yield RuleFinding(
             "spec.nets",
             f"it has {reason}: every policy that selects it by a label opens its Pods to nobody in particular; name "
             "particular networks",

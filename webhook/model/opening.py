@@ -1,6 +1,6 @@
-"""What one rule of a user's policy lets through: peers and ports, each as one set.
+"""The traffic that one rule of a user's network policy allows: a set of peers and a set of ports.
 
-A rule of 3,000 peers and 3,000 ports stays that: nothing here is their product.
+A rule with 3,000 peers and 3,000 ports has these 6,000 entries, and never their product.
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ LONGEST_TEXT = 160  # characters of one selector in a message
 
 
 class Grammar(StrEnum):
-    """Whose API a rule is written in, which decides what its selectors read.
+    """The API of a rule, which decides how its selectors read labels.
 
     Calico looks for labels of a Pod's namespace among the Pod's own, under a prefix, and its selectors select network
     sets as well (libcalico-go, lib/backend/syncersv1/updateprocessors). For all others a Pod has its own labels alone.
@@ -58,7 +58,7 @@ class Peers(Struct, frozen=True):
     named: tuple[str, ...] = ()
 
     def without(self, others: "Peers | None") -> "Peers | None":
-        """Return these peers without some of them; None where none is left."""
+        """Return these peers without some others; None if none is left."""
         if others is None:
             return self
         if others.everybody:
@@ -79,7 +79,7 @@ EVERYBODY = Peers(everybody=True)
 
 
 class Opening(Struct, frozen=True):
-    """What one rule lets through to or from the Pods that `subject` selects; `path` is where the rule is."""
+    """The traffic that one rule allows to or from the Pods that `subject` selects; `path` is the field path of the rule."""
 
     path: str
     direction: Direction
@@ -90,19 +90,19 @@ class Opening(Struct, frozen=True):
 
     @property
     def subject_text(self) -> str:
-        """Return which Pods the rule is for."""
+        """Return a description of the Pods that the rule applies to."""
         pods = pods_text(self.subject.labels)
         spaces = self.subject.namespaces
         return pods if spaces is None or spaces == EVERYTHING else f"{pods} of namespaces with {text_of(spaces)}"
 
 
 def pods_text(labels: Selector) -> str:
-    """Return `every Pod`, or which ones."""
+    """Return a description of the selected Pods."""
     return "every Pod" if labels == EVERYTHING else f"Pods with {text_of(labels)}"
 
 
 def text_of(selector: Selector | None) -> str:
-    """Return a selector's text, cut where it is long."""
+    """Return a selector's text, cut if it is long."""
     try:
         text = str(selector)
     except ValueError as bad:  # a value with both kinds of quotes, which no API server stores

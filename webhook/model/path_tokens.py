@@ -1,4 +1,4 @@
-"""The tokens in the path that the API server sends reviews to: which are accepted, and which one is registered."""
+"""Secret tokens in the webhook path: the registered token and the accepted ones."""
 
 import re
 from hashlib import sha256
@@ -7,19 +7,19 @@ from typing import Final
 from msgspec import Struct
 
 # A path in a Service's clientConfig is made of lower-case RFC 1123 names (kubernetes, validateWebhookService); 22 characters of hexadecimal
-# digits, 88 bits, are the least that is no guess.
+# digits, 88 bits, are the fewest that cannot be guessed.
 SHAPE: Final = re.compile(r"[a-z0-9][a-z0-9-]{20,126}[a-z0-9]")
 IN_A_PATH: Final = re.compile(r"(/(?:validate|mutate)/)[^/?\s\"']+")
 # The regular end of tokens is named for the last 16: more than four rotations, 20 minutes by default, that a server's watch may miss.
 MOST_ENDED: Final = 16
-# What a server keeps of tokens that disappeared: as many as a Secret has at most (webhook.kube.webhook_path.MOST_TOKENS).
+# The number of disappeared tokens that a server still accepts: as many as a Secret has at most (webhook.kube.webhook_path.MOST_TOKENS).
 MOST_KEPT: Final = 16
 # Registered by releases, and by admins, that know no token: `/validate` itself.
 PLAIN: Final = ""
 
 
-class Token(Struct, frozen=True):
-    """One token, and since when it is in its place (RFC 3339, for people); its text shows in no log."""
+class PathToken(Struct, frozen=True):
+    """One token, and the time since which it has its role (RFC 3339, for people). Logs never contain its value."""
 
     value: str
     since: str = ""
@@ -37,19 +37,19 @@ class PathTokens(Struct, frozen=True):
     that the controller ended last, the newest at the end: a token that is missing without its digest was removed by others.
     """
 
-    registered: Token | None = None
-    next: Token | None = None
-    previous: tuple[Token, ...] = ()
+    registered: PathToken | None = None
+    next: PathToken | None = None
+    previous: tuple[PathToken, ...] = ()
     ended: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """What servers accept."""
+        """Return the tokens that servers accept."""
         return tuple(one.value for one in (self.registered, self.next, *self.previous) if one is not None)
 
     @property
     def without_previous(self) -> "PathTokens":
-        """These tokens after the regular end of the previous ones, which are named as ended."""
+        """Return these tokens after the regular end of the previous ones, which are recorded as ended."""
         new = tuple(dict.fromkeys(digest(one.value) for one in self.previous))
         digests = (*(one for one in self.ended if one not in new), *new)
         return PathTokens(registered=self.registered, next=self.next, ended=digests[-MOST_ENDED:])
@@ -67,11 +67,11 @@ class Accepted(Struct, frozen=True):
 
     @property
     def values(self) -> tuple[str, ...]:
-        """All of them."""
+        """Return all accepted tokens."""
         return (*self.stored.accepted, *self.kept)
 
     def after(self, stored: PathTokens) -> "Accepted":
-        """The tokens to accept once the Secret contains others.
+        """Return the tokens to accept once the Secret contains others.
 
         A token that is no longer stored is kept, because an API server may still use it: a backup or a person may have replaced the
         Secret. It ends once the controller names it as ended, or ends any other token after the state that this server saw last:
@@ -84,20 +84,20 @@ class Accepted(Struct, frozen=True):
         return Accepted(stored, kept[:MOST_KEPT])
 
     def keeping(self, value: str) -> "Accepted":
-        """These tokens, and one that is registered although it may not be stored."""
+        """Return these tokens, and one that is registered although it may not be stored."""
         return self if value in self.values else Accepted(self.stored, (value, *self.kept)[:MOST_KEPT])
 
 
 def digest(value: str) -> str:
-    """What names a token without telling it; SHA-256 of 256 random bits cannot be reversed."""
+    """Return a digest that identifies a token without revealing it; SHA-256 of 256 random bits cannot be reversed."""
     return sha256(value.encode()).hexdigest()
 
 
 def well_formed(value: str) -> bool:
-    """Whether a text may be a token: long enough to be no guess, and plain in a URL."""
+    """Return whether a text is a valid token: too long to guess, and without special characters in a URL."""
     return SHAPE.fullmatch(value) is not None
 
 
 def without_tokens(text: str) -> str:
-    """A text with the token of each path of reviews left out: the API server quotes paths in its errors."""
+    """Return a text without the tokens of webhook paths: the API server quotes paths in its errors."""
     return IN_A_PATH.sub(r"\1…", text)

@@ -1,4 +1,4 @@
-"""The selector of what makes Pods: which labels the Pods of its template must have, or must not have."""
+"""The pod selector of a workload: requirements on the labels of its template."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ OPERATORS: Final = frozenset({IN, NOT_IN, EXISTS, ABSENT})
 
 
 class Term(Struct, frozen=True):
-    """What a selector requires of one label; `matchLabels` is In with one value.
+    """A requirement on one label; an entry of `matchLabels` is In with one value.
 
     https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#resources-that-support-set-based-requirements
     """
@@ -19,7 +19,7 @@ class Term(Struct, frozen=True):
     values: tuple[str, ...] = ()
 
     def admits(self, value: str) -> bool:
-        """Whether the label may have a value."""
+        """Return whether the label may have a value."""
         if self.operator in {IN, NOT_IN}:
             return (value in self.values) is (self.operator == IN)
         return self.operator == EXISTS
@@ -33,10 +33,10 @@ class Term(Struct, frozen=True):
 
 
 class PodSelector(Struct, frozen=True):
-    """All terms, each of which must hold."""
+    """The requirements of a selector, all of which must be met."""
 
     terms: tuple[Term, ...]
 
     def against(self, key: str, value: str) -> Term | None:
-        """The first term that a label with this value would not meet; None where it meets each."""
+        """Return the first requirement that a label with this value does not meet; None if it meets all."""
         return next((term for term in self.terms if term.key == key and not term.admits(value)), None)

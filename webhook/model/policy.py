@@ -1,4 +1,4 @@
-"""What an admin rules: the policy file as frozen values, with its defaults.
+"""The policy file as frozen values, with its defaults.
 
 The field names are the file's own; the descriptions become its JSON Schema.
 """
@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from webhook.model.custom import MOST_RULES, CustomRule
-from webhook.model.exemptions import BreakGlass, Exempt, PolicyFileRights, Waiver, account_namespace
+from webhook.model.custom_rule import MAX_CUSTOM_RULES, CustomRule
+from webhook.model.exemptions import BreakGlass, Exempt, PolicyException, PolicyFileRights, account_namespace
 from webhook.model.fields import (
     LabelValue,
     NamespacePattern,
@@ -25,24 +25,24 @@ from webhook.model.limits import (
 )
 from webhook.model.modes import EVERYWHERE, SEVERITY, Mode, Override
 from webhook.model.names import CALICO_NAMESPACES
-from webhook.model.namespaces import ALWAYS_EXEMPT, Namespaces
+from webhook.model.namespace_settings import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
 from webhook.model.workload_labels import Workloads
 
-LONGEST_FRESHNESS = 10_000  # ms; repair takes less than one of these seconds, a namespace's making anew a few
+MAX_FRESHNESS = 10_000  # ms; repair takes less than one second, recreating a namespace a few seconds
 
 
-# Reserved whatever the file says, or by its defaults.
-ALWAYS_GIVEN = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
+# Reserved always, or by the defaults of the policy file.
+ALWAYS_RESERVED = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
 
 
-class Gate(Node):
-    """How a namespace is proven closed before a Pod is stored in it."""
+class GateSettings(Node):
+    """The check that a namespace is isolated before a Pod is stored in it."""
 
     freshness: int = Field(
         0,
         ge=0,
-        le=LONGEST_FRESHNESS,
+        le=MAX_FRESHNESS,
         strict=True,
         description="milliseconds for which a proof is trusted; for as long, Pods are stored in a namespace whose policy "
         "was removed, or that was made anew",
@@ -50,12 +50,12 @@ class Gate(Node):
 
     @property
     def seconds(self) -> float:
-        """The freshness in seconds."""
+        """Return the freshness in seconds."""
         return self.freshness / 1000
 
 
-class Claim(Node):
-    """Who may carry a role; nobody else may."""
+class RoleClaim(Node):
+    """The namespaces and ServiceAccounts that may have a role exclusively."""
 
     namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
         (), description="names and prefixes of namespaces; none: any"
@@ -65,22 +65,22 @@ class Claim(Node):
     )
 
     def admits_namespace(self, name: str) -> bool:
-        """Whether Pods in a namespace may carry the role."""
+        """Return whether Pods in a namespace may carry the role."""
         return not self.namespaces or any(fits(pattern, name) for pattern in self.namespaces)
 
     def admits_account(self, account: str) -> bool:
-        """Whether Pods of a ServiceAccount, as namespace/name, may carry the role."""
+        """Return whether Pods of a ServiceAccount, as namespace/name, may carry the role."""
         return not self.service_accounts or account in self.service_accounts
 
 
 class Role(Node):
-    """What is particular to one role."""
+    """Settings of one role."""
 
-    claim: Claim = Field(Claim(), description="who may carry it")
+    claim: RoleClaim = Field(RoleClaim(), description="who may carry it")
 
 
 class GuardPolicy(Node):
-    """The policy file, whole."""
+    """The whole policy file."""
 
     api_version: Literal["catflap.dev/v1"] = Field(description="the schema's version")
     kind: Literal["GuardPolicy"] = Field(description="the schema's name")
@@ -89,11 +89,13 @@ class GuardPolicy(Node):
     workloads: Workloads = Field(Workloads(), description="what every Pod must carry")
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are judged and closed")
     network: Network = Field(Network(), description="how a closed namespace is closed")
-    gate: Gate = Field(Gate(), description="how a namespace is proven closed before a Pod is stored in it")
+    gate: GateSettings = Field(
+        GateSettings(), description="how a namespace is proven closed before a Pod is stored in it"
+    )
     roles: dict[LabelValue, Role] = Field({}, description="what is particular to a role, by its name")
     policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete this file's ConfigMap")
     break_glass: BreakGlass = Field(BreakGlass(), description="who may act against the guard in an emergency")
-    custom: tuple[CustomRule, ...] = Field((), max_length=MOST_RULES, description="rules of your own, in CEL")
+    custom: tuple[CustomRule, ...] = Field((), max_length=MAX_CUSTOM_RULES, description="rules of your own, in CEL")
     exempt: Exempt = Field(Exempt(), description="who passes every rule")
     twin: StrictBool = Field(
         default=False,
@@ -104,26 +106,26 @@ class GuardPolicy(Node):
         description="look again and again at what stands; auto: count its faults in metrics, and write them as reports where "
         "openreports.io is served; off: neither, and what was written goes",
     )
-    exceptions: tuple[Waiver, ...] = Field(
+    exceptions: tuple[PolicyException, ...] = Field(
         (), max_length=MOST_EXCEPTIONS, description="rules whose faults pass in one namespace; each use is recorded"
     )
 
     @cached_property
-    def given_names(self) -> tuple[str, ...]:
-        """The names and prefixes under which not everybody may make a namespace: its name alone would give a right there."""
+    def reserved_namespace_names(self) -> tuple[str, ...]:
+        """Return the names and prefixes of namespaces that only some groups may create, because the name grants privileges."""
         claims = [role.claim for role in self.roles.values()]
         accounts = [self.exempt.service_accounts, *(claim.service_accounts for claim in claims)]
         names = {one.namespace for one in self.exceptions}
         names.update(*(claim.namespaces for claim in claims))
         names.update(account.partition("/")[0] for several in accounts for account in several)
-        names.update(self.namespaces_of_principals, CALICO_NAMESPACES)  # decisions name accounts in them
+        names.update(self.namespaces_of_principals, CALICO_NAMESPACES)  # decisions depend on accounts in them
         return tuple(sorted(names.union(self.namespaces.reserved_names) - ALWAYS_EXEMPT))
 
     @property
     def namespaces_of_principals(self) -> Iterator[str]:
-        """The namespaces of the ServiceAccounts, and of the groups of them, that the file names as users and groups.
+        """Yield the namespaces of ServiceAccounts, and of their groups, that the policy file lists as users and groups.
 
-        Whoever makes such a namespace makes such accounts.
+        A user who can create such a namespace can create these accounts.
         """
         groups = (*self.break_glass.groups, *self.exempt.groups, *self.exempt.users)
         for name in (
@@ -136,7 +138,7 @@ class GuardPolicy(Node):
                 yield space
 
     def holds(self, rule: str, at_most: Mode = Mode.ENFORCE) -> bool:
-        """Whether a rule is not off in every namespace; found out once a policy, for every request asks."""
+        """Return whether a rule is not off in every namespace; cached, because every request needs it."""
         known = self._holding.get(rule)
         if known is None:
             overrides = (None, *self.namespaces.overrides)
@@ -149,15 +151,15 @@ class GuardPolicy(Node):
         return {}
 
     def mode_of(self, rule: str, *, at_most: Mode = Mode.ENFORCE, override: Override | None = None) -> Mode:
-        """The mode in which a rule holds: the first one said of the rule itself, else of all rules.
+        """Return the mode of a rule: its own mode if it has one, else the mode for all rules.
 
-        What is said of all is no stricter for it than `at_most`. `override` is what is said of the namespace alone.
+        A mode for all rules is limited to `at_most`. `override` is the override for the namespace.
         """
         local = override or EVERYWHERE
         own = local.rules.get(rule) or (None if local.mode else self.rules.get(rule))
         return own or min(local.mode or self.mode, at_most, key=SEVERITY.index)
 
-    def waiver(self, rule: str, namespace: str, at: datetime) -> Waiver | None:
-        """What lets a rule's faults pass in a namespace at a moment."""
+    def exception_for(self, rule: str, namespace: str, at: datetime) -> PolicyException | None:
+        """Return the exception that applies to a rule in a namespace at a time; None if there is none."""
         found = (one for one in self.exceptions if (one.rule, one.namespace) == (rule, namespace) and one.counts(at))
         return next(found, None)

@@ -1,4 +1,4 @@
-"""Ports of a rule: ranges by protocol, and names that each Pod resolves itself."""
+"""Ports of a network policy rule: ranges by protocol, and named ports, which each Pod defines itself."""
 
 from collections import defaultdict
 from collections.abc import Iterable

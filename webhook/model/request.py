@@ -1,4 +1,4 @@
-"""What the API server asks: one admission request, parsed."""
+"""A parsed admission request."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ from webhook.model.workload import Workload, reference
 
 
 class Operation(StrEnum):
-    """What the user does to the object."""
+    """The operation on the object."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
@@ -23,8 +23,8 @@ class Operation(StrEnum):
 
 
 KUBE_CONTROLLER_MANAGER = "system:kube-controller-manager"
-EMPTIERS = (KUBE_CONTROLLER_MANAGER, "system:serviceaccount:kube-system:namespace-controller")
-CLEANERS = ("system:serviceaccount:kube-system:generic-garbage-collector", *EMPTIERS)
+NAMESPACE_DELETERS = (KUBE_CONTROLLER_MANAGER, "system:serviceaccount:kube-system:namespace-controller")
+OBJECT_DELETERS = ("system:serviceaccount:kube-system:generic-garbage-collector", *NAMESPACE_DELETERS)
 
 # The controllers of kube-controller-manager whose roles let them create Pods, or objects that make Pods; it acts as one
 # ServiceAccount of kube-system for each, or as itself without `--use-service-account-credentials`. The names are the same in
@@ -50,43 +50,43 @@ POD_CONTROLLERS = frozenset(
 
 
 class User(Struct, frozen=True):
-    """Who asks, as seen after impersonation."""
+    """The user of the request, after impersonation."""
 
     name: str
     groups: tuple[str, ...] = ()
 
     @property
     def is_node(self) -> bool:
-        """Whether this is a kubelet, by the name and the group that the node authorizer asks for."""
+        """Return whether this is a kubelet, by the name and the group that the node authorizer requires."""
         return self.name.startswith("system:node:") and "system:nodes" in self.groups
 
     @property
-    def is_cleaner(self) -> bool:
-        """Whether this is what empties a namespace that goes, or removes what nobody owns."""
-        return self.name in CLEANERS
+    def is_object_deleter(self) -> bool:
+        """Return whether this is the namespace controller or the garbage collector."""
+        return self.name in OBJECT_DELETERS
 
     @property
-    def empties_namespaces(self) -> bool:
-        """Whether this is what deletes all that is in a namespace that is being deleted."""
-        return self.name in EMPTIERS
+    def is_namespace_deleter(self) -> bool:
+        """Return whether this is the namespace controller, which deletes the contents of a terminating namespace."""
+        return self.name in NAMESPACE_DELETERS
 
     @property
     def is_controller(self) -> bool:
-        """Whether this is one of Kubernetes' own controllers that make Pods, or what makes Pods."""
+        """Return whether this is one of Kubernetes' own controllers that create Pods, or objects that make Pods."""
         return self.name in POD_CONTROLLERS
 
 
 class NamespaceObject(Struct, frozen=True):
-    """A namespace as its own CREATE or UPDATE carries it."""
+    """A namespace in a CREATE or UPDATE of it."""
 
     name: str
     labels: Mapping[str, str]
 
 
 class PolicyObject(Struct, frozen=True):
-    """A network policy of any kind, as its own CREATE, UPDATE or DELETE carries it.
+    """A network policy of any kind in a CREATE, UPDATE or DELETE of it.
 
-    `openings` is what it lets through, and `networks` are the addresses of a network set; `unreadable` says why that
+    `openings` is the allowed traffic, and `networks` are the addresses of a network set; `unreadable` says why that
     cannot be determined, and `fingerprint` differs where what is unreadable does. `stored_name` is the name by which
     Calico knows an object that it stored, where that is not the object's own; its labels there are among `labels`.
     """
@@ -103,12 +103,12 @@ class PolicyObject(Struct, frozen=True):
 
     @property
     def reference(self) -> str:
-        """How a message names the object: `NetworkPolicy shop/open`."""
+        """Return the name of the object in messages: `NetworkPolicy shop/open`."""
         return reference(self.kind, self.namespace, self.name)
 
 
 class Target(Struct, frozen=True):
-    """What the request is about, by reference."""
+    """The resource and the name of the object of a request."""
 
     group: str
     version: str
@@ -120,22 +120,22 @@ class Target(Struct, frozen=True):
 
     @property
     def is_pod(self) -> bool:
-        """Whether it is a Pod; a custom resource may have the same plural in a group of its own."""
+        """Return whether it is a Pod; a custom resource may have the same plural in a group of its own."""
         return (self.group, self.resource) == (POD.group, POD.resource)
 
 
 class Document(Struct, frozen=True):
-    """The object of a request whole, for rules that may read any of it: undecoded JSON, or plain dicts and lists.
+    """The whole object of a request, for rules that may read any field: undecoded JSON, or dicts and lists.
 
-    `before` is the old object of an UPDATE; `user_uid` is what only such rules read of the user. One that is `foretold` is
-    of a request that nobody has made yet, and `bare` of a manifest, which the API server has filled nothing into.
+    `before` is the old object of an UPDATE; `user_uid` is the uid of the user, which only such rules read. `is_preview` means that
+    no user has made the request yet. `is_offline` means a manifest, in which the API server has set no defaults.
     """
 
     content: Any
     before: Any = None
     user_uid: str = ""
-    foretold: bool = False
-    bare: bool = False
+    is_preview: bool = False
+    is_offline: bool = False
 
 
 class Request(Struct, frozen=True):
@@ -174,10 +174,10 @@ class Request(Struct, frozen=True):
 
     @property
     def subject(self) -> Workload | PolicyObject | None:
-        """What rules may be about."""
+        """Return the object that rules check."""
         return self.workload or self.policy
 
     @property
     def subject_before(self) -> Workload | PolicyObject | None:
-        """What that was before an UPDATE."""
+        """Return the old object of an UPDATE."""
         return self.before or self.policy_before

@@ -1,7 +1,7 @@
-"""What labels are asked for, as a tree; its text is Calico's selector language.
+"""Label selectors as trees, which print as Calico selectors.
 
 The grammar has two kinds of quotes and no escapes (libcalico-go, lib/selector/tokenizer), so a value with both kinds cannot
-be said: label values never have one, and nor has anything that was read from a selector.
+be expressed. Label values, and values that were read from a selector, never have both.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ class OneOf(Struct, frozen=True):
 
 
 class Has(Struct, frozen=True):
-    """The label `key` is there."""
+    """The label `key` exists."""
 
     key: str
 
@@ -55,14 +55,14 @@ class Like(Struct, frozen=True):
 
 
 class Global(Struct, frozen=True):
-    """What is in no namespace."""
+    """Selects objects without a namespace."""
 
     def __str__(self) -> str:
         return "global()"
 
 
 class Not(Struct, frozen=True):
-    """The part does not hold; one about a label holds where that label is not there."""
+    """The negation of a part; for a label comparison, it is also true if the label does not exist."""
 
     part: "Selector"
 
@@ -72,25 +72,25 @@ class Not(Struct, frozen=True):
                 return f"{key} != {quoted(value)}"
             case OneOf(key, values):
                 return f"{key} not in {listed(values)}"
-        return f"!{grouped(self.part)}"
+        return f"!{parenthesized(self.part)}"
 
 
 class AllOf(Struct, frozen=True):
-    """Every part holds; with no part, everything is selected."""
+    """True if every part is; without parts, everything is selected."""
 
     parts: tuple["Selector", ...]
 
     def __str__(self) -> str:
-        return " && ".join(map(grouped, self.parts)) or "all()"
+        return " && ".join(map(parenthesized, self.parts)) or "all()"
 
 
 class AnyOf(Struct, frozen=True):
-    """One of the parts holds, of which there are two or more."""
+    """True if one of its two or more parts is."""
 
     parts: tuple["Selector", ...]
 
     def __str__(self) -> str:
-        return " || ".join(map(grouped, self.parts))
+        return " || ".join(map(parenthesized, self.parts))
 
 
 Selector = Equals | OneOf | Has | Like | Global | Not | AllOf | AnyOf
@@ -99,12 +99,12 @@ EVERYTHING = AllOf(())
 
 
 def labels(wanted: Mapping[str, str]) -> AllOf:
-    """What selects by equality of each label, in the order of their keys."""
+    """Return a selector for the equality of each label, in the order of keys."""
     return AllOf(tuple(Equals(key, value) for key, value in sorted(wanted.items())))
 
 
 def both(first: Selector, second: Selector) -> Selector:
-    """What two selectors select together."""
+    """Return the conjunction of two selectors."""
     parts = tuple(one for one in (first, second) if one != EVERYTHING)
     return parts[0] if len(parts) == 1 else AllOf(parts)
 
@@ -125,7 +125,7 @@ def values_of(selector: Selector, *keys: str) -> frozenset[str] | None:
     return None
 
 
-class Common(Struct, frozen=True):
+class CommonLabels(Struct, frozen=True):
     """Labels that every object of a kind has, so that asking for one selects no object in particular.
 
     `distinct` are labels whose value differs from object to object: a value is particular, the label is not. `closed` has
@@ -136,33 +136,33 @@ class Common(Struct, frozen=True):
     closed: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
-NO_COMMON_LABEL = Common()
+NO_COMMON_LABELS = CommonLabels()
 # A piece of a name that is shorter is part of too many names to mean any of them.
 SHORTEST_PIECE = 3
 
 
-def is_narrow(selector: Selector, common: Common = NO_COMMON_LABEL) -> bool:
-    """Return whether a selector asks for a label that not every object has, or for a value that not every one has.
+def is_narrow(selector: Selector, common: CommonLabels = NO_COMMON_LABELS) -> bool:
+    """Return whether a selector requires a label or a value that not every object has.
 
     What a selector only excludes does not make it narrow: it selects nearly everything.
     """
     each_value = ([(key, value) for value in values] for key, values in common.closed)
-    if not any(asks(selector, common.distinct, known=dict(known)) for known in product(*each_value)):
+    if not any(requires_own_label(selector, common.distinct, known=dict(known)) for known in product(*each_value)):
         return False
-    return asks(selector, common.distinct, known={})
+    return requires_own_label(selector, common.distinct, known={})
 
 
-def asks(  # noqa: PLR0911 (one for each kind of node)
+def requires_own_label(  # noqa: PLR0911 (one for each kind of node)
     selector: Selector, distinct: frozenset[str], *, known: Mapping[str, str]
 ) -> bool:
-    """Return whether an object needs a label of its own to be selected, beside the labels that are `known`."""
+    """Return whether a selected object needs a label in addition to the `known` labels."""
     match selector:
         case AllOf(parts):
-            return any(asks(part, distinct, known=known) for part in parts)
+            return any(requires_own_label(part, distinct, known=known) for part in parts)
         case AnyOf(parts):
-            return all(asks(part, distinct, known=known) for part in parts)
+            return all(requires_own_label(part, distinct, known=known) for part in parts)
         case Not(part):
-            return isinstance(part, Not) and asks(part.part, distinct, known=known)
+            return isinstance(part, Not) and requires_own_label(part.part, distinct, known=known)
         case Global():
             return False
         case Equals(key) | OneOf(key) | Has(key) | Like(key) if key in known:
@@ -173,7 +173,7 @@ def asks(  # noqa: PLR0911 (one for each kind of node)
 
 
 def holds(selector: Equals | OneOf | Has | Like, found: str) -> bool:
-    """Return whether what a selector says of one label is true of the value that the label has."""
+    """Return whether a label comparison is true for a value of the label."""
     match selector:
         case Equals(_, value):
             return found == value
@@ -202,18 +202,18 @@ def renamed(selector: Selector, prefix: str) -> Selector:
     return structs.replace(selector, key=f"{prefix}{selector.key}")
 
 
-def lifted(selector: Selector, name: Callable[[str], str]) -> Selector:
-    """Return what a selector asks of labels that `name` has another name for, under that name.
+def with_labels_mapped(selector: Selector, name: Callable[[str], str]) -> Selector:
+    """Return the part of a selector about labels for which `name` returns another name, under that name.
 
-    A part about any other label asks nothing, so more may be selected, never less.
+    Parts about other labels select everything, so the result can select more, and never less.
     """
     match selector:
         case Not(part):
-            return Not(lifted(part, name))
+            return Not(with_labels_mapped(part, name))
         case AllOf(parts):
-            return AllOf(tuple(lifted(part, name) for part in parts))
+            return AllOf(tuple(with_labels_mapped(part, name) for part in parts))
         case AnyOf(parts):
-            return AnyOf(tuple(lifted(part, name) for part in parts))
+            return AnyOf(tuple(with_labels_mapped(part, name) for part in parts))
         case Global():
             return EVERYTHING
     other = name(selector.key)
@@ -230,7 +230,7 @@ def conjuncts(selector: Selector) -> Iterator[Selector]:
 
 
 def quoted(value: str) -> str:
-    """A value between quotes, single ones if it may be; raises ValueError for what the grammar cannot say."""
+    """Return a quoted value, with single quotes if possible; raises ValueError for a value with both kinds of quotes."""
     mark = '"' if "'" in value else "'"
     if mark in value:
         raise ValueError(f"a Calico selector cannot say {value!r}")
@@ -238,17 +238,17 @@ def quoted(value: str) -> str:
 
 
 def listed(values: tuple[str, ...]) -> str:
-    """Values as a set; raises ValueError for what the grammar cannot say."""
+    """Return values as a set literal; raises ValueError for a value with both kinds of quotes."""
     return f"{{{', '.join(map(quoted, values))}}}"
 
 
-def grouped(part: Selector) -> str:
-    """A part inside another one, in brackets where they would otherwise be read together."""
+def parenthesized(part: Selector) -> str:
+    """Return the text of a part inside another one, in parentheses if needed."""
     return f"({part})" if isinstance(part, AllOf | AnyOf) and part.parts else str(part)
 
 
 def printed(selector: Selector) -> str:
-    """The selector's text; raises ValueError above Calico's limit."""
+    """Return the selector's text; raises ValueError above Calico's limit."""
     text = str(selector)
     if len(text) > LONGEST:
         raise ValueError(f"the selector has {len(text)} characters, Calico takes {LONGEST}: {text[:80]}…")

@@ -1,4 +1,4 @@
-"""Who may connect to whom, as our own policies say it to any engine."""
+"""Allowed traffic in catflap's own policies, independent of the engine."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -11,7 +11,7 @@ from webhook.model.selector import EVERYTHING, Selector
 
 
 class Direction(StrEnum):
-    """Which way, as both engines write it."""
+    """The direction of traffic, as both engines write it."""
 
     INGRESS = "Ingress"
     EGRESS = "Egress"
@@ -25,7 +25,7 @@ class Pods(Struct, frozen=True):
 
 
 class Networks(Struct, frozen=True):
-    """Addresses, of either IP version; Pods have some too."""
+    """Addresses of either IP version, which can be those of Pods."""
 
     cidrs: tuple[str, ...]
 
@@ -36,7 +36,7 @@ NOBODY = Networks(())
 
 
 class Allow(Struct, frozen=True):
-    """Who may connect, in one direction, to which ports of whoever is connected to."""
+    """Allowed traffic in one direction: the peer and the destination ports."""
 
     direction: Direction
     peer: Peer
@@ -44,7 +44,7 @@ class Allow(Struct, frozen=True):
 
 
 def spans_everything(cidrs: Collection[str]) -> bool:
-    """Whether networks make up all addresses of an IP version, in one piece or in several."""
+    """Return whether networks cover all addresses of an IP version."""
     for version in (4, 6):
         networks = [network for network in map(ip_network, cidrs) if network.version == version]
         if any(one.prefixlen == 0 for one in collapse_addresses(networks)):  # type: ignore[type-var]

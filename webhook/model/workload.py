@@ -1,4 +1,4 @@
-"""What the rules judge: a Pod, or the pod template inside an object that makes Pods."""
+"""Workloads, which rules check: Pods, and objects that make Pods from templates."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,29 +11,29 @@ from webhook.model.labels import LABEL_NAME
 from webhook.model.pod_selector import PodSelector
 
 DEFAULT_ACCOUNT = "default"  # of a Pod that names none
-# How a label that is required has no value.
+# The ways in which a required label has no value.
 MISSING, EMPTY = "missing", "empty"
 
 
-class Found(NamedTuple):
-    """A label as it stands: under which of its names, with which value."""
+class FoundLabel(NamedTuple):
+    """A label that is set: its key, which may be an alias, and its value."""
 
     key: str
     value: str
 
 
 def absence(value: str | None) -> str:
-    """How a label with this value, None for a label that is not set, is absent: "missing" or "empty"; empty where it has a value."""
+    """Return how a label with this value (None: not set) is absent: "missing" or "empty"; an empty string if it has a value."""
     return MISSING if value is None else "" if value else EMPTY
 
 
-class Place(Struct, frozen=True):
-    """Where pod labels stand inside an object.
+class LabelLocation(Struct, frozen=True):
+    """The location of Pod labels inside an object.
 
     `path` is the field path of the metadata that carries them, as kubectl would print it: `metadata` for a Pod,
     `spec.template.metadata` for a Deployment. `account` is the ServiceAccount that the Pods made from here run under, and
-    `host_network` whether they are in their node's network. `selector` is the one beside the template, which
-    the labels must go on meeting. `not_text` has the labels of custom resources that are numbers or booleans, as JSON;
+    `host_network` whether they are in their node's network. `selector` is the one next to the template, which
+    the labels must keep matching. `not_text` has the labels of custom resources that are numbers or booleans, as JSON;
     among `labels` they are empty.
     """
 
@@ -45,11 +45,11 @@ class Place(Struct, frozen=True):
     not_text: Mapping[str, str] = {}
 
     def lack(self, key: str) -> str:
-        """How a label is absent here: "missing", "empty" or no text; empty where it has a value."""
+        """Return how a label is absent here: "missing", "empty" or no text; empty where it has a value."""
         return self.described(key, absence(self.labels.get(key)))
 
     def described(self, key: str, lack: str) -> str:
-        """How a label is absent: `lack`, unless its value is a number or a boolean, which is called so with what to do."""
+        """Return how a label is absent: `lack`, or that its value is a number or a boolean, with the remedy."""
         written = self.not_text.get(key)
         if not lack or written is None:
             return lack
@@ -58,13 +58,13 @@ class Place(Struct, frozen=True):
 
     @property
     def spec_path(self) -> str:
-        """The field path before the fields of a Pod's spec: `spec.template.spec.`; an Argo Workflow has them beside `podMetadata`."""
+        """Return the field path before the fields of a Pod's spec: `spec.template.spec.`; an Argo Workflow has them next to `podMetadata`."""
         if self.path.endswith("podMetadata"):
             return self.path.removesuffix("podMetadata")
         return f"{self.path.removesuffix('metadata')}spec."
 
     def at(self, key: str) -> str:
-        """The field path of one label here, in brackets where the key is no plain word."""
+        """Return the field path of one label here, in brackets where the key is no plain word."""
         return f"{self.path}.labels{label_field(key)}"
 
 
@@ -78,7 +78,7 @@ class Owner(Struct, frozen=True):
 
 
 class Scope(StrEnum):
-    """Whose metadata the rules about labels read: the Pods' own, or that of what makes them."""
+    """The metadata that label rules read: that of the Pods, of the object that makes them, or both."""
 
     TEMPLATE = "template"
     OBJECT = "object"
@@ -86,55 +86,55 @@ class Scope(StrEnum):
 
 
 class Workload(Struct, frozen=True):
-    """One object that is, or that makes, Pods.
+    """A Pod, or an object that makes Pods.
 
     `name` falls back to `generateName` with a star: in the mutating phase a generated name does not exist yet.
-    `places` has each pod template, or the Pod itself; none where Pods are made from what another object says, which
+    `places` has each pod template, or the Pod itself; empty if Pods are made from another object, which the field at
     `reference_path` names. `own` is the object's own metadata where that is not a Pod's.
     """
 
     kind: str
     namespace: str
     name: str
-    places: tuple[Place, ...]
+    places: tuple[LabelLocation, ...]
     owner: Owner | None = None
     mirror: bool = False
-    own: Place | None = None
+    own: LabelLocation | None = None
     reference_path: str = ""
     uid: str = ""
 
-    def labelled(self, scope: Scope) -> tuple[Place, ...]:
-        """The places that must carry labels; a Pod is the one place of its own."""
+    def labelled(self, scope: Scope) -> tuple[LabelLocation, ...]:
+        """Return the locations that must have labels; a Pod has one location."""
         if self.own is None or scope is Scope.TEMPLATE:
             return self.places
         return (self.own,) if scope is Scope.OBJECT else (self.own, *self.places)
 
     @property
     def reference(self) -> str:
-        """How a message names the object: `Deployment shop/web`."""
+        """Return how a message names the object: `Deployment shop/web`."""
         return reference(self.kind, self.namespace, self.name)
 
     @property
     def label_from_name(self) -> str | None:
-        """The object's name where it would do as a label value; None where it would not."""
+        """Return the object's name if it is a valid label value; else None."""
         stem = self.name.rstrip("-*.")
         return stem if LABEL_NAME.fullmatch(stem) else None
 
 
 class Relabelling(Struct, frozen=True):
-    """A Pod's labels before and after a change; no other change of a Pod that runs concerns a rule."""
+    """The labels of a Pod before and after an UPDATE, the only change of a running Pod that rules check."""
 
-    before: Place
-    after: Place
+    before: LabelLocation
+    after: LabelLocation
     kind: str = "Pod"
 
 
 def reference(kind: str, namespace: str, name: str) -> str:
-    """How a message names an object; no character of it can change how a terminal shows the lines around it."""
+    """Return the name of an object in messages, without characters that affect a terminal."""
     kind, namespace, name = (shortened(printable(text)) for text in (kind, namespace, name))
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}".rstrip()
 
 
 def label_field(key: str) -> str:
-    """A label key as the tail of a field path: `.role`, or `['app.kubernetes.io/name']`."""
+    """Return a label key as the tail of a field path: `.role`, or `['app.kubernetes.io/name']`."""
     return f".{key}" if key.replace("-", "_").isidentifier() else f"['{printable(key)}']"

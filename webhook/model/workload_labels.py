@@ -1,4 +1,4 @@
-"""What the policy file says of Pods' labels: which label names the application, which one the role, and what else is required."""
+"""The workloads section of the policy file: the application label, the role label and further required labels."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,6 +10,7 @@ from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.fields import LabelKey, LabelValue, Node, distinct
 from webhook.model.kinds import Makers
+from webhook.model.label_pattern import anchored, portability_error, size_error, syntax_error_reason
 from webhook.model.labels import LABEL_NAME
 from webhook.model.limits import (
     LONGEST_PATTERN,
@@ -19,11 +20,10 @@ from webhook.model.limits import (
     MOST_ROLES,
     MOST_VALUES,
 )
-from webhook.model.nearness import nearest
-from webhook.model.pattern import too_large, unlike, whole, why_none
-from webhook.model.workload import Found, Scope, absence
+from webhook.model.spelling import closest_word
+from webhook.model.workload import FoundLabel, Scope, absence
 
-COUNTING = "labels that count where the label itself is absent; the first one that counts wins"
+ALIASES_DESCRIPTION = "labels that count where the label itself is absent; the first one that counts wins"
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
 
@@ -31,30 +31,30 @@ class AppLabel(Node):
     """The label that names a Pod's application."""
 
     label: LabelKey = Field("app", description="the label itself")
-    aliases: Aliases = Field(("app.kubernetes.io/name", "k8s-app"), description=COUNTING)
+    aliases: Aliases = Field(("app.kubernetes.io/name", "k8s-app"), description=ALIASES_DESCRIPTION)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The label, then its aliases."""
+        """Return the label, then its aliases."""
         return (self.label, *self.aliases)
 
     def counts(self, value: str) -> bool:
-        """Whether an alias with this value counts where the label itself is absent."""
+        """Return whether an alias with this value counts where the label itself is absent."""
         return bool(value)
 
-    def found(self, labels: Mapping[str, str]) -> Found | None:
-        """The label that counts: the label itself wherever it is set, even to the empty string, else the first alias that counts."""
+    def found(self, labels: Mapping[str, str]) -> FoundLabel | None:
+        """Return the label that counts: the label itself wherever it is set, even to the empty string, else the first alias that counts."""
         if (value := labels.get(self.label)) is not None:
-            return Found(self.label, value)
-        return next((Found(key, labels[key]) for key in self.aliases if self.counts(labels.get(key, ""))), None)
+            return FoundLabel(self.label, value)
+        return next((FoundLabel(key, labels[key]) for key in self.aliases if self.counts(labels.get(key, ""))), None)
 
     def lack(self, labels: Mapping[str, str]) -> str:
-        """How the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
+        """Return how the label is absent: "missing" or "empty"; empty where it has a value, or an alias counts."""
         found = self.found(labels)
         return absence(found.value if found else None)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """The value that a Pod with these labels is meant to have; None where no label says one that the API server takes."""
+        """Return the value that these labels suggest for the label; None if no key has a valid one."""
         found = (value for key in self.keys if self.counts(value := labels.get(key, "")))
         return next((value for value in found if LABEL_NAME.fullmatch(value)), None)
 
@@ -64,14 +64,15 @@ class RoleLabel(AppLabel):
 
     label: LabelKey = Field("role", description="the label itself")
     aliases: Aliases = Field(
-        ("app.kubernetes.io/component",), description=f"{COUNTING}; an alias whose value is not a role does not count"
+        ("app.kubernetes.io/component",),
+        description=f"{ALIASES_DESCRIPTION}; an alias whose value is not a role does not count",
     )
     one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
         Field(("frontend", "backend", "data"), description="the roles there are; no other value is admitted")
     )
 
     def counts(self, value: str) -> bool:
-        """Whether an alias with this value counts: its value must be a role, as charts of others use the alias for their own components."""
+        """Return whether an alias with this value counts: its value must be a role, as charts of others use the alias for their own components."""
         return value in self._known
 
     @cached_property
@@ -79,16 +80,16 @@ class RoleLabel(AppLabel):
         return frozenset(self.one_of)
 
     def intended(self, labels: Mapping[str, str]) -> str | None:
-        """The role that a Pod with these labels is meant to have: the first known one, else the nearest to what the first label says."""
+        """Return the role that these labels suggest: the first known role, else the one closest to a value."""
         nearest = (self.nearest(value) for key in self.keys if (value := labels.get(key)))
         return super().intended(labels) or next(nearest, None)
 
     def nearest(self, value: str) -> str | None:
-        """The role that may be meant by a value that is none; letter case is no matter here."""
-        return nearest(value.lower(), self.one_of)
+        """Return the role that is closest to an unknown value, ignoring letter case."""
+        return closest_word(value.lower(), self.one_of)
 
 
-class Requirement(Node):
+class LabelRequirement(Node):
     """A further label that every Pod must carry: one of a closed list, or a full match of a pattern."""
 
     label: LabelKey = Field(description="the label that every Pod must carry")
@@ -110,22 +111,24 @@ class Requirement(Node):
             )
         if self.one_of is not None and self.matches is not None:
             raise ValueError("it has both oneOf and matches; remove one of the two")
-        if self.matches is not None and (what := too_large(self.matches)):
+        if self.matches is not None and (what := size_error(self.matches)):
             raise ValueError(f"matches: {what}")
         try:
-            if self.matches is not None:  # by itself first: a stray bracket must not close ours
+            if self.matches is not None:  # without anchors first: an unbalanced bracket must not close theirs
                 SchemaValidator(core_schema.str_schema(pattern=self.matches))
             self.admits("")
         except SchemaError as bad:
-            raise ValueError(f"matches: {self.matches!r} is no regular expression: {why_none(str(bad))}") from None
-        if self.matches is not None and (what := unlike(self.matches)):
+            raise ValueError(
+                f"matches: {self.matches!r} is no regular expression: {syntax_error_reason(str(bad))}"
+            ) from None
+        if self.matches is not None and (what := portability_error(self.matches)):
             raise ValueError(f"matches: {what}")
         return self
 
     @property
     def expression(self) -> str:
-        """The pattern as either engine looks for it."""
-        return whole(self.matches or "")
+        """Return the anchored pattern for both engines."""
+        return anchored(self.matches or "")
 
     @cached_property
     def _validator(self) -> SchemaValidator:
@@ -133,14 +136,14 @@ class Requirement(Node):
         return SchemaValidator(core_schema.str_schema(pattern=self.expression))
 
     def admits(self, value: str) -> bool:
-        """Whether the label may have this value."""
+        """Return whether the label may have this value."""
         if self.one_of is not None:
             return value in self.one_of
         return self._validator.isinstance_python(value)
 
 
-def few_enough(value: Any) -> Any:
-    """What may be a list of requirements; raises PydanticKnownError for one that is too long, before any pattern is compiled."""
+def within_limit(value: Any) -> Any:
+    """Return the value; raises PydanticKnownError for a list of too many requirements, before any pattern is compiled."""
     if isinstance(value, list | tuple) and len(value) > MOST_REQUIRED:
         long = {"field_type": "Tuple", "max_length": MOST_REQUIRED, "actual_length": len(value)}
         raise PydanticKnownError("too_long", long)
@@ -148,11 +151,11 @@ def few_enough(value: Any) -> Any:
 
 
 class Workloads(Node):
-    """What every Pod must carry."""
+    """The labels that every Pod must have."""
 
     app: AppLabel = Field(AppLabel(), description="the label that names the application")
     role: RoleLabel = Field(RoleLabel(), description="the label that names the role")
-    require: Annotated[tuple[Requirement, ...], BeforeValidator(few_enough)] = Field(
+    require: Annotated[tuple[LabelRequirement, ...], BeforeValidator(within_limit)] = Field(
         (), max_length=MOST_REQUIRED, description="further labels"
     )
     fill_from_aliases: StrictBool = Field(
@@ -186,10 +189,10 @@ class Workloads(Node):
 
     @cached_property
     def extra_by_resource(self) -> Makers:
-        """The extra kinds as reviews name them, by group and resource."""
+        """Return the extra kinds as reviews name them, by group and resource."""
         return {(one.group, one.resource): one.maker for one in self.extra_kinds}
 
     @cached_property
     def extra_by_kind(self) -> Makers:
-        """The extra kinds as manifests name them, by group and kind."""
+        """Return the extra kinds as manifests name them, by group and kind."""
         return {(one.group, one.kind): one.maker for one in self.extra_kinds}

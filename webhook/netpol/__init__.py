@@ -1,1 +1,1 @@
-"""What closes a namespace: intents, and the manifests that say them to each engine.  Pure."""
+"""The policies that isolate a namespace: intents, and their manifests for each engine.  Pure."""

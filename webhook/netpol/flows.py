@@ -1,4 +1,4 @@
-"""The flows of the policy file as the policies of one namespace: one a role, open to both sides of each flow."""
+"""Convert the flows of the policy file to the policies of one namespace: one policy per role, with both ends of each flow."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from webhook.netpol.intent import Intent
 from webhook.netpol.presets import mesh_ports
 
 
-class Side(NamedTuple):
-    """A flow as one of its ends sees it."""
+class FlowSide(NamedTuple):
+    """A flow from the view of one of its ends."""
 
     flow: Flow
     direction: Direction
@@ -22,31 +22,31 @@ class Side(NamedTuple):
 
 
 def flow_intents(policy: GuardPolicy, namespace: str, environment: str) -> Iterator[Intent]:
-    """The policies of a namespace that is in an environment, or in none (the empty string), in the order of the roles.
+    """Yield the policies of a namespace in an environment (empty for none), in the order of the roles.
 
-    A flow becomes an ingress rule where its target is and an egress rule where its source is. Ends without namespaces
-    are Pods of one and the same namespace, or of one environment where the flow says so; opposite to an end that names
-    its namespaces, they are Pods of every guarded one.
+    A flow becomes an ingress rule in the namespace of its target and an egress rule in the namespace of its source. If neither end names
+    namespaces, both ends are Pods of the same namespace, or of the same environment where the flow says so. If only one end names
+    namespaces, the other end are the Pods of every managed namespace.
     """
     by_role: dict[str | None, list[Allow]] = {role: [] for role in (*policy.workloads.role.one_of, None)}
-    for side in sides(policy):
+    for side in flow_sides(policy):
         if side.own.names(namespace):
-            by_role[side.own.role] += allowed(side, environment, policy)
+            by_role[side.own.role] += side_allows(side, environment, policy)
     for role, allows in by_role.items():
         if allows:
             name = f"{ROLE_PREFIX}{role}" if role else FLOWS
-            yield Intent(name, allows=tuple(allows), subject=pods_of(role, policy))
+            yield Intent(name, allows=tuple(allows), subject=role_selector(role, policy))
 
 
-def sides(policy: GuardPolicy) -> Iterator[Side]:
-    """Each flow from either end."""
+def flow_sides(policy: GuardPolicy) -> Iterator[FlowSide]:
+    """Yield each flow twice, once for each end."""
     for flow in policy.network.flows:
-        yield Side(flow, Direction.INGRESS, flow.to, flow.source)
-        yield Side(flow, Direction.EGRESS, flow.source, flow.to)
+        yield FlowSide(flow, Direction.INGRESS, flow.to, flow.source)
+        yield FlowSide(flow, Direction.EGRESS, flow.source, flow.to)
 
 
-def allowed(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Allow]:
-    """What a flow leaves open at one end: one rule, or none where it keeps apart."""
+def side_allows(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterator[Allow]:
+    """Yield the rule of a flow at one end; none where the flow does not apply to the environment."""
     flow, other = side.flow, side.other
     if not other.is_pods:
         cidrs = policy.network.outside if other.is_outside else other.cidrs
@@ -54,13 +54,13 @@ def allowed(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Allow
         return
     if flow.across and not environment and (side.own.namespaces or other.namespaces):
         return
-    spaces = tuple(namespaces_of(side, environment, policy))
-    peer = Pods(pods_of(other.role, policy), AllOf(spaces) if spaces else None)
+    spaces = tuple(peer_namespaces(side, environment, policy))
+    peer = Pods(role_selector(other.role, policy), AllOf(spaces) if spaces else None)
     yield Allow(side.direction, peer, (*flow.port_ranges, *mesh_ports(flow, policy.network)))
 
 
-def namespaces_of(side: Side, environment: str, policy: GuardPolicy) -> Iterator[Selector]:
-    """Where the other end's Pods are; nothing where they are in the namespace itself."""
+def peer_namespaces(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterator[Selector]:
+    """Yield the namespace selectors of the other end; none where its Pods are in the namespace itself."""
     if side.flow.across and environment:
         yield Equals(policy.namespaces.environment.label, environment)
     if side.other.namespaces:
@@ -69,6 +69,6 @@ def namespaces_of(side: Side, environment: str, policy: GuardPolicy) -> Iterator
         yield Equals(GUARD_LABEL, GUARDED)
 
 
-def pods_of(role: str | None, policy: GuardPolicy) -> AllOf:
-    """Pods by their role; all of them without one."""
+def role_selector(role: str | None, policy: GuardPolicy) -> AllOf:
+    """Return the selector of the Pods of a role; without a role, of all Pods."""
     return labels({policy.workloads.role.label: role}) if role else EVERYTHING

@@ -1,4 +1,4 @@
-"""What a namespace's policies are to say, before any engine's words."""
+"""Intents: the content of a policy, independent of the engine."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from webhook.model.traffic import NOBODY, Allow, Direction
 
 
 class Engine(StrEnum):
-    """Whose policies are written."""
+    """The engine whose policies catflap writes."""
 
     CALICO = "calico"
     KUBERNETES = "kubernetes"
@@ -19,7 +19,7 @@ BOTH = (Direction.INGRESS, Direction.EGRESS)
 
 
 class Intent(Struct, frozen=True):
-    """One policy: which Pods of the namespace it closes, in which directions, and what it leaves open."""
+    """One policy: the Pods of the namespace that it isolates, the directions, and the allowed traffic."""
 
     name: str
     directions: tuple[Direction, ...] = BOTH
@@ -27,5 +27,5 @@ class Intent(Struct, frozen=True):
     subject: AllOf = EVERYTHING
 
     def allowed(self, direction: Direction) -> tuple[Allow, ...]:
-        """What stays open one way; no networks are nobody, although a list without peers would be everybody."""
+        """Return what is allowed in one direction, without peers that match no host: an empty list of peers would match every host."""
         return tuple(allow for allow in self.allows if allow.direction is direction and allow.peer != NOBODY)

@@ -1,4 +1,4 @@
-"""Intents as networking.k8s.io/v1 NetworkPolicies: the floor that every engine enforces."""
+"""Render intents as networking.k8s.io/v1 NetworkPolicies, which every engine enforces."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from webhook.model.fields import PortRange
 from webhook.model.selector import AllOf, Equals, OneOf, Selector
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Birth, Manifest, metadata
+from webhook.netpol.manifest import Manifest, RenderTarget, metadata
 
 API_VERSION = "networking.k8s.io/v1"
 PEERS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
-def manifest(intent: Intent, birth: Birth) -> Manifest:
-    """One intent as a manifest for `kubectl apply`."""
+def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
+    """Return one intent as a manifest for `kubectl apply`."""
     spec: dict[str, Any] = {
         "podSelector": label_selector(intent.subject),
         "policyTypes": [str(direction) for direction in intent.directions],
@@ -30,18 +30,18 @@ def manifest(intent: Intent, birth: Birth) -> Manifest:
 
 
 def rule(allow: Allow) -> dict[str, Any]:
-    """One rule; a direction's name is its key in the spec, in lower case."""
+    """Return one rule of a direction."""
     return {PEERS[allow.direction]: peers(allow.peer), "ports": [port(one) for one in allow.ports]}
 
 
 def port(ports: PortRange) -> dict[str, Any]:
-    """A port or a range."""
+    """Return a port or a range."""
     end = {"endPort": ports.last} if ports.last > ports.first else {}
     return {"port": ports.first, **end, "protocol": ports.protocol}
 
 
 def peers(peer: Peer) -> list[dict[str, Any]]:
-    """Whom a rule reaches: Pods by labels, or networks."""
+    """Return the peers of a rule: Pods by labels, or networks."""
     if not isinstance(peer, Pods):
         return [{"ipBlock": {"cidr": cidr}} for cidr in peer.cidrs]
     by_namespace = {} if peer.namespaces is None else {"namespaceSelector": label_selector(peer.namespaces)}
@@ -49,9 +49,9 @@ def peers(peer: Peer) -> list[dict[str, Any]]:
 
 
 def label_selector(selector: Selector) -> dict[str, Any]:
-    """A selector of equalities and sets as a LabelSelector; empty, it selects everything.
+    """Return a selector of equalities and sets as a LabelSelector; an empty one selects everything.
 
-    Raises ValueError for any other, none of which is ours.
+    Raises ValueError for any other selector; catflap's intents have none.
     """
     parts = selector.parts if isinstance(selector, AllOf) else (selector,)
     equal = {part.key: part.value for part in parts if isinstance(part, Equals)}

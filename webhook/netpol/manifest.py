@@ -1,4 +1,4 @@
-"""What every manifest of ours has in common."""
+"""The metadata that all manifests of catflap have in common."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL, NAMESPACE_UID_ANNO
 Manifest = Mapping[str, Any]
 
 
-class Birth(Struct, frozen=True):
-    """Where a manifest goes and what made it.
+class RenderTarget(Struct, frozen=True):
+    """The namespace of a manifest and the digest of the policy file that it is rendered from.
 
-    `namespace_uid` is empty where no cluster was asked, `namespace` for what stands in none; `environment` is the one
-    that the namespace is in, if it is in any.
+    `namespace_uid` is empty without a cluster, `namespace` is empty for cluster-scoped policies, and `environment` is empty for a
+    namespace outside of all environments.
     """
 
     namespace: str
@@ -23,8 +23,8 @@ class Birth(Struct, frozen=True):
     environment: str = ""
 
 
-def metadata(name: str, birth: Birth, *, labels: Mapping[str, str]) -> dict[str, Any]:
-    """The metadata of one manifest; `labels` are the engine's own."""
+def metadata(name: str, birth: RenderTarget, *, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata of one manifest; `labels` are those of the engine."""
     annotations = {POLICY_DIGEST_ANNOTATION: birth.policy_digest}
     if birth.namespace_uid:
         annotations[NAMESPACE_UID_ANNOTATION] = birth.namespace_uid

@@ -5,16 +5,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api
-from webhook.kube.epoch import Epoch
-from webhook.kube.namespaces import PATH, namespace
-from webhook.kube.policies import closes, kind_of, ours
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.namespaces import NAMESPACES_PATH, parse_namespace
+from webhook.kube.policies import kind_of, matches_spec, own_policies
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_namespace
 
 DEFAULTS: Final = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
 CLOSED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, not adopted"
@@ -48,17 +48,17 @@ def look(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> Now:
     """The namespaces as they stand, by a policy file or by the defaults.  Raises ApiError."""
     now = datetime.now(UTC)
     policy = policy or DEFAULTS
-    moments = Epoch(api, own_namespace=own_namespace).read(api)
-    since = moments.closing if moments else now
+    moments = InstallRecord(api, own_namespace=own_namespace).read(api)
+    since = moments.isolation_since if moments else now
     closed = closed_spaces(api)
     found = []
-    for one in (item for page in api.pages(PATH) for item in page["items"]):
-        space = namespace(one)
+    for one in (item for page in api.pages(NAMESPACES_PATH) for item in page["items"]):
+        space = parse_namespace(one)
         if space.name in closed:
             state = CLOSED
         elif space.name == own_namespace or policy.namespaces.exempts(space.name):
             state = EXEMPT
-        elif is_guarded(space, policy, closed_since=since, own_namespace=own_namespace):
+        elif is_managed(space, policy, isolation_since=since, own_namespace=own_namespace):
             state = OPEN
         else:
             state = OLDER
@@ -72,11 +72,11 @@ def closed_spaces(api: Api) -> frozenset[str]:
     return frozenset(
         found["metadata"]["namespace"]
         for manifest in map(denial, Engine)
-        for found in ours(api, kind_of(manifest))
-        if found["metadata"]["name"] == DEFAULT_DENY and closes(found, manifest)
+        for found in own_policies(api, kind_of(manifest))
+        if found["metadata"]["name"] == DEFAULT_DENY and matches_spec(found, manifest)
     )
 
 
 def denial(engine: Engine) -> Manifest:
     """The policy that closes a namespace, as an engine says it: the same in every namespace and under every file."""
-    return render(DEFAULTS, Birth("", "", ""), engine)[0]
+    return render_namespace(DEFAULTS, RenderTarget("", "", ""), engine)[0]

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
 from webhook.audit.verify import Report
-from webhook.guard.protect import PROTECTION
+from webhook.guard.policy_protection import PROTECTION
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.report import charts

@@ -11,7 +11,7 @@ import msgspec
 
 from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
-from webhook.model.workload import DEFAULT_ACCOUNT, Place
+from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation
 from webhook.review.selectors import pod_selector
 from webhook.syntax.values import in_json
 
@@ -22,7 +22,7 @@ METADATA: Final = b'"metadata"'
 WRITTEN: Final = ("generation", "managedFields", "resourceVersion")
 
 
-def places_in(maker: PodMaker, found: Json) -> tuple[Place, ...]:
+def places_in(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
     """Every pod template of an object; the first path where there is none, and no place where another object has it."""
     present = {path: template for path in maker.templates if (template := at(found, path)) is not None}
     if maker.pod_metadata:
@@ -48,11 +48,11 @@ def says_something(template: Any) -> bool:
     return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
 
 
-def place(maker: PodMaker, path: str, template: Any, selector: Any) -> Place:
+def place(maker: PodMaker, path: str, template: Any, selector: Any) -> LabelLocation:
     """One pod template with the selector beside it; a value that is no text says nothing, and is kept where it is a number or a boolean."""
     labels = at(template, f"{maker.pod_metadata or 'metadata'}.labels")
     readable = labels if isinstance(labels, dict) else {}
-    return Place(
+    return LabelLocation(
         path=maker.metadata_at(path),
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
         host_network=at(template, maker.pod_field("hostNetwork")) is True,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from webhook.guard.message import each_line
+from webhook.guard.message import violation_lines
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.review.patch import label_patch
 
 # The API server takes 4,096 runes of warnings; once they are used up, it cuts each at 256 (apiserver, pkg/warning/context.go).
@@ -140,7 +140,7 @@ def cause(violation: Violation) -> Cause:
 
 def warnings(decision: Decision) -> list[str]:
     """What the user is told though the request passes, as much as the API server hands on, and how much more there is."""
-    notices, found = decision.notices[:MOST_WARNINGS], each_line(decision.warned)
+    notices, found = decision.notices[:MOST_WARNINGS], violation_lines(decision.warned)
     most = MOST_WARNINGS - len(notices)
     if len(found) > most:
         found = [*found[: most - 1], f"and {len(found) - most + 1} more warnings"] if most else []

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from webhook.guard.existing import Existing
+from webhook.guard.owner_graph import ExistingObject
 from webhook.model.abbreviation import printable
 from webhook.model.kinds import (
     BY_KIND,
@@ -22,7 +22,7 @@ from webhook.model.kinds import (
     PolicyKind,
 )
 from webhook.model.request import Document, Operation, PolicyObject, Request, Target, User
-from webhook.model.violation import API_SERVER, RefusedLabel, Violation
+from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
 from webhook.review.heading import KIND_NOTES, NAMELESS, HeadFault, missing, no_object, wrong_head
@@ -133,7 +133,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         name=workload.name,
         workload=workload,
         resource=maker.resource,
-        document=Document(placed(document, workload.namespace), foretold=True, bare="uid" not in metadata),
+        document=Document(placed(document, workload.namespace), is_preview=True, is_offline="uid" not in metadata),
     )
 
 
@@ -225,7 +225,7 @@ def creation(manifest: Manifest) -> Request:
     A stored static Pod is one that the kubelet reports: no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
     """
     mirror = manifest.workload is not None and manifest.workload.mirror
-    is_reported = mirror and manifest.document is not None and not manifest.document.bare
+    is_reported = mirror and manifest.document is not None and not manifest.document.is_offline
     group, _, version = manifest.api_version.rpartition("/")
     return Request(
         uid="offline",
@@ -246,16 +246,16 @@ def creation(manifest: Manifest) -> Request:
     )
 
 
-def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Existing:
+def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
     """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
     return standing(read(document, default_namespace=default_namespace, extra=extra), document)
 
 
-def standing(manifest: Manifest, document: dict[str, Any]) -> Existing:
+def standing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
     """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
     request = creation(manifest)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
-    return Existing(
+    return ExistingObject(
         request,
         uid=str(metadata.get("uid") or ""),
         created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
@@ -268,7 +268,9 @@ def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
     return "uid" in metadata or "phase" in status
 
 
-def each_existing(documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS) -> Iterator[Existing]:
+def each_existing(
+    documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS
+) -> Iterator[ExistingObject]:
     """What a cluster has; of what nobody can read, `unread` is told."""
     for document in documents:
         try:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from webhook.model.abbreviation import shortened
 from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
-from webhook.model.violation import Remedy
+from webhook.model.rule import Remedy
 from webhook.review.custom import at
 from webhook.syntax.templating import hint
 from webhook.syntax.values import Step, Value, field_path, in_json

@@ -12,7 +12,7 @@ from msgspec import Raw, Struct, defstruct
 
 from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.request import NamespaceObject
-from webhook.model.workload import DEFAULT_ACCOUNT, Owner, Place, Workload
+from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation, Owner, Workload
 from webhook.review.custom import account_named, places_in, unrestarted
 from webhook.review.decoders import decoder
 from webhook.review.pruning import is_comparable, pruned, sources_differ
@@ -123,7 +123,7 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         spec = template.spec if template else None
         on_host = bool(spec and spec.host_network)
         account = account_named(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
-        places = (Place(maker.metadata_path, labels_of(template), on_host, account, selector),)
+        places = (LabelLocation(maker.metadata_path, labels_of(template), on_host, account, selector),)
     metadata = found.metadata or Metadata()
     return Workload(
         kind=maker.kind,
@@ -132,7 +132,7 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
         places=places,
         owner=owner_of(metadata),
         mirror=MIRROR_ANNOTATION in (metadata.annotations or ()),
-        own=Place("metadata", labels_of(found)) if maker.template else None,
+        own=LabelLocation("metadata", labels_of(found)) if maker.template else None,
         reference_path="" if places else maker.reference,
         uid=metadata.uid or "",
     )

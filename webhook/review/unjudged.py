@@ -7,11 +7,16 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from webhook.guard.message import PLAIN
+from webhook.guard.message import PLAIN_KEY
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.kinds import BY_RESOURCE, POLICY_RESOURCES, Makers
 from webhook.model.limits import MOST_EXTRA_KINDS
-from webhook.model.other_kinds import meant, outdated, unread, unread_maker
+from webhook.model.unsupported_kinds import (
+    current_version,
+    is_unsupported_pod_maker,
+    suggested_kind,
+    unsupported_policy_notice,
+)
 from webhook.model.workload import label_field
 
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
@@ -47,16 +52,16 @@ DESCRIBING_KINDS: Final = frozenset(
 def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: Makers) -> str:
     """Return why an object that the tables of kinds do not know was not judged; empty where nothing speaks for Pods or networks."""
     group = api_version.rpartition("/")[0]
-    if right := meant(api_version, kind):
+    if right := suggested_kind(api_version, kind):
         whose = group if "." in group and not group.endswith(".k8s.io") else "Kubernetes"
         return f"{whose} has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
-    if said := unread(group, kind):
+    if said := unsupported_policy_notice(group, kind):
         return said
     if DESCRIBING.fullmatch(group) or kind in DESCRIBING_KINDS:
         return ""
     found = pods_in(document)
     if found is None:
-        makes_pods = unread_maker(group, kind, extra)
+        makes_pods = is_unsupported_pod_maker(group, kind, extra)
         return f"{kind} of {group} makes Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
     unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
     added = extra_kind(group, kind, found.path, extra) if found.is_template else None
@@ -97,9 +102,7 @@ def plural_of(kind: str) -> str:
 def in_yaml(added: ExtraKind) -> str:
     """Return an entry of `workloads.extraKinds` on one line; a text that YAML would read as something else is in quotes."""
     fields = {"group": added.group, "resource": added.resource, "kind": added.kind, "template": added.template}
-    return (
-        f"{{{', '.join(f'{key}: {text if PLAIN.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
-    )
+    return f"{{{', '.join(f'{key}: {text if PLAIN_KEY.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
 
 
 def quoted(text: str) -> str:
@@ -123,7 +126,7 @@ ANYWAY: Final = "the server judges its Pods when they are created"
 
 def version_note(api_version: str, kind: str) -> str:
     """Return what to say of an object that is judged though its version is served no more; else an empty text."""
-    right = outdated(api_version, kind)
+    right = current_version(api_version, kind)
     return (
         f"judged as {right}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {right}"
         if right

@@ -1,8 +1,8 @@
-"""One rule a file; a new file here is a new rule, and nothing else has to be edited."""
+"""Built-in rules, one per file. Each file here is registered automatically."""
 
 from importlib import import_module
 from pkgutil import iter_modules
 
-from webhook.model.violation import registry
+from webhook.model.rule import rules_by_id
 
-RULES = registry(import_module(f"{__name__}.{found.name}").RULE for found in iter_modules(__path__))
+RULES = rules_by_id(import_module(f"{__name__}.{found.name}").RULE for found in iter_modules(__path__))

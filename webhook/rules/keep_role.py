@@ -1,17 +1,17 @@
-"""The role of a Pod that runs stays what it is."""
+"""The role of a running Pod does not change."""
 
 from collections.abc import Iterator
 
 from webhook.model.cel import BEFORE, IS_POD, PLACES, ROLES
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Rule
+from webhook.model.rule import Rule, RuleFinding
 from webhook.model.workload import Relabelling
 
 
-def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
-    """The role that a Pod had and no longer has: policies, and whoever admitted it, went by that.
+def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield a finding if the role of a running Pod changes, because its admission and the network policies depend on the role.
 
-    One that is not known was never admitted by us, and may be mended.
+    An unknown role was never admitted by catflap, so it may be fixed.
     """
     role = policy.workloads.role
     before, after = role.found(relabelling.before.labels), role.found(relabelling.after.labels)
@@ -19,14 +19,14 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[Fault]:
         return
     if after is None or after.value != before.value:
         now = f"to {after.value!r}" if after and after.value else "to none"
-        yield Fault(
+        yield RuleFinding(
             path=relabelling.after.at(after.key if after else before.key),
             message=f"the role of a Pod that runs does not change, from {before.value!r} {now}; make a new Pod with that role",
         )
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:  # noqa: ARG001 (a rule)
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     yield f"!{IS_POD} || {PLACES}.all(p, {BEFORE}.all(q, !(q.role in {ROLES}) || q.role == p.role))"
 
 

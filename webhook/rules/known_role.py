@@ -1,16 +1,16 @@
-"""A Pod's role is one of the roles there are."""
+"""The role of a Pod is one of the roles in the policy file."""
 
 from collections.abc import Iterator
 
 from webhook.model.abbreviation import listed
 from webhook.model.cel import ROLES, everywhere, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.rule import Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 
 
-def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The role labels whose value is not on the closed list; letter case counts.
+def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the role labels whose value is not on the closed list; letter case counts.
 
     An alias with such a value does not count, and is no fault: charts of others use it for their own components.
     """
@@ -20,7 +20,7 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         if value and value not in role.one_of:
             nearest = role.nearest(value)
             hint = f" (did you mean {nearest!r}?)" if nearest else ""
-            yield Fault(
+            yield RuleFinding(
                 path=place.at(role.label),
                 message=f"the role {value!r} is not known{hint}; the roles are {listed(role.one_of)}",
                 remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
@@ -28,10 +28,10 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     key = literal(policy.workloads.role.label)
-    said = f"p.labels[{key}]"
-    sound = f"!({key} in p.labels) || {said} == '' || {said} in {ROLES}"
+    label = f"p.labels[{key}]"
+    sound = f"!({key} in p.labels) || {label} == '' || {label} in {ROLES}"
     yield everywhere(sound, f"p.labels[?{key}] == q.labels[?{key}]")
 
 

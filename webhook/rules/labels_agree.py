@@ -1,15 +1,15 @@
-"""What makes Pods has no other role or application than its Pods."""
+"""An object has the same role and application as the Pods that it creates."""
 
 from collections.abc import Iterator
 
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, FixConstraint, Remedy, Rule
+from webhook.model.rule import FixConstraint, Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 
 
-def apart(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The labels of an object that its pod template contradicts: who looks for Pods by their owner finds others."""
+def apart(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the labels of an object that its pod template contradicts."""
     if workload.own is None:
         return
     for label in (policy.workloads.app, policy.workloads.role):
@@ -17,7 +17,7 @@ def apart(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         for place in workload.places if own else ():
             found = label.found(place.labels)
             if own and own.value and found and found.value and found.value != own.value:
-                yield Fault(
+                yield RuleFinding(
                     place.at(found.key),
                     f"{found.key!r} is {found.value!r} on the Pods and {own.value!r} on the {workload.kind} itself; let them agree",
                     Remedy(workload.own.path, own.key, value=found.value),

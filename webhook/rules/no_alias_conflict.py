@@ -1,15 +1,15 @@
-"""A Pod's labels do not name two roles."""
+"""The labels of a Pod do not name two roles."""
 
 from collections.abc import Iterator
 
 from webhook.model.cel import BEFORE, LENIENT, PLACES, ROLES, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.rule import Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 
 
-def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The aliases that name another role than the role label beside them: a person or a tool may go by either.
+def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the aliases that name another role than the role label, because people and tools may use either.
 
     A value that is not a role does not count. Nor does an alias of the application's label: the label itself wins.
     """
@@ -20,11 +20,11 @@ def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
             other = place.labels.get(alias, "")
             if role.counts(other) and other != named:
                 message = f"{alias!r} names the role {other!r}, and {role.label!r} names {named!r}; let them agree"
-                yield Fault(place.at(alias), message, Remedy(place.path, alias, value=named))
+                yield RuleFinding(place.at(alias), message, Remedy(place.path, alias, value=named))
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     role = policy.workloads.role
     if not role.aliases:
         return

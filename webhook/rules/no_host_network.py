@@ -1,17 +1,17 @@
-"""No Pod lives in its node's network, where no network policy holds."""
+"""No Pod uses the network of its node, where network policies have no effect."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Rule
+from webhook.model.rule import Rule, RuleFinding
 from webhook.model.workload import Workload
 
 MEND: Final = "remove it, or have an exception written into the policy file"
 
 
-def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
-    """The Pods that ask for the node's network; Windows HostProcess Pods are always in it, and have to say so.
+def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  # noqa: ARG001 (a rule)
+    """Yield the Pods in the node's network. Windows HostProcess Pods are always in it, and must declare it.
 
     https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-and-hostnetwork-pods,
     https://kubernetes.io/docs/tasks/configure-pod-container/create-hostprocess-pod/
@@ -19,7 +19,7 @@ def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # no
     for place in workload.places:
         if place.host_network:
             path = f"{place.spec_path}hostNetwork"
-            yield Fault(path, f"the Pod would be in its node's network, where no network policy holds; {MEND}")
+            yield RuleFinding(path, f"the Pod would be in its node's network, where no network policy holds; {MEND}")
 
 
-RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, guarded_only=True)
+RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, managed_only=True)

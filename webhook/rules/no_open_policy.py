@@ -1,28 +1,28 @@
-"""Nobody's network policy opens what catflap closes."""
+"""No network policy of a user opens an isolated namespace."""
 
 from collections.abc import Iterator
 
-from webhook.model.coverage import Judging
 from webhook.model.kinds import NETWORK_SETS
 from webhook.model.modes import Mode
 from webhook.model.network_set import set_faults
-from webhook.model.openness import opening_faults
+from webhook.model.opening_check import OpeningCheck
+from webhook.model.opening_faults import opening_faults
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
-from webhook.model.violation import Fault, Rule
+from webhook.model.rule import Rule, RuleFinding
 
 
-def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[Fault]:
-    """Yield what a policy opens to nobody in particular; and, where the file has flows, all that is beyond them.
+def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the openings of a network policy that are too broad, and those that no flow covers if the policy file has flows.
 
-    Network policies add up, so one that lets through undoes the one that closes (Kubernetes' NetworkPolicy, "isolation").
+    Network policies add up, so an allowing policy overrides the isolating one (Kubernetes' NetworkPolicy, "isolation").
     """
-    judging = Judging(policy, found.namespace)
+    check = OpeningCheck(policy, found.namespace)
     if found.unreadable:
-        yield Fault("spec", f"cannot determine what it opens: {found.unreadable}", parts=(found.fingerprint,))
+        yield RuleFinding("spec", f"cannot determine what it opens: {found.unreadable}", parts=(found.fingerprint,))
     if found.kind in NETWORK_SETS:
-        yield from set_faults(found.labels, found.networks, judging)
-    yield from opening_faults(found.openings, judging)
+        yield from set_faults(found.labels, found.networks, check)
+    yield from opening_faults(found.openings, check)
 
 
-RULE = Rule(id="no-open-policy", since="0.1", check=opened, about=PolicyObject, at_most=Mode.WARN, guarded_only=True)
+RULE = Rule(id="no-open-policy", since="0.1", check=opened, about=PolicyObject, at_most=Mode.WARN, managed_only=True)

@@ -1,31 +1,31 @@
-"""No Pod claims the labels of a namespace or of an account for its own."""
+"""No Pod sets the labels that Calico derives from namespaces and ServiceAccounts."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from webhook.model.cel import BEFORE, LENIENT, PLACES, literal
-from webhook.model.labels import RESERVED
+from webhook.model.labels import RESERVED_PREFIXES
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Rule
+from webhook.model.rule import Rule, RuleFinding
 from webhook.model.workload import Workload
 
-PREFIXES: Final = tuple(RESERVED)
+PREFIXES: Final = tuple(RESERVED_PREFIXES)
 PREFIX_LENGTH: Final = len(PREFIXES[0])
 
 
-def claims(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:  # noqa: ARG001 (a rule)
-    """The labels by which Calico would take a Pod for one of another namespace or account."""
+def claims(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  # noqa: ARG001 (a rule)
+    """Yield the labels that Calico would read as labels of the namespace or the ServiceAccount of a Pod."""
     for place in workload.places:
         for key, value in place.labels.items():
             if key.startswith(PREFIXES):
-                whose = RESERVED[key[:PREFIX_LENGTH]]
-                yield Fault(
+                whose = RESERVED_PREFIXES[key[:PREFIX_LENGTH]]
+                yield RuleFinding(
                     place.at(key), f"for Calico '{key}={value}' is a label of the Pod's {whose}; remove it here"
                 )
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:  # noqa: ARG001 (a rule)
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     sound = " && ".join(f"!key.startsWith({literal(prefix)})" for prefix in PREFIXES)
     known = f"{LENIENT} && {BEFORE}.exists(q, key in q.labels && q.labels[key] == p.labels[key])"
     yield f"{PLACES}.all(p, p.labels.all(key, ({sound}) || ({known})))"

@@ -1,20 +1,20 @@
-"""Every Pod names its application."""
+"""Every Pod has an application label."""
 
 from collections.abc import Iterator
 
 from webhook.model.cel import ANY_VALUE, everywhere, lack
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
+from webhook.model.rule import Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 
 
-def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The places without an application label, or with an empty one."""
+def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the places without an application label, or with an empty one."""
     app = policy.workloads.app
     for place in workload.labelled(policy.workloads.scope):
         if lack := app.lack(place.labels):
             value = place.not_text.get(app.label) or app.intended(place.labels) or workload.label_from_name
-            yield Fault(
+            yield RuleFinding(
                 path=place.at(app.label),
                 message=f"the label {app.label!r} is {place.described(app.label, lack)}; it names the application",
                 remedy=Remedy(place=place.path, label=app.label, value=value),
@@ -22,7 +22,7 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     app = policy.workloads.app
     here, before = (lack(app.keys, ANY_VALUE, x) for x in ("p", "q"))
     yield everywhere(f"{here} == ''", f"{here} == {before}")

@@ -6,15 +6,16 @@ from webhook.model.abbreviation import listed
 from webhook.model.cel import IS_POD, KNOWN_ROLE, everywhere, lack
 from webhook.model.kinds import POD
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, Remedy, Rule
-from webhook.model.workload import MISSING, Place, Workload
+from webhook.model.rule import Remedy, Rule, RuleFinding
+from webhook.model.workload import MISSING, LabelLocation, Workload
 from webhook.model.workload_labels import RoleLabel
 
 
-def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The places without a role label, or with an empty one.
+def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the places without a role label, or with an empty one.
 
-    Flows select Pods by the label itself, so a Pod needs that one; a template may leave it to be filled in on its Pods.
+    Flows select Pods by the label itself, so a Pod needs the label itself. For a template, an alias is enough,
+    because the mutating phase writes the label on its Pods.
     """
     role = policy.workloads.role
     by_alias = not (policy.network.flows and workload.kind == POD.kind)
@@ -23,23 +24,23 @@ def roleless(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         if not how and not by_alias and role.label not in place.labels:
             how = MISSING
         if how:
-            said = f"the label {role.label!r} is {place.described(role.label, how)}"
-            yield Fault(
+            state = f"the label {role.label!r} is {place.described(role.label, how)}"
+            yield RuleFinding(
                 path=place.at(role.label),
-                message=f"{said}{other_use(place, role)}; the roles are {listed(role.one_of)}",
+                message=f"{state}{other_use(place, role)}; the roles are {listed(role.one_of)}",
                 remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
-                parts=(said,),
+                parts=(state,),
             )
 
 
-def other_use(place: Place, role: RoleLabel) -> str:
-    """An alias whose value is not a role, in words, as its user may believe that it counts."""
+def other_use(place: LabelLocation, role: RoleLabel) -> str:
+    """Return a hint about an alias whose value is not a role, because the user may believe that it counts."""
     alias = next((key for key in role.aliases if (value := place.labels.get(key)) and not role.counts(value)), None)
     return f" ({alias!r} does not count: {place.labels[alias]!r} is not a role)" if alias else ""
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     role = policy.workloads.role
     plain = IS_POD if policy.network.flows else "false"
     here, before = (lack(role.keys, KNOWN_ROLE, x, unless=plain) for x in ("p", "q"))

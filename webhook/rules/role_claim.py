@@ -1,16 +1,16 @@
-"""A role that is claimed is carried by those alone who claim it."""
+"""A claimed role is used only by those who claim it."""
 
 from collections.abc import Iterator
 
 from webhook.model.abbreviation import listed
 from webhook.model.cel import NAMESPACE, everywhere, fits_any, literal
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Fault, FixConstraint, Remedy, Rule
+from webhook.model.rule import FixConstraint, Remedy, Rule, RuleFinding
 from webhook.model.workload import Workload
 
 
-def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
-    """The places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
+def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
+    """Yield the places with a role that the policy file gives to other namespaces, or to other ServiceAccounts."""
     for place in workload.places if policy.roles else ():
         found = policy.workloads.role.found(place.labels)
         if found is None or found.value not in policy.roles:
@@ -18,14 +18,14 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
         claim = policy.roles[found.value].claim
         other = Remedy(place.path, policy.workloads.role.label, choices=policy.workloads.role.one_of)
         if not claim.admits_namespace(workload.namespace):
-            yield Fault(
+            yield RuleFinding(
                 place.at(found.key),
                 f"the role {found.value!r} is for namespaces {listed(claim.namespaces)} alone; create it there, or take another role",
                 other,
             )
         account = f"{workload.namespace}/{place.account}"
         if not claim.admits_account(account):
-            yield Fault(
+            yield RuleFinding(
                 f"{place.spec_path}serviceAccountName",
                 f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}; "
                 "run it under one of them, or take another role",
@@ -34,7 +34,7 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[Fault]:
 
 
 def in_cel(policy: GuardPolicy) -> Iterator[str]:
-    """The same for the API server."""
+    """Yield the CEL expressions of this rule for the API server."""
     for name, role in policy.roles.items():
         claim, other, known = role.claim, f"p.role != {literal(name)}", f"q.role == {literal(name)}"
         if claim.namespaces:

@@ -7,7 +7,7 @@ from threading import Event, Lock, Thread
 
 from webhook.files import Form, UnreadableFileError, read_file
 from webhook.kube.api import Json
-from webhook.kube.webhook_path import BadTokens, read
+from webhook.kube.webhook_path import InvalidTokensError, parse_tokens
 from webhook.model.path_tokens import Accepted, PathTokens, well_formed
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class AcceptedTokens:
     def offer_secret(self, found: Json) -> None:
         """Accept the tokens of a Secret, and keep removed ones for some time; a deleted Secret is passed with its last content."""
         with self._lock:
-            self.update(lambda: self._after(read(found)))
+            self.update(lambda: self._after(parse_tokens(found)))
 
     def offer_registered(self, token: str) -> None:
         """Accept a registered token whatever the Secret contains; only the Secret can make the path without a token accepted."""
@@ -61,7 +61,7 @@ class AcceptedTokens:
         """Replace the accepted tokens by the result of `tokens`; log an error once and keep the accepted tokens where that is invalid."""
         try:
             self._current, self._trouble = tokens(), ""
-        except (BadTokens, BadTokenFile) as bad:
+        except (InvalidTokensError, BadTokenFile) as bad:
             if str(bad) != self._trouble:
                 logger.error("the tokens of the review path stay as they were: %s", bad)  # noqa: TRY400 (no bug)
             self._trouble = str(bad)

@@ -7,10 +7,10 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from webhook.config.parse import Loaded
-from webhook.guard.decide import OFFLINE
+from webhook.guard.decide import OFFLINE_DEFAULTS
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.epoch import Epoch
-from webhook.kube.namespaces import namespace, path, readable
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.namespaces import cel_namespace, namespace_path, parse_namespace
 from webhook.kube.owners import owners_above
 from webhook.model.decision import (
     Closure,
@@ -48,7 +48,7 @@ class ClusterLookup(Protocol):
 class ApiServerLookup:
     """Looks facts up with live reads of the API server."""
 
-    def __init__(self, api: Api, *, epoch: Epoch, gate: IsolationGate, impact: PolicyImpactAnalyzer) -> None:
+    def __init__(self, api: Api, *, epoch: InstallRecord, gate: IsolationGate, impact: PolicyImpactAnalyzer) -> None:
         self._api = api
         self._epoch = epoch
         self._gate = gate
@@ -66,7 +66,9 @@ class ApiServerLookup:
             return replace(known, guarded=self._is_managed(api, question.namespace, loaded))
         if isinstance(question, LabelsWanted):
             live = self._live_namespace(api, question.namespace)
-            return replace(known, namespace_labels=namespace(live).labels, namespace=NamespaceSeen(readable(live)))
+            return replace(
+                known, namespace_labels=parse_namespace(live).labels, namespace=NamespaceSeen(cel_namespace(live))
+            )
         if isinstance(question, ForesightWanted):
             return replace(known, foreseen=self._impact.analyze(api, question, loaded))
         return replace(known, closure=self._isolation(api, question, loaded, seconds))
@@ -96,7 +98,7 @@ class ApiServerLookup:
     def _live_namespace(self, api: Api, name: str) -> Json:
         """Return a namespace by a live read, as rules may depend on its current labels."""
         try:
-            live = api.get(path(name))
+            live = api.get(namespace_path(name))
         except ApiError as error:
             raise Unavailable(f"namespace {name} cannot be looked at: {error}") from error
         if live is None:
@@ -121,4 +123,4 @@ class OfflineLookup:
 
     def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
         """Return the default of every fact."""
-        return OFFLINE
+        return OFFLINE_DEFAULTS

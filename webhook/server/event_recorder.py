@@ -8,15 +8,15 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic
 
-from webhook.guard.message import line
+from webhook.guard.message import violation_line
 from webhook.kube.api import ApiError
-from webhook.kube.events import Happened, policy_file, restored
-from webhook.kube.policies import Outcome
-from webhook.kube.series import Series, Statement, Told
+from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
+from webhook.kube.events import EventDetails, policy_file_reference, repair_details
+from webhook.kube.policies import WriteOutcome
 from webhook.metrics import Metrics
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Operation, PolicyObject, Request
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.model.workload import Owner, Workload
 from webhook.netpol.manifest import Manifest
 
@@ -27,50 +27,54 @@ MAX_WAITING = 1000
 # The count of an Event that users see lags by at most this time.
 CATCH_UP_SECONDS = 60.0
 
-RecordEvent = Callable[[Statement], None]
+RecordEvent = Callable[[EventRequest], None]
 
 
-def discard_event(_statement: Statement) -> None:
+def discard_event(_statement: EventRequest) -> None:
     """Record nothing: the recorder of a process without a cluster."""
 
 
 class EventRecorder:
     """Writes Events in the background; drops and counts those for which the queue has no room."""
 
-    def __init__(self, series: Series, *, metrics: Metrics, now: Callable[[], datetime]) -> None:
+    def __init__(self, series: EventSeriesRecorder, *, metrics: Metrics, now: Callable[[], datetime]) -> None:
         self._series = series
         self._metrics = metrics
         self._now = now
-        self._waiting: Queue[Statement] = Queue(MAX_WAITING)
+        self._waiting: Queue[EventRequest] = Queue(MAX_WAITING)
         self._failing = False
 
     def start(self) -> None:
         """Start the background thread."""
         Thread(target=self._work, name="announcer", daemon=True).start()
 
-    def record(self, statement: Statement) -> None:
+    def record(self, statement: EventRequest) -> None:
         """Queue an Event; never waits and never raises."""
         try:
             self._waiting.put_nowait(statement)
         except Full:
-            self._metrics.events[Told.DROPPED].inc()
+            self._metrics.events[EventOutcome.DROPPED].inc()
 
     def _work(self) -> None:
         due = monotonic() + CATCH_UP_SECONDS
         while True:
             with suppress(Empty):
-                self.write(self._waiting.get(timeout=max(0.0, due - monotonic()) if self._series.behind else None))
+                self.write(
+                    self._waiting.get(
+                        timeout=max(0.0, due - monotonic()) if self._series.has_unwritten_counts else None
+                    )
+                )
             if monotonic() >= due:
                 due = monotonic() + CATCH_UP_SECONDS
-                self._try(self._series.catch_up)
+                self._try(self._series.write_counts)
 
-    def write(self, statement: Statement) -> None:
+    def write(self, statement: EventRequest) -> None:
         """Write one Event now and count its outcome; never raises."""
         outcome = self._try(lambda: self._series.tell(statement, self._now()))
         if outcome is not None:
             self._metrics.events[outcome].inc()
 
-    def _try(self, act: Callable[[], Told | None]) -> Told | None:
+    def _try(self, act: Callable[[], EventOutcome | None]) -> EventOutcome | None:
         """Return the outcome of a write; log the first failure of consecutive ones."""
         try:
             done = act()
@@ -78,13 +82,13 @@ class EventRecorder:
             if not self._failing:
                 logger.warning("no Event: %s", error, exc_info=not isinstance(error, ApiError))
             self._failing = True
-            return Told.FAILED
-        if done is Told.CREATED:
+            return EventOutcome.FAILED
+        if done is EventOutcome.CREATED:
             self._failing = False
         return done
 
 
-def refusal_event(request: Request, decision: Decision) -> Statement | None:
+def refusal_event(request: Request, decision: Decision) -> EventRequest | None:
     """Return the Event about a refusal that other people than the caller need to see, or None.
 
     The Event refers to an existing object: the owner of a Pod that a controller creates, else the object that the request
@@ -101,20 +105,20 @@ def refusal_event(request: Request, decision: Decision) -> Statement | None:
     owner = trusted_owner(request)
     what = f"a {subject.kind} of {owner.kind} {owner.name}" if owner else f"{subject.kind} {subject.name}"
     reason = "WorkloadRefused" if request.workload else "NetworkPolicyRefused"
-    happened = Happened(reason, "Refuse", f"{what} was refused: {violations_line(decision.denied)}")
-    return Statement(involved_object(request, subject), happened, owner)
+    happened = EventDetails(reason, "Refuse", f"{what} was refused: {violations_line(decision.denied)}")
+    return EventRequest(involved_object(request, subject), happened, owner)
 
 
-def policy_file_deletion_event(request: Request, decision: Decision) -> Statement | None:
+def policy_file_deletion_event(request: Request, decision: Decision) -> EventRequest | None:
     """Return the Event about an allowed or refused deletion of the policy file; None for a ConfigMap in another namespace."""
     if decision.verdict not in {Verdict.DENIED, Verdict.EXEMPT}:
         return None
     allowed = decision.verdict is Verdict.EXEMPT
     did = f"deletes it ({decision.reason})" if allowed else "was refused its deletion"
-    happened = Happened(
+    happened = EventDetails(
         "PolicyFileDeleted" if allowed else "PolicyFileDeletionRefused", "Delete", f"user {request.user.name} {did}"
     )
-    return Statement(policy_file(request.target.namespace), happened)
+    return EventRequest(policy_file_reference(request.target.namespace), happened)
 
 
 def trusted_owner(request: Request) -> Owner | None:
@@ -146,9 +150,9 @@ def involved_object(request: Request, subject: Workload | PolicyObject) -> Manif
 
 def violations_line(violations: tuple[Violation, ...]) -> str:
     """Return all violations on one line."""
-    return "; ".join(map(line, violations))
+    return "; ".join(map(violation_line, violations))
 
 
-def repaired_event(manifest: Manifest, outcome: Outcome) -> Statement:
+def repaired_event(manifest: Manifest, outcome: WriteOutcome) -> EventRequest:
     """Return the Event about a policy that catflap restored."""
-    return Statement(manifest, restored(manifest, outcome))
+    return EventRequest(manifest, repair_details(manifest, outcome))

@@ -20,7 +20,7 @@ from webhook.server.malloc_tuning import configure_malloc
 from webhook.server.review_handler import ReviewHandler
 from webhook.server.shutdown import exit_process
 from webhook.server.wsgi_app import create_app
-from webhook.tls.folder import Served, TlsFolder
+from webhook.tls.certificate_folder import CertificateReloader, TlsFolder
 
 # A worker ends by itself within two seconds (server/shutdown.py); one that hangs is killed after this time.
 GRACEFUL_TIMEOUT_SECONDS = 10
@@ -46,7 +46,7 @@ class ServerParts(Struct, frozen=True):
 
     handler: ReviewHandler
     authenticator: Authenticator
-    certificate: Served
+    certificate: CertificateReloader
     on_accepting: Callable[[], object]
     on_drop: Callable[[], object]
 

@@ -12,22 +12,22 @@ from threading import Lock
 from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
 from webhook.config.parse import Loaded
-from webhook.guard.closing import is_guarded
+from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.namespaces import namespace, path
-from webhook.kube.policies import NotAsWritten, Outcome, closes, ensure, stored
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.namespaces import namespace_path, parse_namespace
+from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_policy, matches_spec, read_stored
 from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth, Manifest
-from webhook.netpol.render import render
+from webhook.netpol.manifest import Manifest, RenderTarget
+from webhook.netpol.render import render_namespace
 from webhook.server.event_recorder import RecordEvent, discard_event, repaired_event
 from webhook.server.unavailable import Unavailable
 
 MIN_SERVER_ERROR = 500
-WRITTEN = {Outcome.CREATED: "created", Outcome.REPAIRED: "repaired", Outcome.REPLACED: "rewritten"}
+WRITTEN = {WriteOutcome.CREATED: "created", WriteOutcome.REPAIRED: "repaired", WriteOutcome.REPLACED: "rewritten"}
 # Namespaces that are known to have been isolated; about 300 bytes each.
 MAX_REMEMBERED = 10_000
 
@@ -43,7 +43,7 @@ class IsolationGate:
         self,
         *,
         cached_namespace: Callable[[str], Json | None],
-        cluster_info: Callable[[], Surroundings | None],
+        cluster_info: Callable[[], ClusterInfo | None],
         records: OwedRecords,
         metrics: Metrics,
         own_namespace: str,
@@ -78,7 +78,7 @@ class IsolationGate:
         cluster_info = self._require_cluster_info()
         if self._is_managed(self._cached_namespace(name), loaded, cluster_info):
             return True
-        live = api.get(path(name))
+        live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
         return self._is_managed(live, loaded, cluster_info)
@@ -88,24 +88,27 @@ class IsolationGate:
         found = self._cached_namespace(name)
         return str(found["metadata"]["uid"]) if found else ""
 
-    def _require_cluster_info(self) -> Surroundings:
+    def _require_cluster_info(self) -> ClusterInfo:
         cluster_info = self._cluster_info()
         if cluster_info is None:
             raise Unavailable("the cluster's surroundings are not known yet")
         return cluster_info
 
-    def _is_managed(self, found: Json | None, loaded: Loaded, cluster_info: Surroundings) -> bool:
-        return found is not None and is_guarded(
-            namespace(found), loaded.policy, closed_since=cluster_info.closed_since, own_namespace=self._own_namespace
+    def _is_managed(self, found: Json | None, loaded: Loaded, cluster_info: ClusterInfo) -> bool:
+        return found is not None and is_managed(
+            parse_namespace(found),
+            loaded.policy,
+            isolation_since=cluster_info.isolation_since,
+            own_namespace=self._own_namespace,
         )
 
     def _verify_default_deny(
-        self, api: Api, wanted: ClosureWanted, loaded: Loaded, cluster_info: Surroundings
+        self, api: Api, wanted: ClosureWanted, loaded: Loaded, cluster_info: ClusterInfo
     ) -> Closure:
         engine = cluster_info.engine
-        manifest = render_default_deny(loaded, Birth(wanted.namespace, "", loaded.digest), engine)
+        manifest = render_default_deny(loaded, RenderTarget(wanted.namespace, "", loaded.digest), engine)
         try:
-            if closes(stored(api, manifest), manifest):
+            if matches_spec(read_stored(api, manifest), manifest):
                 self._remember(wanted.namespace, loaded, manifest)
                 return Closure.PROVEN
         except ApiError as error:
@@ -118,19 +121,19 @@ class IsolationGate:
         return self._write(api, wanted.namespace, loaded, engine)
 
     def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
-        live = api.get(path(name))
+        live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(f"namespace {name} is not there")
-        found: Namespace = namespace(live)
-        manifest = render_default_deny(loaded, Birth(name, found.uid, loaded.digest), engine)
+        found: Namespace = parse_namespace(live)
+        manifest = render_default_deny(loaded, RenderTarget(name, found.uid, loaded.digest), engine)
         outcome = apply_policy(api, manifest)
-        if not closes(stored(api, manifest), manifest):
+        if not matches_spec(read_stored(api, manifest), manifest):
             raise Unavailable(f"namespace {name}: the policy that was written does not stand as it was")
-        if outcome is Outcome.UNCHANGED:  # the controller was faster
+        if outcome is WriteOutcome.UNCHANGED:  # the controller was faster
             return Closure.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
         # A policy that differed was changed by a user. A missing one may never have existed.
-        is_repair = outcome is Outcome.REPAIRED or self._isolated.contains(
+        is_repair = outcome is WriteOutcome.REPAIRED or self._isolated.contains(
             name, found.uid, policy_identity(loaded, manifest)
         )
         self._isolated.add(name, found.uid, policy_identity(loaded, manifest))
@@ -173,19 +176,19 @@ def policy_identity(loaded: Loaded, manifest: Manifest) -> tuple[str, ...]:
     return (loaded.digest, manifest["apiVersion"])
 
 
-def apply_policy(api: Api, manifest: Manifest) -> Outcome:
+def apply_policy(api: Api, manifest: Manifest) -> WriteOutcome:
     """Write a policy where it is missing or different, and return what was done; raises ApiError.
 
     Labels and owners that another webhook adds to the policy do not weaken it, so they are accepted.
     """
     try:
-        return ensure(api, manifest)
-    except NotAsWritten as error:
-        if closes(error.found, manifest):
-            return Outcome.REPAIRED
+        return ensure_policy(api, manifest)
+    except PolicyAlteredError as error:
+        if matches_spec(error.found, manifest):
+            return WriteOutcome.REPAIRED
         raise
 
 
-def render_default_deny(loaded: Loaded, birth: Birth, engine: Engine) -> Manifest:
+def render_default_deny(loaded: Loaded, birth: RenderTarget, engine: Engine) -> Manifest:
     """Return the policy that isolates a namespace, which is the first of the rendered ones."""
-    return render(loaded.policy, birth, engine)[0]
+    return render_namespace(loaded.policy, birth, engine)[0]

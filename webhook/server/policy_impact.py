@@ -12,14 +12,14 @@ from time import monotonic, sleep
 from webhook.config.apart import ReadingTooSlowError, load
 from webhook.config.parse import Loaded
 from webhook.custom.cost import BUDGET
-from webhook.custom.judging import price_of_all
-from webhook.guard.existing import Existing
-from webhook.guard.foretelling import foretold, not_previewed
-from webhook.kube.access import may_list
+from webhook.custom.evaluation import total_cost
+from webhook.guard.impact_warnings import impact_warnings, not_previewed
+from webhook.guard.owner_graph import ExistingObject
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.epoch import Epoch
-from webhook.kube.listing import LASTING, first_pages
-from webhook.kube.setting import setting
+from webhook.kube.install_record import InstallRecord
+from webhook.kube.listing import LONG_RUNNING, first_pages
+from webhook.kube.preview_setting import build_setting
+from webhook.kube.subject_access_review import may_list
 from webhook.model.abbreviation import shortened
 from webhook.model.decision import ForesightWanted
 from webhook.model.kinds import NAMESPACES
@@ -35,7 +35,7 @@ ANALYSIS_SECONDS = 2.5
 SLICE_SECONDS = 0.005
 PAUSE_SECONDS = 0.003
 # The kinds that the analysis reads. A user that may list all of them in all namespaces may read the names of the objects.
-LISTED_KINDS = (*sorted(LASTING), NAMESPACES)
+LISTED_KINDS = (*sorted(LONG_RUNNING), NAMESPACES)
 LISTING_FAILED = "the cluster could not be looked at"
 
 
@@ -53,7 +53,7 @@ class PolicyImpactAnalyzer:
         self,
         *,
         namespaces: Callable[[], Iterable[Json]],
-        epoch: Epoch,
+        epoch: InstallRecord,
         own_namespace: str,
         now: Callable[[], datetime],
         can_list: Callable[[Api, User], bool] = lambda api, user: may_list(api, user, LISTED_KINDS),
@@ -96,13 +96,13 @@ class PolicyImpactAnalyzer:
             after, before = load(text, until - monotonic()).policy, loaded.policy
         except ReadingTooSlowError:
             raise TooSlowError("the file takes too long to read") from None
-        where = setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
+        where = build_setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = within_deadline(running_objects(api, more), (after, before), until)
-        return foretold(objects, after, before, where, more=more, named=named)
+        return impact_warnings(objects, after, before, where, more=more, named=named)
 
 
-def running_objects(api: Api, more: list[str]) -> Iterator[Existing]:
+def running_objects(api: Api, more: list[str]) -> Iterator[ExistingObject]:
     """Yield the running objects, page by page; raises ApiError and BadManifest.
 
     The name of each kind of which only a part was read is appended to `more`.
@@ -112,7 +112,9 @@ def running_objects(api: Api, more: list[str]) -> Iterator[Existing]:
         more += [page.more] if page.more else []
 
 
-def within_deadline(objects: Iterable[Existing], policies: Collection[GuardPolicy], until: float) -> Iterator[Existing]:
+def within_deadline(
+    objects: Iterable[ExistingObject], policies: Collection[GuardPolicy], until: float
+) -> Iterator[ExistingObject]:
     """Yield the objects until the deadline `until`; raises TooSlowError after it.
 
     There is a pause after each slice of work. An object on which all custom rules together might cost more than the budget of a
@@ -123,6 +125,6 @@ def within_deadline(objects: Iterable[Existing], policies: Collection[GuardPolic
         if monotonic() - begun > SLICE_SECONDS:
             sleep(PAUSE_SECONDS)
             begun = monotonic()
-        if monotonic() > until or sum(price_of_all(one.creation, policy) for policy in policies) > BUDGET:
+        if monotonic() > until or sum(total_cost(one.creation, policy) for policy in policies) > BUDGET:
             raise TooSlowError("there is too much to judge; see catflap preview")
         yield one

@@ -4,7 +4,7 @@ from webhook.config.apart import load
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 
 POLICY_FILE = "policy-file"  # takes the place of a rule's id
 # Applies while no policy file is loaded: it defines which users may delete the policy file.

@@ -7,7 +7,7 @@ from typing import Any
 from webhook.kube.owners import OwnerFound
 from webhook.model.decision import OldOwner
 from webhook.model.kinds import BY_KIND, PodMaker
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 from webhook.review.objects import convert, workload_from
 
 JOB_TEMPLATE = "spec.jobTemplate"  # of a CronJob; its metadata is copied to the Jobs
@@ -31,7 +31,7 @@ def decode_owner(found: OwnerFound) -> OldOwner:
     return OldOwner(
         workload_from(maker, found.content, convert),
         mapping_at(found.content, maker.template),
-        made=Place("metadata", labels),
+        made=LabelLocation("metadata", labels),
     )
 
 

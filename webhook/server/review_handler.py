@@ -16,11 +16,11 @@ from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.apart import ReadingTooSlowError
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.custom.judging import price_of_all
-from webhook.guard.amend import amend
+from webhook.custom.evaluation import total_cost
 from webhook.guard.decide import decide, unavailable
-from webhook.guard.explaining import explained
-from webhook.kube.identity import Acting
+from webhook.guard.decision_message import with_message
+from webhook.guard.mutate import mutate
+from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
@@ -113,7 +113,7 @@ class ReviewHandler:
         lookup: ClusterLookup,
         own_namespace: str,
         record_event: RecordEvent = discard_event,
-        acting: Acting | None = None,
+        acting: ProcessIdentity | None = None,
         now: Clock = utc_now,
     ) -> None:
         self.late_reviews = LateReviewCounter()
@@ -123,7 +123,7 @@ class ReviewHandler:
         self._lookup = lookup
         self._own_namespace = own_namespace
         self._record_event = record_event
-        self._acting = acting or Acting(chart_accounts(own_namespace))
+        self._acting = acting or ProcessIdentity(chart_accounts(own_namespace))
         self._now = now
 
     def handle(
@@ -190,7 +190,7 @@ class ReviewHandler:
             loaded = FALLBACK_POLICY  # applying a valid file is how a user repairs that
         request = replace(request, authentication=context.request.authentication)
         context, known = replace(context, request=request, loaded=loaded), Known(findings=Findings())
-        if is_light and loaded and price_of_all(request, loaded.policy, known) > MAX_LIGHT_COST:
+        if is_light and loaded and total_cost(request, loaded.policy, known) > MAX_LIGHT_COST:
             return self._defer_heavy(context, lambda: self._next_step(context, self._decide(context, known), known))
         return self._next_step(context, self._decide(context, known), known)
 
@@ -234,10 +234,10 @@ class ReviewHandler:
             return NO_POLICY
         try:
             if context.phase is Phase.MUTATE:
-                return amend(request, loaded.policy, own_namespace=self._own_namespace)
+                return mutate(request, loaded.policy, own_namespace=self._own_namespace)
             own, accounts, at = self._own_namespace, self._acting.accounts, self._now()
             found = decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=at)
-            return explained(found, request, loaded.policy) if isinstance(found, Decision) else found
+            return with_message(found, request, loaded.policy) if isinstance(found, Decision) else found
         except Exception:
             logger.exception("no decision on %s", shortened(request.uid))
             return INTERNAL_ERROR

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.encoding import UTF_32, is_utf_32, marked
+from webhook.model.encoding import UTF_32, detect_encoding, is_utf_32
 
 SEPARATOR: Final = "---"
 MARK: Final = "\ufeff"
@@ -107,7 +107,7 @@ def text_of(data: bytes) -> str:
     """
     if is_utf_32(data):
         raise BadTextError(UTF_32)
-    encoding, behind = marked(data)
+    encoding, behind = detect_encoding(data)
     if not encoding:
         raise BadTextError(
             "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "

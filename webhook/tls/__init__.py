@@ -1,1 +1,1 @@
-"""Certificates: issuing them, and serving them from a folder with reload."""
+"""Issue certificates, and serve the certificate of a folder with reload."""

@@ -21,7 +21,7 @@ from nca.NetworkConfig.ResourcesHandler import ResourcesParser
 from nca.Resources.PolicyResources.NetworkPolicy import PolicyConnectionsFilter
 from nca.Utils.NcaLogger import NcaLogger
 
-ANSWER_SECONDS = 120  # then this process ends: whoever asked may be gone
+ANSWER_SECONDS = 120  # then this process ends: its client may have ended
 EVERY_PORT = [[1, 65535]]
 WITH_PORTS = {6: "TCP", 17: "UDP", 132: "SCTP"}
 EVERY_PROTOCOL = range(256)
@@ -36,14 +36,14 @@ def main() -> None:
     for line in sys.stdin:
         signal.alarm(ANSWER_SECONDS)
         try:
-            answer: dict[str, Any] = {"ways": list(ways(**json.loads(line)))}
+            answer: dict[str, Any] = {"ways": list(connections(**json.loads(line)))}
         except Exception as error:  # noqa: BLE001 -- whatever it is, who asked has to know
             answer = {"error": f"{type(error).__name__}: {error}"}
         signal.alarm(0)
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def ways(*, namespaces: Iterable[Any], pods: Iterable[Any], policies: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def connections(*, namespaces: Iterable[Any], pods: Iterable[Any], policies: Sequence[Any]) -> Iterator[dict[str, Any]]:
     """What is open: from each of the sources to each of the targets, by each of the protocols, on all these ports."""
     found = allowed(namespaces, pods, policies)
     if not found:
@@ -94,7 +94,7 @@ def ends(indices: Any) -> dict[str, list[Any]]:
 
 
 def protocols(numbers: Any) -> list[str]:
-    """Those with ports by their names; `other` stands for one or more of the rest."""
+    """Yield the protocols with ports by their names; `other` means at least one of the remaining ones."""
     found = [number for number in EVERY_PROTOCOL if number in numbers]
     return sorted({WITH_PORTS.get(number, "other") for number in found})
 

@@ -10,8 +10,8 @@ from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy
 from webhook.audit.record import configuration_record, decision_record, stamp, write_record
-from webhook.guard.amend import amend
 from webhook.guard.decide import unavailable
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Phase
 from webhook.model.request import Request
 
@@ -108,13 +108,13 @@ class TestDecisions:
     def test_what_the_mutating_phase_writes_is_recorded(self) -> None:
         """Label by label."""
         request = asked(pod({"app.kubernetes.io/name": "web"}))
-        found = record(request, amend(request, policy()), Phase.MUTATE)
+        found = record(request, mutate(request, policy()), Phase.MUTATE)
         assert (found["phase"], found["patchedLabels"]) == ("mutate", {"app": "web"})
 
     def test_a_record_is_json(self) -> None:
         """Whatever a decision holds."""
         request = asked(pod())
-        for found in (decided(request), amend(request, policy()), unavailable("x")):
+        for found in (decided(request), mutate(request, policy()), unavailable("x")):
             assert json.loads(json.dumps(record(request, found)))["type"] == "decision"
 
 
@@ -140,7 +140,7 @@ def secretive(labels: dict[str, str]) -> Json:
 def test_a_record_never_holds_what_no_rule_speaks_of(labels: dict[str, str], text: str) -> None:
     """No other label's value, no annotation, nothing of the Pod itself."""
     for request in (asked(secretive(labels)), asked(secretive(labels), before=secretive(GOOD))):
-        written = json.dumps([record(request, decided(request, text)), record(request, amend(request, policy(text)))])
+        written = json.dumps([record(request, decided(request, text)), record(request, mutate(request, policy(text)))])
         assert SECRET not in written
         assert "password" not in written.lower()
 

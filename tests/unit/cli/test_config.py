@@ -115,7 +115,10 @@ class TestCheck:
             "-",
             stdin="apiVersion: v1\nkind: ConfigMap\nmetadata: {name: catflap-policy}\ndata: {policy.yaml: ''}\n",
         )
-        assert (outcome.exit_code, outcome.stdout.startswith("-:4:21: there is no policy in it; ")) == (1, True)
+        assert (
+            outcome.exit_code,
+            outcome.stdout.startswith("-:4:21: data['policy.yaml']: there is no policy in it; "),
+        ) == (1, True)
 
     def test_a_file_that_is_not_there_hides_no_fault_of_another(self, tmp_path: Path) -> None:
         """In whatever order; status 2, as not all were looked at."""

@@ -26,8 +26,8 @@ from tests.matrix import (
 )
 from webhook.cli.check import judged
 from webhook.config.parse import parse
-from webhook.guard.preview import Effect, Setting, preview
-from webhook.model.custom import WORKLOADS
+from webhook.guard.preview import Effect, PreviewContext, preview
+from webhook.model.custom_rule import ALL_WORKLOADS
 from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 from webhook.model.modes import Mode
@@ -111,11 +111,11 @@ def test_a_custom_rule_does_what_its_mode_says_to_its_own_resource_alone(resourc
 @pytest.mark.parametrize("mode", Mode)
 def test_a_preview_of_everything_has_the_same_effects(mode: Mode) -> None:
     """By owner; an object of each kind stands by itself here."""
-    rule = never_true(WORKLOADS)
+    rule = never_true(ALL_WORKLOADS)
     policy = policy_with(HEAD, mode, rule["id"], rule)
     existing = []
     for manifest in OBJECTS:
         found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
         existing.append(standing(found, manifest))
-    [seen] = preview(existing, [policy], Setting(at=datetime.now(UTC)))
+    [seen] = preview(existing, [policy], PreviewContext(at=datetime.now(UTC)))
     assert {row.effect for row in seen.rows if row.rule == rule["id"]} == {EFFECTS[mode]} - {None}

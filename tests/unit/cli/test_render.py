@@ -10,8 +10,8 @@ from tests.unit.samples import HEAD
 from webhook.cli import main
 from webhook.config.parse import parse
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 
 def run(folder: Path, *arguments: str, text: str = "") -> Result:
@@ -37,7 +37,7 @@ def test_what_is_printed_is_what_the_controller_writes(
     loaded = parse(HEAD + text)
     assert outcome.exit_code == 0
     assert list(yaml.safe_load_all(outcome.stdout)) == list(
-        render(loaded.policy, Birth("shop", "", loaded.digest), engine)
+        render_namespace(loaded.policy, RenderTarget("shop", "", loaded.digest), engine)
     )
 
 

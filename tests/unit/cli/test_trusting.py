@@ -10,7 +10,7 @@ from webhook.audit.record import utc_now
 from webhook.bootstrap.sender_authentication import SenderAuthentication
 from webhook.cli import serve as serving
 from webhook.config.default import DEFAULT_POLICY
-from webhook.tls.authority import issue_authority
+from webhook.tls.certificate_authority import issue_authority
 
 TOKEN = "t" * 43
 

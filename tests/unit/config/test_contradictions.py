@@ -8,7 +8,7 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
-from webhook.model.namespaces import ALWAYS_EXEMPT
+from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.selector import LONGEST
 
 ENVIRONMENTS: Final = "namespaces: {environment: {oneOf: [production, test]}}"

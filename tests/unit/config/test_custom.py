@@ -180,13 +180,13 @@ def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
 def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the remedy; a file without custom rules does not need it."""
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    library.load.cache_clear()
+    library.load_library.cache_clear()
     try:
         [fault] = faults(f"custom:\n{GOOD}")
         policy("")
     finally:
         monkeypatch.undo()
-        library.load.cache_clear()
+        library.load_library.cache_clear()
     assert fault == (
         "3:1 custom: rules in CEL need a library that is not installed (cel_expr_python): pip install catflap[cel]"
     )

@@ -14,7 +14,7 @@ from tests.unit.samples import HEAD
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 from webhook.config.remarks import remarks_on
-from webhook.model.violation import Rule
+from webhook.model.rule import Rule
 from webhook.rules import RULES
 
 NOW: Final = datetime(2026, 6, 15, 12, tzinfo=UTC)

@@ -35,14 +35,14 @@ def followed(cluster: Cluster, at: datetime, *until: str) -> float:
 @pytest.mark.parametrize(
     ("until", "told"), [("2026-11-24", 0), ("2026-11-25", 1), ("2026-12-01", 1), ("2026-12-02", 0), ("9999-12-31", 0)]
 )
-def test_one_is_told_of_in_its_last_week(until: str, told: int) -> None:
+def test_an_exception_is_announced_in_its_last_week(until: str, told: int) -> None:
     """The week includes the last day. No Event is sent before or after it."""
     cluster = Cluster()
     followed(cluster, datetime(2026, 11, 25, 12, tzinfo=UTC), until)
     assert len(cluster.events) == told
 
 
-def test_replicas_tell_it_once_a_day() -> None:
+def test_replicas_announce_it_once_a_day() -> None:
     """Replicas announce it at different times of a day; on the next day there is another Event."""
     cluster = Cluster()
     for at in (datetime(2026, 11, 25, 1, tzinfo=UTC), datetime(2026, 11, 25, 23, tzinfo=UTC)):

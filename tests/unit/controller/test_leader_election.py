@@ -71,7 +71,7 @@ def test_it_leads_while_it_holds_the_lease(
     assert told == [(True, "nobody held the Lease"), (False, "the Lease is held by another")]
 
 
-def test_while_nobody_answers_it_leads_until_the_lease_may_have_ended(
+def test_during_an_outage_it_leads_until_the_lease_may_have_expired(
     leader: LeaderElector,
     lease: Pretended,
     clock: Clock,

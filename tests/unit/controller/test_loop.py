@@ -16,8 +16,8 @@ from webhook.controller.loop import Controller, Follower
 from webhook.controller.reconcile import Reconciler
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, Json
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policy_cache import PolicyCache
 from webhook.kube.watch import Watch
 from webhook.metrics import Metrics
 from webhook.model.kinds import POLICIES_BY_KIND
@@ -53,12 +53,12 @@ class Listed(Watch):
         """Do nothing; it has stopped already."""
 
 
-def look() -> Surroundings:
+def look() -> ClusterInfo:
     """Return cluster info that is not known yet."""
     raise AssertionError
 
 
-def controller_of(folder: Path, standing: Standing, *namespaces: Json, **followers: Follower) -> Controller:
+def controller_of(folder: Path, standing: PolicyCache, *namespaces: Json, **followers: Follower) -> Controller:
     """Return a controller that was not started."""
     metrics = Metrics()
     return Controller(
@@ -86,7 +86,7 @@ def test_policies_are_forgotten_with_their_namespace_and_not_before(
     tmp_path: Path, namespaces: list[Any], *, kept: bool
 ) -> None:
     """The watch may list namespaces before the policy file and the cluster info are known. The controller must keep them."""
-    standing = Standing(Idle())
+    standing = PolicyCache(Idle())
     controller = controller_of(tmp_path, standing, *namespaces)
     standing._changed(PLAIN, POLICY)
     controller._reconcile("shop")
@@ -118,7 +118,7 @@ class Slow:
 def test_the_end_waits_for_a_write_that_is_under_way(tmp_path: Path) -> None:
     """So the write is recorded before the last record of the log."""
     slow = Slow()
-    controller = controller_of(tmp_path, Standing(Idle()), slow=slow)
+    controller = controller_of(tmp_path, PolicyCache(Idle()), slow=slow)
     controller._policies.offer(HEAD)
     for worker in controller._workers:
         worker.start()

@@ -13,8 +13,8 @@ from webhook.controller.owner_references import is_orphaned, owner_difference, w
 from webhook.controller.registration_state import phase_state_after
 from webhook.controller.registration_status import REGISTERED
 from webhook.kube.api import ApiError, Json
-from webhook.kube.home import Home, look
-from webhook.kube.switch import BEGUN, NEVER, OFF, ON, State
+from webhook.kube.own_namespace import OwnNamespace, read_own_namespace
+from webhook.kube.registration_state import BEGUN, NEVER, OFF, ON, RegistrationState
 
 HOME: Final = f"/api/v1/namespaces/{OWN}"
 UID: Final = "11111111-0000-4000-8000-000000000000"
@@ -189,13 +189,13 @@ def test_only_one_thing_turns_off(
     *, word: str, stored: bool, doomed: bool, wanted: bool, again: bool, elsewhere: bool
 ) -> None:
     """The configuration was registered here and is missing, so an administrator deleted it."""
-    state = State(
+    state = RegistrationState(
         phases={"validating": word},
         wanted=wanted,
         namespace_uid=OTHER if elsewhere else UID,
         turned_on="2" if again else "",
     )
-    after = phase_state_after(state, "validating", Home(OWN, UID), stored=stored, doomed=doomed)
+    after = phase_state_after(state, "validating", OwnNamespace(OWN, UID), stored=stored, doomed=doomed)
     deleted = word == ON and not (stored or doomed or elsewhere)
     kept_off = word == OFF and not (stored or doomed)
     assert (after == OFF) == (wanted and not again and (deleted or kept_off))
@@ -219,7 +219,7 @@ REFERENCES = st.lists(
 @given(REFERENCES, st.sampled_from(["", UID]))
 def test_of_all_references_to_the_own_namespace_one_stays(found: list[Json], uid: str) -> None:
     """The correct reference is set, none without a namespace. Others keep their order, and a second pass changes nothing."""
-    home = Home(OWN, uid)
+    home = OwnNamespace(OWN, uid)
     stored: Mapping[str, Any] = {"metadata": {"name": "catflap", **({"ownerReferences": found} if found else {})}}
     target = with_owner({"metadata": {"name": "catflap"}}, dict(stored), home)
     references = target["metadata"].get("ownerReferences", [])
@@ -237,16 +237,16 @@ def test_where_catflap_was_registered_before_owns_it_no_longer() -> None:
     service = {"namespace": "former", "name": "catflap"}
     metadata = {"name": "catflap", "ownerReferences": [{**RIGHT, "name": "former", "uid": OTHER}]}
     stored = {"metadata": metadata, "webhooks": [{"clientConfig": {"service": service}}]}
-    target = with_owner({"metadata": {"name": "catflap"}}, stored, Home(OWN, UID))
+    target = with_owner({"metadata": {"name": "catflap"}}, stored, OwnNamespace(OWN, UID))
     assert target["metadata"]["ownerReferences"] == [RIGHT]
 
 
 def test_a_namespace_is_looked_at_as_it_is(tmp_path: Path) -> None:
     """The result depends on whether the namespace exists, on its uid, and on whether it terminates."""
     guard = Guard(tmp_path)
-    assert look(guard.store, OWN) == Home(OWN)
+    assert read_own_namespace(guard.store, OWN) == OwnNamespace(OWN)
     living(guard)
-    assert look(guard.store, OWN) == Home(OWN, UID)
+    assert read_own_namespace(guard.store, OWN) == OwnNamespace(OWN, UID)
     living(guard, deletionTimestamp="2026-01-01T00:00:00Z")
-    assert look(guard.store, OWN) == Home(OWN, UID, terminating=True)
-    assert Home(OWN).references == []
+    assert read_own_namespace(guard.store, OWN) == OwnNamespace(OWN, UID, terminating=True)
+    assert OwnNamespace(OWN).owner_references == []

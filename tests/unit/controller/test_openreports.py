@@ -8,20 +8,20 @@ from typing import Any, Final
 import pytest
 
 from webhook.controller.openreports import MAX_MESSAGE_CHARACTERS, MAX_RESULTS, merge_report, report
-from webhook.guard.existing import Name
-from webhook.guard.preview import Effect, Row
-from webhook.model.violation import Violation
+from webhook.guard.owner_graph import ObjectName
+from webhook.guard.preview import Effect, PreviewRow
+from webhook.model.rule import Violation
 
 AT: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LATER: Final = AT + timedelta(hours=1)
 ETCD_LIMIT: Final = 1_500_000
 
 
-def row(name: str = "web", rule: str = "require-role", effect: Effect = Effect.REFUSED, **more: Any) -> Row:
+def row(name: str = "web", rule: str = "require-role", effect: Effect = Effect.REFUSED, **more: Any) -> PreviewRow:
     """Return a Deployment with a violation."""
     fault = Violation(rule=rule, path="spec.template.metadata.labels", message="it is missing")
     whole = {"faults": (fault,), "api_version": "apps/v1", "uid": f"uid-of-{name}", **more}
-    return Row(Name("shop", "Deployment", name, "apps"), rule, effect, **whole)
+    return PreviewRow(ObjectName("shop", "Deployment", name, "apps"), rule, effect, **whole)
 
 
 def stored(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_the_summary_counts_owners_that_are_good_and_results_that_are_not() -> N
     assert [one["result"] for one in found["results"]] == ["fail", "fail", "warn", "warn"]
 
 
-def test_what_keeps_running_is_told_so() -> None:
+def test_workloads_that_keep_running_are_marked() -> None:
     """It is a violation all the same."""
     [result] = report("shop", 1, [row(keeps_running=True)], AT)["results"]
     assert result["properties"] == {"effect": "refused", "keepsRunning": "true"}
@@ -57,12 +57,14 @@ def test_a_rule_is_of_a_category(rule: str, category: str) -> None:
 
 def test_what_is_in_no_namespace_has_a_report_of_its_own() -> None:
     """Return a GlobalNetworkPolicy that allows what catflap denies."""
-    found = report("", 1, [Row(Name("", "GlobalNetworkPolicy", "open"), "no-open-policy", Effect.WARNED, ())], AT)
+    found = report(
+        "", 1, [PreviewRow(ObjectName("", "GlobalNetworkPolicy", "open"), "no-open-policy", Effect.WARNED, ())], AT
+    )
     assert (found["kind"], found["metadata"].get("namespace")) == ("ClusterReport", None)
     assert found["results"][0]["resources"] == [{"kind": "GlobalNetworkPolicy", "name": "open"}]
 
 
-def test_the_worst_are_told_and_the_rest_is_counted() -> None:
+def test_the_worst_results_are_listed_and_the_others_counted() -> None:
     """The order does not depend on the order of discovery."""
     rows = [row(f"w{number:03}", effect=Effect.WARNED) for number in range(MAX_RESULTS)]
     rows += [row(f"r{number:03}") for number in range(MAX_RESULTS // 2)]
@@ -78,9 +80,9 @@ def test_the_worst_are_told_and_the_rest_is_counted() -> None:
 def test_the_largest_report_is_far_below_etcds_limit() -> None:
     """This holds for the longest names and any number of violations."""
     fault = Violation(rule="x" * 60, path="spec.template.metadata.labels", message="ü" * 300)
-    name = Name("n" * 63, "K" * 63, "x" * 253, "g" * 253)
+    name = ObjectName("n" * 63, "K" * 63, "x" * 253, "g" * 253)
     rows = [
-        Row(name._replace(name=f"{number:03}{'x' * 250}"), "x" * 60, Effect.REFUSED, (fault,) * 20, 1,
+        PreviewRow(name._replace(name=f"{number:03}{'x' * 250}"), "x" * 60, Effect.REFUSED, (fault,) * 20, 1,
             keeps_running=True, api_version=f"{'g' * 253}/v1", uid="u" * 36)
         for number in range(1000)
     ]  # fmt: skip
@@ -106,7 +108,7 @@ def test_what_is_new_has_its_own_time() -> None:
 @pytest.mark.parametrize(
     "broken", [{"results": None}, {"results": []}, {"source": "x"}, {"summary": {}}, {"scope": {}}]
 )
-def test_what_somebody_changed_is_written_anew(broken: dict[str, Any]) -> None:
+def test_a_changed_report_is_rewritten(broken: dict[str, Any]) -> None:
     """Catflap owns each part of a report, except for metadata of others."""
     wanted = report("shop", 1, [row()], AT)
     before = {**stored(wanted), **broken}

@@ -14,13 +14,13 @@ from webhook.controller.path_rotation import MAX_UNKNOWN, RotationSchedule, Rota
 from webhook.controller.path_rotator import PathRotator, ProbeResult, TokenNotAccepted, TokenUnavailable
 from webhook.controller.webhook_configurations import Endpoint
 from webhook.kube.api import CONFLICT, INVALID, ApiError, Json
-from webhook.kube.webhook_path import MOST_TOKENS, read, registered_tokens, token_of, write
-from webhook.model.path_tokens import PLAIN, Accepted, PathTokens, Token, digest
+from webhook.kube.webhook_path import MOST_TOKENS, build_secret, parse_tokens, registered_tokens, token_of
+from webhook.model.path_tokens import PLAIN, Accepted, PathToken, PathTokens, digest
 
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PACE: Final = RotationSchedule(300.0)
-A, B, C = (Token(letter * 43) for letter in "abc")
-NEW: Final = Token("n" * 43)
+A, B, C = (PathToken(letter * 43) for letter in "abc")
+NEW: Final = PathToken("n" * 43)
 
 
 def taken(situation: RotationState) -> PathTokens | None:
@@ -29,7 +29,7 @@ def taken(situation: RotationState) -> PathTokens | None:
     return found.tokens if found else None
 
 
-def registered(*tokens: Token) -> frozenset[str]:
+def registered(*tokens: PathToken) -> frozenset[str]:
     """Return the registered tokens."""
     return frozenset(one.value for one in tokens)
 
@@ -42,7 +42,7 @@ class TestSteps:
         assert taken(RotationState(None, frozenset())) == PathTokens(registered=NEW)
 
     @pytest.mark.parametrize("value", [PLAIN, A.value])
-    def test_a_path_that_is_registered_goes_on(self, value: str) -> None:
+    def test_a_registered_path_is_kept(self, value: str) -> None:
         """An earlier release registered it, or its Secret was deleted."""
         found = taken(RotationState(None, frozenset({value})))
         assert found is not None
@@ -50,8 +50,8 @@ class TestSteps:
 
     def test_the_plain_path_is_replaced_without_delay(self) -> None:
         """The empty token is no secret, and the same steps replace it."""
-        plain = PathTokens(registered=Token(PLAIN))
-        assert taken(RotationState(plain, frozenset({PLAIN}))) == PathTokens(registered=Token(PLAIN), next=NEW)
+        plain = PathTokens(registered=PathToken(PLAIN))
+        assert taken(RotationState(plain, frozenset({PLAIN}))) == PathTokens(registered=PathToken(PLAIN), next=NEW)
 
     def test_a_next_token_is_registered_once_every_server_accepts_it(self) -> None:
         """They are registered no earlier, however long that takes."""
@@ -66,7 +66,7 @@ class TestSteps:
         [(PACE.overlap, (B,), True), (PACE.overlap - 1, (B,), False), (1e6, (A,), False), (1e6, (A, B), False), (1e6, (), False)],
     )  # fmt: skip
     def test_an_earlier_token_ends_after_the_overlap(
-        self, settled: float, where: tuple[Token, ...], ends: bool
+        self, settled: float, where: tuple[PathToken, ...], ends: bool
     ) -> None:
         """The time counts from the moment at which no entry has the old token any more."""
         tokens = PathTokens(registered=B, previous=(A,))
@@ -94,13 +94,13 @@ class TestSteps:
         """An administrator turned catflap off, or it is not registered yet."""
         assert taken(RotationState(PathTokens(registered=A), frozenset(), age=1e6, disturbed=True)) is None
 
-    def test_what_others_registered_goes_on_being_registered(self) -> None:
+    def test_a_token_registered_by_others_stays_registered(self) -> None:
         """Others replaced the Secret, or restored an old configuration: API servers use that path, and the next token follows at once."""
         assert taken(RotationState(PathTokens(registered=A), registered(C))) == PathTokens(
-            registered=Token(C.value, NEW.since), next=NEW, previous=(A,)
+            registered=PathToken(C.value, NEW.since), next=NEW, previous=(A,)
         )
         assert taken(RotationState(PathTokens(registered=A), registered(A, C))) == PathTokens(
-            registered=A, previous=(Token(C.value, NEW.since),)
+            registered=A, previous=(PathToken(C.value, NEW.since),)
         ), "of two, the one that is stored goes on"
         by_hand = taken(RotationState(PathTokens(registered=A), registered(C), managed=False))
         assert by_hand is not None
@@ -116,7 +116,7 @@ class TestSteps:
             tokens, remembered = found, tokens
         assert len(tokens.previous) == MAX_UNKNOWN
         assert len(tokens.accepted) <= MOST_TOKENS
-        assert read(write(tokens, "own")) == tokens
+        assert parse_tokens(build_secret(tokens, "own")) == tokens
 
     def test_the_end_of_what_a_backup_removed_is_named(self) -> None:
         """Servers keep the missing tokens, so their end has to be stored; ended tokens stay ended."""
@@ -202,7 +202,7 @@ class Server:
         """Let its watch deliver a version of the Secret, perhaps without the ones in between."""
         if 0 < version <= len(self.store.secrets) and version != self.seen:
             self.seen = version
-            self.tokens = self.tokens.after(read(self.store.secrets[version - 1]))
+            self.tokens = self.tokens.after(parse_tokens(self.store.secrets[version - 1]))
 
     def restart(self) -> None:
         """Read the Secret and the registration, and become ready."""
@@ -420,7 +420,7 @@ def test_no_review_is_refused_because_a_backup_is_restored(
         world.check()
 
 
-def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
+def test_an_undisturbed_rotation_never_ends() -> None:
     """Each period has a new token, and the earlier one is accepted for the overlap only."""
     world = World(servers=2, api_servers=1, plain=True)
     seen: list[str] = []
@@ -435,11 +435,11 @@ def test_an_undisturbed_rotation_goes_on_for_ever() -> None:
         world.check()
         if not seen or world.store.configurations[-1] != seen[-1]:
             seen.append(world.store.configurations[-1])
-        assert len(read(world.store.secrets[-1]).accepted) <= 3
+        assert len(parse_tokens(world.store.secrets[-1]).accepted) <= 3
         world.pass_time(5.0)
     assert seen[0] == PLAIN
     assert len(seen) == len(set(seen)) >= 19
-    assert PLAIN not in read(world.store.secrets[-1]).accepted
+    assert PLAIN not in parse_tokens(world.store.secrets[-1]).accepted
 
 
 def rotating(store: Store, servers: Any, **options: Any) -> PathRotator:
@@ -491,7 +491,7 @@ def test_where_not_every_server_can_be_asked_a_token_settles_first() -> None:
     assert settle(controller, store) != PLAIN
 
 
-def test_who_does_not_lead_takes_no_step_but_the_first() -> None:
+def test_a_follower_takes_only_the_first_step() -> None:
     """A server must not wait for a Lease."""
     store = Store()
     follower = rotating(store, Obedient(), is_leader=lambda: False)
@@ -515,10 +515,10 @@ def test_a_secret_that_is_lost_at_any_step_is_stored_again_whole(lose: Callable[
     store = Store(configurations=[PLAIN])
     controller = rotating(store, Obedient())
     settle(controller, store, steps)
-    before = read(store.secrets[-1]).accepted
+    before = parse_tokens(store.secrets[-1]).accepted
     lose(store)
     controller.take_step()
-    assert read(store.secrets[-1]).accepted == before
+    assert parse_tokens(store.secrets[-1]).accepted == before
 
 
 @pytest.mark.parametrize(("wall", "rotates"), [(0.0, False), (PACE.period, True), (-1e6, False), (1e9, True)])
@@ -529,7 +529,7 @@ def test_a_controller_that_starts_again_and_again_rotates_by_the_time_on_record(
     again: Callable[[], datetime] = lambda: BEGIN + timedelta(seconds=wall)  # noqa: E731
     after = settle(rotating(store, Obedient(), now=again), store)
     assert (after != before) is rotates
-    assert before in read(store.secrets[-1]).accepted
+    assert before in parse_tokens(store.secrets[-1]).accepted
 
 
 def restored_world() -> tuple[World, str, str]:
@@ -539,7 +539,7 @@ def restored_world() -> tuple[World, str, str]:
     for one in world.servers:
         one.record_tokens(1)
     world.work(20)
-    first, current = read(world.store.secrets[0]).accepted[0], world.store.configurations[-1]
+    first, current = parse_tokens(world.store.secrets[0]).accepted[0], world.store.configurations[-1]
     assert first not in world.servers[1].accepted
     world.restore(0)
     world.servers[0].record_tokens(len(world.store.secrets))
@@ -555,26 +555,26 @@ def test_what_others_stored_is_not_registered_before_every_server_accepts_it() -
     world.servers[1].record_tokens(len(world.store.secrets))
     with pytest.raises(TokenUnavailable, match="is not stored"):
         _ = world.controllers[0].registered
-    world.store.put(write(replace(read(world.store.secrets[-1]), previous=(Token(current),)), "own"))
+    world.store.put(build_secret(replace(parse_tokens(world.store.secrets[-1]), previous=(PathToken(current),)), "own"))
     assert world.controllers[0].registered == first, "every server accepts it, and servers that start accept both"
-    world.store.put(write(PathTokens(registered=C, previous=(Token(current),)), "own"))
+    world.store.put(build_secret(PathTokens(registered=C, previous=(PathToken(current),)), "own"))
     with pytest.raises(TokenUnavailable, match="not registered yet: a server"):
         _ = world.controllers[0].registered
 
 
-def test_what_is_registered_goes_on_after_a_backup_was_restored_and_ends_by_its_rotation() -> None:
+def test_a_registered_token_survives_a_restored_backup_until_its_rotation() -> None:
     """The token of the backup ends with the next rotation, and no server keeps tokens for ever."""
     world, first, current = restored_world()
     world.restart_controller(0)  # it has no observations
     world.take_step(0)
-    stored = read(world.store.secrets[-1])
+    stored = parse_tokens(world.store.secrets[-1])
     assert stored.registered is not None
     assert (stored.registered.value, stored.next is not None) == (current, True)
     assert first in stored.accepted
     world.work(20)
     for server in world.servers:
         assert not {first, current} & set(server.accepted)
-        assert set(server.accepted) == set(read(world.store.secrets[-1]).accepted)
+        assert set(server.accepted) == set(parse_tokens(world.store.secrets[-1]).accepted)
 
 
 def test_a_secret_that_cannot_be_changed_is_created_again() -> None:

@@ -18,16 +18,16 @@ from webhook.controller.reconcile_round import POLICIES_PER_SHARE, ReconcileInco
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.controller.write_timeout import WriteTimeout
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.standing import Standing
-from webhook.kube.surroundings import Surroundings
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policy_cache import PolicyCache
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
-from webhook.netpol.dns import Detected
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-AROUND: Final = Surroundings(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=Detected("kube-dns"), closed_since=AT
+AROUND: Final = ClusterInfo(
+    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
 )
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
@@ -78,7 +78,7 @@ class Willing(Refusing):
 
 
 def reconcile(
-    api: Refusing, log: str, namespace: Namespace = SHOP, around: Surroundings = AROUND, text: str = ""
+    api: Refusing, log: str, namespace: Namespace = SHOP, around: ClusterInfo = AROUND, text: str = ""
 ) -> Metrics:
     """Reconcile a namespace until nothing is left to be written."""
     metrics = Metrics()
@@ -92,7 +92,7 @@ def reconciler_of(api: Api, log: str, metrics: Metrics) -> Reconciler:
     """Return a reconciler whose watches have seen nothing."""
     return Reconciler(
         api=api,
-        standing=Standing(api),
+        standing=PolicyCache(api),
         recorder=WriteRecorder(AuditLog(log, process="serve"), lambda: AT),
         metrics=metrics,
         own_namespace="guards",
@@ -119,7 +119,7 @@ def test_a_namespace_that_went_is_no_failure(tmp_path: Path, status: int, found:
 
 
 @pytest.mark.parametrize("status", [404, 403], ids=["the API is not served", "we lack the right"])
-def test_a_refusal_in_a_namespace_that_stands_is_a_failure(tmp_path: Path, status: int) -> None:
+def test_a_rejected_write_in_an_existing_namespace_is_a_failure(tmp_path: Path, status: int) -> None:
     """The failure is raised, so that the queue retries it."""
     with pytest.raises(ReconcileIncomplete, match="namespace shop is not isolated yet: refused"):
         reconcile(Refusing(status, STANDS), str(tmp_path / "audit.log"))
@@ -146,7 +146,7 @@ def test_not_to_know_is_a_failure(tmp_path: Path) -> None:
         pytest.param(lambda: {"namespace": Namespace("guards", "1", {}, AT, terminating=False)}, id="it is our own"),
         pytest.param(lambda: {"text": "namespaces: {exempt: [shop]}"}, id="it is exempt"),
         pytest.param(
-            lambda: {"around": replace(AROUND, closed_since=datetime(2027, 1, 1, tzinfo=UTC))},
+            lambda: {"around": replace(AROUND, isolation_since=datetime(2027, 1, 1, tzinfo=UTC))},
             id="it is older than catflap",
         ),
     ],
@@ -180,7 +180,7 @@ def test_a_write_that_cannot_be_recorded_is_owed() -> None:
     api = Willing(0, STANDS)
     recorder = WriteRecorder(AuditLog("/dev/full", process="controller"), lambda: AT)
     reconciler = Reconciler(
-        api=api, standing=Standing(api), recorder=recorder, metrics=Metrics(), own_namespace="guards", now=lambda: AT
+        api=api, standing=PolicyCache(api), recorder=recorder, metrics=Metrics(), own_namespace="guards", now=lambda: AT
     )
     while reconciler.reconcile(SHOP, parse(HEAD), AROUND):
         pass
@@ -350,7 +350,7 @@ def test_in_a_namespace_that_is_being_deleted_nothing_is_made(tmp_path: Path) ->
     assert metrics.registry.get_sample_value("catflap_not_repaired") == 0.0
 
 
-def test_what_cannot_be_restored_is_told(tmp_path: Path) -> None:
+def test_a_policy_that_cannot_be_restored_is_reported(tmp_path: Path) -> None:
     """The report names the Pods that may still run."""
     api = Emptied("web-1", "web-2")
     metrics = reconcile(api, str(tmp_path / "audit.log"), GOES)
@@ -372,7 +372,7 @@ def test_what_is_edited_there_is_mended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "adopted"]
 )
-def test_pods_older_than_their_isolation_are_told(tmp_path: Path, created: datetime, *, told: bool) -> None:
+def test_pods_older_than_their_isolation_are_reported(tmp_path: Path, created: datetime, *, told: bool) -> None:
     """There should be none if catflap is older than the namespace."""
 
     class Populated(Willing):

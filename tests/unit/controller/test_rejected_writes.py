@@ -9,7 +9,7 @@ import pytest
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
 from webhook.controller.rejected_writes import RejectedWrites, ReportingFollower
-from webhook.kube.api import ApiError, brief
+from webhook.kube.api import ApiError, abbreviated
 from webhook.metrics import COPY, Metrics
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ def value(metrics: Metrics) -> float | None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422])
-def test_a_refusal_is_told_once_a_file_until_it_is_over(status: int) -> None:
+def test_a_rejected_write_is_reported_once_per_file(status: int) -> None:
     """Retries and replicas share one Event."""
     events, metrics = Events(), Metrics()
     for text in (HEAD, HEAD, f"{HEAD}mode: warn"):
@@ -75,7 +75,7 @@ def test_a_refusal_is_told_once_a_file_until_it_is_over(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 401, 404, 409, 429, 500, 503])
-def test_what_may_be_otherwise_the_next_time_is_not_told(status: int) -> None:
+def test_a_transient_failure_is_not_reported(status: int) -> None:
     """An outage has its own signs."""
     events, metrics = Events(), Metrics()
     with pytest.raises(ApiError):
@@ -86,7 +86,7 @@ def test_what_may_be_otherwise_the_next_time_is_not_told(status: int) -> None:
 def test_a_long_message_says_where_and_why() -> None:
     """The text in between is the rejected object."""
     said = f"spec.validations[3].expression: Invalid value: {'x' * 100_000}: compilation failed"
-    assert brief(said).startswith("spec.validations[3].expression: ")
-    assert brief(said).endswith(": compilation failed")
-    assert len(brief(said)) < 1000
-    assert brief("as it is") == "as it is"
+    assert abbreviated(said).startswith("spec.validations[3].expression: ")
+    assert abbreviated(said).endswith(": compilation failed")
+    assert len(abbreviated(said)) < 1000
+    assert abbreviated("as it is") == "as it is"

@@ -3,7 +3,7 @@
 from webhook.controller.repair_backoff import LONGEST_PAUSE_SECONDS, QUIET_SECONDS, REPAIRS_WITHOUT_DELAY, RepairBackoff
 
 
-def test_what_keeps_being_changed_waits_ever_longer_and_is_told_once() -> None:
+def test_repeated_repairs_are_delayed_and_reported_once() -> None:
     """Repairs are immediate as often as a person may need them, and namespaces do not delay each other."""
     now = 0.0
     backoff = RepairBackoff(lambda: now)

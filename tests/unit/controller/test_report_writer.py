@@ -139,7 +139,7 @@ class Stopped(Exception):  # noqa: N818 (it says what happened)
     """Another replica leads."""
 
 
-def test_who_leads_no_longer_writes_no_more() -> None:
+def test_a_former_leader_writes_no_more_reports() -> None:
     """The check runs before each write."""
     cluster = Cluster()
 
@@ -154,7 +154,7 @@ def test_who_leads_no_longer_writes_no_more() -> None:
     assert len(cluster.writes) == 2
 
 
-def test_that_none_is_served_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_reports_api_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is written."""
     caplog.set_level("INFO")
     cluster = Cluster()

@@ -94,7 +94,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
-def test_what_stands_is_counted_and_reported() -> None:
+def test_existing_objects_are_counted_and_reported() -> None:
     """Each combination of rule and effect has a value, and the report of a deleted namespace is removed."""
     cluster, metrics = Cluster(), Metrics()
     scanner(cluster, metrics).scan()
@@ -136,7 +136,7 @@ def test_what_is_not_seen_whole_is_not_reported(broken: dict[str, ApiError]) -> 
     assert value(metrics, "catflap_scan_completed_timestamp_seconds") == 0
 
 
-def test_kinds_that_are_not_read_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_kinds_that_are_not_read_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """Without a message, the report would look as if there were no such objects."""
     tested = scanner(Cluster(), Metrics())
     with caplog.at_level("INFO"):
@@ -151,7 +151,7 @@ def test_kinds_that_are_not_read_are_told_of_once(caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_vendors_kinds_without_permission_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     """The scan covers all other kinds."""
     cluster = Cluster({"/apis/projectcalico.org/v3/tiers": ApiError(403, "forbidden")})
     tested = scanner(cluster, Metrics())
@@ -163,7 +163,7 @@ def test_vendors_kinds_that_nobody_gave_us_a_right_to_are_told_of_once(caplog: p
     ]
 
 
-def test_who_leads_no_longer_ends_at_the_next_page() -> None:
+def test_a_former_leader_ends_its_scan_at_the_next_page() -> None:
     """Nothing is written after that."""
     cluster = Cluster()
     tested = scanner(cluster, Metrics(), is_leader=lambda: PODS not in cluster.asked)
@@ -173,7 +173,7 @@ def test_who_leads_no_longer_ends_at_the_next_page() -> None:
     assert (cluster.created, cluster.deleted) == ([], [])
 
 
-def test_who_is_stopped_ends_at_the_next_page() -> None:
+def test_a_stopped_scan_ends_at_the_next_page() -> None:
     """The Pod has only some seconds to stop."""
     cluster, metrics = Cluster(), Metrics()
     tested = scanner(cluster, metrics)

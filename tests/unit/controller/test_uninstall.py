@@ -148,7 +148,7 @@ def test_a_namespace_that_went_needs_no_unstamping(refusal: int) -> None:
 
 
 @pytest.mark.parametrize("refusal", [403, 500], ids=["we lack the right", "nobody answers"])
-def test_any_other_refusal_is_told(monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
+def test_any_other_error_is_reported(monkeypatch: pytest.MonkeyPatch, refusal: int) -> None:
     """The command ends with status 1."""
     monkeypatch.setattr(uninstall, "connect_as_kubectl", lambda *_: Leaving(1, stamped=True, refusal=refusal))
     outcome = CliRunner().invoke(main, ["uninstall"])
@@ -223,7 +223,7 @@ def test_the_secret_path_goes_last(
     assert cluster.deleted[-1] == f"/api/v1/namespaces/{own}/secrets/catflap-webhook-path"
 
 
-def test_a_secret_of_that_name_that_is_not_ours_stays() -> None:
+def test_a_foreign_secret_of_that_name_stays() -> None:
     """It has another label."""
     cluster = Kept({})
     assert list(removal.remove_installation(cluster, OWN)) == []

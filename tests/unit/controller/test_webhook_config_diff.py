@@ -47,7 +47,7 @@ def wanted(text: str = "") -> tuple[Json, ...]:
 
 @pytest.mark.parametrize("before", TEXTS)
 @pytest.mark.parametrize("after", TEXTS)
-def test_under_every_policy_file_it_becomes_what_is_registered_anew(before: str, after: str) -> None:
+def test_under_every_policy_file_it_becomes_a_new_registration(before: str, after: str) -> None:
     """The stored metadata stays, and a configuration that matches is not written."""
     for found, should in zip(stored(before), wanted(after), strict=True):
         assert merge_configuration(found, should)["webhooks"] == should["webhooks"]
@@ -200,7 +200,7 @@ def test_foreign_labels_annotations_and_owners_stay() -> None:
     assert target["metadata"]["finalizers"] == ["example.com/wait"]
 
 
-def test_who_wrote_last_is_named() -> None:
+def test_the_last_writer_is_named() -> None:
     """ManagedFields name the writers; catflap itself is left out."""
     found = stored()[0]
     assert last_writer(found) == ""

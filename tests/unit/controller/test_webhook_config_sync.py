@@ -19,7 +19,7 @@ from webhook.controller.webhook_configurations import Endpoint
 from webhook.controller.write_backoff import WriteBackoff
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.identity import Acting
+from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.identity import Identities
 
@@ -73,7 +73,7 @@ class Store(Api):
         del self.objects[path]
         return True
 
-    def patient(self) -> "Store":
+    def with_long_timeout(self) -> "Store":
         """Return the store itself."""
         return self
 
@@ -129,7 +129,7 @@ class Guard:
             self.store,
             recorder=WriteRecorder(AuditLog(str(self.log), process="controller"), lambda: self.now),
             own_namespace=OWN,
-            acting=Acting(Identities(("chart",))),
+            acting=ProcessIdentity(Identities(("chart",))),
             status=self.status,
             now=lambda: self.now,
             probe=self._probe,
@@ -312,7 +312,7 @@ def test_an_edit_of_the_policy_file_is_followed_and_recorded(tmp_path: Path) -> 
     assert any("events.k8s.io" in path for path in guard.store.written)
 
 
-def test_where_somebody_keeps_changing_it_that_is_shown(tmp_path: Path) -> None:
+def test_repeated_changes_by_others_are_shown(tmp_path: Path) -> None:
     """After ten writes, later ones are delayed increasingly, and the replica is not ready until the configuration matches."""
     guard = Guard(tmp_path)
     guard.settle()
@@ -380,7 +380,7 @@ def accounts(minutes_ago: dict[str, int]) -> str:
     "text",
     ["", "{", "[1]", '{"a": 1}', '{"a": "yesterday"}', '{"a": "2026-01-01T00:00:00"}', '{"a": "9999-01-01T00:00:00Z"}'],
 )
-def test_a_state_that_cannot_be_read_gives_nobody_a_right(tmp_path: Path, text: str) -> None:
+def test_a_state_that_cannot_be_read_grants_no_right(tmp_path: Path, text: str) -> None:
     """It stops nothing, either."""
     guard = Guard(tmp_path)
     guard.store._put(
@@ -431,7 +431,7 @@ def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) ->
         guard.sync(AFTER)
 
 
-def test_who_is_undone_again_and_again_writes_ever_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_that_are_reverted_are_delayed_increasingly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten writes are immediate, then the delays are 1, 2, 4 seconds and so on, up to a minute. Two quiet minutes reset them."""
     now = [1000.0]
     monkeypatch.setattr("webhook.controller.write_backoff.monotonic", lambda: now[0])

@@ -53,7 +53,7 @@ def test_the_configurations_and_their_entries_are_these() -> None:
         }
 
 
-def test_pods_what_makes_them_and_our_policies_fail_closed() -> None:
+def test_entries_for_pods_workloads_and_catflaps_policies_fail_closed() -> None:
     """So do protected labels; creation of namespaces and mutation of Pods do not depend on catflap."""
     assert {key: entry["failurePolicy"] for key, entry in webhooks().items()} == {
         (VALIDATING, "pods.catflap.dev"): "Fail",
@@ -186,7 +186,7 @@ class TestExempt:
             found.append(expression["values"])
         return found
 
-    def test_the_policys_and_our_own_are_left_out_by_name(self) -> None:
+    def test_exempt_namespaces_and_catflaps_own_are_excluded_by_name(self) -> None:
         """The API server sets that label itself, and no user can change it."""
         default = [
             "calico-apiserver",
@@ -273,7 +273,7 @@ class TestConditions:
             self.condition(key).removesuffix(last) + case
         )
 
-    def test_beside_custom_rules_a_template_is_compared_all_the_same(self) -> None:
+    def test_with_custom_rules_a_template_is_compared_as_well(self) -> None:
         """Custom rules compare the usual fields, and an extra kind's template may be in another one."""
         key = (VALIDATING, "workloads.catflap.dev")
         start = "request.operation != 'UPDATE' || "
@@ -293,7 +293,7 @@ class TestConditions:
         expected = f"{start}{LABELS} != {OLD_LABELS} || {self.condition(key).removeprefix(start)}"
         assert self.condition(key, f"workloads: {{scope: {scope}, existing: judge}}") == expected
 
-    def test_a_pod_is_written_to_if_an_alias_stands_alone(self) -> None:
+    def test_a_pod_with_only_an_alias_is_mutated(self) -> None:
         """This holds for the application and the role."""
         assert self.condition((MUTATING, "pods.catflap.dev")) == (
             f"(!('app' in {LABELS}) && ['app.kubernetes.io/name', 'k8s-app'].exists(alias, alias in {LABELS}))"
@@ -351,7 +351,7 @@ def test_a_nodes_name_counts_with_a_nodes_group_only() -> None:
     )
 
 
-def test_our_own_accounts_are_those_that_were_discovered() -> None:
+def test_catflaps_accounts_are_the_discovered_ones() -> None:
     """A name is data with any characters, also inside an expression."""
     name = 'O\'Brien "\\root"'
     made = webhook_configurations(policy(), BY_SERVICE, Identities((name,)))

@@ -202,7 +202,7 @@ class TestWorkers:
         assert queue._due == {}
         assert queue._busy == set()
 
-    def test_other_keys_go_on_meanwhile(self, queue: WorkQueue) -> None:
+    def test_other_keys_are_handled_meanwhile(self, queue: WorkQueue) -> None:
         """A slow namespace delays no other one."""
         for key in "aba":
             queue.add(key)

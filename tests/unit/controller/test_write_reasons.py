@@ -6,12 +6,12 @@ from typing import Any, Final
 import pytest
 
 from webhook.controller.write_reasons import PolicyInputs, WriteCause, cause_of, was_isolated, write_reason
-from webhook.kube.policies import Outcome
-from webhook.kube.surroundings import Surroundings
-from webhook.netpol.dns import Detected
+from webhook.kube.cluster_info import ClusterInfo
+from webhook.kube.policies import WriteOutcome
+from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import Engine
 
-AROUND: Final = Surroundings(Engine.KUBERNETES, frozenset(), Detected("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
+AROUND: Final = ClusterInfo(Engine.KUBERNETES, frozenset(), DetectedDns("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
 ONE, OTHER = PolicyInputs("1", AROUND), PolicyInputs("2", AROUND)
 
 
@@ -33,12 +33,12 @@ def test_a_cause_is_what_is_known(
 
 
 @pytest.mark.parametrize("cause", WriteCause)
-@pytest.mark.parametrize("outcome", [Outcome.CREATED, Outcome.REPAIRED, Outcome.REPLACED])
-def test_only_what_stood_is_restored(cause: WriteCause, outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [WriteOutcome.CREATED, WriteOutcome.REPAIRED, WriteOutcome.REPLACED])
+def test_only_an_existing_policy_is_restored(cause: WriteCause, outcome: WriteOutcome) -> None:
     """A policy that catflap never wrote is not restored, whatever its origin."""
     _, reason = write_reason(cause, outcome)
-    may = cause is WriteCause.REPAIR or (cause is WriteCause.NEW and outcome is Outcome.REPAIRED)
-    assert reason.startswith("restored") is (may and outcome is not Outcome.REPLACED)
+    may = cause is WriteCause.REPAIR or (cause is WriteCause.NEW and outcome is WriteOutcome.REPAIRED)
+    assert reason.startswith("restored") is (may and outcome is not WriteOutcome.REPLACED)
 
 
 def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-dns") -> dict[str, Any]:
@@ -64,6 +64,6 @@ def policy(uid: str = "1", manager: str = "catflap", name: str = "catflap-allow-
         ([{"metadata": {"name": "catflap-allow-dns"}}], False),
     ],
 )
-def test_another_policy_of_catflaps_shows_that_the_default_deny_stood(others: Any, *, isolated: bool) -> None:
+def test_another_policy_of_catflaps_shows_that_the_default_deny_existed(others: Any, *, isolated: bool) -> None:
     """The default-deny is written first. A foreign policy, or one of an earlier namespace with the name, shows nothing."""
     assert was_isolated(others, "1") is isolated

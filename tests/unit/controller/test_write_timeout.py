@@ -10,7 +10,7 @@ class Waiting(Api):
     def __init__(self, seconds: float = TIMEOUT_SECONDS) -> None:
         self.seconds = seconds
 
-    def patient(self) -> "Waiting":
+    def with_long_timeout(self) -> "Waiting":
         """Return connections with a longer timeout."""
         return Waiting(LONG_SECONDS)
 

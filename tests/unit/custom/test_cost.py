@@ -1,4 +1,4 @@
-"""What an expression may cost: never estimated below what it does, and refused beyond the budget."""
+"""The estimated cost of an expression is an upper limit, and an expression above the budget does not run."""
 
 from time import process_time
 from typing import Any
@@ -9,22 +9,22 @@ from webhook.custom.cost import (
     BUDGET,
     LONGEST_NUMBER,
     MOST_NODES,
-    Nest,
-    Shape,
-    Size,
+    ExpressionShape,
+    LoopNest,
+    ObjectSize,
     TooLargeError,
-    afford,
-    measured,
+    checked_cost,
+    measure,
     shape_of,
 )
-from webhook.model.custom import LONGEST_EXPRESSION
+from webhook.model.custom_rule import MAX_EXPRESSION_LENGTH
 
-SMALL = Size(size=8_000, longest=60)  # an ordinary Pod
+SMALL = ObjectSize(size=8_000, longest=60)  # an ordinary Pod
 MIB = 1 << 20
 
 
-def deep(loop: Nest) -> int:
-    """How many loops stand in each other."""
+def deep(loop: LoopNest) -> int:
+    """Return the depth of nested loops."""
     return loop.own + len(loop.params) + loop.others
 
 
@@ -48,7 +48,7 @@ def deep(loop: Nest) -> int:
     ],
 )
 def test_loops_are_counted_by_how_they_nest(expression: str, depth: int) -> None:
-    """By the text, as the library tells nobody what it read."""
+    """The estimate uses the text, as the library does not report what it reads."""
     assert max((deep(loop) for loop in shape_of(expression).loops), default=0) == depth
 
 
@@ -69,7 +69,7 @@ def test_loops_are_counted_by_how_they_nest(expression: str, depth: int) -> None
     ],
 )
 def test_a_search_for_what_the_user_writes_counts_more(expression: str, searches: bool, matches: bool) -> None:
-    """Half of a text sought in the other half takes the square of it."""
+    """A search for half of a text in the other half has quadratic cost."""
     shape = shape_of(expression)
     assert (bool(shape.searches), bool(shape.matches)) == (searches, matches)
 
@@ -83,14 +83,14 @@ def test_what_is_dear_counts_as_often_as_it_is_written() -> None:
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_an_ordinary_pods_lists_may_be_sorted(depth: int) -> None:
-    """In a loop over another as well."""
-    afford(Shape((Nest(own=depth),), grows=1, copies=2), SMALL)
+    """This includes a loop over the result of another one."""
+    checked_cost(ExpressionShape((LoopNest(own=depth),), grows=1, copies=2), SMALL)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
-    """Whatever the loops."""
-    afford(Shape((Nest(own=depth),), grows=1), SMALL)
+    """This holds for all loops."""
+    checked_cost(ExpressionShape((LoopNest(own=depth),), grows=1), SMALL)
 
 
 @pytest.mark.parametrize(
@@ -111,68 +111,68 @@ def test_an_ordinary_pod_is_always_judged(depth: int) -> None:
     ],
 )
 def test_a_mebibyte_is_refused_before_it_holds_a_worker(expression: str) -> None:
-    """Quadratic, cubic, and one look at the whole in each step."""
-    size = measured({"items": list(range(20_000)), "text": "a" * MIB})
+    """The examples are quadratic, cubic, and read the whole object in each step."""
+    size = measure({"items": list(range(20_000)), "text": "a" * MIB})
     with pytest.raises(TooLargeError, match="too large"):
-        afford(shape_of(expression), size)
+        checked_cost(shape_of(expression), size)
 
 
 def test_a_text_is_as_large_as_its_bytes() -> None:
-    """A character may be four."""
-    assert measured("a" * 100).size + 300 == measured("\U0001f600" * 100).size
+    """A character may have four bytes."""
+    assert measure("a" * 100).size + 300 == measure("\U0001f600" * 100).size
 
 
 @pytest.mark.parametrize(
     "part", ["a.", "a . ", "q.?", "a", "(", "a.all(x,", "object.", "object ", ".", "(,", " ", "'", "+"]
 )
 def test_the_longest_expression_is_looked_at_in_no_time(part: str) -> None:
-    """Whatever it says: a hundred rules may be of it."""
-    text = (part * LONGEST_EXPRESSION)[:LONGEST_EXPRESSION]
+    """This holds for every text: a policy file may have a hundred such rules."""
+    text = (part * MAX_EXPRESSION_LENGTH)[:MAX_EXPRESSION_LENGTH]
     begun = process_time()
     shape_of(text)
     assert process_time() - begun < 0.5  # quadratic, some take seconds
 
 
 def test_a_large_object_with_short_lists_is_judged() -> None:
-    """A Pod with an annotation of half a mebibyte has few containers all the same."""
-    afford(shape_of("object.spec.containers.all(c, has(c.resources))"), Size(size=MIB // 2, longest=50))
+    """A Pod with an annotation of half a mebibyte still has few containers."""
+    checked_cost(shape_of("object.spec.containers.all(c, has(c.resources))"), ObjectSize(size=MIB // 2, longest=50))
 
 
 def test_the_budget_bounds_every_shape() -> None:
-    """Steps by bytes is what is spent, up to the budget and no further."""
-    shape = Shape((Nest(own=1),))
-    afford(shape, Size(size=BUDGET // 100, longest=100))
+    """The cost is the number of steps times the number of bytes, up to the budget."""
+    shape = ExpressionShape((LoopNest(own=1),))
+    checked_cost(shape, ObjectSize(size=BUDGET // 100, longest=100))
     with pytest.raises(TooLargeError):
-        afford(shape, Size(size=BUDGET // 100, longest=101))
+        checked_cost(shape, ObjectSize(size=BUDGET // 100, longest=101))
 
 
 @pytest.mark.parametrize(
     ("expression", "loop"),
     [
-        ("object.spec.a.all(x, x > 0)", Nest(own=1)),
-        ("oldObject . spec.?a.all(x, x > 0)", Nest(own=1)),
-        ("params.a.b.all(x, x > 0)", Nest(params=(("a", "b"),))),
-        ("params.all(k, v, v > 0)", Nest(params=((),))),
-        ("object.l.all(c, params.a.exists(p, c == p))", Nest(own=1, params=(("a",),))),
-        ("object.l.all(c, c.l.exists(p, c == p))", Nest(own=1, others=1)),
-        ("object.l.map(c, c).exists(p, p == 1)", Nest(others=1)),
-        ("object.l[params.n].all(c, c == 1)", Nest(others=1)),
-        ("object.f(1) . params.a.all(c, c == 1)", Nest(others=1)),
-        ("object.l.all(params, params.a.all(x, x == 1))", Nest(others=2)),
-        ("[1, 2].all(x, x > 0)", Nest(others=1)),
+        ("object.spec.a.all(x, x > 0)", LoopNest(own=1)),
+        ("oldObject . spec.?a.all(x, x > 0)", LoopNest(own=1)),
+        ("params.a.b.all(x, x > 0)", LoopNest(params=(("a", "b"),))),
+        ("params.all(k, v, v > 0)", LoopNest(params=((),))),
+        ("object.l.all(c, params.a.exists(p, c == p))", LoopNest(own=1, params=(("a",),))),
+        ("object.l.all(c, c.l.exists(p, c == p))", LoopNest(own=1, others=1)),
+        ("object.l.map(c, c).exists(p, p == 1)", LoopNest(others=1)),
+        ("object.l[params.n].all(c, c == 1)", LoopNest(others=1)),
+        ("object.f(1) . params.a.all(c, c == 1)", LoopNest(others=1)),
+        ("object.l.all(params, params.a.all(x, x == 1))", LoopNest(others=2)),
+        ("[1, 2].all(x, x > 0)", LoopNest(others=1)),
     ],
 )
-def test_a_loop_is_as_long_as_the_list_that_names_lead_to(expression: str, loop: Nest) -> None:
-    """Else as the longest of all lists."""
+def test_a_loop_is_as_long_as_the_list_that_names_lead_to(expression: str, loop: LoopNest) -> None:
+    """Otherwise it counts as the longest of all lists."""
     assert shape_of(expression).loops[-1] == loop
 
 
 def test_loops_beside_each_other_add_up() -> None:
-    """A rule of a hundred loops takes a hundred times the steps of one."""
+    """A rule with a hundred loops has a hundred times the steps of one loop."""
     once, often = (shape_of(" && ".join(["object.a.all(x, x != object)"] * count)) for count in (1, 100))
-    afford(once, Size(size=BUDGET // 1_000, longest=90))
+    checked_cost(once, ObjectSize(size=BUDGET // 1_000, longest=90))
     with pytest.raises(TooLargeError):
-        afford(often, Size(size=BUDGET // 1_000, longest=90))
+        checked_cost(often, ObjectSize(size=BUDGET // 1_000, longest=90))
 
 
 @pytest.mark.parametrize(
@@ -187,16 +187,16 @@ def test_loops_beside_each_other_add_up() -> None:
     ],
 )
 def test_what_the_rule_itself_brings_counts_too(expression: str, params: dict[str, Any] | None) -> None:
-    """Its params and what it writes out."""
+    """These are its params and its literals."""
     with pytest.raises(TooLargeError):
-        afford(shape_of(expression), Size(size=4_000, longest=100), params)
+        checked_cost(shape_of(expression), ObjectSize(size=4_000, longest=100), params)
 
 
 def test_many_words_may_be_sought_in_an_ordinary_pod() -> None:
-    """A list of a rule's own is walked as often as it is, not as the longest of all could be."""
+    """A list of the params counts with its own length, not with that of the longest list."""
     words = {"allowed": [f"registry-{number}.example" for number in range(200)]}
     rule = shape_of("object.spec.containers.all(c, params.allowed.exists(p, c.image.startsWith(p)))")
-    afford(rule, Size(size=6_000, longest=30), words)
+    checked_cost(rule, ObjectSize(size=6_000, longest=30), words)
 
 
 @pytest.mark.parametrize(
@@ -211,61 +211,61 @@ def test_many_words_may_be_sought_in_an_ordinary_pod() -> None:
     ],
 )
 def test_a_text_that_each_step_makes_counts_in_each(step: str) -> None:
-    """They are kept until the run ends: 100 MB at most."""
+    """The texts stay in memory until the run ends: at most 100 MB."""
     shape = shape_of(f"params.denied.all(x, {step})")
     size = 1_300_000
     with pytest.raises(TooLargeError):
-        afford(shape, Size(size, 20), {"denied": ["x"] * 900})
+        checked_cost(shape, ObjectSize(size, 20), {"denied": ["x"] * 900})
     texts = shape.makes + shape.joins
-    afford(shape, Size(BUDGET // 30 // (texts + 1) - 10_000, 20), {"denied": ["x"] * 30})
+    checked_cost(shape, ObjectSize(BUDGET // 30 // (texts + 1) - 10_000, 20), {"denied": ["x"] * 30})
     with pytest.raises(TooLargeError):
-        afford(shape, Size(BUDGET // 30 // texts, 20), {"denied": ["x"] * 30})
+        checked_cost(shape, ObjectSize(BUDGET // 30 // texts, 20), {"denied": ["x"] * 30})
 
 
 def test_texts_that_loops_double_count_as_they_grow() -> None:
-    """What one loop joins, the next may join with itself."""
+    """A loop may join the result of another loop with itself."""
     twice = "object.l.map(a, object.t + object.t)"
     for name in "bcdefgh":
         twice += f".map({name}, {name} + {name})"
     with pytest.raises(TooLargeError):
-        afford(shape_of(f"{twice}.size() == 1"), Size(BUDGET // 200, 1))
+        checked_cost(shape_of(f"{twice}.size() == 1"), ObjectSize(BUDGET // 200, 1))
 
 
 def test_aliases_are_not_followed_for_ever() -> None:
-    """A short YAML file can be an object of billions of fields."""
+    """A short YAML file can be an object with billions of fields."""
     nest: list[object] = ["x"] * 10
     for _ in range(12):
         nest = [nest] * 10
     with pytest.raises(TooLargeError, match=str(MOST_NODES)):
-        measured(nest)
+        measure(nest)
 
 
 def test_a_wide_nest_of_aliases_is_not_followed_either() -> None:
-    """Two levels of it are more than any memory."""
+    """Two levels of it do not fit into any memory."""
     wide = [["x"] * 100_000] * 100_000
     with pytest.raises(TooLargeError, match=str(MOST_NODES)):
-        measured(wide)
+        measure(wide)
 
 
 def test_what_is_nested_deeply_is_refused() -> None:
-    """The library compares by recursion, and has no bound of its own."""
+    """The library compares by recursion without a limit."""
     nest: list[object] = []
     for _ in range(5_000):
         nest = [nest]
     with pytest.raises(TooLargeError, match="levels deep"):
-        measured(nest)
+        measure(nest)
 
 
 @pytest.mark.parametrize("bits", [LONGEST_NUMBER, 16_000])
-def test_a_number_that_nobody_writes_is_refused(bits: int) -> None:
-    """The library dies of one that Python puts into no words."""
-    assert measured([1 << LONGEST_NUMBER - 1])
+def test_a_huge_number_is_refused(bits: int) -> None:
+    """The library crashes for a number that Python does not convert to text."""
+    assert measure([1 << LONGEST_NUMBER - 1])
     with pytest.raises(TooLargeError, match="a number of"):
-        measured([-1 << bits])
+        measure([-1 << bits])
 
 
 def test_half_a_character_is_refused() -> None:
-    """As well as of this."""
-    assert measured(["\U0001f600"]).size == measured(["abcd"]).size
+    """The library crashes for such a text, too."""
+    assert measure(["\U0001f600"]).size == measure(["abcd"]).size
     with pytest.raises(ValueError, match="surrogates"):
-        measured([{"\ud83d": 1}])
+        measure([{"\ud83d": 1}])

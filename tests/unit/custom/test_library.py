@@ -1,4 +1,4 @@
-"""Expressions to programs: what is refused and in which words, and that an error is never taken for true."""
+"""Expressions are compiled and run: refused expressions have clear messages, and an error never counts as true."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +12,19 @@ import pytest
 
 from webhook.custom import library
 from webhook.custom.functions import GLOBALS, MEMBERS, MISSING, ZONED
-from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compiled
+from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compile_expression
 
 POD: dict[str, Any] = {"spec": {"containers": [{"name": "a", "image": "registry.example/a:1"}], "n": 2, "f": 1.5}}
 
 
 def resident() -> int:
-    """The bytes of memory that this process holds."""
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * PAGESIZE
 
 
 def run(expression: str, **variables: Any) -> bool:
-    """Whether an expression is true of a Pod."""
-    return compiled(expression).run({"object": POD, **variables})
+    """Return whether an expression is true for a Pod."""
+    return compile_expression(expression).run({"object": POD, **variables})
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def run(expression: str, **variables: Any) -> bool:
     ],
 )
 def test_a_bad_expression_is_refused_with_its_place(expression: str, said: str) -> None:
-    """When the file is read, not when the first Pod comes."""
+    """The error comes when the file is loaded, not with the first Pod."""
     with pytest.raises(BadExpressionError) as bad:
-        compiled(expression)
+        compile_expression(expression)
     assert said in str(bad.value)
 
 
-def test_every_complaint_is_told() -> None:
-    """Not the first alone."""
+def test_every_error_is_reported() -> None:
+    """The error has all of them."""
     with pytest.raises(BadExpressionError) as bad:
-        compiled("foo && bar")
+        compile_expression("foo && bar")
     assert len(bad.value.complaints) == 2
 
 
@@ -86,22 +86,22 @@ def test_every_complaint_is_told() -> None:
     ],
 )
 def test_what_kubernetes_has_besides_is_refused_by_its_name(call: str) -> None:
-    """The library has some of it, without a bound in memory."""
+    """The library has some of them, without a limit of memory."""
     with pytest.raises(BadExpressionError, match="is a function of Kubernetes that catflap does not have"):
-        compiled(f"object.x.all(y, {call})")
+        compile_expression(f"object.x.all(y, {call})")
 
 
 @pytest.mark.parametrize("name", ZONED)
 def test_a_time_is_read_in_utc_alone(name: str) -> None:
-    """The library keeps each zone's name for ever, and one may be the user's."""
-    compiled(f"timestamp(object.t).{name}() == 1 && object.t.{name}() == 1")
+    """The library keeps the name of each zone for ever, and a user may choose it."""
+    compile_expression(f"timestamp(object.t).{name}() == 1 && object.t.{name}() == 1")
     for receiver in ("object.t", "timestamp('2020-01-01T00:00:00Z')"):
         with pytest.raises(BadExpressionError, match=f"'{name} by a time zone' is a function of Kubernetes"):
-            compiled(f"{receiver}.{name}(object.zone) == 1")
+            compile_expression(f"{receiver}.{name}(object.zone) == 1")
 
 
 def test_nothing_is_both_there_and_missing() -> None:
-    """What is refused by name is not declared."""
+    """Functions that are refused by name are not declared."""
     assert not MISSING.intersection(MEMBERS)
     assert not MISSING.intersection(part for name in GLOBALS for part in name.split("."))
 
@@ -120,9 +120,9 @@ def test_nothing_is_both_there_and_missing() -> None:
     ],
 )
 def test_an_error_is_neither_true_nor_false(expression: str, said: str) -> None:
-    """The library gives some back as values that Python takes for true."""
+    """The library returns some errors as values that are true in Python."""
     with pytest.raises(EvaluationError) as bad:
-        compiled(expression).run({"object": {**POD, "long": [1] * 10_001}})
+        compile_expression(expression).run({"object": {**POD, "long": [1] * 10_001}})
     assert said in str(bad.value)
 
 
@@ -144,7 +144,7 @@ def test_an_error_is_neither_true_nor_false(expression: str, said: str) -> None:
     ],
 )
 def test_an_expression_that_is_true(expression: str) -> None:
-    """Of a Pod as JSON has it."""
+    """The Pod has the types of JSON."""
     assert run(expression)
 
 
@@ -159,13 +159,13 @@ def test_an_expression_that_is_true(expression: str) -> None:
     ],
 )
 def test_a_program_knows_what_it_reads(expression: str, reads: set[str]) -> None:
-    """So that nobody asks the API server for what is not read."""
-    assert set(compiled(expression).reads) == reads
+    """The server needs no lookup for unused variables."""
+    assert set(compile_expression(expression).reads) == reads
 
 
 def test_programs_run_in_threads() -> None:
-    """The event loop and the pool of threads share them."""
-    program = compiled("object.spec.containers.all(c, c.q.matches('^1+$'))")
+    """The event loop and the pool of threads share the programs."""
+    program = compile_expression("object.spec.containers.all(c, c.q.matches('^1+$'))")
     inputs = [{"object": {"spec": {"containers": [{"q": str(number % 2)}] * 20}}} for number in range(400)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(program.run, inputs)) == [bool(number % 2) for number in range(400)]
@@ -182,8 +182,8 @@ def test_programs_run_in_threads() -> None:
     ],
 )
 def test_a_run_leaves_nothing_behind(expression: str) -> None:
-    """A text of the user's that stayed would fill the memory, a request at a time."""
-    program = compiled(expression)
+    """A text of a user that stayed in memory would fill it request by request."""
+    program = compile_expression(expression)
 
     def runs(count: int) -> None:
         for number in range(count):
@@ -195,23 +195,23 @@ def test_a_run_leaves_nothing_behind(expression: str) -> None:
     runs(10)
     before = resident()
     runs(200)
-    assert resident() - before < 20 << 20  # one text of each run were 40 MB
+    assert resident() - before < 20 << 20  # one text of each run would be 40 MB
 
 
 def test_programs_survive_a_fork() -> None:
-    """The server's parts are made after one, but the policy file of `serve` may be read before."""
+    """The server creates its parts after a fork, but `serve` may read the policy file before it."""
     assert run("object.spec.n == 2")
     with get_context("fork").Pool(1) as pool:
         assert pool.map(run, ["object.spec.n == 2", "object.spec.n == 3"]) == [True, False]
 
 
-def test_a_missing_library_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra."""
+def test_a_missing_library_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library is an extra."""
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    library.load.cache_clear()
+    library.load_library.cache_clear()
     try:
         with pytest.raises(LibraryMissingError, match="pip install catflap\\[cel\\]"):
-            library.load()
+            library.load_library()
     finally:
         monkeypatch.undo()
-        library.load.cache_clear()
+        library.load_library.cache_clear()

@@ -1,4 +1,4 @@
-"""What a binding may write onto its Pod."""
+"""Labels that a binding may set on its Pod."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def decided(
     modes: str = "",
     **request: Any,
 ) -> Decision:
-    """The decision on a binding with these labels."""
+    """Return the decision on a binding with these labels."""
     sent = review(pod(), namespace=namespace)
     metadata = {"name": "web", **({} if labels is None else {"labels": dict(labels)})}
     sent["request"] |= {
@@ -47,7 +47,7 @@ def decided(
 @pytest.mark.parametrize("resource", WAYS)
 @pytest.mark.parametrize("key", ["role", "app", "k8s-app", "team", "pcns.environment", "pcsa.projectcalico.org/name"])
 def test_no_label_that_counts(resource: str, key: str) -> None:
-    """By either way; the Pod was judged by what it had."""
+    """With each kind of binding, because the Pod was admitted with its own labels."""
     found = decided({key: "data"}, resource=resource)
     assert found.verdict is Verdict.DENIED
     assert [fault.rule for fault in found.denied] == ["bound-labels"]
@@ -57,7 +57,7 @@ def test_no_label_that_counts(resource: str, key: str) -> None:
 
 @pytest.mark.parametrize("labels", [None, {}, {"topology.kubernetes.io/zone": "1"}, {"example.com/rack": "7"}])
 def test_all_else_passes(labels: Mapping[str, str] | None) -> None:
-    """Scheduling is nobody's business."""
+    """Catflap does not check scheduling."""
     assert decided(labels) == Decision(Verdict.ALLOWED)
 
 
@@ -85,7 +85,7 @@ OVERRIDES = "namespaces: {overrides: [{names: [a], mode: warn}, {names: [b], rul
     ],
 )
 def test_a_label_counts_as_strictly_as_the_rules_about_pods(key: str, modes: str, told: str) -> None:
-    """As the strictest of them, wherever that holds: it would get around any."""
+    """By the strictest of their modes, because the label could bypass each of them."""
     found = decided({key: "data"}, modes=modes)
     assert [name for name in ("denied", "warned", "audited") if getattr(found, name)] == ([told] if told else [])
     assert found.allowed is (told != "denied")

@@ -1,4 +1,4 @@
-"""One request in, one decision out."""
+"""Decisions of the validating phase."""
 
 import copy
 from typing import Any, Final
@@ -17,27 +17,27 @@ BOTH_MISSING = [("require-app", "metadata.labels.app"), ("require-role", "metada
 
 
 def decided(manifest: Json | None, text: str = "", *, before: Json | None = None, **request: Any) -> Decision:
-    """The decision on a review under a policy, catflap running in `guards`; nobody is to be asked about owners."""
+    """Return the decision on a review under a policy, with catflap in `guards` and without a lookup of owners."""
     found = settled(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
 
 
 class TestAdmitted:
-    """What passes."""
+    """Admitted requests."""
 
     @pytest.mark.parametrize("manifest", [pod(GOOD), deployment(GOOD)], ids=["Pod", "Deployment"])
     def test_what_has_no_fault_is_admitted(self, manifest: Json) -> None:
-        """With nothing to say about it."""
+        """Without any message."""
         assert decided(manifest) == Decision(Verdict.ALLOWED)
 
     def test_a_namespace_is_admitted(self) -> None:
-        """It is closed by the controller, not judged."""
+        """The controller isolates it; no rule checks it."""
         assert decided(namespace(), namespace="shop") == Decision(Verdict.ALLOWED)
 
 
 class TestUnjudgedWorkloads:
-    """What makes Pods of something that another object says."""
+    """Objects that make Pods from the template of another object."""
 
     ROLLOUT: Final[Json] = {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -61,13 +61,13 @@ class TestUnjudgedWorkloads:
 
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_its_own_labels_are_judged_where_they_are_in_scope(self, scope: str) -> None:
-        """They stand in no other object."""
+        """No other object has these labels."""
         found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}, existing: judge}}")
         assert faults(found) == BOTH_MISSING
 
 
 class TestScope:
-    """Whose labels are judged of what makes Pods."""
+    """The scope of label rules for objects that make Pods."""
 
     OWN: Final = BOTH_MISSING
     TEMPLATES: Final = [(rule, f"spec.template.{path}") for rule, path in BOTH_MISSING]
@@ -104,7 +104,7 @@ class TestScope:
 
 
 class TestRefused:
-    """What does not."""
+    """Refused requests."""
 
     def test_a_refusal_carries_every_fault_and_one_message(self) -> None:
         """The whole list at once."""
@@ -125,12 +125,12 @@ class TestRefused:
         assert decided(pod(annotations={"a": "b"}), before=pod()) == Decision(Verdict.ALLOWED)
 
     def test_a_dry_run_gets_the_same_answer(self) -> None:
-        """`kubectl diff` is to tell the truth."""
+        """`kubectl diff` must show the real result."""
         assert decided(pod(), dryRun=True) == decided(pod())
 
 
 class TestUnjudged:
-    """What no rule is about."""
+    """Requests that no rule checks."""
 
     @pytest.mark.parametrize(
         ("manifest", "request_fields", "reason"),
@@ -168,7 +168,7 @@ class TestUnjudged:
 
 
 class TestExempt:
-    """What is spared by where it is, or by what it is."""
+    """Exemptions by namespace, and of mirror Pods."""
 
     @pytest.mark.parametrize(
         ("where", "reason"),
@@ -188,7 +188,7 @@ class TestExempt:
         assert decided(pod(), "namespaces: {exempt: [shop]}", namespace="calico-system").verdict is Verdict.DENIED
 
     def test_the_namespace_counts_not_the_one_that_the_object_claims(self) -> None:
-        """The API server has checked the request's, nobody the object's."""
+        """The API server has checked the namespace of the request, and not that of the object."""
         claims = pod(namespace="kube-system")
         assert decided(claims, namespace="shop").verdict is Verdict.DENIED
 
@@ -233,7 +233,7 @@ class TestExempt:
 
 
 class TestModes:
-    """What a fault does to a request."""
+    """The effect of a violation by mode."""
 
     @pytest.mark.parametrize(
         ("text", "verdict", "denied", "warned", "audited"),
@@ -270,14 +270,14 @@ class TestOlderOwners:
     WANTED = OwnerWanted(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
 
     def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerWanted:
-        """The decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
+        """Return the decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
         options = {"userInfo": REPLICASET_CONTROLLER, **changes}
         references = options.pop("ownerReferences", [OWNER])
         request = asked(pod(ownerReferences=references), **options)
         return settled(request, policy(text), own_namespace="guards", owner_predates=predates)
 
     def test_the_owners_age_is_asked_for(self) -> None:
-        """The decision hangs on it."""
+        """The decision depends on it."""
         assert self.made(predates=None) == self.WANTED
 
     def test_made_for_an_older_owner_it_passes_with_its_faults_recorded(self) -> None:
@@ -293,12 +293,12 @@ class TestOlderOwners:
         """The owner itself was judged."""
         assert faults(self.made(predates=False)) == BOTH_MISSING
 
-    def test_nobody_is_asked_about_a_good_pod(self) -> None:
-        """A question costs a round trip."""
+    def test_a_valid_pod_needs_no_lookup(self) -> None:
+        """A lookup costs a round trip."""
         request = asked(pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER)
         assert settled(request, policy()) == Decision(Verdict.ALLOWED)
 
-    def test_nobody_is_asked_where_nothing_would_be_refused(self) -> None:
+    def test_no_lookup_without_a_refusal(self) -> None:
         """Warnings need no exemption."""
         found = self.made("mode: warn", predates=None)
         assert isinstance(found, Decision)
@@ -324,7 +324,7 @@ class TestOlderOwners:
     )
     @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
     def test_it_is_judged_like_any_other(self, text: str, changes: Json, *, predates: bool | None) -> None:
-        """Whatever somebody says about the owner."""
+        """Regardless of the owner that the user gives."""
         assert faults(self.made(text, predates=predates, **changes)) == BOTH_MISSING
 
     @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
@@ -348,7 +348,7 @@ class TestRestarts:
 
     @staticmethod
     def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerWanted:
-        """The decision on a faulty Deployment that somebody restarts, or edits more than that."""
+        """Return the decision on a faulty Deployment that a user restarts, or edits in another way."""
         before = deployment(uid="42")
         after = copy.deepcopy(before)
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z", **more}
@@ -369,7 +369,7 @@ class TestRestarts:
         assert [fault.rule for fault in found.audited] == ["require-app", "require-role"]
 
     def test_what_is_younger_is_refused(self) -> None:
-        """Its new Pods would be, where nobody looks."""
+        """Its new Pods would be refused, which a user would not notice."""
         assert len(faults(self.restarted(predates=False))) == 2
 
     def test_with_other_labels_of_its_own_it_is_no_restart(self) -> None:
@@ -394,7 +394,7 @@ class TestRestarts:
         assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
 
     def test_with_anything_else_it_is_no_restart(self) -> None:
-        """Nobody is asked about it."""
+        """There is no lookup."""
         assert len(faults(self.restarted(predates=True, other="x"))) == 2
         assert len(faults(self.restarted(predates=True, text="workloads: {existing: judge}"))) == 2
 
@@ -408,7 +408,7 @@ def test_a_decision_leaves_the_request_as_it_was() -> None:
 
 
 def test_what_cannot_be_found_out_is_refused_for_now() -> None:
-    """With the reason, and the advice to try again."""
+    """The message has the reason and asks the user to try again."""
     found = unavailable("the API server does not answer")
     assert found.verdict is Verdict.UNAVAILABLE
     assert not found.allowed

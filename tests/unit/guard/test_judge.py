@@ -1,4 +1,4 @@
-"""Which faults an object has, and which of them a change brings."""
+"""Violations of an object, and those that a change adds."""
 
 import copy
 from typing import Any
@@ -7,25 +7,25 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy, workload
-from webhook.guard.budget import MOST_LABELS
 from webhook.guard.judge import judge, judge_request
+from webhook.guard.size_limits import MAX_LABELS
 from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.workload import Workload
 from webhook.rules import RULES
 
 
 def rules_of(request: Json, before: Json | None = None, **options: Any) -> list[str]:
-    """The rules that a request breaks under the default policy."""
+    """Return the rules that a request breaks under the default policy."""
     return [fault.rule for fault in judge_request(asked(request, before=before, **options), policy())]
 
 
 def scaled(source: Json, replicas: int = 5) -> Json:
-    """The same Deployment with another number of replicas."""
+    """Return the same Deployment with another number of replicas."""
     return {**source, "spec": {**source["spec"], "replicas": replicas}}
 
 
 def reimaged(source: Json) -> Json:
-    """The same Deployment with another image in its template."""
+    """Return the same Deployment with another image in its template."""
     changed = copy.deepcopy(source)
     changed["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2"
     return changed
@@ -64,7 +64,7 @@ class TestCreation:
 
 
 class TestChangedTemplate:
-    """A changed template makes new Pods, which would be refused where nobody looks."""
+    """A changed template makes new Pods, whose refusal a user would not notice."""
 
     def test_an_old_fault_counts_again(self) -> None:
         """Although the change has nothing to do with it."""
@@ -100,7 +100,7 @@ class TestOtherChanges:
             pytest.param(deployment(deletionTimestamp="2026-01-01T00:00:00Z"), id="an object that goes"),
         ],
     )
-    def test_a_faulty_deployment_can_be_changed_beside_its_template(self, changed: Json) -> None:
+    def test_a_faulty_deployment_can_be_changed_outside_its_template(self, changed: Json) -> None:
         """Its faults were there before."""
         assert rules_of(changed, before=deployment()) == []
 
@@ -135,7 +135,7 @@ class TestOtherChanges:
 
 
 def claiming(count: int, value: str = "v") -> Json:
-    """A Pod with its labels and so many others that no Pod may have."""
+    """Return a Pod with its labels and so many others that no Pod may have."""
     return pod({**GOOD, **{f"pcns.key-{number:06}": value for number in range(count)}})
 
 
@@ -143,13 +143,13 @@ class TestBounds:
     """What there may be without end: labels, and faults."""
 
     def test_the_first_faults_of_a_rule_are_listed_and_the_others_counted(self) -> None:
-        """So that whoever reads them gets to the end."""
+        """So that a message stays readable."""
         found = judge_request(asked(claiming(200)), policy())
         assert [one.path for one in found[:2]] == [f"metadata.labels['pcns.key-00000{number}']" for number in (0, 1)]
         assert (len(found), found[-1].message) == (MOST_LISTED + 1, "and 190 more faults of this rule")
         assert sum(one.count for one in found) == 200
 
-    @pytest.mark.parametrize("count", [MOST_LABELS - 1, 100_000])
+    @pytest.mark.parametrize("count", [MAX_LABELS - 1, 100_000])
     def test_a_pod_with_more_labels_than_are_judged_breaks_each_rule_by_their_number(self, count: int) -> None:
         """Each rule's mode decides what that means."""
         found = judge_request(asked(claiming(count)), policy("rules: {require-app: off}"))
@@ -158,29 +158,29 @@ class TestBounds:
         [(path, message)] = {(one.path, one.message) for one in found}
         assert (path, message) == (
             "metadata.labels",
-            f"it has {count + 2} labels, and {MOST_LABELS} are the most that are judged; remove those that nothing selects by",
+            f"it has {count + 2} labels, and {MAX_LABELS} are the most that are judged; remove those that nothing selects by",
         )
 
     @pytest.mark.parametrize("where", ["template", "object"])
     def test_each_place_counts_by_itself(self, where: str) -> None:
         """The object's own labels, and those of its template."""
-        many = {f"key-{number}": "v" for number in range(MOST_LABELS + 1)}
+        many = {f"key-{number}": "v" for number in range(MAX_LABELS + 1)}
         made = deployment({**GOOD, **many}) if where == "template" else deployment(GOOD, labels=many)
         [path] = {one.path for one in judge_request(asked(made), policy())}
         assert path == ("spec.template.metadata.labels" if where == "template" else "metadata.labels")
-        fits = dict.fromkeys(list(many)[: MOST_LABELS - len(GOOD)], "v")
+        fits = dict.fromkeys(list(many)[: MAX_LABELS - len(GOOD)], "v")
         assert not rules_of(deployment({**GOOD, **fits}, labels={**fits}))
 
     def test_an_old_pod_with_too_many_labels_is_finalized_and_mended(self) -> None:
         """What is as it was brings no fault, and fewer labels are judged."""
-        old = claiming(MOST_LABELS)
+        old = claiming(MAX_LABELS)
         assert rules_of({**old, "metadata": {**old["metadata"], "finalizers": []}}, before=old) == []
         assert rules_of(claiming(0), before=old) == []
 
     def test_a_change_of_what_is_too_large_is_refused_though_it_was_so_before(self) -> None:
-        """Nobody has looked at what it was, so nobody can say that the fault is an old one."""
-        assert "keep-role" not in rules_of(claiming(MOST_LABELS, "other"), before=claiming(MOST_LABELS))
-        assert "no-reserved-label" in rules_of(claiming(MOST_LABELS, "other"), before=claiming(MOST_LABELS))
+        """The old object was not checked, so the violation may be new."""
+        assert "keep-role" not in rules_of(claiming(MAX_LABELS, "other"), before=claiming(MAX_LABELS))
+        assert "no-reserved-label" in rules_of(claiming(MAX_LABELS, "other"), before=claiming(MAX_LABELS))
 
     def test_faults_behind_those_that_are_listed_are_compared_too(self) -> None:
         """One more behind the tenth is new, though as many as before are listed."""
@@ -190,7 +190,7 @@ class TestBounds:
         [found] = judge_request(asked(pod(labels), before=before), policy())
         assert found.path == "metadata.labels['pcns.new']"
 
-    def test_long_values_are_abbreviated_and_told_apart_all_the_same(self) -> None:
+    def test_long_values_are_abbreviated_and_still_distinguished(self) -> None:
         """By all of it, not by what of it can be read."""
         long, other = ("x" * 500 + middle + "x" * 500_000 for middle in "ab")
         before, after = (pod({**GOOD, f"pcns.{long}": value}) for value in (long, other))

@@ -1,4 +1,4 @@
-"""What a person reads: the whole text, to the letter."""
+"""The exact text of refusal messages."""
 
 import pytest
 import yaml
@@ -6,10 +6,10 @@ import yaml
 from tests.reviews import deployment, pod
 from tests.unit.samples import asked, policy, workload
 from webhook.guard.judge import judge
-from webhook.guard.mending import mending
-from webhook.guard.message import LONGEST_PATCH, LONGEST_REFUSAL, line, patch, refusal, setting
+from webhook.guard.label_fixes import label_fix
+from webhook.guard.message import MAX_MESSAGE_LENGTH, MAX_PATCH_LENGTH, patch, patch_line, refusal, violation_line
 from webhook.model.policy import GuardPolicy
-from webhook.model.violation import Remedy, Violation
+from webhook.model.rule import Remedy, Violation
 from webhook.model.workload import Workload
 
 TWO_FAULTS = """\
@@ -57,7 +57,7 @@ workloads:
 
 
 def read(manifest: dict[str, object]) -> Workload:
-    """The workload of an object's review."""
+    """Return the workload of an object's review."""
     found = asked(manifest).workload
     assert found is not None
     return found
@@ -85,7 +85,7 @@ def read(manifest: dict[str, object]) -> Workload:
 def test_a_refusal_says_what_where_and_how_to_mend_it(judged: Workload, under: GuardPolicy, text: str) -> None:
     """Each fault on its line, then a patch that can be pasted."""
     found = judge(judged, under)
-    assert refusal(judged.reference, found, mending(judged, found, under)) == text
+    assert refusal(judged.reference, found, label_fix(judged, found, under)) == text
 
 
 def test_a_fault_without_remedy_has_no_patch() -> None:
@@ -99,7 +99,7 @@ def test_a_fault_without_remedy_has_no_patch() -> None:
 
 def test_a_fault_is_one_line() -> None:
     """Rule, field path, sentence."""
-    assert line(Violation("a-rule", "metadata.name", "is wrong")) == "a-rule: metadata.name: is wrong"
+    assert violation_line(Violation("a-rule", "metadata.name", "is wrong")) == "a-rule: metadata.name: is wrong"
 
 
 @pytest.mark.parametrize(
@@ -116,26 +116,26 @@ def test_a_fault_is_one_line() -> None:
 )
 def test_a_label_to_set_is_one_line_of_yaml(remedy: Remedy, text: str) -> None:
     """What a person has to choose is left to them, in a comment."""
-    assert setting(remedy) == text
+    assert patch_line(remedy) == text
     assert yaml.safe_load(text) == {remedy.label: remedy.value or ""}
 
 
 @pytest.mark.parametrize("label", ["on", "y", "null", "1", "1.5", "2026-01-31", "1e3"])
 def test_a_label_that_yaml_takes_for_something_else_stays_text(label: str) -> None:
     """Pasted into a manifest, it is the label that was meant."""
-    assert yaml.safe_load(setting(Remedy("metadata", label, "a"))) == {label: "a"}
+    assert yaml.safe_load(patch_line(Remedy("metadata", label, "a"))) == {label: "a"}
 
 
-def test_a_label_that_two_rules_ask_for_stands_once() -> None:
-    """A key that stands twice is refused, or hides the other, by whatever reads the manifest."""
+def test_a_label_that_two_rules_require_is_printed_once() -> None:
+    """Readers of a manifest refuse a duplicate key, or ignore one of them."""
     under = policy("workloads: {role: {oneOf: [backend]}, require: [{label: role, oneOf: [backend]}]}")
     found = judge(workload({"app": "web"}), under)
     assert [fault.rule for fault in found] == ["require-label", "require-role"]
-    text = refusal(workload().reference, found, mending(workload({"app": "web"}), found, under))
+    text = refusal(workload().reference, found, label_fix(workload({"app": "web"}), found, under))
     assert sum(line.strip().startswith("role:") for line in text.splitlines()) == 1
 
 
-def test_labels_of_one_place_stand_together() -> None:
+def test_labels_of_one_location_are_printed_together() -> None:
     """A second `metadata:` in one manifest would replace the first."""
     lines = patch([Remedy("metadata", "app", "web"), Remedy("template.metadata", "x", "y"), Remedy("metadata", "role")])
     assert yaml.safe_load("\n".join(lines)) == {
@@ -158,9 +158,9 @@ def test_places_below_one_field_share_it() -> None:
 
 
 class TestBounds:
-    """What is longer than a person reads."""
+    """Messages that would be too long."""
 
-    def test_a_fault_that_several_rules_have_stands_once(self) -> None:
+    def test_a_violation_of_several_rules_is_printed_once(self) -> None:
         """An object that is too large breaks each of them."""
         found = tuple(Violation(rule, "metadata.labels", "it has too many") for rule in ("a-rule", "b-rule"))
         assert refusal("Pod shop/web", found) == (
@@ -175,7 +175,7 @@ class TestBounds:
     def test_a_long_list_of_choices_is_cut(self) -> None:
         """A hundred roles are not for a comment."""
         choices = tuple(f"role-{number}" for number in range(100))
-        assert setting(Remedy("metadata", "role", choices=choices)).endswith("role-9 and 90 more")
+        assert patch_line(Remedy("metadata", "role", choices=choices)).endswith("role-9 and 90 more")
 
     def test_no_message_is_longer_than_people_read(self) -> None:
         """However many faults of however many rules; the last line says how much more there is."""
@@ -186,5 +186,5 @@ class TestBounds:
             for number in range(1_000)
         )
         text = refusal("x" * 3_000_000, found)
-        assert len(text) < LONGEST_REFUSAL + LONGEST_PATCH + 1_000
+        assert len(text) < MAX_MESSAGE_LENGTH + MAX_PATCH_LENGTH + 1_000
         assert "more lines" in text.splitlines()[-1]

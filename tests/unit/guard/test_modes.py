@@ -1,4 +1,4 @@
-"""In which mode a rule holds where, and who passes it."""
+"""Modes of rules by namespace, and exemptions."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.reviews import GOOD, deployment, pod
 from tests.unit.samples import asked, policy
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.model.decision import Decision, LabelsWanted, Verdict
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -17,15 +17,15 @@ BY_LABEL = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}, {names:
 
 
 def decided(text: str, manifest: Any = None, *, labels: Any = None, at: datetime = NOW, **request: Any) -> Decision:
-    """The decision on a Pod without labels in `shop`, whose labels are known."""
-    known = replace(OFFLINE, namespace_labels=labels or {})
+    """Return the decision on a Pod without labels in `shop`, whose labels are known."""
+    known = replace(OFFLINE_DEFAULTS, namespace_labels=labels or {})
     found = decide(asked(manifest or pod(), **request), policy(text), own_namespace="guards", known=known, at=at)
     assert isinstance(found, Decision)
     return found
 
 
 def by_mode(found: Decision) -> tuple[list[str], list[str], list[str]]:
-    """The rules whose faults refuse, are told of, are recorded."""
+    """Return the rules with refusing, warned and recorded violations."""
     denied, warned, audited = ([one.rule for one in kind] for kind in (found.denied, found.warned, found.audited))
     return denied, warned, audited
 
@@ -42,7 +42,7 @@ class TestOverrides:
 
     @pytest.mark.parametrize("space", ["shops", "lab", "a-lab-7"])
     def test_no_other_name(self, space: str) -> None:
-        """A name is whole, and a prefix stands at the beginning."""
+        """Names match exactly, and prefixes match the beginning."""
         assert by_mode(decided(BY_NAME, pod(namespace=space), namespace=space))[0] == ["require-app", "require-role"]
 
     def test_the_files_own_word_on_a_rule_yields_to_the_mode_there(self) -> None:
@@ -59,19 +59,19 @@ class TestOverrides:
         text = 'mode: "off"\nnamespaces: {overrides: [{names: [shop], rules: {require-role: enforce}}]}'
         assert by_mode(decided(text)) == (["require-role"], [], [])
         assert decided(text, pod(namespace="web"), namespace="web") == Decision(
-            Verdict.ALLOWED, closure=OFFLINE.closure
+            Verdict.ALLOWED, closure=OFFLINE_DEFAULTS.closure
         )
 
     def test_by_label_the_labels_are_asked_for(self) -> None:
         """Only where there is a fault to weigh."""
-        known = replace(OFFLINE, namespace_labels=None)
+        known = replace(OFFLINE_DEFAULTS, namespace_labels=None)
         assert decide(asked(pod()), policy(BY_LABEL), known=known, at=NOW) == LabelsWanted("shop")
         found = decide(asked(pod(GOOD)), policy(BY_LABEL), known=known, at=NOW)
         assert isinstance(found, Decision)
 
     def test_by_name_nothing_is_asked_for(self) -> None:
         """The request says it all."""
-        found = decide(asked(pod()), policy(BY_NAME), known=replace(OFFLINE, namespace_labels=None), at=NOW)
+        found = decide(asked(pod()), policy(BY_NAME), known=replace(OFFLINE_DEFAULTS, namespace_labels=None), at=NOW)
         assert isinstance(found, Decision)
 
     def test_the_first_that_fits_counts(self) -> None:
@@ -110,13 +110,13 @@ class TestExempt:
         ("user", "groups"),
         [("Robot", []), ("flux/kustomize", []), ("system:serviceaccount:flux:other", []), ("ann", ["installer"])],
     )
-    def test_nobody_else_does(self, user: str, groups: list[str]) -> None:
+    def test_other_users_are_not_exempt(self, user: str, groups: list[str]) -> None:
         """Names are compared whole."""
         assert not decided(self.TEXT, userInfo={"username": user, "groups": groups}).allowed
 
     def test_their_namespaces_are_closed_all_the_same(self) -> None:
         """The gate is no rule."""
-        assert decided(self.TEXT, userInfo={"username": "robot"}).closure is OFFLINE.closure
+        assert decided(self.TEXT, userInfo={"username": "robot"}).closure is OFFLINE_DEFAULTS.closure
 
     def test_what_has_no_fault_is_just_admitted(self) -> None:
         """No use is on record that was none."""
@@ -145,7 +145,7 @@ exceptions:
     def test_one_is_announced_in_its_last_week_and_ends_at_its_second(
         self, at: datetime, announced: int, *, allowed: bool
     ) -> None:
-        """To whoever uses it, by a warning."""
+        """By a warning to its user."""
         found = decided(self.TEXT, at=at)
         assert (found.allowed, len(found.notices)) == (allowed, announced)
         assert all("until 2026-11-30, team-a: migration" in notice for notice in found.notices)

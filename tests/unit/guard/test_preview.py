@@ -1,4 +1,4 @@
-"""What a policy file would do to what stands: whose faults count, for whom, and who keeps running."""
+"""Previews of a policy file for existing objects: violations, their owners, and what keeps running."""
 
 import random
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.unit.samples import policy
-from webhook.guard.existing import Existing, Name
-from webhook.guard.preview import Effect, Preview, Row, Setting, preview
+from webhook.guard.owner_graph import ExistingObject, ObjectName
+from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow, preview
 from webhook.model.namespace import Namespace
 from webhook.review.manifests import existing
 
@@ -21,11 +21,11 @@ OLDER, YOUNGER = INSTALLED - timedelta(days=1), INSTALLED + timedelta(days=1)
 GOOD: Final = {"app": "web", "role": "frontend"}
 ROLELESS: Final = {"app": "web"}
 VERSIONS: Final = {"Pod": "v1", "Job": "batch/v1", "CronJob": "batch/v1"}
-WEB: Final = Name("shop", "Deployment", "web", "apps")
+WEB: Final = ObjectName("shop", "Deployment", "web", "apps")
 
 
 def stored(kind: str, name: str, labels: Mapping[str, str], *, owner: Json | None = None, **more: Any) -> Json:
-    """An object as the API server has it; its uid is its kind and name, and `owner` is another one."""
+    """Return an object as the API server has it; its uid is its kind and name, and `owner` is another one."""
     metadata: Json = {"name": name, "namespace": "shop", "uid": f"{kind}-{name}", "creationTimestamp": stamp(OLDER)}
     if owner:
         reference = {key: owner["metadata"][key] for key in ("name", "uid")}
@@ -42,33 +42,33 @@ def stored(kind: str, name: str, labels: Mapping[str, str], *, owner: Json | Non
 
 
 def stamp(at: datetime) -> str:
-    """A creationTimestamp."""
+    """Return a creationTimestamp."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def seen(*objects: Json) -> list[Existing]:
-    """The objects as they are read."""
+def seen(*objects: Json) -> list[ExistingObject]:
+    """Return the objects as they are read."""
     return [existing(one, default_namespace="") for one in objects]
 
 
 def previewed(*objects: Json, text: str = "", **setting: Any) -> Preview:
-    """What a policy file with these lines would do to the objects."""
-    [found] = preview(seen(*objects), [policy(text)], Setting(**{"installed": INSTALLED, **setting}))
+    """Return what a policy file with these lines would do to the objects."""
+    [found] = preview(seen(*objects), [policy(text)], PreviewContext(**{"installed": INSTALLED, **setting}))
     return found
 
 
 def told(*objects: Json, **options: Any) -> list[tuple[str, str, str, int]]:
-    """The rows, in short: owner, rule, effect, Pods."""
+    """Return the rows, in short: owner, rule, effect, Pods."""
     return [in_short(row) for row in previewed(*objects, **options).rows]
 
 
-def in_short(row: Row) -> tuple[str, str, str, int]:
-    """A row without its words."""
+def in_short(row: PreviewRow) -> tuple[str, str, str, int]:
+    """Return a row without its words."""
     return f"{row.owner.kind}/{row.owner.name}", row.rule, str(row.effect), row.pods
 
 
 def rollout(deployment: Mapping[str, str], *replicasets: tuple[Mapping[str, str], int]) -> list[Json]:
-    """A Deployment with its ReplicaSets, each of so many Pods."""
+    """Return a Deployment with its ReplicaSets, each of so many Pods."""
     top = stored("Deployment", "web", deployment)
     made = [top]
     for number, (labels, pods) in enumerate(replicasets):
@@ -119,7 +119,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize(("objects", "rows"), FAMILIES)
 def test_faults_are_laid_to_the_topmost_owner(objects: list[Json], rows: list[tuple[str, str, str, int]]) -> None:
-    """Who would be made anew as a good template says has none."""
+    """A Pod that would be recreated from a valid template has no violation."""
     assert told(*objects) == rows
 
 
@@ -152,7 +152,7 @@ def test_owners_are_counted_once(objects: list[Json], owners: int) -> None:
 
 
 def test_pods_that_have_ended_are_not_counted() -> None:
-    """Nobody makes them anew."""
+    """No controller recreates them."""
     top = stored("Job", "once", ROLELESS)
     ended = [{**stored("Pod", f"once-{n}", ROLELESS, owner=top), "status": {"phase": "Succeeded"}} for n in range(2)]
     assert told(top, *ended, stored("Pod", "once-9", ROLELESS, owner=top)) == [
@@ -207,7 +207,7 @@ def test_vendors_controllers_are_not_believed() -> None:
     target = replace(found.creation.target, group="apps.example.com")
     vendors = replace(found, creation=replace(found.creation, target=target))
     for one, keeps in ((found, True), (vendors, False)):
-        [result] = preview([one], [policy()], Setting(installed=INSTALLED))
+        [result] = preview([one], [policy()], PreviewContext(installed=INSTALLED))
         assert [row.keeps_running for row in result.rows] == [keeps]
 
 
@@ -235,7 +235,7 @@ def test_an_owner_in_another_namespace_is_none() -> None:
     top = stored("Deployment", "web", GOOD)
     elsewhere = stored("ReplicaSet", "web-1", ROLELESS, owner=top, namespace="other")
     [row] = previewed(top, elsewhere).rows
-    assert row.owner == Name("other", "Deployment", "web", "apps")
+    assert row.owner == ObjectName("other", "Deployment", "web", "apps")
 
 
 def test_a_static_pod_is_admitted() -> None:
@@ -278,18 +278,18 @@ def test_some_rules_hold_in_guarded_namespaces_only(created: datetime, text: str
     """Under the file that is asked about."""
     there = {"shop": Namespace("shop", "1", {}, created, terminating=False)}
     agent = stored("DaemonSet", "agent", GOOD, spec={"hostNetwork": True})
-    assert len(told(agent, text=text, namespaces=there, closing=INSTALLED)) == rows
+    assert len(told(agent, text=text, namespaces=there, isolation_since=INSTALLED)) == rows
 
 
 @pytest.mark.parametrize(
     "setting",
     [
-        {"namespaces": {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}, "closing": None},
-        {"namespaces": {}, "closing": INSTALLED},
+        {"namespaces": {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}, "isolation_since": None},
+        {"namespaces": {}, "isolation_since": INSTALLED},
     ],
 )
 def test_in_doubt_a_namespace_is_guarded(setting: Json) -> None:
-    """A refusal foretold in vain is better than one that nobody foretold."""
+    """An unneeded warning is better than a missing one."""
     assert len(told(stored("DaemonSet", "agent", GOOD, spec={"hostNetwork": True}), **setting)) == 1
 
 
@@ -314,7 +314,7 @@ def test_a_pod_is_judged_with_the_labels_that_it_would_get() -> None:
     assert told(stored("Pod", "lone", {"role": "frontend"}), text=text) != []
 
 
-def test_kinds_of_the_same_name_are_told_apart() -> None:
+def test_kinds_of_the_same_name_are_distinguished() -> None:
     """Both engines' policies may have one name."""
     spec = {"ingress": [{"action": "Allow"}]}
     metadata = {"name": "open", "namespace": "shop"}
@@ -329,7 +329,7 @@ def test_kinds_of_the_same_name_are_told_apart() -> None:
 def test_objects_are_not_kept() -> None:
     """They are taken one by one, once for all policy files."""
     taken = iter(seen(*rollout(ROLELESS, (ROLELESS, 2))))
-    strict, mild = preview(taken, [policy(), policy("mode: warn")], Setting())
+    strict, mild = preview(taken, [policy(), policy("mode: warn")], PreviewContext())
     assert [str(row.effect) for found in (strict, mild) for row in found.rows] == ["refused", "warned"]
     assert strict.objects == mild.objects == 4
 
@@ -344,7 +344,7 @@ class TestCustomRules:
 
     @pytest.mark.parametrize("backwards", [False, True])
     def test_what_is_about_pods_alone_is_asked_of_each(self, *, backwards: bool) -> None:
-        """Whoever made them: a template is no Pod. The other rules are asked of the template, in whichever order all comes."""
+        """For all owners, because a template is no Pod. Other rules check the template, in any order of the objects."""
         objects = rollout(ROLELESS, (ROLELESS, 2))
         text = "custom: [{id: mine, resources: [pods], cel: \"object.kind != 'Pod'\"}]"
         assert told(*(reversed(objects) if backwards else objects), text=text) == [
@@ -353,7 +353,7 @@ class TestCustomRules:
         ]
 
     def test_the_namespace_is_read_where_it_is_known(self) -> None:
-        """Else the rule is told as one that was not asked."""
+        """Otherwise the rule is listed as not evaluated."""
         text = "custom: [{id: mine, resources: [deployments], cel: \"namespaceObject.metadata.name == 'x'\"}]"
         one = stored("Deployment", "web", GOOD)
         namespaces = {"shop": Namespace("shop", "1", {}, OLDER, terminating=False)}

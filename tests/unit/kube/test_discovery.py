@@ -1,4 +1,4 @@
-"""Which engine is written for while the cluster does not tell clearly; the rest is tested on a real API server."""
+"""The engine is chosen correctly while Calico's API fails; the rest is tested on a real API server."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from webhook.netpol.intent import Engine
 
 
 class Calico(Api):
-    """An API server with only this to say about projectcalico.org/v3."""
+    """An API server with one answer about projectcalico.org/v3."""
 
     def __init__(self, answer: Json | ApiError | None) -> None:
         self._answer = answer
 
     def get(self, path: str, **query: str) -> Json | None:
-        """What it has to say."""
+        """Return the answer."""
         assert (path, query) == ("/apis/projectcalico.org/v3", {})
         if isinstance(self._answer, ApiError):
             raise self._answer
@@ -32,12 +32,12 @@ class Calico(Api):
     ],
 )
 def test_auto_is_what_is_served(answer: Json | ApiError | None, engine: Engine) -> None:
-    """Plain policies hold on every engine."""
+    """Every engine enforces plain policies."""
     assert choose_engine("auto", calico_resources(Calico(answer))) is engine
 
 
 def test_no_answer_at_all_is_not_no() -> None:
-    """Nothing is written for an engine that was guessed."""
+    """Catflap never writes for a guessed engine."""
     with pytest.raises(ApiError):
         calico_resources(Calico(ApiError(0, "nobody answers")))
 
@@ -45,5 +45,5 @@ def test_no_answer_at_all_is_not_no() -> None:
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("calico", [{"networkpolicies"}, set()], ids=["served", "not served"])
 def test_a_named_engine_is_taken(engine: Engine, calico: set[str]) -> None:
-    """Whatever is served."""
+    """This does not depend on the served APIs."""
     assert choose_engine(str(engine), frozenset(calico)) is engine

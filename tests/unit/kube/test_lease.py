@@ -1,4 +1,4 @@
-"""One of several holds a Lease at a time."""
+"""One of several candidates holds a Lease at a time."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,23 +13,23 @@ SECONDS: Final = 60
 
 
 class Leases(Api):
-    """An API server with room for one Lease."""
+    """An API server that stores one Lease."""
 
     def __init__(self) -> None:
         self.stored: Json | None = None
         self.version = 0
 
     def get(self, path: str, **_query: str) -> Json | None:
-        """The Lease."""
+        """Return the Lease."""
         assert path == "/apis/coordination.k8s.io/v1/namespaces/guards/leases/one"
         return self.stored
 
     def create(self, _path: str, body: Json) -> Json | None:
-        """The first one to come makes it."""
+        """Store the Lease of the first candidate."""
         return self._store(body) if self.stored is None else None
 
     def replace(self, _path: str, body: Json) -> Json:
-        """Over the version that was read."""
+        """Replace the version that was read."""
         if body["metadata"].get("resourceVersion") != str(self.version):
             raise ApiError(CONFLICT, "changed since")
         return self._store(body)
@@ -41,14 +41,14 @@ class Leases(Api):
 
     @property
     def spec(self) -> Json:
-        """What the Lease says."""
+        """Return the spec of the Lease."""
         assert self.stored is not None
         spec: Json = self.stored["spec"]
         return spec
 
 
 class Machine:
-    """A machine with clocks of its own: `ahead` is how wrong the one on its wall is."""
+    """A machine with its own clocks: `ahead` is the error of its wall clock."""
 
     def __init__(self, api: Api, name: str, *, ahead: float = 0.0) -> None:
         self.seconds = 0.0
@@ -64,18 +64,18 @@ class Machine:
         )
 
     def now(self) -> datetime:
-        """By the clock on its wall."""
+        """Return the time of its wall clock."""
         return START + timedelta(seconds=self.seconds + self._ahead)
 
 
 @pytest.fixture
 def api() -> Leases:
-    """No Lease stands yet."""
+    """There is no Lease yet."""
     return Leases()
 
 
 def test_the_first_one_holds_it_and_keeps_it(api: Leases) -> None:
-    """As long as it says so."""
+    """A candidate holds the Lease for its duration."""
     one, other = Machine(api, "one"), Machine(api, "other")
     assert one.lease.hold()
     for _ in range(10):
@@ -90,7 +90,7 @@ def test_the_first_one_holds_it_and_keeps_it(api: Leases) -> None:
 
 @pytest.mark.parametrize("ahead", [-10_000.0, 0.0, 10_000.0])
 def test_the_lease_of_one_that_is_silent_is_taken_when_it_ends(api: Leases, ahead: float) -> None:
-    """By the other's own clock, however wrong that is, and not a moment before."""
+    """The other candidate's own clock decides, however wrong it is, and the Lease does not expire earlier."""
     one, other = Machine(api, "one"), Machine(api, "other", ahead=ahead)
     assert one.lease.hold()
     assert not other.lease.hold()
@@ -103,7 +103,7 @@ def test_the_lease_of_one_that_is_silent_is_taken_when_it_ends(api: Leases, ahea
 
 
 def test_one_that_is_released_is_taken_at_once(api: Leases) -> None:
-    """Nobody has to wait for its end; who does not hold it releases nothing."""
+    """Another candidate can acquire it at once; a candidate that does not hold it releases nothing."""
     one, other = Machine(api, "one"), Machine(api, "other")
     one.lease.hold()
     other.lease.release()
@@ -113,7 +113,7 @@ def test_one_that_is_released_is_taken_at_once(api: Leases) -> None:
 
 
 def test_an_empty_one_is_taken(api: Leases) -> None:
-    """So the chart makes it."""
+    """The chart creates such a Lease."""
     api._store(
         {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "one", "labels": {"a": "b"}}}
     )
@@ -124,17 +124,17 @@ def test_an_empty_one_is_taken(api: Leases) -> None:
 
 
 class Late(Leases):
-    """Somebody else is faster between each look and each write."""
+    """Another candidate writes between each read and each write."""
 
     def get(self, path: str, **query: str) -> Json | None:
-        """What stood before them."""
+        """Return the Lease before the other candidate's write."""
         found = super().get(path, **query)
         self._store({"metadata": {}, "spec": {"holderIdentity": "faster", "leaseDurationSeconds": SECONDS}})
         return found
 
 
 def test_who_is_slower_does_not_hold_it() -> None:
-    """Neither at the first write nor at a later one."""
+    """This holds for the first write and for later ones."""
     api = Late()
     assert not Machine(api, "slow").lease.hold()
     api.stored = None
@@ -156,8 +156,8 @@ HOSTILE: Final[list[Json]] = [
 
 
 @pytest.mark.parametrize("spec", HOSTILE)
-def test_whatever_its_holder_claims_it_is_ours_again_after_our_own_duration(api: Leases, spec: Json) -> None:
-    """Anyone who may write it could keep everyone from leading; what we write is a Lease that the API takes."""
+def test_an_unchanged_lease_expires_after_the_own_duration_whatever_it_contains(api: Leases, spec: Json) -> None:
+    """A user with write access could otherwise prevent any leader; the written Lease is valid for the API."""
     api._store({"metadata": {"name": "one"}, "spec": spec})
     machine = Machine(api, "one")
     assert not machine.lease.hold()
@@ -171,7 +171,7 @@ def test_whatever_its_holder_claims_it_is_ours_again_after_our_own_duration(api:
 
 
 def test_a_shorter_claim_is_believed(api: Leases) -> None:
-    """A holder may say that it is gone sooner."""
+    """A holder may set a shorter duration."""
     api._store({"metadata": {"name": "one"}, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15}})
     machine = Machine(api, "one")
     assert not machine.lease.hold()

@@ -1,4 +1,4 @@
-"""What is listed, and what is said of what could not be; real API servers have their own tests."""
+"""The lister returns all objects, and reports what it could not list; real API servers have their own tests."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
-from webhook.kube.listing import Listing, Seen
+from webhook.kube.listing import ListProgress, ObjectLister
 
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
 PODS: Final = "/api/v1/pods"
@@ -16,7 +16,7 @@ GROUPS: Final = {f"/apis/{group}": {"preferredVersion": {"groupVersion": f"{grou
 
 
 def one(name: str, **metadata: Any) -> Json:
-    """An object as lists have it: without its kind."""
+    """Return an object as in a list: without its kind."""
     return {"metadata": {"name": name, "namespace": "shop", **metadata}}
 
 
@@ -27,13 +27,13 @@ class Lists(Api):
         self._lists = lists
 
     def get(self, path: str, **query: str) -> Json | None:
-        """A group, or the only namespace."""
+        """Return a group, or the only namespace."""
         assert query == {}
         namespace = one("shop", uid="1", creationTimestamp="2026-01-01T00:00:00Z")
         return {**GROUPS, "/api/v1/namespaces/shop": namespace}.get(path)
 
     def pages(self, path: str, *, size: int = PAGE_SIZE, **_query: str) -> Iterator[Json]:
-        """One of them."""
+        """Yield the pages of one list."""
         assert size == PAGE_SIZE
         found = self._lists.get(path, ApiError(404, "not found"))
         if isinstance(found, ApiError):
@@ -43,19 +43,19 @@ class Lists(Api):
 
 
 def test_objects_come_with_their_kind_and_pods_last() -> None:
-    """Lists leave the kind out, and owners have to be known before their Pods."""
-    listing = Listing(Lists({PODS: [one("web-1")], DEPLOYMENTS: [one("web")]}))
+    """Items of lists have no kind, and owners must come before their Pods."""
+    listing = ObjectLister(Lists({PODS: [one("web-1")], DEPLOYMENTS: [one("web")]}))
     found = [(each["apiVersion"], each["kind"], each["metadata"]["name"]) for each in listing.objects()]
     assert found == [("apps/v1", "Deployment", "web"), ("v1", "Pod", "web-1")]
-    assert listing.unseen == []
+    assert listing.unlisted == []
 
 
-def test_each_page_is_told_of() -> None:
-    """For who waits."""
-    pages: list[Seen] = []
-    listing = Listing(Lists({PODS: [one("a"), one("b")]}), on_page=pages.append)
+def test_on_page_is_called_for_each_page() -> None:
+    """The user sees the progress."""
+    pages: list[ListProgress] = []
+    listing = ObjectLister(Lists({PODS: [one("a"), one("b")]}), on_page=pages.append)
     assert len(list(listing.objects())) == 2
-    assert pages == [Seen("pods", 1, 1), Seen("pods", 2, 0)]
+    assert pages == [ListProgress("pods", 1, 1), ListProgress("pods", 2, 0)]
 
 
 @pytest.mark.parametrize(
@@ -63,17 +63,17 @@ def test_each_page_is_told_of() -> None:
     [(ApiError(403, "forbidden"), "no right to list"), (ApiError(503, "not now"), "not now")],
 )
 def test_what_cannot_be_listed_is_said_and_the_rest_is(error: ApiError, says: str) -> None:
-    """By resource and group."""
-    listing = Listing(Lists({PODS: [one("a")], DEPLOYMENTS: error, "/api/v1/namespaces": error}))
+    """The message has resource and group."""
+    listing = ObjectLister(Lists({PODS: [one("a")], DEPLOYMENTS: error, "/api/v1/namespaces": error}))
     assert [each["metadata"]["name"] for each in listing.objects()] == ["a"]
     assert listing.namespaces() is None
-    assert listing.unseen == [f"deployments.apps: {says}", f"namespaces: {says}"]
+    assert listing.unlisted == [f"deployments.apps: {says}", f"namespaces: {says}"]
 
 
 @pytest.mark.parametrize("status", [0, 401])
-def test_where_nobody_answers_it_ends(status: int) -> None:
-    """There is nothing to say of the rest."""
-    listing = Listing(Lists({PODS: ApiError(status, "gone"), "/api/v1/namespaces": ApiError(status, "gone")}))
+def test_an_unreachable_api_server_raises(status: int) -> None:
+    """Other kinds cause no message."""
+    listing = ObjectLister(Lists({PODS: ApiError(status, "gone"), "/api/v1/namespaces": ApiError(status, "gone")}))
     with pytest.raises(ApiError, match="gone"):
         list(listing.objects())
     with pytest.raises(ApiError, match="gone"):
@@ -81,22 +81,22 @@ def test_where_nobody_answers_it_ends(status: int) -> None:
 
 
 def test_some_namespaces_are_asked_one_by_one() -> None:
-    """So that who sees one alone may ask; what is in none is left out."""
+    """A user with access to one namespace can list it; cluster-scoped objects are skipped."""
     lists = {"/api/v1/namespaces/shop/pods": [one("a")], "/apis/projectcalico.org/v3/tiers": [one("t")]}
-    listing = Listing(Lists({**lists, PODS: ApiError(403, "forbidden")}), namespaces=["shop", "gone"])
+    listing = ObjectLister(Lists({**lists, PODS: ApiError(403, "forbidden")}), namespaces=["shop", "gone"])
     assert [each["metadata"]["name"] for each in listing.objects()] == ["a"]
     assert set(listing.namespaces() or ()) == {"shop"}
-    assert listing.unseen == ["namespace gone: it is not there"]
+    assert listing.unlisted == ["namespace gone: it is not there"]
 
 
-def test_our_own_policies_are_not_listed() -> None:
-    """Nobody else may create them, so they would all be refused."""
+def test_own_policies_are_not_listed() -> None:
+    """Users may not create them, so all of them would be refused."""
     ours = one(
         "catflap-default-deny",
         labels={"app.kubernetes.io/managed-by": "catflap"},
         managedFields=[{"manager": "catflap"}],
     )
-    listing = Listing(Lists({CALICO: [ours, one("theirs")]}))
+    listing = ObjectLister(Lists({CALICO: [ours, one("theirs")]}))
     assert [each["metadata"]["name"] for each in listing.objects()] == ["theirs"]
 
 
@@ -109,5 +109,5 @@ def test_our_own_policies_are_not_listed() -> None:
     ],
 )
 def test_calicos_policies_are_listed_once(lists: dict[str, list[Json] | ApiError], names: list[str]) -> None:
-    """Its API server stores what it shows, under other names."""
-    assert [each["metadata"]["name"] for each in Listing(Lists(lists)).objects()] == names
+    """Calico's API server stores its objects under other names."""
+    assert [each["metadata"]["name"] for each in ObjectLister(Lists(lists)).objects()] == names

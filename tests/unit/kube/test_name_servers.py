@@ -1,4 +1,4 @@
-"""How the name servers of a cluster are found, by an API server that has only this to say."""
+"""Name servers are detected from the objects of an API server."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.name_servers import DAEMON_SETS, SERVICES, NameServers
+from webhook.kube.name_servers import DAEMON_SETS, SERVICES, NameServerDetector
 from webhook.model.network import DnsEndpoint
-from webhook.netpol.dns import OFFLINE, Detected
+from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
 
 SYSTEM: Final = "/api/v1/namespaces/kube-system"
 CACHES: Final = "/apis/apps/v1/namespaces/kube-system/daemonsets"
@@ -16,14 +16,14 @@ PLAIN: Final[Json] = {"groups": [{"name": "apps"}]}
 
 
 class Cluster(Api):
-    """An API server with these objects; an error in the place of an object is raised."""
+    """An API server with some objects; it raises an error that is given as an object."""
 
     def __init__(self, objects: Mapping[str, Json | ApiError]) -> None:
         self.objects: dict[str, Json | ApiError] = {"/apis": PLAIN, SYSTEM: {"metadata": {}}, **objects}
         self.asked: list[str] = []
 
     def get(self, path: str, **query: str) -> Json | None:
-        """What it has to say."""
+        """Return an object."""
         assert not query
         self.asked.append(path)
         found = self.objects.get(path)
@@ -33,20 +33,20 @@ class Cluster(Api):
 
 
 def service(*addresses: str) -> Json:
-    """A Service of name servers."""
+    """Return a DNS Service."""
     return {"spec": {"clusterIPs": [*addresses], "ports": [{"port": 53, "protocol": "UDP"}]}}
 
 
 def cache(addresses: str) -> Json:
-    """A DaemonSet of NodeLocal DNSCache."""
+    """Return a DaemonSet of NodeLocal DNSCache."""
     return {"spec": {"template": {"spec": {"hostNetwork": True, "containers": [{"args": ["-localip", addresses]}]}}}}
 
 
-def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tuple[Detected, list[str], list[str]]:
-    """What is found, what is reported, and which paths were asked for."""
+def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tuple[DetectedDns, list[str], list[str]]:
+    """Return the result, the reports, and the requested paths."""
     cluster = Cluster(objects)
     said: list[str] = []
-    found = NameServers(cluster, on_change=said.append).look(dns)
+    found = NameServerDetector(cluster, on_change=said.append).look(dns)
     return found, said, cluster.asked
 
 
@@ -88,9 +88,9 @@ def seen(dns: str | tuple[DnsEndpoint, ...], objects: Mapping[str, Any]) -> tupl
 def test_the_addresses_are_those_of_the_service_and_the_cache(
     objects: Mapping[str, Json], addresses: tuple[str, ...]
 ) -> None:
-    """Each once; the report names them."""
+    """Each appears once; the report names them."""
     found, said, _ = seen("auto", objects)
-    assert found == Detected("node-local", addresses)
+    assert found == DetectedDns("node-local", addresses)
     assert len(said) == 1
     assert all(address in said[0] for address in addresses)
     assert ("No address was found" in said[0]) == (not addresses)
@@ -105,28 +105,28 @@ def test_the_addresses_are_those_of_the_service_and_the_cache(
     ],
 )
 def test_auto_is_the_preset_of_the_cluster(around: Mapping[str, Json], preset: str) -> None:
-    """With its addresses where Pods may ask for them."""
+    """It has addresses where Pods may send queries to them."""
     found, said, _ = seen("auto", {f"{SYSTEM}/services/kube-dns": service("10.0.0.10"), **around})
-    assert found == Detected(preset, () if preset == "openshift" else ("10.0.0.10",))
+    assert found == DetectedDns(preset, () if preset == "openshift" else ("10.0.0.10",))
     assert f"the preset {preset}." in said[0]
 
 
 @pytest.mark.parametrize("dns", ["kube-dns", "openshift", "none", (), (DnsEndpoint(cidrs=("10.0.0.10/32",)),)])
 def test_a_file_that_says_it_all_asks_nothing(dns: str | tuple[DnsEndpoint, ...]) -> None:
-    """No request, no report."""
-    assert seen(dns, {}) == (OFFLINE, [], [])
+    """There is no request and no report."""
+    assert seen(dns, {}) == (OFFLINE_DEFAULTS, [], [])
 
 
 @pytest.mark.parametrize("preset", ["node-local", "kubespray", "gke", "aks"])
 def test_a_named_preset_asks_for_addresses_alone(preset: str) -> None:
-    """The cluster is not asked what it is."""
+    """The type of the cluster is not requested."""
     found, _, asked = seen(preset, {f"{SYSTEM}/services/kube-dns": service("10.0.0.10")})
-    assert found == Detected(preset, ("10.0.0.10",))
+    assert found == DetectedDns(preset, ("10.0.0.10",))
     assert not {"/apis", SYSTEM} & {*asked}
 
 
 def test_what_may_not_be_read_is_named_and_isolates_all_the_same() -> None:
-    """The report says which right is missing."""
+    """The report names the missing permission."""
     forbidden = ApiError(403, "no")
     found, said, _ = seen(
         "auto",
@@ -143,7 +143,7 @@ def test_what_may_not_be_read_is_named_and_isolates_all_the_same() -> None:
 @pytest.mark.parametrize("status", [0, 429, 500, 503])
 @pytest.mark.parametrize("path", ["/apis", f"{SYSTEM}/services/kube-dns", f"{CACHES}/nodelocaldns"])
 def test_no_answer_is_not_no_address(path: str, status: int) -> None:
-    """The last view stays."""
+    """The caller keeps the last result."""
     with pytest.raises(ApiError):
         seen("auto", {path: ApiError(status, "later")})
 
@@ -152,7 +152,7 @@ def test_only_a_change_is_reported() -> None:
     """A Service that is created again has another address."""
     cluster = Cluster({f"{SYSTEM}/services/kube-dns": service("10.0.0.10")})
     said: list[str] = []
-    servers = NameServers(cluster, on_change=said.append)
+    servers = NameServerDetector(cluster, on_change=said.append)
     assert servers.look("auto") == servers.look("auto")
     assert len(said) == 1
     cluster.objects[f"{SYSTEM}/services/kube-dns"] = service("10.0.0.11")
@@ -162,10 +162,10 @@ def test_only_a_change_is_reported() -> None:
 
 
 def test_the_pods_of_a_service_that_leads_elsewhere_are_named() -> None:
-    """In what is found, and in the report."""
+    """They are in the result and in the report."""
     ports = [{"port": 53, "protocol": protocol, "targetPort": 8053} for protocol in ("UDP", "TCP")]
     gardener = {"spec": {"clusterIPs": ["100.64.0.10"], "ports": ports, "selector": {"k8s-app": "kube-dns"}}}
     found, said, _ = seen("auto", {f"{SYSTEM}/services/kube-dns": gardener})
-    (behind,) = found.behind
+    (behind,) = found.pods
     assert behind.ports == ("8053/UDP", "8053/TCP")
     assert "k8s-app=kube-dns in kube-system on 8053/UDP, 8053/TCP" in said[0]

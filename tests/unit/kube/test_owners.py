@@ -1,4 +1,4 @@
-"""How old the topmost owner is, where the chain is broken or forged; whole chains are tested on a real API server."""
+"""The age of the topmost owner where the chain is broken or forged; complete chains are tested on a real API server."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.owners import DEEPEST, owners_above, stands
+from webhook.kube.owners import MAX_OWNERS, owner_exists, owners_above
 from webhook.model.workload import Owner
 
 OWNER: Final = Owner("apps/v1", "ReplicaSet", "web-7d4b", "rs")
@@ -15,12 +15,12 @@ DEPLOYMENTS: Final = "/apis/apps/v1/namespaces/shop/deployments"
 
 
 def at(day: int) -> datetime:
-    """A day of January."""
+    """Return a day of January."""
     return datetime(2026, 1, day, tzinfo=UTC)
 
 
 def stored(uid: str, day: int, *owners: Json, name: str = "", namespace: str = "shop") -> Json:
-    """An object that was made on a day of January."""
+    """Return an object that was created on a day of January."""
     name = name or {"rs": "web-7d4b", "deploy": "web"}.get(uid, "web")
     metadata: Json = {
         "uid": uid,
@@ -32,25 +32,25 @@ def stored(uid: str, day: int, *owners: Json, name: str = "", namespace: str = "
 
 
 def reference(kind: str, name: str, uid: str, **more: Any) -> Json:
-    """An entry of ownerReferences."""
+    """Return an entry of ownerReferences."""
     return {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": uid, "controller": True, **more}
 
 
 def top(api: Api, namespace: str, owner: Owner) -> datetime | None:
-    """When the topmost owner that is believed was made."""
+    """Return the creation time of the topmost existing owner."""
     found = list(owners_above(api, namespace, owner))
     return found[-1].created if found else None
 
 
 class Objects(Api):
-    """An API server that holds these objects, by path."""
+    """An API server with these objects, by path."""
 
     def __init__(self, objects: dict[str, Json | ApiError]) -> None:
         self._objects = objects
         self.asked = 0
 
     def get(self, path: str, **query: str) -> Json | None:
-        """One of them."""
+        """Return one object."""
         assert query == {}
         self.asked += 1
         found = self._objects.get(path)
@@ -106,23 +106,23 @@ class Objects(Api):
     ],
 )
 def test_an_age_is_believed_step_by_step(objects: dict[str, Json | ApiError], created: datetime | None) -> None:
-    """Only as far as the uids agree."""
+    """The chain ends where the uids differ."""
     assert top(Objects(objects), "shop", OWNER) == created
 
 
 def test_an_owner_of_an_unknown_kind_has_no_age() -> None:
-    """Nobody is asked."""
+    """There is no request."""
     api = Objects({})
     assert top(api, "shop", Owner("example.com/v1", "Rollout", "web", "x")) is None
     assert api.asked == 0
 
 
 def test_a_ring_of_owners_ends() -> None:
-    """Anyone can write one."""
+    """Every user can write one."""
     ring = stored("rs", 3, reference("ReplicaSet", "web-7d4b", "rs"))
     api = Objects({f"{REPLICA_SETS}/web-7d4b": ring})
     assert top(api, "shop", OWNER) == at(3)
-    assert api.asked == DEEPEST
+    assert api.asked == MAX_OWNERS
 
 
 class Anything(Api):
@@ -133,7 +133,7 @@ class Anything(Api):
         self.paths: list[str] = []
 
     def get(self, path: str, **query: str) -> Json | None:
-        """That object."""
+        """Return the object."""
         assert query == {}
         self.paths.append(path)
         return self._everywhere
@@ -156,16 +156,16 @@ class Anything(Api):
 )
 @pytest.mark.parametrize("kind", ["ReplicaSet", "Deployment"])
 def test_a_name_that_leads_elsewhere_is_no_owner(name: str, kind: str) -> None:
-    """Nothing is asked about it; no object has such a name."""
+    """There is no request, as no object has such a name."""
     api = Anything(stored("rs", 1))
     assert top(api, "shop", Owner("apps/v1", kind, name, "rs")) is None
-    assert not stands(api, "shop", Owner("apps/v1", kind, name, "rs"))
+    assert not owner_exists(api, "shop", Owner("apps/v1", kind, name, "rs"))
     assert api.paths == []
 
 
 @pytest.mark.parametrize("namespace", ["", "..", "../..", "shop/pods", "shop%2f.."])
 def test_a_namespace_that_leads_elsewhere_has_no_owners(namespace: str) -> None:
-    """The review may come from anyone."""
+    """Any sender may have sent the review."""
     api = Anything(stored("rs", 1))
     assert top(api, namespace, OWNER) is None
     assert api.paths == []
@@ -181,9 +181,9 @@ def test_a_namespace_that_leads_elsewhere_has_no_owners(namespace: str) -> None:
     ],
 )
 def test_an_owner_is_the_one_that_was_named(found: Json) -> None:
-    """Whatever answers under its path."""
+    """This holds for every response at its path."""
     assert top(Anything(found), "shop", OWNER) is None
-    assert not stands(Anything(found), "shop", OWNER)
+    assert not owner_exists(Anything(found), "shop", OWNER)
 
 
 @pytest.mark.parametrize(
@@ -191,14 +191,14 @@ def test_an_owner_is_the_one_that_was_named(found: Json) -> None:
     [("apps/v1/../../../api/v1", "ReplicaSet"), ("apps/v1", "../ReplicaSet"), ("apps/v1beta1", "ReplicaSet"), ("", "")],
 )
 def test_a_kind_is_one_of_kubernetes_own(api_version: str, kind: str) -> None:
-    """By a closed table, whose paths hold nothing of the reference."""
+    """The kinds are a fixed table, whose paths contain no text of the reference."""
     api = Anything(stored("rs", 1))
     assert top(api, "shop", Owner(api_version, kind, "web-7d4b", "rs")) is None
     assert api.paths == []
 
 
 def test_an_owner_above_is_checked_as_the_first_one_is() -> None:
-    """A reference that leads elsewhere ends the chain."""
+    """A reference to another place ends the chain."""
     above = reference("Deployment", "../../older/deployments/old", "deploy")
     api = Objects({f"{REPLICA_SETS}/web-7d4b": stored("rs", 3, above)})
     assert top(api, "shop", OWNER) == at(3)
@@ -206,6 +206,6 @@ def test_an_owner_above_is_checked_as_the_first_one_is() -> None:
 
 
 def test_not_to_know_is_an_error() -> None:
-    """Doubt is never taken for old."""
+    """An unknown age never counts as old."""
     with pytest.raises(ApiError, match="nobody answers"):
         top(Objects({f"{REPLICA_SETS}/web-7d4b": ApiError(0, "nobody answers")}), "shop", OWNER)

@@ -1,4 +1,4 @@
-"""Where our manifests live, and whether what stands is what we wrote."""
+"""Paths of policies, and the comparison of stored policies with manifests."""
 
 import copy
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.samples import policy
-from webhook.kube.policies import path, same
+from webhook.kube.policies import matches_manifest, path
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import render
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import render_namespace
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ from webhook.netpol.render import render
 )
 def test_a_policy_lives_at_its_groups_path(engine: Engine, expected: str) -> None:
     """Both groups have a resource of the same name."""
-    assert path(render(policy(), Birth("shop", "1", "2"), engine)[0]) == expected
+    assert path(render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[0]) == expected
 
 
 def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
-    """A policy as it stands, with what an API server adds, and the manifest that made it."""
-    manifest = render(policy(), Birth("shop", "1", "2"), engine)[1]
+    """Return a stored policy with the API server's additions, and its manifest."""
+    manifest = render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[1]
     found = copy.deepcopy(dict(manifest))
     found["metadata"].update(uid="9", resourceVersion="5", generation=1, managedFields=[])
     return found, manifest
@@ -38,18 +38,18 @@ def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
     "add",
     [
         pytest.param(lambda _: None, id="nothing"),
-        pytest.param(lambda it: it["metadata"]["labels"].update(team="a"), id="a label of somebody else's"),
-        pytest.param(lambda it: it["metadata"]["annotations"].update(note="a"), id="an annotation of somebody else's"),
+        pytest.param(lambda it: it["metadata"]["labels"].update(team="a"), id="a label of another user"),
+        pytest.param(lambda it: it["metadata"]["annotations"].update(note="a"), id="an annotation of another user"),
         pytest.param(lambda it: it["metadata"].update(finalizers=["a"]), id="a finalizer"),
     ],
 )
 def test_what_others_add_beside_the_spec_is_no_difference(
     engine: Engine, add: Callable[[dict[str, Any]], object]
 ) -> None:
-    """It closes and opens nothing."""
+    """These changes isolate and open nothing."""
     found, manifest = stored(engine)
     add(found)
-    assert same(found, manifest)
+    assert matches_manifest(found, manifest)
 
 
 @pytest.mark.parametrize("engine", Engine)
@@ -66,10 +66,10 @@ def test_what_others_add_beside_the_spec_is_no_difference(
         pytest.param(lambda it: it["metadata"].update(labels=None), id="null labels"),
     ],
 )
-def test_any_difference_in_the_spec_or_in_our_labels_is_one(
+def test_a_difference_in_spec_or_catflap_labels_counts(
     engine: Engine, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    """The whole spec, field by field; a digest could be forged."""
+    """The comparison covers the whole spec, field by field; a digest could be forged."""
     found, manifest = stored(engine)
     change(found)
-    assert not same(found, manifest)
+    assert not matches_manifest(found, manifest)

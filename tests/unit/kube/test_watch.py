@@ -1,4 +1,4 @@
-"""How long a watch waits before it asks again; the waits are kept instead of waited."""
+"""The delays of a watch before its next request; the tests record the delays and do not wait."""
 
 from collections.abc import Iterator
 from threading import Thread
@@ -8,24 +8,24 @@ import pytest
 from kubernetes.client import ApiException
 
 from webhook.kube.api import ApiError, Json
-from webhook.kube.watch import BACKOFF_SECONDS, BRIEFLY, Source
+from webhook.kube.watch import BACKOFF_SECONDS, SHORT_BACKOFF_SECONDS, Source
 
 PATH = "/apis/projectcalico.org/v3/networkpolicies"
 LIST: Json = {"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "one"}}]}
 
 
 class Server:
-    """Gives the answers it was told, in order; an error is raised."""
+    """An API server with given answers in order; it raises an answer that is an error."""
 
     def __init__(self, *answers: ApiError | object) -> None:
         self._answers: Iterator[ApiError | object] = iter(answers)
 
     def list(self, _path: str, **_query: str) -> Any:
-        """A list."""
+        """Return a list."""
         return self._next()
 
     def stream(self, _path: str, **_options: object) -> Any:
-        """A watch."""
+        """Return a watch."""
         return self._next()
 
     def _next(self) -> object:
@@ -37,19 +37,19 @@ class Server:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Each wait, in seconds."""
+    """Return the list of all delays in seconds."""
     kept: list[float] = []
     monkeypatch.setattr("webhook.kube.watch.Event.wait", lambda _event, seconds: kept.append(seconds))
     return kept
 
 
 def source(*answers: ApiError | object) -> Source:
-    """A source of such a server."""
+    """Return a source with such a server."""
     return Source(Server(*answers), PATH, {})  # type: ignore[arg-type]
 
 
 def watch(asked: Source) -> Any:
-    """One try to watch."""
+    """Try to watch once."""
     return asked.list_or_watch(watch=True, resource_version="7", timeout_seconds=300)
 
 
@@ -57,23 +57,23 @@ def test_a_list_is_asked_for_until_it_comes(waits: list[float]) -> None:
     """The informer would sleep five seconds after each failure; a repair is promised within one."""
     found = source(ApiError(429, "storage is (re)initializing"), ApiError(0, "nobody"), LIST).list_or_watch()
     assert (found.items, found.metadata.resource_version) == (LIST["items"], "7")
-    assert waits == list(BRIEFLY[:2])
+    assert waits == list(SHORT_BACKOFF_SECONDS[:2])
 
 
 @pytest.mark.parametrize("status", [0, 429, 500, 503])
 def test_who_cannot_answer_now_is_asked_again_within_half_a_second(status: int, waits: list[float]) -> None:
-    """What comes back must be seen within the second in which repairs are promised."""
+    """The watch must continue within the second in which repairs are promised."""
     asked = source(*[ApiError(status, "not now")] * 20)
     for _ in range(20):
         with pytest.raises(ApiException):
             watch(asked)
     assert len(waits) == 20  # one wait a failure
-    assert max(waits) == BRIEFLY[-1] == 0.5
+    assert max(waits) == SHORT_BACKOFF_SECONDS[-1] == 0.5
 
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_who_does_not_want_to_answer_is_asked_ever_later(status: int, waits: list[float]) -> None:
-    """Rights taken away, a kind that is gone."""
+    """Examples are a revoked permission, and a kind that is not served any more."""
     asked = source(*[ApiError(status, "no")] * 10)
     for _ in range(10):
         with pytest.raises(ApiException):
@@ -82,7 +82,7 @@ def test_who_does_not_want_to_answer_is_asked_ever_later(status: int, waits: lis
 
 
 def test_a_watch_that_ends_at_once_is_begun_ever_later(waits: list[float]) -> None:
-    """Each costs the API server a whole list."""
+    """Each retry causes a full list."""
     asked = source(*["a stream"] * 10)
     for _ in range(10):
         assert watch(asked) == "a stream"
@@ -101,8 +101,8 @@ def test_a_watch_that_lived_is_begun_again_at_once(waits: list[float], monkeypat
     assert waits == [BACKOFF_SECONDS[0]]
 
 
-def test_a_list_ends_when_it_is_told_to(waits: list[float]) -> None:  # noqa: ARG001 (nobody is to wait)
-    """No thread of a process that ends goes on asking."""
+def test_a_list_ends_when_the_watch_stops(waits: list[float]) -> None:  # noqa: ARG001 (the fixture replaces the waits)
+    """A thread of a stopping process sends no more requests."""
     asked = source(ApiError(503, "not now"))
     asked.stopped.set()
     with pytest.raises(ApiException):
@@ -110,23 +110,23 @@ def test_a_list_ends_when_it_is_told_to(waits: list[float]) -> None:  # noqa: AR
 
 
 def test_what_is_there_again_is_asked_for_at_once(waits: list[float]) -> None:
-    """Calico's API came back: its watches must not stay blind for as long as they failed before."""
+    """Calico's API is served again: the number of earlier failures must not delay its watches."""
     asked = source(*[ApiError(404, "no")] * 8)
     for _ in range(7):
         with pytest.raises(ApiException):
             watch(asked)
-    asked.hurry()
+    asked.retry_now()
     with pytest.raises(ApiException):
         watch(asked)
     assert waits == [*BACKOFF_SECONDS, BACKOFF_SECONDS[-1], BACKOFF_SECONDS[0]]
 
 
 def test_a_wait_ends_when_there_is_reason_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else this would take a thousand seconds."""
+    """Otherwise this test would take a thousand seconds."""
     monkeypatch.setattr("webhook.kube.watch.BACKOFF_SECONDS", (1000.0,))
     asked = source(*[ApiError(404, "no")] * 3, LIST)
     done = Thread(target=asked.list_or_watch, daemon=True)
     done.start()
     while done.is_alive():
-        asked.hurry()
+        asked.retry_now()
         done.join(0.01)

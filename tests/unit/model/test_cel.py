@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.custom.library import compiled
+from webhook.custom.library import compile_expression
 from webhook.model.cel import fits_any, quoted
 
 
@@ -12,17 +12,17 @@ from webhook.model.cel import fits_any, quoted
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), max_size=30))
 def test_a_text_says_itself_and_nothing_else(text: str) -> None:
     """Whatever quotes, backslashes and operators it contains."""
-    assert compiled(f"object == {quoted(text)}").run({"object": text})
-    assert not compiled(f"object == {quoted(text)}").run({"object": f"{text}x"})
+    assert compile_expression(f"object == {quoted(text)}").run({"object": text})
+    assert not compile_expression(f"object == {quoted(text)}").run({"object": f"{text}x"})
 
 
 @pytest.mark.parametrize("name", ["x'] || true || name in ['", "x\\'", "a\\", '"', "a'b*"])
 def test_a_name_cannot_end_its_list(name: str) -> None:
     """No name of a policy file makes a condition true of others."""
     expression = fits_any([name, "shop"], "object")
-    assert not compiled(expression).run({"object": "other"})
-    assert compiled(expression).run({"object": "shop"})
-    assert compiled(expression).run({"object": name.removesuffix("*")})
+    assert not compile_expression(expression).run({"object": "other"})
+    assert compile_expression(expression).run({"object": "shop"})
+    assert compile_expression(expression).run({"object": name.removesuffix("*")})
 
 
 def test_usual_names_are_written_as_people_write_them() -> None:

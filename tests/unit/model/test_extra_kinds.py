@@ -13,12 +13,12 @@ WIDGET = {"group": "example.com", "resource": "widgets", "kind": "Widget", "temp
 
 
 def listed(*changes: dict[str, str]) -> str:
-    """A file with one extra kind for each set of changes to a good one."""
+    """Return a file with one extra kind for each set of changes to a good one."""
     return f"workloads: {json.dumps({'extraKinds': [{**WIDGET, **change} for change in changes]})}"
 
 
 def faults(text: str) -> list[str]:
-    """What is wrong with a file of these lines."""
+    """Return what is wrong with a file of these lines."""
     with pytest.raises(BadPolicy) as bad:
         parse(HEAD + text)
     return [str(fault) for fault in bad.value.faults]
@@ -154,13 +154,13 @@ def test_every_part_of_an_extra_kind_has_to_be_there(field: str) -> None:
         ),
     ],
 )
-def test_a_kind_that_is_known_is_refused_where_it_stands(change: dict[str, str], says: str) -> None:
-    """Else one of two paths would count, and nobody could tell which."""
+def test_a_built_in_kind_is_refused_with_its_path(change: dict[str, str], says: str) -> None:
+    """Otherwise it would be unclear which of two paths counts."""
     assert faults(listed({}, change)) == [f"workloads.extraKinds[1]: {says}"]
 
 
 def test_more_kinds_than_one_expression_holds_are_refused() -> None:
-    """The API server would refuse the registration, which nobody applies by hand."""
+    """The API server would refuse the registration, which users do not apply by hand."""
     changes = [{"resource": f"widgets{number}", "kind": f"Widget{number}"} for number in range(101)]
     says = "101 items; 100 are the most"
     assert len(policy(listed(*changes[1:])).workloads.extra_kinds) == 100

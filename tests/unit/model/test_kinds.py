@@ -64,7 +64,7 @@ def test_a_kind_is_found_by_resource_and_by_name(maker: PodMaker) -> None:
     assert BY_KIND[maker.group, maker.kind] is maker
 
 
-def test_a_workflow_keeps_its_pods_metadata_beside_their_fields() -> None:
+def test_a_workflow_has_the_pod_metadata_next_to_the_pod_fields() -> None:
     """Its spec is no pod template, but has settings of all its Pods."""
     assert BY_KIND["argoproj.io", "Workflow"].metadata_path == "spec.podMetadata"
     assert BY_KIND["argoproj.io", "CronWorkflow"].metadata_path == "spec.workflowSpec.podMetadata"

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from webhook.model.path_tokens import MOST_ENDED, MOST_KEPT, PLAIN, Accepted, PathTokens, Token, digest
+from webhook.model.path_tokens import MOST_ENDED, MOST_KEPT, PLAIN, Accepted, PathToken, PathTokens, digest
 
-NAMES = st.sampled_from([letter * 22 for letter in "abcdefgh"]).map(Token)
+NAMES = st.sampled_from([letter * 22 for letter in "abcdefgh"]).map(PathToken)
 STATES = st.builds(
     PathTokens,
     registered=NAMES,
@@ -14,11 +14,11 @@ STATES = st.builds(
     previous=st.lists(NAMES, max_size=3).map(tuple),
     ended=st.lists(st.sampled_from([digest(letter * 22) for letter in "abcdefgh"]), unique=True, max_size=4).map(tuple),
 )
-A, B, C = (Token(letter * 22) for letter in "abc")
+A, B, C = (PathToken(letter * 22) for letter in "abc")
 
 
-def values(*tokens: Token) -> tuple[str, ...]:
-    """What requests show."""
+def values(*tokens: PathToken) -> tuple[str, ...]:
+    """Return what requests show."""
     return tuple(one.value for one in tokens)
 
 
@@ -41,12 +41,12 @@ def test_what_is_stored_is_accepted_and_what_disappears_is_kept_or_was_ended(sta
 @given(st.integers(0, 60), st.integers(1, 8))
 def test_in_regular_steps_a_server_that_sees_only_some_keeps_nothing(steps: int, every: int) -> None:
     """Each token ends by name; a watch that misses some steps sees the end all the same."""
-    tokens, server = PathTokens(registered=Token("0" * 22)), Accepted()
+    tokens, server = PathTokens(registered=PathToken("0" * 22)), Accepted()
     server = server.after(tokens)
     for number in range(1, steps * 3):
         phase = number % 3
         if phase == 1:
-            tokens = replace(tokens, next=Token(f"{number:022}"))
+            tokens = replace(tokens, next=PathToken(f"{number:022}"))
         elif phase == 2:
             assert tokens.registered is not None
             tokens = replace(tokens, registered=tokens.next, next=None, previous=(tokens.registered,))
@@ -89,7 +89,7 @@ def test_what_is_registered_is_accepted_although_it_is_not_stored() -> None:
 
 def test_the_plain_path_ends_as_any_other() -> None:
     """It is no secret, so no server may keep it; where it is registered again, it is stored again."""
-    tokens = PathTokens(registered=B, previous=(Token(PLAIN), A, A))
+    tokens = PathTokens(registered=B, previous=(PathToken(PLAIN), A, A))
     assert tokens.without_previous.ended == (digest(PLAIN), digest(A.value))
     server = Accepted().after(tokens).after(tokens.without_previous)
     assert server.values == values(B)

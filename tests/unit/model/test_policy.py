@@ -19,7 +19,7 @@ from webhook.model.fields import (
     principal,
 )
 from webhook.model.modes import Mode
-from webhook.model.workload_labels import Requirement
+from webhook.model.workload_labels import LabelRequirement
 
 LONG = "a" * 63
 ADDRESS = ".".join(["a" * 62] * 4)  # 251 characters; a prefix may have 253
@@ -148,7 +148,7 @@ class TestRequirement:
 
     def test_a_closed_list_admits_its_values_only(self) -> None:
         """Exactly as written."""
-        required = Requirement(label="team", oneOf=("a", "b"))
+        required = LabelRequirement(label="team", oneOf=("a", "b"))
         assert [value for value in ("a", "b", "A", "c", "") if required.admits(value)] == ["a", "b"]
 
     @pytest.mark.parametrize(
@@ -164,13 +164,13 @@ class TestRequirement:
     )
     def test_a_pattern_has_to_match_from_end_to_end(self, matches: str, admitted: str, refused: str) -> None:
         """A match inside the value is none."""
-        required = Requirement(label="team", matches=matches)
+        required = LabelRequirement(label="team", matches=matches)
         assert required.admits(admitted)
         assert not required.admits(refused)
 
     def test_a_pattern_takes_no_longer_for_an_evil_value(self) -> None:
         """The classic (a+)+ would take 2^60 steps in an engine that goes back."""
-        assert not Requirement(label="team", matches="(a+)+").admits("a" * 60 + "!")
+        assert not LabelRequirement(label="team", matches="(a+)+").admits("a" * 60 + "!")
 
 
 class TestModes:
@@ -243,12 +243,12 @@ class TestExceptions:
 
     @staticmethod
     def waived(at: datetime, rule: str = "require-app", namespace: str = "shop", until: str = "2026-12-31") -> str:
-        """Who lets a rule's faults pass at a moment; empty where nobody does."""
+        """The owner of the exception in force at a time; empty if there is none."""
         lines = (
             f"{{rule: require-app, namespace: shop, owner: {owner}, reason: b, until: {day}}}"
             for owner, day in (("ann", "2026-01-31"), ("bob", until))
         )
-        found = policy(f"exceptions: [{', '.join(lines)}]").waiver(rule, namespace, at)
+        found = policy(f"exceptions: [{', '.join(lines)}]").exception_for(rule, namespace, at)
         return found.owner if found else ""
 
     @pytest.mark.parametrize(

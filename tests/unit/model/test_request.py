@@ -19,7 +19,7 @@ KUBE_SYSTEM = "system:serviceaccount:kube-system:"
     ],
 )
 def test_a_node_is_known_by_name_and_group(name: str, groups: tuple[str, ...], *, is_node: bool) -> None:
-    """Either alone can be had by somebody else."""
+    """Another user can have one of them."""
     assert User(name, groups).is_node is is_node
 
 

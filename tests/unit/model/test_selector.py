@@ -1,4 +1,4 @@
-"""Calico's selector language, as far as we speak it."""
+"""The subset of Calico's selector language that catflap writes."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from webhook.model.selector import (
     LONGEST,
     AllOf,
     AnyOf,
-    Common,
+    CommonLabels,
     Equals,
     Global,
     Has,
@@ -61,7 +61,7 @@ def test_a_selector_is_as_long_as_calico_takes() -> None:
         printed(labels({"a": "b" * (LONGEST - len(rest) + 1)}))
 
 
-def test_the_parts_stand_in_their_order() -> None:
+def test_the_parts_keep_their_order() -> None:
     """Printing sorts nothing; `labels` does."""
     assert str(AllOf((Equals("b", "2"), Equals("a", "1")))) == "b == '2' && a == '1'"
 
@@ -110,7 +110,7 @@ def test_a_value_that_cannot_be_said_is_refused_anywhere(selector: Selector) -> 
 
 def test_a_label_that_is_always_there_makes_nothing_narrow() -> None:
     """Nor does a value that may be any; one that is named does."""
-    common = Common(distinct=frozenset({"name"}))
+    common = CommonLabels(distinct=frozenset({"name"}))
     assert not is_narrow(Has("name"), common)
     assert not is_narrow(Like("name", "starts with", ""), common)
     assert not is_narrow(AllOf((Has("name"), Not(Equals("name", "x")))), common)
@@ -133,9 +133,7 @@ def test_a_label_that_is_always_there_makes_nothing_narrow() -> None:
         pytest.param(EVERYTHING, None, id="everything"),
     ],
 )
-def test_the_values_of_a_label_are_told_where_a_selector_confines_them(
-    selector: Selector, values: set[str] | None
-) -> None:
+def test_the_possible_values_of_a_label_under_a_selector(selector: Selector, values: set[str] | None) -> None:
     """By equalities and sets."""
     assert values_of(selector, "a") == values
 

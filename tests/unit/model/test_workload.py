@@ -1,9 +1,9 @@
-"""Labels where they stand, and how a message names them."""
+"""Locations of labels, and their names in messages."""
 
 import pytest
 
 from tests.unit.samples import workload
-from webhook.model.workload import Place, label_field
+from webhook.model.workload import LabelLocation, label_field
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from webhook.model.workload import Place, label_field
 def test_a_label_key_becomes_the_tail_of_a_field_path(key: str, field: str) -> None:
     """As kubectl and jsonpath write it."""
     assert label_field(key) == field
-    assert Place("spec.template.metadata", {}).at(key) == f"spec.template.metadata.labels{field}"
+    assert LabelLocation("spec.template.metadata", {}).at(key) == f"spec.template.metadata.labels{field}"
 
 
 @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ def test_a_workload_is_named_by_kind_namespace_and_name(namespace: str, referenc
     ],
 )
 def test_a_name_is_offered_as_a_label_value_where_it_would_do(name: str, value: str | None) -> None:
-    """The remedy of a missing application label is to be pasted as it stands."""
+    """The remedy of a missing application label can be pasted unchanged."""
     assert workload(name=name).label_from_name == value

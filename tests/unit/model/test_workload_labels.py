@@ -4,23 +4,28 @@ from collections.abc import Mapping
 
 import pytest
 
-from webhook.model.workload import EMPTY, MISSING, Found
+from webhook.model.workload import EMPTY, MISSING, FoundLabel
 from webhook.model.workload_labels import AppLabel, RoleLabel, Workloads
 
 APP = AppLabel()
 ROLE = RoleLabel()
 NAME, COMPONENT = "app.kubernetes.io/name", "app.kubernetes.io/component"
 
-COUNTED: Mapping[str, tuple[AppLabel, Mapping[str, str], Found | None, str]] = {
-    "the label itself": (APP, {"app": "web", NAME: "other"}, Found("app", "web"), ""),
-    "an alias, where the label is absent": (APP, {NAME: "web"}, Found(NAME, "web"), ""),
-    "the first alias of the policy, not of the object": (APP, {"k8s-app": "b", NAME: "a"}, Found(NAME, "a"), ""),
-    "an empty alias does not count": (APP, {NAME: "", "k8s-app": "b"}, Found("k8s-app", "b"), ""),
-    "no alias counts where the label is empty": (APP, {"app": "", NAME: "web"}, Found("app", ""), EMPTY),
+COUNTED: Mapping[str, tuple[AppLabel, Mapping[str, str], FoundLabel | None, str]] = {
+    "the label itself": (APP, {"app": "web", NAME: "other"}, FoundLabel("app", "web"), ""),
+    "an alias, where the label is absent": (APP, {NAME: "web"}, FoundLabel(NAME, "web"), ""),
+    "the first alias of the policy, not of the object": (APP, {"k8s-app": "b", NAME: "a"}, FoundLabel(NAME, "a"), ""),
+    "an empty alias does not count": (APP, {NAME: "", "k8s-app": "b"}, FoundLabel("k8s-app", "b"), ""),
+    "no alias counts where the label is empty": (APP, {"app": "", NAME: "web"}, FoundLabel("app", ""), EMPTY),
     "nothing": (APP, {"App": "web", "apps": "web"}, None, MISSING),
-    "a role": (ROLE, {"role": "backend", COMPONENT: "controller"}, Found("role", "backend"), ""),
-    "a role that is not known, beside one that is": (ROLE, {"role": "x", COMPONENT: "data"}, Found("role", "x"), ""),
-    "an alias that is a role": (ROLE, {COMPONENT: "data"}, Found(COMPONENT, "data"), ""),
+    "a role": (ROLE, {"role": "backend", COMPONENT: "controller"}, FoundLabel("role", "backend"), ""),
+    "a role that is not known, beside one that is": (
+        ROLE,
+        {"role": "x", COMPONENT: "data"},
+        FoundLabel("role", "x"),
+        "",
+    ),
+    "an alias that is a role": (ROLE, {COMPONENT: "data"}, FoundLabel(COMPONENT, "data"), ""),
     "an alias that is not a role": (ROLE, {COMPONENT: "controller"}, None, MISSING),
     "an alias in another letter case": (ROLE, {COMPONENT: "Data"}, None, MISSING),
 }

@@ -1,4 +1,4 @@
-"""What Calico takes, written down once more from its sources, so that our renderer is not its own judge.
+"""A second implementation of Calico's validation, written from its sources, so that the renderer does not check itself.
 
 projectcalico.org/v3: api/pkg/apis/projectcalico/v3 (types and limits), libcalico-go/lib/selector (the selector language)
 and libcalico-go/lib/validator/v3 (the rules across fields). Only what we write is known here; all else is a complaint.
@@ -16,7 +16,7 @@ MOST_NETS: Final = 256
 HIGHEST_PORT: Final = 65535
 WITH_PORTS: Final = ("TCP", "UDP", "SCTP")
 KINDS: Final = ("NetworkPolicy", "GlobalNetworkPolicy", "StagedNetworkPolicy", "StagedGlobalNetworkPolicy")
-# Safe in every version: older ones want `<tier>.<name>`, newer ones at most one dot, so we use none.
+# Valid in every version: older ones require `<tier>.<name>`, newer ones accept at most one dot, so catflap's names have none.
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 RANGE: Final = re.compile(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})")
 LITERAL: Final = r"""(?:'[^']*'|"[^"]*")"""
@@ -25,12 +25,12 @@ CLAUSE: Final = re.compile(
     rf"""[ \t]*(?:has\([ \t]*(?P<there>{KEY})[ \t]*\)|(?P<key>{KEY})[ \t]*(?:==[ \t]*(?P<value>{LITERAL})"""
     rf"""|(?P<how>in|not[ \t]*in)\b[ \t]*\{{(?P<set>[ \t]*{LITERAL}(?:[ \t]*,[ \t]*{LITERAL})*[ \t]*)\}}))[ \t]*"""
 )
-# What makes a global policy one of Pods: host endpoints are in no namespace.
+# The condition by which a global policy selects Pods only: host endpoints are in no namespace.
 IN_A_NAMESPACE: Final = "projectcalico.org/namespace"
 
 
 class Clause(NamedTuple):
-    """One part of a selector: a label, what is asked of it (`has`, `==`, `in`, `not in`), and the values."""
+    """One part of a selector: a label, the operator (`has`, `==`, `in`, `not in`), and the values."""
 
     key: str
     how: str
@@ -38,7 +38,7 @@ class Clause(NamedTuple):
 
 
 def clauses_of(selector: str) -> tuple[Clause, ...]:
-    """The parts of a selector that are joined by `&&`, none for `all()`; raises ValueError for what we never write."""
+    """Return the parts of a selector that are joined by `&&`, none for `all()`; raises ValueError for syntax that catflap never writes."""
     if selector.strip(" \t") in {"", "all()"}:
         return ()
     found: list[Clause] = []
@@ -59,7 +59,7 @@ def clauses_of(selector: str) -> tuple[Clause, ...]:
 
 
 def labels_of(selector: str) -> Mapping[str, str]:
-    """The labels that a selector of equalities joined by `&&` asks for, none for `all()`; raises ValueError else."""
+    """Return the labels of a selector of equalities joined by `&&`, none for `all()`; raises ValueError for other selectors."""
     found: dict[str, str] = {}
     for key, how, values in clauses_of(selector):
         if how != "==":
@@ -71,7 +71,7 @@ def labels_of(selector: str) -> Mapping[str, str]:
 
 
 def complaints(manifest: Mapping[str, Any]) -> list[str]:
-    """What Calico, or a Windows node, would not take of a policy of any of its kinds."""
+    """Yield what Calico, or a Windows node, would reject in a policy of any of its kinds."""
     spec, metadata, kind = manifest["spec"], manifest["metadata"], manifest["kind"]
     everywhere, staged = "Global" in kind, kind.startswith("Staged")
     known = {"tier", "selector", "types", "ingress", "egress"}
@@ -97,14 +97,14 @@ def complaints(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def subject_complaints(selector: str, *, everywhere: bool) -> Iterator[str]:
-    """What is wrong with whom a policy is for."""
+    """Yield the errors of the selector of a policy."""
     yield from selector_complaints("spec.selector", selector, positive=not everywhere)
     if everywhere and Clause(IN_A_NAMESPACE, "has") not in readable(selector):
         yield "a global policy that is for host endpoints too closes nodes"
 
 
 def direction_complaints(spec: Mapping[str, Any], *, everywhere: bool) -> Iterator[str]:
-    """What is wrong with a policy's types and rules."""
+    """Yield the errors of the types and rules of a policy."""
     types = spec.get("types", ())
     if not types or not set(types) <= {"Ingress", "Egress"} or len(set(types)) != len(types):
         yield "types are not stated: without rules they default to [Ingress]"
@@ -122,7 +122,7 @@ def direction_complaints(spec: Mapping[str, Any], *, everywhere: bool) -> Iterat
 
 
 def rule_complaints(rule: Mapping[str, Any], direction: str, *, everywhere: bool) -> Iterator[str]:
-    """What is wrong with a rule: the ports are the destination's, whichever end the peer is."""
+    """Yield the errors of a rule: the ports belong to the destination, whichever end the peer is."""
     inward = direction == "ingress"
     yield from unknown("rule", rule, {"action", "protocol", "destination"} | ({"source"} if inward else set()))
     if rule["action"] != "Allow":
@@ -143,7 +143,7 @@ def rule_complaints(rule: Mapping[str, Any], direction: str, *, everywhere: bool
 
 
 def pod_complaints(peer: Mapping[str, Any], *, everywhere: bool) -> Iterator[str]:
-    """What is wrong with Pods as a peer."""
+    """Yield the errors of Pods as a peer."""
     yield from selector_complaints("selector", peer["selector"])
     if "namespaceSelector" in peer:
         yield from selector_complaints("namespaceSelector", peer["namespaceSelector"])
@@ -156,7 +156,7 @@ def pod_complaints(peer: Mapping[str, Any], *, everywhere: bool) -> Iterator[str
 
 
 def port_complaints(ports: Collection[Any]) -> Iterator[str]:
-    """What is wrong with a rule's ports."""
+    """Yield the errors of a rule's ports."""
     if not 1 <= len(ports) <= MOST_PORTS or not all(map(is_port, ports)):
         yield f"ports are 1 to {MOST_PORTS} numbers or ranges, for Windows nodes skip named ones"
     if len(set(ports)) != len(ports):
@@ -164,14 +164,14 @@ def port_complaints(ports: Collection[Any]) -> Iterator[str]:
 
 
 def is_port(port: Any) -> bool:
-    """Whether Calico takes a port by number: one, or `first:last` as a string."""
+    """Return whether Calico accepts a numeric port: a number, or `first:last` as a string."""
     if isinstance(port, str) and (match := RANGE.fullmatch(port)):
         return int(match[1]) <= int(match[2]) <= HIGHEST_PORT
     return type(port) is int and 1 <= port <= HIGHEST_PORT
 
 
 def net_complaints(nets: Collection[str]) -> Iterator[str]:
-    """What is wrong with a rule's networks."""
+    """Yield the errors of a rule's networks."""
     if not 1 <= len(nets) <= MOST_NETS or len(set(nets)) != len(nets):
         yield f"networks are a set of 1 to {MOST_NETS}"
     if len({ip_network(one).version for one in nets}) > 1:
@@ -183,12 +183,12 @@ def net_complaints(nets: Collection[str]) -> Iterator[str]:
 
 
 def is_mapped(network: object) -> bool:
-    """Whether a network is of IPv4 addresses in IPv6's writing."""
+    """Return whether a network has IPv4-mapped IPv6 addresses."""
     return isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None
 
 
 def selector_complaints(where: str, text: str, *, positive: bool = True) -> Iterator[str]:
-    """What is wrong with a selector."""
+    """Yield the errors of a selector."""
     if len(text) > LONGEST_SELECTOR:
         yield f"{where}: {len(text)} characters"
     try:
@@ -201,7 +201,7 @@ def selector_complaints(where: str, text: str, *, positive: bool = True) -> Iter
 
 
 def readable(text: str) -> tuple[Clause, ...]:
-    """The parts of a selector; none where it is no selector, which is a complaint of its own."""
+    """Return the parts of a selector; none for an invalid one, which is an error elsewhere."""
     try:
         return clauses_of(text)
     except ValueError:
@@ -209,5 +209,5 @@ def readable(text: str) -> tuple[Clause, ...]:
 
 
 def unknown(where: str, found: Mapping[str, Any], known: set[str]) -> Iterator[str]:
-    """Fields that we do not expect ourselves to write."""
+    """Yield the fields that catflap does not write."""
     yield from (f"{where}: {key}?" for key in sorted(found.keys() - known))

@@ -1,4 +1,4 @@
-"""The judge of our Calico manifests is judged first: it has to complain."""
+"""The second implementation of Calico's validation finds each error in a manifest."""
 
 import copy
 from collections.abc import Callable
@@ -55,28 +55,28 @@ NET: dict[str, Any] = {
 
 
 def staged(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A policy's staged kind."""
+    """Return the staged kind of a policy."""
     return {**manifest, "kind": f"Staged{manifest['kind']}", "spec": {**manifest["spec"], "stagedAction": "Set"}}
 
 
 @pytest.mark.parametrize("good", [GOOD, NET, staged(GOOD), staged(NET)], ids=lambda it: it["kind"])
 def test_a_good_policy_has_no_complaint(good: dict[str, Any]) -> None:
-    """The floor that the next tests stand on."""
+    """The other tests depend on this one."""
     assert complaints(good) == []
 
 
 def rule(manifest: dict[str, Any], number: int = 0, direction: str = "egress") -> dict[str, Any]:
-    """A rule of a policy."""
+    """Return a rule of a policy."""
     return manifest["spec"][direction][number]  # type: ignore[no-any-return]
 
 
 def source(manifest: dict[str, Any], number: int = 0) -> dict[str, Any]:
-    """Who may connect, by an ingress rule of a policy."""
+    """Return the source of an ingress rule of a policy."""
     return rule(manifest, number, "ingress")["source"]  # type: ignore[no-any-return]
 
 
 def destination(manifest: dict[str, Any], number: int = 0) -> dict[str, Any]:
-    """To whom one may connect, by an egress rule of a policy."""
+    """Return the destination of an egress rule of a policy."""
     return rule(manifest, number)["destination"]  # type: ignore[no-any-return]
 
 
@@ -135,8 +135,8 @@ def destination(manifest: dict[str, Any], number: int = 0) -> dict[str, Any]:
         pytest.param(lambda it: destination(it, 1).update(namespaceSelector="has(a)"), id="a label with any value"),
         pytest.param(lambda it: destination(it, 1).update(selector="a not in {'b'}"), id="Pods by what they are not"),
         pytest.param(lambda it: destination(it, 1).update(selector=f"a == '{'b' * 1024}'"), id="a selector too long"),
-        pytest.param(lambda it: rule(it, 0, "ingress").pop("source"), id="from everybody"),
-        pytest.param(lambda it: rule(it, 0, "ingress").update(source={}), id="from everybody, in other words"),
+        pytest.param(lambda it: rule(it, 0, "ingress").pop("source"), id="from every peer"),
+        pytest.param(lambda it: rule(it, 0, "ingress").update(source={}), id="from every peer, by an empty source"),
         pytest.param(lambda it: source(it).update(ports=[1]), id="ports of those who connect"),
         pytest.param(lambda it: source(it).update(nets=["10.0.0.0/8", "fd00::/8"]), id="from two IP versions"),
         pytest.param(lambda it: source(it, 1).update(selector="all()"), id="from every Pod of its own namespace"),
@@ -146,7 +146,7 @@ def destination(manifest: dict[str, Any], number: int = 0) -> dict[str, Any]:
     ],
 )
 def test_a_bad_policy_has_one(spoil: Callable[[dict[str, Any]], object]) -> None:
-    """Each fault by itself."""
+    """Each error is tried alone."""
     bad = copy.deepcopy(GOOD)
     spoil(bad)
     assert complaints(bad)
@@ -167,7 +167,7 @@ def test_a_bad_policy_has_one(spoil: Callable[[dict[str, Any]], object]) -> None
     ],
 )
 def test_a_bad_global_policy_has_one(spoil: Callable[[dict[str, Any]], object]) -> None:
-    """What is right in a namespace may be wrong outside of all."""
+    """A valid policy of a namespace can be an invalid cluster-wide one."""
     bad = copy.deepcopy(NET)
     spoil(bad)
     assert complaints(bad)
@@ -176,7 +176,7 @@ def test_a_bad_global_policy_has_one(spoil: Callable[[dict[str, Any]], object]) 
 @pytest.mark.parametrize("action", ["Delete", "Learn", "Ignore", None])
 @pytest.mark.parametrize("good", [GOOD, NET], ids=lambda it: it["kind"])
 def test_a_staged_policy_is_to_be_set(good: dict[str, Any], action: str | None) -> None:
-    """Calico's other actions mean something else."""
+    """Calico's other actions have other meanings."""
     bad = staged(good)
     bad["spec"]["stagedAction"] = action
     assert complaints(bad)
@@ -193,7 +193,7 @@ def test_a_staged_policy_is_to_be_set(good: dict[str, Any], action: str | None) 
     ],
 )
 def test_a_selector_is_read(selector: str, labels: dict[str, str]) -> None:
-    """As far as we write it."""
+    """The syntax is the part that catflap writes."""
     assert labels_of(selector) == labels
 
 
@@ -203,7 +203,7 @@ def test_a_selector_is_read(selector: str, labels: dict[str, str]) -> None:
      "a == 'b'\n", "a == 'b'' && c == 'd'", "a == 'b' && a == 'c'", "all() && a == 'b'"],
 )  # fmt: skip
 def test_what_is_no_such_selector_is_refused(selector: str) -> None:
-    """A line end is a fault in Calico's grammar, but inside a value."""
+    """A line end is an error in Calico's grammar, except inside a value."""
     with pytest.raises(ValueError, match=r"selector|two values"):
         labels_of(selector)
 
@@ -226,13 +226,13 @@ def test_what_is_no_such_selector_is_refused(selector: str) -> None:
     ],
 )
 def test_a_selectors_clauses_are_read(selector: str, clauses: tuple[Clause, ...]) -> None:
-    """In their order."""
+    """They are in their order."""
     assert clauses_of(selector) == clauses
 
 
 @pytest.mark.parametrize("selector", ["has(a)", "a in {'b'}", "a == 'b' && c not in {'d'}"])
 def test_labels_are_of_equalities_alone(selector: str) -> None:
-    """A set has no one value."""
+    """A set does not have exactly one value."""
     with pytest.raises(ValueError, match="no selector of equalities"):
         labels_of(selector)
 
@@ -241,7 +241,7 @@ def test_labels_are_of_equalities_alone(selector: str) -> None:
     "selector", ["a in {}", "a in {'b',}", "a in 'b'", "a in {'b'", "a in {b}", "!has(a)", "a != 'b'", "has()", "has(a",
                  "a not 'b'", "(a == 'b')", "global()"]
 )  # fmt: skip
-def test_what_we_never_write_is_no_clause(selector: str) -> None:
-    """Although Calico knows some of it."""
+def test_unused_syntax_is_not_a_clause(selector: str) -> None:
+    """This holds although Calico has some of these fields."""
     with pytest.raises(ValueError, match="no selector"):
         clauses_of(selector)

@@ -1,4 +1,4 @@
-"""Which name servers stay open."""
+"""The allowed name servers of each type of cluster."""
 
 from typing import Any, Final
 
@@ -11,13 +11,13 @@ from webhook.netpol.dns import (
     MOST_ADDRESSES,
     PRESETS,
     WITH_ADDRESSES,
-    Detected,
+    DetectedDns,
     cache_addresses,
-    cluster_addresses,
-    detect,
-    endpoints,
-    pods_behind,
-    pods_of_cache,
+    cache_pods,
+    detect_preset,
+    dns_endpoints,
+    service_addresses,
+    service_pods,
 )
 
 AKS = {"kubernetes.azure.com/managedby": "aks"}
@@ -40,28 +40,28 @@ OPENSHIFT = frozenset({"apps", "config.openshift.io"})
 def test_the_preset_is_found_by_what_the_cluster_shows(
     groups: frozenset[str], labels: dict[str, str], preset: str
 ) -> None:
-    """Each of them is one of ours."""
-    found = detect(api_groups=groups, kube_system_labels=labels)
+    """Each of them is one of catflap's presets."""
+    found = detect_preset(api_groups=groups, kube_system_labels=labels)
     assert found == preset
     assert found in PRESETS
 
 
 def test_an_explicit_list_is_taken_as_it_is() -> None:
-    """Whatever was detected."""
+    """The detected name servers do not matter."""
     own = (DnsEndpoint(cidrs=("10.0.0.0/8",)),)
-    assert endpoints(own, detected=Detected("openshift")) == own
-    assert endpoints((), detected=Detected("openshift")) == ()
+    assert dns_endpoints(own, detected=DetectedDns("openshift")) == own
+    assert dns_endpoints((), detected=DetectedDns("openshift")) == ()
 
 
 def test_auto_falls_back_to_what_most_clusters_have() -> None:
-    """Where no cluster was asked."""
-    assert endpoints("auto") == PRESETS[FALLBACK]
-    assert endpoints("auto", detected=Detected("kube-dns")) == (KUBE_DNS,)
+    """There is no cluster."""
+    assert dns_endpoints("auto") == PRESETS[FALLBACK]
+    assert dns_endpoints("auto", detected=DetectedDns("kube-dns")) == (KUBE_DNS,)
 
 
 @pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "none"])
 def test_a_preset_opens_both_protocols(preset: str) -> None:
-    """A long answer comes over TCP."""
+    """Long answers need TCP."""
     for endpoint in PRESETS[preset]:
         assert {port.partition("/")[2] for port in endpoint.ports} == {"UDP", "TCP"}
 
@@ -72,23 +72,23 @@ NETWORKS: Final = ("10.96.0.10/32", "fd00:10:96::a/128", "169.254.25.10/32")
 
 @pytest.mark.parametrize("preset", sorted(WITH_ADDRESSES))
 def test_a_preset_with_a_cache_includes_the_addresses_found(preset: str) -> None:
-    """Each once, as `auto` and by its name, on the ports of name servers."""
+    """Each appears once, for `auto` and for the preset's name, on the ports of name servers."""
     known = {cidr for one in PRESETS[preset] for cidr in one.cidrs}
     more = DnsEndpoint(cidrs=tuple(cidr for cidr in NETWORKS if cidr not in known))
     wanted = (*PRESETS[preset], more)
-    assert endpoints("auto", detected=Detected(preset, ADDRESSES)) == wanted
-    assert endpoints(preset, detected=Detected("openshift", ADDRESSES)) == wanted
+    assert dns_endpoints("auto", detected=DetectedDns(preset, ADDRESSES)) == wanted
+    assert dns_endpoints(preset, detected=DetectedDns("openshift", ADDRESSES)) == wanted
     assert more.ports == ("53/UDP", "53/TCP")
 
 
 @pytest.mark.parametrize("dns", [*sorted(set(PRESETS) - WITH_ADDRESSES), (KUBE_DNS,), ()])
 def test_what_the_file_determines_includes_no_address_found(dns: str | tuple[DnsEndpoint, ...]) -> None:
-    """The file overrides what the cluster shows."""
-    assert endpoints(dns, detected=Detected("gke", ADDRESSES)) == endpoints(dns)
+    """The policy file overrides the detected name servers."""
+    assert dns_endpoints(dns, detected=DetectedDns("gke", ADDRESSES)) == dns_endpoints(dns)
 
 
 def service(*addresses: str, port: int = 53, **more: Any) -> dict[str, Any]:
-    """A Service as the API server writes it."""
+    """Return a Service of the API server."""
     return {"spec": {"clusterIP": addresses[0], "clusterIPs": [*addresses], "ports": [{"port": port}], **more}}
 
 
@@ -106,12 +106,12 @@ def service(*addresses: str, port: int = 53, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_the_addresses_of_a_service(found: dict[str, Any], addresses: tuple[str, ...]) -> None:
-    """Of both IP versions, where it serves names."""
-    assert cluster_addresses(found) == addresses
+    """A Service with port 53 has addresses of both IP versions."""
+    assert service_addresses(found) == addresses
 
 
 def daemon_set(**container: list[str]) -> dict[str, Any]:
-    """A DaemonSet of one container beside one that has no arguments."""
+    """Return a DaemonSet of one container, and another container without arguments."""
     return {"spec": {"template": {"spec": {"containers": [{"name": "config"}, container]}}}}
 
 
@@ -136,18 +136,18 @@ def daemon_set(**container: list[str]) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("key", ["args", "command"])
 def test_the_addresses_of_a_cache(key: str, args: list[str], addresses: tuple[str, ...]) -> None:
-    """By what it is told to listen on."""
+    """The addresses are those of its flags."""
     assert cache_addresses(daemon_set(**{key: args})) == addresses
 
 
 def test_only_so_many_addresses_are_taken() -> None:
-    """Each is a rule in every namespace."""
+    """Each address is a rule in every namespace."""
     many = ",".join(f"10.0.0.{last}" for last in range(1, 200))
     assert len(cache_addresses(daemon_set(args=["-localip", many]))) == MOST_ADDRESSES
 
 
 def test_no_daemon_set_has_no_addresses() -> None:
-    """As most clusters."""
+    """It is treated as most clusters."""
     assert cache_addresses({}) == ()
 
 
@@ -156,7 +156,7 @@ COREDNS_LABELS: Final = {"k8s-app": "coredns", "app.kubernetes.io/name": "coredn
 
 
 def ports(*targets: int | str | None) -> list[dict[str, Any]]:
-    """Port 53 of a Service in UDP and TCP for each target, and a port for metrics."""
+    """Return port 53 of a Service in UDP and TCP for each target, and a port for metrics."""
     leads = [{"port": 53, "targetPort": one} if one else {"port": 53} for one in targets]
     return [
         *({**one, "protocol": protocol} for one in leads for protocol in ("UDP", "TCP")),
@@ -182,13 +182,13 @@ def ports(*targets: int | str | None) -> list[dict[str, Any]]:
 def test_the_pods_behind_a_service(
     selector: dict[str, str], listed: list[dict[str, Any]], behind: tuple[str, ...] | None
 ) -> None:
-    """By its selector, on the ports that it leads to, in both protocols; nothing beyond what the presets include."""
-    found = pods_behind({"spec": {"selector": selector, "ports": listed}})
+    """They have its selector, its target ports, and both protocols; Pods that the presets include are not repeated."""
+    found = service_pods({"spec": {"selector": selector, "ports": listed}})
     space = {"kubernetes.io/metadata.name": "kube-system"}
     assert found == (() if behind is None else (DnsEndpoint(namespaceLabels=space, podLabels=selector, ports=behind),))
-    assert endpoints("auto", detected=Detected("gke", behind=found)) == (*PRESETS["gke"], *found)
-    assert endpoints("kube-dns", detected=Detected("gke", behind=found)) == PRESETS["kube-dns"]
-    assert pods_behind({}) == ()
+    assert dns_endpoints("auto", detected=DetectedDns("gke", pods=found)) == (*PRESETS["gke"], *found)
+    assert dns_endpoints("kube-dns", detected=DetectedDns("gke", pods=found)) == PRESETS["kube-dns"]
+    assert service_pods({}) == ()
 
 
 CACHE_LABELS: Final = {"k8s-app": "node-local-dns"}
@@ -204,8 +204,8 @@ CACHE_LABELS: Final = {"k8s-app": "node-local-dns"}
     ],
 )
 def test_the_pods_of_a_cache(selector: dict[str, Any], pod: dict[str, Any], is_found: bool) -> None:
-    """Where a policy can select them, as behind Cilium's local redirect policies."""
+    """A policy can select them, for example with Cilium's local redirect policies."""
     space = {"kubernetes.io/metadata.name": "kube-system"}
     wanted = (DnsEndpoint(namespaceLabels=space, podLabels=CACHE_LABELS),) if is_found else ()
-    assert pods_of_cache({"spec": {"selector": selector, "template": {"spec": pod}}}) == wanted
-    assert pods_of_cache({}) == ()
+    assert cache_pods({"spec": {"selector": selector, "template": {"spec": pod}}}) == wanted
+    assert cache_pods({}) == ()

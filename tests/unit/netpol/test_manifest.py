@@ -1,9 +1,9 @@
-"""The pieces that every manifest of ours has."""
+"""The common metadata of catflap's manifests."""
 
-from webhook.netpol.manifest import Birth, metadata
+from webhook.netpol.manifest import RenderTarget, metadata
 
 
-def test_an_engines_own_labels_stand_beside_ours() -> None:
-    """In one map."""
-    found = metadata("a", Birth("shop", "1", "2"), labels={"x": "y"})
+def test_labels_of_the_engine_are_merged() -> None:
+    """The labels are one map."""
+    found = metadata("a", RenderTarget("shop", "1", "2"), labels={"x": "y"})
     assert found["labels"] == {"app.kubernetes.io/managed-by": "catflap", "x": "y"}

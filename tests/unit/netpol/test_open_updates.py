@@ -1,4 +1,4 @@
-"""An UPDATE of an open policy answers for what it adds, also where a message is too short to say all of it."""
+"""An UPDATE of an open policy has violations for what it adds, also where a message is too short to list all of it."""
 
 from typing import Any, Final
 
@@ -13,13 +13,13 @@ POLICY: Final = parse("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nrules: {no
 
 
 def brought(before: Json, after: Json) -> list[str]:
-    """The paths of the violations that a change of a policy brings."""
+    """Return the paths of the violations of a change of a policy."""
     request = decode(encoded(after, before=before))
     return [one.path for one in judge_request(request, POLICY)]
 
 
 def plain(*rules: Json, **metadata: Any) -> Json:
-    """A NetworkPolicy."""
+    """Return a NetworkPolicy."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -29,19 +29,19 @@ def plain(*rules: Json, **metadata: Any) -> Json:
 
 
 def everywhere(*ports: int, but: str = "closed") -> Json:
-    """A rule for nearly every namespace."""
+    """Return a rule for nearly every namespace."""
     selector = {"matchExpressions": [{"key": but, "operator": "DoesNotExist"}]}
     return {"from": [{"namespaceSelector": selector}], "ports": [{"port": port} for port in ports]}
 
 
 def test_a_rule_that_was_open_may_stay_on_another_line() -> None:
-    """And a rule that opens nothing may come."""
+    """A rule that opens nothing may be added."""
     narrow: Json = {"from": [{"podSelector": {}}]}
     assert brought(plain(everywhere(80)), plain(narrow, everywhere(80))) == []
 
 
 def test_a_port_that_the_message_does_not_name_is_added() -> None:
-    """It names five."""
+    """The message names five."""
     before, after = everywhere(*range(1, 20, 2)), everywhere(*range(1, 20, 2), 100)
     assert brought(plain(before), plain(after)) == ["spec.ingress[0]"]
     before, after = everywhere(*range(1, 20, 2)), everywhere(*range(1, 18, 2), 100)
@@ -49,7 +49,7 @@ def test_a_port_that_the_message_does_not_name_is_added() -> None:
 
 
 def test_a_peer_that_the_message_does_not_name_is_added() -> None:
-    """Beyond the first five, another one in its place; fewer of them bring nothing."""
+    """Another rule after the first five is a violation; fewer rules are none."""
     some = [everywhere(80, but=f"label-{number}")["from"][0] for number in range(9)]
     ports = {"ports": [{"port": 80}]}
     assert brought(plain({"from": some[:8], **ports}), plain({"from": [*some[:7], some[8]], **ports})) == [
@@ -59,7 +59,7 @@ def test_a_peer_that_the_message_does_not_name_is_added() -> None:
 
 
 def test_one_of_many_rules_is_removed_or_replaced() -> None:
-    """Those that are only counted are known each by itself."""
+    """Rules that are only counted are distinguished too."""
     many = [everywhere(port) for port in range(1, 31)]
     for gone in (0, 15, 29):
         assert brought(plain(*many), plain(*many[:gone], *many[gone + 1 :])) == []
@@ -67,14 +67,14 @@ def test_one_of_many_rules_is_removed_or_replaced() -> None:
 
 
 def test_what_cannot_be_read_is_the_same_as_long_as_it_is() -> None:
-    """Its labels may change; its content may not, under the same words."""
+    """Its labels may change; its content may not, even where the message is the same."""
     large: list[Json] = [{"from": [{"podSelector": {}}] * 5000}]
     assert brought(plain(*large), plain(*large, labels={"team": "a"})) == []
     assert brought(plain(*large), plain(*large, everywhere(80))) == ["spec"]
 
 
-def test_networks_that_add_up_are_told_once() -> None:
-    """Another rule that makes them more is a change."""
+def test_networks_that_are_large_together_are_reported_once() -> None:
+    """An additional rule is a change."""
     halves = [
         {"ports": [{"port": 80}], "from": [{"ipBlock": {"cidr": cidr}}]} for cidr in ("64.0.0.0/2", "128.0.0.0/1")
     ]
@@ -85,7 +85,7 @@ def test_networks_that_add_up_are_told_once() -> None:
 
 
 def test_a_network_set_that_counts_as_pods_may_not_grow() -> None:
-    """The message is the same, the addresses are not."""
+    """The message is the same, but the addresses differ."""
 
     def of(*nets: str) -> Json:
         metadata = {"name": "set", "namespace": "shop", "labels": {"role": "frontend"}}

@@ -1,4 +1,4 @@
-"""What judging a policy costs is counted in lines of our own code that run, for a busy machine changes no count.
+"""The cost of checking a policy is measured in executed lines of catflap's code, since a busy machine does not change them.
 
 Twice the size may cost twice as much, and a little more for sorting; a product of two lists would cost four times as much.
 """
@@ -15,7 +15,7 @@ from tests.reviews import encoded
 from webhook.config.parse import parse
 from webhook.guard.judge import judge
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.reading.size import MOST_PARTS
+from webhook.netpol.reading.limits import MOST_PARTS
 from webhook.review.decode import decode
 
 Json = dict[str, Any]
@@ -29,7 +29,7 @@ FLOWS: Final = "network:\n  clusterCIDRs: [10.0.0.0/8, 172.16.0.0/12]\n  flows:\
 
 @contextmanager
 def counted() -> Iterator[Callable[[], int]]:
-    """Count the lines of our own code that run in here."""
+    """Count the executed lines of catflap's code in a block."""
     count = 0
 
     def line(frame: FrameType, event: str, arg: Any) -> Any:  # noqa: ARG001 (as sys.settrace calls it)
@@ -49,7 +49,7 @@ def counted() -> Iterator[Callable[[], int]]:
 
 
 def cost(manifest: Json, file: GuardPolicy) -> int:
-    """How many lines run to read and judge a policy in a review."""
+    """Return the number of executed lines to read and check a policy in a review."""
     body = encoded(manifest)
     assert file.network.sources is not file.network.targets  # made here, once for a file
     with counted() as count:
@@ -58,7 +58,7 @@ def cost(manifest: Json, file: GuardPolicy) -> int:
 
 
 def plain(**spec: Any) -> Json:
-    """A NetworkPolicy."""
+    """Return a NetworkPolicy."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -68,23 +68,23 @@ def plain(**spec: Any) -> Json:
 
 
 def calico(**spec: Any) -> Json:
-    """Calico's."""
+    """Return a policy of Calico."""
     metadata = {"name": "large", "namespace": "shop"}
     return {"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 def space(number: int) -> Json:
-    """A namespace selector that selects nearly everything, different from others."""
+    """Return a namespace selector that matches nearly everything, different for each number."""
     return {"matchExpressions": [{"key": f"label-{number}", "operator": "DoesNotExist"}]}
 
 
 def net(number: int) -> str:
-    """A small network, apart from others."""
+    """Return a small network, separate for each number."""
     return f"{20 + number // 128}.{number % 128 * 2}.7.0/24"
 
 
 def towards(nets: list[str], ports: list[Any]) -> Json:
-    """A rule of Calico's that lets out."""
+    """Return an egress rule of Calico."""
     return {"action": "Allow", "protocol": "TCP", "destination": {"nets": nets, "ports": ports}}
 
 
@@ -114,7 +114,7 @@ SHAPES: Final[dict[str, Callable[[int], Json]]] = {
         types=["Egress"],
         egress=[towards([f"{one % 200 + 1}.0.0.0/8"], [f"{one + 1}:{one + 9}"]) for one in range(n // 2)],
     ),
-    "a subject and rules for everybody": lambda n: plain(
+    "a subject and rules for every peer": lambda n: plain(
         podSelector={"matchExpressions": [{"key": "a", "operator": "In", "values": [f"v{one}" for one in range(n)]}]},
         ingress=[{}] * n,
     ),
@@ -135,7 +135,7 @@ SHAPES: Final[dict[str, Callable[[int], Json]]] = {
 @pytest.mark.parametrize("file", [FILE, FILE + FLOWS], ids=["without flows", "with flows"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_twice_the_size_costs_twice_as_much(shape: str, file: str) -> None:
-    """Whatever is large, and whatever it is compared with."""
+    """This holds for each large part, and for each kind of comparison."""
     policy = parse(file).policy
     small, large = (cost(SHAPES[shape](size), policy) for size in (400, 800))
     assert large <= MOST_GROWTH * small
@@ -164,7 +164,7 @@ def test_twice_the_size_costs_twice_as_much(shape: str, file: str) -> None:
     ],
 )
 def test_what_is_too_large_is_one_short_violation(manifest: Json) -> None:
-    """Soon: it is counted, and not read.  Never admitted without a word."""
+    """Its parts are counted and not read.  It is never admitted silently."""
     policy = parse(FILE).policy
     with counted() as count:
         found = judge(decode(encoded(manifest)).policy, policy)
@@ -175,7 +175,7 @@ def test_what_is_too_large_is_one_short_violation(manifest: Json) -> None:
 
 
 def test_the_violations_of_the_largest_policy_are_few_and_short() -> None:
-    """The first ten of each kind, and a count of the others."""
+    """The record has the first ten of each kind, and the number of the others."""
     rules = [{"from": [{"namespaceSelector": space(one)}], "ports": [{"port": one + 1}]} for one in range(800)]
     found = judge(decode(encoded(plain(ingress=rules))).policy, parse(FILE).policy)
     assert len(found) == 11

@@ -1,4 +1,4 @@
-"""The manifests that close a namespace: each engine's, for each choice of name servers, presets and flows.
+"""The manifests that isolate a namespace: for each engine, and for each choice of name servers, presets and flows.
 
 The cases are folders of `tests/cases/netpol`: a policy file, what each engine is to be given, and where the namespace
 matters its name and environment.
@@ -13,14 +13,14 @@ import yaml
 from tests.unit.netpol.calico_grammar import complaints
 from tests.unit.samples import policy
 from webhook.config.parse import parse
-from webhook.model.names import ALLOW_DNS, DEFAULT_DENY, STANDING_NET
-from webhook.model.namespaces import ALWAYS_EXEMPT
+from webhook.model.names import ALLOW_DNS, CLUSTER_DEFAULT_DENY, DEFAULT_DENY
+from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.dns import PRESETS, Detected
+from webhook.netpol.dns import PRESETS, DetectedDns
 from webhook.netpol.intent import Engine
-from webhook.netpol.manifest import Birth
-from webhook.netpol.render import PRINTERS, render, render_net
+from webhook.netpol.manifest import RenderTarget
+from webhook.netpol.render import ENGINE_MODULES, render_cluster_wide, render_namespace
 
 FOLDER: Final = Path(__file__).parents[2] / "cases" / "netpol"
 CASES: Final = sorted(path.name for path in FOLDER.iterdir())
@@ -30,45 +30,45 @@ FLOWS: Final = {
     "outside", "outside-clusters", "outside-ipv4-cluster", "outside-windows", "ports", "mesh-ports",
 }  # fmt: skip
 KINDS: Final = {"staged", "standing-net", "standing-net-staged"}
-BIRTH: Final = Birth("shop", "5b1f", "0123456789abcdef")
-NOWHERE: Final = Birth("", "", "0123456789abcdef")
+BIRTH: Final = RenderTarget("shop", "5b1f", "0123456789abcdef")
+NOWHERE: Final = RenderTarget("", "", "0123456789abcdef")
 
 
 def policy_of(case: str) -> GuardPolicy:
-    """The policy of a case."""
+    """Return the policy of a case."""
     return parse((FOLDER / case / "policy.yaml").read_text(encoding="utf-8")).policy
 
 
-def birth_of(case: str) -> Birth:
-    """The namespace of a case: `shop`, in no environment, where it does not say another one."""
+def birth_of(case: str) -> RenderTarget:
+    """Return the namespace of a case; by default `shop`, in no environment."""
     file = FOLDER / case / "namespace.yaml"
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
     assert set(said) <= {"name", "environment"}
-    return Birth(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
+    return RenderTarget(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
 
 
 def rendered(case: str, engine: Engine) -> tuple[Any, ...]:
-    """What we write into the namespace of a case."""
-    return render(policy_of(case), birth_of(case), engine)
+    """Return the manifests of the namespace of a case."""
+    return render_namespace(policy_of(case), birth_of(case), engine)
 
 
 def rendered_net(case: str, engine: Engine) -> tuple[Any, ...]:
-    """What we write below all namespaces."""
+    """Return the cluster-wide default deny of a case."""
     read = policy_of(case)
     exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
-    return render_net(read, NOWHERE, engine, exempt=exempt)
+    return render_cluster_wide(read, NOWHERE, engine, exempt=exempt)
 
 
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("case", CASES)
 def test_a_case_is_rendered_to_the_letter(case: str, engine: Engine) -> None:
-    """The same objects in the same order, the standing net before them."""
+    """The objects and their order are equal, with the cluster-wide default deny first."""
     golden = (FOLDER / case / f"{engine}.yaml").read_text(encoding="utf-8")
     assert [*rendered_net(case, engine), *rendered(case, engine)] == list(yaml.safe_load_all(golden))
 
 
 def test_every_preset_has_its_case_and_nothing_else_is_there() -> None:
-    """A new preset needs a folder."""
+    """A new preset needs a folder with a case."""
     assert set(CASES) == {*PRESETS, *LISTS, *FLOWS, *KINDS, *(f"preset-{preset}" for preset in get_args(Preset))}
     files = {"policy.yaml", *(f"{engine}.yaml" for engine in Engine)}
     for case in CASES:
@@ -77,19 +77,19 @@ def test_every_preset_has_its_case_and_nothing_else_is_there() -> None:
 
 @pytest.mark.parametrize("preset", get_args(Preset))
 def test_a_presets_case_has_the_preset_alone(preset: Preset) -> None:
-    """Or another one's policy could stand for it."""
+    """Otherwise two presets could have the same policy."""
     assert policy_of(f"preset-{preset}").network.presets == (preset,)
 
 
 def kind_of(end: FlowEnd) -> str:
-    """What an end of a flow is made of."""
+    """Return the selectors of an end of a flow."""
     if end.is_outside:
         return "outside"
     return " and ".join(name for name in ("role", "namespaces", "cidrs") if getattr(end, name))
 
 
 def test_every_kind_of_flow_end_has_its_case() -> None:
-    """On either side."""
+    """This holds on either side."""
     kinds = {"role", "namespaces", "role and namespaces", "cidrs", "outside"}
     flows = [flow for case in FLOWS for flow in policy_of(case).network.flows]
     assert {kind_of(flow.source) for flow in flows} == kinds
@@ -100,15 +100,15 @@ def test_every_kind_of_flow_end_has_its_case() -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_calico_takes_what_it_is_given(case: str) -> None:
-    """And so do its Windows nodes."""
+    """Its Windows nodes accept them too."""
     for manifest in (*rendered_net(case, Engine.CALICO), *rendered(case, Engine.CALICO)):
         assert complaints(manifest) == [], manifest["metadata"]["name"]
 
 
 @pytest.mark.parametrize("engine", Engine)
 @pytest.mark.parametrize("case", CASES)
-def test_nobody_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
-    """Which would be everybody, on every port."""
+def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
+    """An empty list would match every peer and every port."""
     for manifest in (*rendered_net(case, engine), *rendered(case, engine)):
         for direction in {"ingress", "egress"} & manifest["spec"].keys():
             assert manifest["spec"][direction]
@@ -117,7 +117,7 @@ def test_nobody_is_never_written_as_an_empty_list(case: str, engine: Engine) -> 
 
 
 def no_empty_list(value: Any) -> bool:
-    """Whether no list in a value is empty, however deep."""
+    """Return whether a value has no empty list at any depth."""
     if isinstance(value, dict):
         return all(map(no_empty_list, value.values()))
     return not isinstance(value, list) or (bool(value) and all(map(no_empty_list, value)))
@@ -126,7 +126,7 @@ def no_empty_list(value: Any) -> bool:
 @pytest.mark.parametrize(("engine", "types"), [(Engine.CALICO, "types"), (Engine.KUBERNETES, "policyTypes")])
 @pytest.mark.parametrize("case", CASES)
 def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: Engine, types: str) -> None:
-    """It opens nothing, selects every Pod, and states its types."""
+    """It opens nothing, selects every Pod, and has explicit types."""
     if policy_of(case).network.staged and engine is Engine.KUBERNETES:
         assert rendered(case, engine) == ()
         return
@@ -140,21 +140,21 @@ def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: En
 
 
 @pytest.mark.parametrize("staged", [False, True])
-def test_the_standing_net_is_calicos_alone(staged: bool) -> None:
-    """Under its own name, in no namespace, and only where the file asks for it."""
+def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
+    """It has its own name and no namespace, and exists only where the file asks for it."""
     asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
-    (net,) = render_net(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
+    (net,) = render_cluster_wide(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
     assert net["kind"] == ("StagedGlobalNetworkPolicy" if staged else "GlobalNetworkPolicy")
-    assert net["metadata"]["name"] == STANDING_NET
+    assert net["metadata"]["name"] == CLUSTER_DEFAULT_DENY
     assert "namespace" not in net["metadata"]
-    assert render_net(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
-    assert render_net(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()
+    assert render_cluster_wide(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
+    assert render_cluster_wide(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()
 
 
 @pytest.mark.parametrize("engine", Engine)
 def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
-    """By our label, the policy's digest and the namespace's uid."""
-    for manifest in render(policy(), BIRTH, engine):
+    """It has catflap's label, the digest of the policy file and the uid of the namespace."""
+    for manifest in render_namespace(policy(), BIRTH, engine):
         metadata = manifest["metadata"]
         assert metadata["namespace"] == "shop"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "catflap"
@@ -166,19 +166,26 @@ def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
 
 def test_no_uid_is_claimed_where_no_cluster_was_asked() -> None:
     """`catflap render` does not know it."""
-    (deny, _) = render(policy(), Birth("shop", "", "0"), Engine.KUBERNETES)
+    (deny, _) = render_namespace(policy(), RenderTarget("shop", "", "0"), Engine.KUBERNETES)
     assert deny["metadata"]["annotations"] == {"catflap.dev/policy-digest": "0"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_auto_means_what_was_detected(preset: str) -> None:
-    """And a policy that names its name servers means those."""
+    """A policy file with a list of name servers allows those."""
     for engine in Engine:
-        named = render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
-        assert render(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=Detected(preset)) == named
-        assert render(policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns=Detected("openshift")) == named
+        named = render_namespace(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
+        assert (
+            render_namespace(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=DetectedDns(preset)) == named
+        )
+        assert (
+            render_namespace(
+                policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns=DetectedDns("openshift")
+            )
+            == named
+        )
 
 
 def test_every_engine_has_its_printer() -> None:
-    """A new engine needs one."""
-    assert set(PRINTERS) == set(Engine)
+    """A new engine needs a renderer."""
+    assert set(ENGINE_MODULES) == set(Engine)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from webhook.model.kinds import BY_KIND, PodMaker
-from webhook.model.workload import Place
+from webhook.model.workload import LabelLocation
 from webhook.review.custom import places_in
 from webhook.review.objects import templates_differ
 
@@ -38,7 +38,7 @@ def under(path: str, value: Any) -> Json:
 def test_a_template_is_found_by_each_of_its_paths(maker: PodMaker) -> None:
     """And the others, which are not there, are not missed."""
     for path in maker.templates:
-        assert places_in(maker, under(path, labelled(app="a"))) == (Place(f"{path}.metadata", {"app": "a"}),)
+        assert places_in(maker, under(path, labelled(app="a"))) == (LabelLocation(f"{path}.metadata", {"app": "a"}),)
 
 
 def test_every_template_that_is_there_is_judged() -> None:
@@ -52,7 +52,7 @@ def test_every_template_that_is_there_is_judged() -> None:
 @pytest.mark.parametrize("found", [{}, {"spec": None}, {"spec": {"template": None}}, {"spec": []}, {"spec": "a"}])
 def test_where_no_template_is_the_first_lacks_its_labels(maker: PodMaker, found: Json) -> None:
     """Whatever stands there instead."""
-    assert places_in(maker, found) == (Place(f"{maker.template}.metadata", {}),)
+    assert places_in(maker, found) == (LabelLocation(f"{maker.template}.metadata", {}),)
 
 
 @pytest.mark.parametrize(
@@ -80,14 +80,14 @@ def test_a_rollout_of_another_object_has_no_place(spec: Json) -> None:
 def test_a_rollouts_template_counts_beside_a_reference(metadata: Json) -> None:
     """By what Argo Rollouts itself takes for a template."""
     found = {"spec": {"workloadRef": REFERENCE, "template": {"metadata": metadata}}}
-    assert places_in(ROLLOUT, found) == (Place("spec.template.metadata", metadata.get("labels", {})),)
+    assert places_in(ROLLOUT, found) == (LabelLocation("spec.template.metadata", metadata.get("labels", {})),)
 
 
 @pytest.mark.parametrize("reference", [None, ...], ids=["null", "absent"])
 def test_a_rollout_that_refers_to_nothing_lacks_its_labels(reference: object) -> None:
     """A null reference is none."""
     spec = {} if reference is ... else {"workloadRef": reference}
-    assert places_in(ROLLOUT, {"spec": spec}) == (Place("spec.template.metadata", {}),)
+    assert places_in(ROLLOUT, {"spec": spec}) == (LabelLocation("spec.template.metadata", {}),)
 
 
 @pytest.mark.parametrize("labels", [None, [], "app", 1, {"app": 1}, {"app": None}, {"app": ["web"]}, {"app": {}}])
@@ -121,7 +121,7 @@ def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -
     }
     path = f"{maker.template}.podMetadata"
     assert places_in(maker, under(maker.template, spec)) == (
-        Place(path, {"app": "a"}, host_network=True, account="runner"),
+        LabelLocation(path, {"app": "a"}, host_network=True, account="runner"),
     )
 
 

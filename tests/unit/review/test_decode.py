@@ -13,7 +13,7 @@ from tests.unit.samples import OWNER, asked, named
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.pod_selector import PodSelector, Term
 from webhook.model.request import NamespaceObject, Operation, Request, Target, User
-from webhook.model.workload import Owner, Place, Workload
+from webhook.model.workload import LabelLocation, Owner, Workload
 from webhook.review.decode import BadReview, decode
 
 DEEP: Final = 50_000
@@ -59,7 +59,7 @@ class TestGood:
                 kind="Pod",
                 namespace="shop",
                 name="web",
-                places=(Place("metadata", labels),),
+                places=(LabelLocation("metadata", labels),),
                 owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"),
                 mirror=True,
             ),
@@ -76,7 +76,7 @@ class TestGood:
         manifest["metadata"] = {"name": "web", **own, **source.get("metadata", {})}
         found = asked(manifest).workload
         assert found is not None
-        assert found.places == (Place(maker.metadata_path, GOOD),)
+        assert found.places == (LabelLocation(maker.metadata_path, GOOD),)
         assert (found.kind, found.name) == (maker.kind, "web")
 
     WIDGET: Final[Json] = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "web"}, "spec": {}}
@@ -86,7 +86,7 @@ class TestGood:
         """By its resource: the kind that a review names is the API server's word, and the file's may be misspelt."""
         found = decode(encoded({**self.WIDGET, "spec": {"pod": {"metadata": {"labels": GOOD}}}}), self.WIDGETS)
         assert found.workload is not None
-        assert (found.workload.kind, found.workload.places) == ("Widget", (Place("spec.pod.metadata", GOOD),))
+        assert (found.workload.kind, found.workload.places) == ("Widget", (LabelLocation("spec.pod.metadata", GOOD),))
         assert decode(encoded(self.WIDGET)).workload is None
 
     def test_a_change_of_its_template_is_told_from_others(self) -> None:
@@ -102,8 +102,8 @@ class TestGood:
         found = asked(deployment(GOOD, labels={"app": "itself"})).workload
         assert found is not None
         assert (found.own, found.places) == (
-            Place("metadata", {"app": "itself"}),
-            (Place("spec.template.metadata", GOOD, selector=PodSelector((Term("tier", "In", ("web",)),))),),
+            LabelLocation("metadata", {"app": "itself"}),
+            (LabelLocation("spec.template.metadata", GOOD, selector=PodSelector((Term("tier", "In", ("web",)),))),),
         )
         made = asked(pod(GOOD)).workload
         assert made is not None
@@ -139,7 +139,7 @@ class TestGood:
         """Judged as such, not passed over."""
         found = asked(manifest).workload
         assert found is not None
-        assert found.places == (Place("spec.template.metadata", {}),)
+        assert found.places == (LabelLocation("spec.template.metadata", {}),)
 
     def test_a_null_label_is_the_empty_string(self) -> None:
         """As the API server reads it."""
@@ -151,7 +151,7 @@ class TestGood:
     def test_an_object_without_metadata_is_a_workload_without_a_name(self) -> None:
         """The API server refuses it later; our message does without."""
         found = asked({"kind": "Pod", "metadata": None}).workload
-        assert found == Workload(kind="Pod", namespace="shop", name="", places=(Place("metadata", {}),))
+        assert found == Workload(kind="Pod", namespace="shop", name="", places=(LabelLocation("metadata", {}),))
 
     def test_a_name_that_is_yet_to_be_generated_has_a_star(self) -> None:
         """In the mutating phase there is no name."""

@@ -9,10 +9,10 @@ import pytest
 from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
-from webhook.guard.amend import amend
 from webhook.guard.decide import unavailable
+from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.review.encode import MOST_CAUSES, WARNING_LENGTH, encode_mutation, encode_validation
 
 UID: Final = "705ab4f5-6393-11e8-b7cc-42010a800002"
@@ -116,7 +116,7 @@ class TestPatch:
     def patch_of(manifest: Json, **options: Any) -> Any:
         """The operations of the answer to a review."""
         request = asked(manifest, **options)
-        response = json.loads(encode_mutation(request, amend(request, policy())))["response"]
+        response = json.loads(encode_mutation(request, mutate(request, policy())))["response"]
         assert response["patchType"] == "JSONPatch"
         return json.loads(base64.b64decode(response["patch"], validate=True))
 

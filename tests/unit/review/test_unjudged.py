@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.laws.strategies import LAW
 from tests.unit.samples import policy
 from webhook.model.kinds import BY_KIND, POD_MAKERS, POLICY_KINDS
-from webhook.model.other_kinds import meant, outdated, unread
+from webhook.model.unsupported_kinds import current_version, suggested_kind, unsupported_policy_notice
 from webhook.review.manifests import read
 from webhook.review.unjudged import plural_of
 
@@ -44,7 +44,7 @@ def said(api_version: str, kind: str, **fields: Any) -> str:
 )  # fmt: skip
 def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str, right: str) -> None:
     """The API server would find no such kind."""
-    assert meant(api_version, kind) == right
+    assert suggested_kind(api_version, kind) == right
     assert right.partition(" ")[0] in said(api_version, kind)
 
 
@@ -135,7 +135,7 @@ def test_policies_that_are_not_read_are_told(api_version: str, kind: str) -> Non
 
 def test_nothing_is_said_of_what_is_read() -> None:
     """By the same tables."""
-    assert [kind for kind in POLICY_KINDS if unread(kind.group, kind.kind)] == []
+    assert [kind for kind in POLICY_KINDS if unsupported_policy_notice(kind.group, kind.kind)] == []
     for (group, kind), maker in BY_KIND.items():
         version = "v1" if not maker.custom else "v1alpha1"
         assert said(f"{group}/{version}".lstrip("/"), kind) == ""
@@ -150,7 +150,7 @@ def test_nothing_is_said_of_what_is_read() -> None:
 )  # fmt: skip
 def test_a_version_that_is_gone_is_told(api_version: str, kind: str, right: str) -> None:
     """The object is judged all the same."""
-    assert outdated(api_version, kind) == right
+    assert current_version(api_version, kind) == right
 
 
 def test_a_huge_object_is_looked_at_to_a_bound() -> None:

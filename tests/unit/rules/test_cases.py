@@ -29,12 +29,12 @@ EXPECTATION: Final = re.compile(r"# ([a-z-]+): (\S.*)")
 
 
 def name(case: Path) -> str:
-    """A case's path below the folder, without its suffix."""
+    """Return a case's path below the folder, without its suffix."""
     return str(case.relative_to(FOLDER).with_suffix(""))
 
 
 def expected(case: Path) -> list[tuple[str, str]]:
-    """The faults that the leading comment lines name: rule and field path, in order."""
+    """Return the faults that the leading comment lines name: rule and field path, in order."""
     found = []
     for line in case.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -46,7 +46,7 @@ def expected(case: Path) -> list[tuple[str, str]]:
 
 
 def contents(case: Path) -> tuple[GuardPolicy, list[Any]]:
-    """The policy, which is the first document where that is a GuardPolicy, and the objects."""
+    """Return the policy, which is the first document where that is a GuardPolicy, and the objects."""
     text = case.read_text(encoding="utf-8")
     found = list(documents(text))
     if found[0]["kind"] != "GuardPolicy":
@@ -55,7 +55,7 @@ def contents(case: Path) -> tuple[GuardPolicy, list[Any]]:
 
 
 def subjects(case: Path) -> Iterator[Workload | PolicyObject | Relabelling]:
-    """Each object that a rule may be about, as `catflap check` reads it; of a change, the Pod before and after."""
+    """Yield each object that a rule may be about, as `catflap check` reads it; of a change, the Pod before and after."""
     found = [one.subject for one in objects(case)]
     if RULES[case.parts[-3]].about is Relabelling:
         before, after = (one.places[0] for one in found if isinstance(one, Workload))
@@ -65,7 +65,7 @@ def subjects(case: Path) -> Iterator[Workload | PolicyObject | Relabelling]:
 
 
 def objects(case: Path) -> Iterator[Manifest]:
-    """Each object, as `catflap check` reads it."""
+    """Yield each object, as `catflap check` reads it."""
     policy, found = contents(case)
     for document in found:
         yield read(document, default_namespace="shop", extra=policy.workloads.extra_by_kind)
@@ -104,7 +104,7 @@ def test_every_rule_has_cases_of_each_outcome(outcome: str) -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("rule", RULES)
-def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) -> None:
+def test_the_cases_of_a_rule_have_every_built_in_kind(rule: str, outcome: str) -> None:
     """Each kind keeps its labels elsewhere or could."""
     found = {kind for case in CASES if case.parts[-3:-1] == (rule, outcome) for kind in kinds(case)}
     about = RULES[rule].about
@@ -116,7 +116,7 @@ def test_every_built_in_kind_stands_in_a_rules_cases(rule: str, outcome: str) ->
     elif (rule, outcome) == (
         "labels-agree",
         "deny",
-    ):  # a Pod is its own template: it has no labels beside those of its Pods
+    ):  # a Pod is its own template: it has no labels other than those of its Pods
         assert found == BY_KIND.keys() - {("", "Pod")}
     else:
         assert found == BY_KIND.keys()
@@ -132,7 +132,7 @@ def kinds(case: Path) -> Iterator[tuple[str, str]]:
 
 
 def test_no_stray_file_is_among_the_cases() -> None:
-    """A file in the wrong place would be a case that nobody runs."""
+    """No test would run a case file in the wrong folder."""
     assert [path for path in FOLDER.rglob("*") if path.is_file() and path not in CASES] == []
     assert {case.parts[-2] for case in CASES} == set(OUTCOMES)
 

@@ -1,7 +1,7 @@
 """The audit annotations for the API server's audit log."""
 
 from webhook.model.decision import Decision, Verdict
-from webhook.model.violation import Violation
+from webhook.model.rule import Violation
 from webhook.server.audit_annotations import MAX_VALUE_CHARS, audit_annotations
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from webhook.kube.api import ApiError, brief
-from webhook.kube.webhook_path import BadTokens, read, write
+from webhook.kube.api import ApiError, abbreviated
+from webhook.kube.webhook_path import InvalidTokensError, build_secret, parse_tokens
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
-from webhook.model.path_tokens import PLAIN, PathTokens, Token, well_formed, without_tokens
+from webhook.model.path_tokens import PLAIN, PathToken, PathTokens, well_formed, without_tokens
 from webhook.server.accepted_tokens import AcceptedTokens, BadTokenFile, TokenFileWatcher, read_token_file
 from webhook.server.authentication import (
     AllowAllAuthenticator,
@@ -22,7 +22,9 @@ from webhook.server.authentication import (
 from webhook.server.client_certificate import certificate_names
 
 GOOD, OTHER = "g" * 43, "o" * 43
-TOKENS = PathTokens(Token(GOOD, "2026-01-01T00:00:00Z"), Token("n" * 43), (Token("p" * 43), Token("q" * 43)))
+TOKENS = PathTokens(
+    PathToken(GOOD, "2026-01-01T00:00:00Z"), PathToken("n" * 43), (PathToken("p" * 43), PathToken("q" * 43))
+)
 
 
 def sender(token: str = "", names: tuple[str, ...] | None = None) -> Sender:
@@ -138,11 +140,11 @@ def test_names_are_those_of_a_verified_certificate(certificate: Any, names: tupl
 
 def test_a_secret_is_read_as_it_is_written() -> None:
     """Each token has its time."""
-    secret = write(TOKENS, "own")
-    assert read(secret) == TOKENS
+    secret = build_secret(TOKENS, "own")
+    assert parse_tokens(secret) == TOKENS
     assert TOKENS.accepted == (GOOD, "n" * 43, "p" * 43, "q" * 43)
     assert "resourceVersion" not in secret["metadata"]
-    assert write(TOKENS, "own", {"metadata": {"resourceVersion": "7"}})["metadata"]["resourceVersion"] == "7"
+    assert build_secret(TOKENS, "own", {"metadata": {"resourceVersion": "7"}})["metadata"]["resourceVersion"] == "7"
 
 
 def secret_with(text: str) -> dict[str, Any]:
@@ -168,10 +170,10 @@ BAD_SECRETS = [
 @pytest.mark.parametrize("found", BAD_SECRETS)
 def test_a_bad_secret_changes_nothing(found: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     """The API server still uses the registered token; the error is logged once, without a token."""
-    with pytest.raises(BadTokens) as bad:
-        read(found)
+    with pytest.raises(InvalidTokensError) as bad:
+        parse_tokens(found)
     accepted = AcceptedTokens()
-    accepted.offer_secret(write(TOKENS, "own"))
+    accepted.offer_secret(build_secret(TOKENS, "own"))
     accepted.offer_secret(found)
     accepted.offer_secret(found)
     assert accepted() == TOKENS.accepted
@@ -238,5 +240,5 @@ def test_no_error_of_the_api_server_contains_a_token(path: str, token: str) -> N
     for before in range(0, 400, 7):
         message = "x" * before + " " + path.format(token) + " " + "y" * 700
         assert token[:8] not in str(ApiError(500, message))
-        assert token[-8:] not in str(ApiError(500, brief(without_tokens(message))))
+        assert token[-8:] not in str(ApiError(500, abbreviated(without_tokens(message))))
     assert str(ApiError(404, "GET /validate: 404, /mutate too")) == "GET /validate: 404, /mutate too"

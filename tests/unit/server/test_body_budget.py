@@ -29,7 +29,7 @@ def test_the_largest_incomplete_untrusted_body_is_dropped_for_a_small_one() -> N
 
 
 def test_the_largest_untrusted_body_is_itself_refused() -> None:
-    """Smaller bodies are not dropped for it."""
+    """No smaller body is dropped."""
     budget = BodyBudget(max_bytes=1000, max_untrusted_bytes=100)
     with ExitStack() as stack:
         small, large = reserve(stack, budget), reserve(stack, budget)
@@ -39,7 +39,7 @@ def test_the_largest_untrusted_body_is_itself_refused() -> None:
 
 
 def test_untrusted_bodies_never_use_up_the_budget_of_trusted_ones() -> None:
-    """A trusted connection may use the whole budget, and incomplete untrusted bodies are dropped for it."""
+    """A trusted connection may use the whole budget, and incomplete untrusted bodies are dropped."""
     budget = BodyBudget(max_bytes=100, max_untrusted_bytes=40)
     with ExitStack() as stack:
         untrusted, trusted = reserve(stack, budget), reserve(stack, budget, is_trusted=True)

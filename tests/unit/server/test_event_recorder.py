@@ -7,9 +7,9 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import OFFLINE, decide
+from webhook.guard.decide import OFFLINE_DEFAULTS, decide
 from webhook.kube.api import ApiError
-from webhook.kube.series import Series, Statement, Told
+from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.metrics import EVENTS, Metrics
 from webhook.model.decision import Decision
 from webhook.server.event_recorder import MAX_WAITING, EventRecorder, refusal_event
@@ -17,15 +17,15 @@ from webhook.server.event_recorder import MAX_WAITING, EventRecorder, refusal_ev
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def event_about(manifest: Json, text: str = "", **options: Any) -> Statement | None:
+def event_about(manifest: Json, text: str = "", **options: Any) -> EventRequest | None:
     """Return the Event about the decision on an object under a policy."""
     request = asked(manifest, **options)
-    decision = decide(request, policy(text), known=OFFLINE)
+    decision = decide(request, policy(text), known=OFFLINE_DEFAULTS)
     assert isinstance(decision, Decision)
     return refusal_event(request, decision)
 
 
-def parts_of(statement: Statement | None) -> tuple[str, str, str]:
+def parts_of(statement: EventRequest | None) -> tuple[str, str, str]:
     """Return the object, the reason and the note of an Event."""
     assert statement is not None
     regarding = statement.regarding
@@ -89,13 +89,13 @@ def test_other_decisions_have_no_event(manifest: Json, text: str, options: dict[
     assert event_about(manifest, text, **options) is None
 
 
-class Unreachable(Series):
+class Unreachable(EventSeriesRecorder):
     """An API server that rejects every Event."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def tell(self, statement: Statement, at: datetime) -> Told:  # noqa: ARG002 (a Series)
+    def tell(self, statement: EventRequest, at: datetime) -> EventOutcome:  # noqa: ARG002 (a Series)
         """Raise the error."""
         raise self._error
 
@@ -134,4 +134,4 @@ def test_each_failure_is_counted_and_the_first_one_is_logged(
 
 def test_the_metric_has_each_outcome() -> None:
     """The metric and the outcomes are two lists of the same words."""
-    assert set(EVENTS) == {str(one) for one in Told}
+    assert set(EVENTS) == {str(one) for one in EventOutcome}

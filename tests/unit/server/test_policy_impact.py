@@ -10,7 +10,7 @@ from tests.unit.guard.test_preview import ROLELESS, stored
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
 from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
-from webhook.kube.epoch import Epoch, Moments
+from webhook.kube.install_record import InstallRecord, InstallTimes
 from webhook.model.decision import ForesightWanted
 from webhook.model.request import User
 from webhook.server import policy_impact
@@ -49,15 +49,15 @@ class FakeApi(Api):
             yield {"metadata": {"continue": "x" * left}, "items": items}
 
 
-class RecordedInstallTime(Epoch):
+class RecordedInstallTime(InstallRecord):
     """A recorded installation time."""
 
     def __init__(self) -> None:
         pass
 
-    def read(self, api: Api) -> Moments | None:  # noqa: ARG002 (an Epoch)
+    def read(self, api: Api) -> InstallTimes | None:  # noqa: ARG002 (an Epoch)
         """Return the installation time."""
-        return Moments(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+        return InstallTimes(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def impact(api: Api, *, loaded: Loaded = MILD, **parts: Any) -> tuple[str, ...]:

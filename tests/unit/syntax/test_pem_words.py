@@ -10,9 +10,9 @@ import pytest
 
 from webhook.audit.keys import BadKey, read_private, read_public, write_pair
 from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
-from webhook.tls.authority import issue_authority, issue_serving
-from webhook.tls.clients import ask_for_certificates
-from webhook.tls.folder import BadCertificate, TlsFolder, ensure, issue_into
+from webhook.tls.certificate_authority import issue_authority, issue_serving
+from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, ensure_certificate, issue_pair
+from webhook.tls.client_certificates import request_client_certificates
 
 NOW: Final = datetime.now(UTC)
 # What OpenSSL, cryptography and Python say.
@@ -61,13 +61,13 @@ BAD: Final = {
 def test_a_certificate_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -> None:
     """Of the folder and of the clients' CA."""
     folder = TlsFolder(tmp_path)
-    issue_into(folder, ["a.example"], NOW)
+    issue_pair(folder, ["a.example"], NOW)
     folder.certificate.write_bytes(BAD[what])
-    with pytest.raises(BadCertificate, match=r"it must hold tls\.crt and tls.key of one pair") as bad:
-        ensure(folder, ["a.example"], NOW)
+    with pytest.raises(BadCertificateError, match=r"it must hold tls\.crt and tls.key of one pair") as bad:
+        ensure_certificate(folder, ["a.example"], NOW)
     assert not FOREIGN.search(str(bad.value)), str(bad.value)
-    with pytest.raises(BadCertificate, match="it must hold CA certificates as PEM") as refused:
-        ask_for_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), folder.certificate)
+    with pytest.raises(BadCertificateError, match="it must hold CA certificates as PEM") as refused:
+        request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), folder.certificate)
     assert not FOREIGN.search(str(refused.value)), str(refused.value)
 
 
@@ -75,14 +75,14 @@ def test_a_certificate_that_cannot_be_read_is_told_in_words(what: str, tmp_path:
 def test_a_key_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -> None:
     """Of the folder and of the audit log."""
     folder = TlsFolder(tmp_path)
-    issue_into(folder, ["a.example"], NOW)
+    issue_pair(folder, ["a.example"], NOW)
     if what == "missing":
         folder.key.unlink()
     elif what != "a key":
         folder.key.write_bytes(BAD.get(what, OTHER.key))
     if what != "a key":
-        with pytest.raises(BadCertificate) as bad:
-            ensure(folder, ["a.example"], NOW)
+        with pytest.raises(BadCertificateError) as bad:
+            ensure_certificate(folder, ["a.example"], NOW)
         assert not FOREIGN.search(str(bad.value)), str(bad.value)
     for read in (read_private, read_public):
         with pytest.raises(BadKey, match="make a pair by: catflap audit keygen") as refused:

@@ -1,4 +1,4 @@
-"""What users' policies let through: each kind of object to openings, without a word on whether it should."""
+"""Read users' policies: convert each kind of object to the openings that it allows, without a judgement."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,24 +14,24 @@ from webhook.model.opening import Opening
 from webhook.model.request import PolicyObject
 from webhook.netpol.reading import calico, cluster, kubernetes
 from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
-from webhook.netpol.reading.size import excess_of
-from webhook.netpol.reading.stored import NOT_STORED, Identity, Kept, Stored, identity_of
+from webhook.netpol.reading.limits import excess_of
+from webhook.netpol.reading.stored import NOT_STORED, CalicoMetadata, Identity, Stored, identity_of
 from webhook.syntax.misfits import misfit
 
 
-class Reader(NamedTuple):
-    """How an object of a resource is read: as which type, and what that lets through or puts together."""
+class ResourceReader(NamedTuple):
+    """The type as which an object of a resource is decoded, and the functions that return its openings and its networks."""
 
     shape: type[Struct]
     openings: Callable[[Any], tuple[Opening, ...]] = lambda _: ()
     networks: Callable[[Any], Addresses] = lambda _: NO_ADDRESS
 
 
-NOTHING = Reader(Struct)  # what opens nothing by itself
-READERS: Mapping[tuple[str, str], Reader] = {
-    ("networking.k8s.io", "networkpolicies"): Reader(kubernetes.Policy, kubernetes.openings),
+NOTHING = ResourceReader(Struct)  # for objects that open nothing by themselves
+READERS: Mapping[tuple[str, str], ResourceReader] = {
+    ("networking.k8s.io", "networkpolicies"): ResourceReader(kubernetes.Policy, kubernetes.openings),
     **{
-        (str(dialect), resource): Reader(shape, partial(openings, dialect=dialect))
+        (str(dialect), resource): ResourceReader(shape, partial(openings, dialect=dialect))
         for dialect in Dialect
         for resource, shape, openings in (
             ("networkpolicies", Policy, calico.openings),
@@ -40,20 +40,19 @@ READERS: Mapping[tuple[str, str], Reader] = {
         )
     },
     **{
-        (str(dialect), resource): Reader(NetworkSet, networks=calico.set_networks)
+        (str(dialect), resource): ResourceReader(NetworkSet, networks=calico.set_networks)
         for dialect in Dialect
         for resource in ("networksets", "globalnetworksets")
     },
-    (POLICY_API, "clusternetworkpolicies"): Reader(cluster.Policy, cluster.openings),
-    (POLICY_API, "adminnetworkpolicies"): Reader(cluster.Policy, cluster.openings),
+    (POLICY_API, "clusternetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
+    (POLICY_API, "adminnetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
 }
 
 
 class Contents(Struct, frozen=True):
-    """What an object says: what it lets through, or the addresses that it puts together.
+    """The content of an object: the openings of a policy, or the addresses of a network set.
 
-    `unreadable` says why that cannot be determined, and `fingerprint` differs where what is unreadable does: two
-    policies may have the same words.
+    `unreadable` says why the content cannot be determined. `fingerprint` distinguishes two unreadable specs with the same message.
     """
 
     openings: tuple[Opening, ...] = ()
@@ -63,7 +62,7 @@ class Contents(Struct, frozen=True):
     fingerprint: str = ""
 
     def added_to(self, found: PolicyObject) -> PolicyObject:
-        """Return a policy object with what it says."""
+        """Return a policy object with this content."""
         return structs.replace(
             found,
             openings=self.openings,
@@ -76,52 +75,52 @@ class Contents(Struct, frozen=True):
 
 
 Shaped = TypeVar("Shaped", bound=Struct)
-# Bytes of a spec whose fingerprint does not hang on how it is written; that of a larger one is of its bytes.
+# The most bytes of a spec whose fingerprint is that of its values; the fingerprint of a larger spec is that of its bytes.
 LARGE: Final = 100_000
 
 
-class Specified(Struct):
+class SpecOnly(Struct):
     """An object's spec, not decoded."""
 
     spec: Raw = Raw(b"null")
 
 
-# A shape is prepared by its first decoder. msgspec 0.20 ends the process by a segmentation fault where two threads do that at once,
+# The first decoder of a type prepares the type. msgspec 0.20 crashes with a segmentation fault where two threads do that at once,
 # so it is done here, before there are threads.
-for prepared in (Specified, Stored, Kept, *(reader.shape for reader in READERS.values())):
+for prepared in (SpecOnly, Stored, CalicoMetadata, *(reader.shape for reader in READERS.values())):
     msgspec.json.Decoder(prepared)
 
 
 class Reads(Protocol):
-    """Reading an object as a type; raises msgspec.ValidationError or ValueError."""
+    """A function that decodes an object as a type; raises msgspec.ValidationError or ValueError."""
 
     def __call__(self, shape: type[Shaped], /) -> Shaped:
         """Return the object as the type."""
 
 
 def read_json(resource: tuple[str, str], source: bytes) -> Contents:
-    """Return what an object of a resource (API group, plural) says, from its JSON.
+    """Return the content of an object of a resource (API group, plural) from its JSON.
 
-    Only what is read is decoded. Raises what decoding raises for text that is not JSON.
+    Only the needed fields are decoded. Raises what decoding raises for text that is not JSON.
     """
 
     def decoded(shape: type[Shaped]) -> Shaped:
         return msgspec.json.decode(source, type=shape)
 
     def spec() -> Any:
-        found = bytes(decoded(Specified).spec)
+        found = bytes(decoded(SpecOnly).spec)
         return found if len(found) > LARGE else msgspec.json.decode(found)
 
-    return contents(resource, decoded, spec, lambda: msgspec.json.decode(source), excess_of(source))
+    return read_contents(resource, decoded, spec, lambda: msgspec.json.decode(source), excess_of(source))
 
 
 def read(resource: tuple[str, str], source: Any) -> Contents:
-    """Return what an object of a resource (API group, plural) says; `source` is the object as plain dicts and lists."""
+    """Return the content of an object of a resource (API group, plural); `source` is the object as plain dicts and lists."""
 
     def converted(shape: type[Shaped]) -> Shaped:
         return msgspec.convert(source, shape)
 
-    return contents(resource, converted, lambda: source.get("spec"), lambda: source)
+    return read_contents(resource, converted, lambda: source.get("spec"), lambda: source)
 
 
 def shape_of(resource: tuple[str, str]) -> type[Struct]:
@@ -129,12 +128,13 @@ def shape_of(resource: tuple[str, str]) -> type[Struct]:
     return READERS.get(resource, NOTHING).shape
 
 
-def contents(
+def read_contents(
     resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], whole: Callable[[], Any], excess: str = ""
 ) -> Contents:
-    """Return what an object says.
+    """Return the content of an object.
 
-    `spec` is what its fingerprint is of, `whole` is the object for a message about it, and `excess` is why it is not read at all.
+    `spec` returns the input of the fingerprint, `whole` returns the object for a message about it, and `excess` is the reason for not
+    reading it at all.
     """
     reader = READERS.get(resource, NOTHING)
     stored = NOT_STORED

@@ -1,7 +1,7 @@
-"""Calico's policies and tiers (projectcalico.org/v3, api/pkg/apis/projectcalico/v3).
+"""Read Calico's policies and tiers (projectcalico.org/v3, api/pkg/apis/projectcalico/v3).
 
-Allow opens; so does Pass in the tier `default`, as after it come the profiles, which allow (libcalico-go, conversion).
-Deny and Log open nothing, and Pass in another tier leads to the tier `default`, where namespaces are closed.
+Allow opens. So does Pass in the tier `default`, because the profiles after it allow (libcalico-go, conversion).
+Deny and Log open nothing. Pass in another tier leads to the tier `default`, in which namespaces are isolated.
 """
 
 from collections.abc import Iterator
@@ -29,9 +29,9 @@ from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
 from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
 from webhook.netpol.reading.domains import domains
+from webhook.netpol.reading.limits import check
 from webhook.netpol.reading.place import Unread, within
 from webhook.netpol.reading.selectors import parse
-from webhook.netpol.reading.size import check
 
 # By name or by number (IANA, protocol-numbers); Calico takes any case of letters where it stores objects.
 WITH_PORTS = {
@@ -48,17 +48,17 @@ HOST_PREFIX = "node-role.kubernetes.io/"
 
 
 def openings(found: Policy, dialect: Dialect) -> tuple[Opening, ...]:
-    """Return what a NetworkPolicy lets through; raises ValueError."""
+    """Return the openings of a NetworkPolicy; raises ValueError."""
     return tuple(read(found.spec, dialect, nearby=None))
 
 
 def global_openings(found: Policy, dialect: Dialect) -> tuple[Opening, ...]:
-    """Return what a GlobalNetworkPolicy lets through: a selector alone selects Pods of every namespace there."""
+    """Return the openings of a GlobalNetworkPolicy, in which a selector alone selects Pods of every namespace."""
     return tuple(read(found.spec, dialect, nearby=EVERYTHING))
 
 
 def tier_openings(tier: Tier, dialect: Dialect) -> tuple[Opening, ...]:
-    """Return what a tier lets through: all that it does not know, if it is the tier that closes and passes on."""
+    """Return the openings of a tier: everything without a rule, if it is the tier `default` and its default action is Pass."""
     action = dialect.word(tier.spec.default_action, ("Deny", "Pass"), "spec.defaultAction")
     if (tier.metadata.name, action) != (TIER, "Pass"):
         return ()
@@ -101,7 +101,7 @@ def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[O
 
 
 def subject(spec: Spec, nearby: Selector | None) -> Selected:
-    """Return the endpoints that a policy is for."""
+    """Return the endpoints that a policy selects."""
     with within("spec.serviceAccountSelector"):
         accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
     with within("spec.namespaceSelector"):
@@ -126,7 +126,7 @@ def on_hosts(spec: Spec, found: Selected) -> bool:
 
 
 def peers(entity: Entity, nearby: Selector | None) -> Peers:
-    """Return the peers of a rule: without any word on them, everybody."""
+    """Return the peers of a rule; a rule without peers matches every peer."""
     accounts = entity.service_accounts or Accounts()
     wanted = [parse(entity.selector)] if entity.selector else []
     if accounts.selector:
@@ -166,7 +166,7 @@ def written(entity: Entity) -> tuple[str, ...]:
 
 
 def ports_of(rule: Rule) -> Iterator[PortRange | NamedPort]:
-    """Yield a rule's ports; a protocol that has none stands for itself.  Raises ValueError for text that is not a port."""
+    """Yield a rule's ports; a protocol without ports is yielded alone.  Raises ValueError for text that is not a port."""
     given = "" if rule.protocol is None else str(rule.protocol)[:60]
     protocol = WITH_PORTS.get(given.lower(), "")
     if given and not protocol:

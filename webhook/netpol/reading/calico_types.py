@@ -1,4 +1,4 @@
-"""Calico's policies, tiers and network sets as its API has them (api/pkg/apis/projectcalico/v3), as far as we read them."""
+"""Types of Calico's policies, tiers and network sets (api/pkg/apis/projectcalico/v3), without unused fields."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from webhook.model.kinds import CALICO, CALICO_STORAGE
 from webhook.netpol.calico import TIER
-from webhook.netpol.reading.size import TERM
+from webhook.netpol.reading.limits import TERM
 
 
 class Dialect(StrEnum):
-    """The API group that an object is of.
+    """The API group of an object.
 
-    `projectcalico.org` checks each word against its schema. `crd.projectcalico.org`, which Calico stores its objects in,
-    checks nothing, and Calico makes words lower-case when it reads them (libcalico-go,
+    `projectcalico.org` validates each enum value. `crd.projectcalico.org`, in which Calico stores its objects, validates none, and
+    Calico converts the values to lower case when it reads them (libcalico-go,
     lib/backend/syncersv1/updateprocessors: rules.go, networkpolicyprocessor.go).
     """
 
@@ -46,7 +46,7 @@ class Service(Struct):
 
 
 class Entity(Struct, rename="camel"):
-    """`source` or `destination` of a rule: everything that it says has to be true of a peer."""
+    """`source` or `destination` of a rule: a peer must match all of its fields."""
 
     nets: list[str] | None = None
     not_nets: list[str] | None = None
@@ -98,7 +98,7 @@ class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack",
 
 
 class Policy(Struct):
-    """The object, as far as we read it."""
+    """A policy, without unused fields."""
 
     spec: Spec = msgspec.field(default_factory=Spec)
 
@@ -116,7 +116,7 @@ class Metadata(Struct):
 
 
 class Tier(Struct):
-    """A tier, as far as we read it."""
+    """A tier, without unused fields."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
     spec: TierSpec = msgspec.field(default_factory=TierSpec)
@@ -129,6 +129,6 @@ class SetSpec(Struct):
 
 
 class NetworkSet(Struct):
-    """A network set, as far as we read it."""
+    """A network set, without unused fields."""
 
     spec: SetSpec = msgspec.field(default_factory=SetSpec)

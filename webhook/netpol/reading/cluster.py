@@ -18,8 +18,8 @@ from webhook.model.selector import EVERYTHING
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.limits import check
 from webhook.netpol.reading.place import Unread, within
-from webhook.netpol.reading.size import check
 
 BASELINE = "Baseline"
 OPENING = ("Accept", "Allow")
@@ -133,13 +133,13 @@ class Spec(Struct, rename="camel"):
 
 
 class Policy(Struct):
-    """The object, as far as we read it."""
+    """A cluster-wide policy, without unused fields."""
 
     spec: Spec = msgspec.field(default_factory=Spec)
 
 
 def openings(found: Policy) -> tuple[Opening, ...]:
-    """Return what a cluster-wide policy lets through; raises ValueError."""
+    """Return the openings of a cluster-wide policy; raises ValueError."""
     spec = found.spec
     if spec.tier == BASELINE:
         return ()
@@ -159,7 +159,7 @@ def openings(found: Policy) -> tuple[Opening, ...]:
 
 
 def opens(rule: Rule) -> bool:
-    """Return whether a rule's action lets connections through; raises ValueError for one that the API does not know."""
+    """Return whether a rule's action allows connections; raises ValueError for an action that the API does not have."""
     if rule.action not in {*OPENING, *CLOSING}:
         raise ValueError(f"action: {rule.action[:60]!r} is not an action: Accept (Allow in v1alpha1), Deny or Pass")
     return rule.action in OPENING
@@ -174,7 +174,7 @@ def parts_of(spec: Spec) -> Iterator[int]:
 
 
 def peers(found: list[Whom] | None) -> Peers:
-    """Return the peers of a rule; an entry that says nothing we read is everybody."""
+    """Return the peers of a rule; an entry without a known field counts as every peer."""
     networks, selected, named = [], [], []
     for one in found or [Whom()]:
         if one.networks:

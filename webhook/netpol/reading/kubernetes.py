@@ -14,8 +14,8 @@ from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
 from webhook.model.ports import NamedPort, ports
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
+from webhook.netpol.reading.limits import check
 from webhook.netpol.reading.place import Unread, within
-from webhook.netpol.reading.size import check
 
 
 class IpBlock(Struct):
@@ -71,13 +71,13 @@ class Spec(Struct, rename="camel"):
 
 
 class Policy(Struct):
-    """The object, as far as we read it."""
+    """A NetworkPolicy, without unused fields."""
 
     spec: Spec | None = None
 
 
 def openings(found: Policy) -> tuple[Opening, ...]:
-    """Return what a NetworkPolicy lets through; raises ValueError."""
+    """Return the openings of a NetworkPolicy; raises ValueError."""
     spec = found.spec or Spec()
     check(parts_of(spec))
     for number, name in enumerate(spec.policy_types or ()):
@@ -108,7 +108,7 @@ def parts_of(spec: Spec) -> Iterator[int]:
 
 
 def peers(found: list[PolicyPeer] | None) -> Peers:
-    """Return the peers of a rule: without any entry, everybody."""
+    """Return the peers of a rule; a rule without entries matches every peer."""
     if not found:
         return EVERYBODY
     blocks = [one.ip_block for one in found if one.ip_block is not None]

@@ -1,4 +1,4 @@
-"""Where in an object something is that cannot be read."""
+"""Add the path of an unreadable value to the error about it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ MOST_NAMED: Final = 5  # parts that cannot be read, in one message
 
 @contextmanager
 def within(path: str) -> Iterator[None]:
-    """Put a path before what a ValueError says; what is no text passes as it is."""
+    """Prefix the message of a ValueError with a path; a UnicodeError passes unchanged."""
     try:
         yield
     except UnicodeError:
@@ -21,14 +21,14 @@ def within(path: str) -> Iterator[None]:
 
 
 class Unread:
-    """What of several parts cannot be read: each is tried, so that one message names them all."""
+    """The errors of several parts of an object, so that one message names them all."""
 
     def __init__(self) -> None:
         self._messages: list[str] = []
 
     @contextmanager
     def within(self, path: str = "") -> Iterator[None]:
-        """Keep what a ValueError says of one part, with its path; what is no text passes as it is."""
+        """Keep the message of a ValueError about one part, with its path; a UnicodeError passes unchanged."""
         try:
             yield
         except UnicodeError:
@@ -37,6 +37,6 @@ class Unread:
             self._messages.append(f"{path}: {bad}" if path else str(bad))
 
     def complain(self) -> None:
-        """Raise ValueError where a part cannot be read."""
+        """Raise ValueError if a part could not be read."""
         if self._messages:
             raise ValueError(listed(self._messages, MOST_NAMED, joint="; "))

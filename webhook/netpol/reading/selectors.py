@@ -1,4 +1,4 @@
-"""Calico's selector language, read: text to a tree.
+"""Parse Calico's selector language to a tree.
 
 The grammar is libcalico-go's (lib/selector/tokenizer and parser): literals have no escapes, blanks are space and tab,
 `!` binds closer than `&&`, and `&&` closer than `||`.
@@ -24,7 +24,7 @@ TOKENS = re.compile(
 BLANKS = " \t"
 QUOTES = "\"'"
 FUNCTIONS = ("has", "all", "global")
-DEEPEST = 100  # brackets in brackets; Calico has no limit of its own, and people write two or three
+DEEPEST = 100  # nested brackets; Calico has no limit, and real selectors have two or three
 SHOWN, SHOWN_WORD = 120, 40  # characters of a selector, and of one of its words, in a message
 WORD = re.compile(r"""[A-Za-z0-9_./-]+|"[^"]*"?|'[^']*'?|[=!]=|&&|\|\||\S""")
 
@@ -34,7 +34,7 @@ LABEL = "the key of a label, has(key), all() or global()"
 OPERATOR = "==, !=, in, not in, contains, starts with or ends with"
 MORE = "&& or || between two parts"
 TEXT = "text in quotes"
-# What people write for what Calico knows.
+# Words of other languages, each with the one of Calico.
 MEANT = {
     "=": "==",
     "&": "&&",
@@ -49,8 +49,8 @@ MEANT = {
 }
 
 
-class Token(NamedTuple):
-    """A part of the text with its position, and what it is."""
+class SelectorToken(NamedTuple):
+    """A token of the text with its kind and its position."""
 
     kind: str
     text: str
@@ -73,8 +73,8 @@ def parse(text: str) -> Selector:
     return found
 
 
-def tokens_of(text: str) -> Iterator[Token]:
-    """The pieces of a text; raises ValueError at the first that is none."""
+def tokens_of(text: str) -> Iterator[SelectorToken]:
+    """Yield the tokens of a text; raises ValueError at the first character that begins no token."""
     at, end = 0, len(text.rstrip(BLANKS))
     while at < end:
         match = TOKENS.match(text, at)
@@ -82,28 +82,28 @@ def tokens_of(text: str) -> Iterator[Token]:
             at = end - len(text[at:end].lstrip(BLANKS))
             raise wrong(text, at)
         kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
-        yield Token(kind, match["key"] if kind == "has" else match[kind], match.start(kind))
+        yield SelectorToken(kind, match["key"] if kind == "has" else match[kind], match.start(kind))
         at = match.end()
 
 
 class Reading:
-    """A text and how far it was read; each method reads one level of the grammar.  They raise ValueError."""
+    """A parser of one text; each method parses one level of the grammar.  They raise ValueError."""
 
-    def __init__(self, text: str, tokens: list[Token]) -> None:
+    def __init__(self, text: str, tokens: list[SelectorToken]) -> None:
         self._text = text
         self._tokens = tokens
         self._at = 0
         self._depth = 0
 
     def either(self) -> Selector:
-        """Parts joined by `||`."""
+        """Parse parts joined by `||`."""
         parts = [self._both()]
         while self._take("||"):
             parts.append(self._both())
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
     def end(self) -> None:
-        """Nothing may be left."""
+        """Check that no token is left."""
         if self._at < len(self._tokens):
             raise self._failure(MORE)
 
@@ -145,9 +145,9 @@ class Reading:
         raise self._failure(LABEL, before=1)
 
     def _about(self, key: str) -> Selector:
-        """What is said of one label."""
+        """Parse a condition about one label."""
         kind, how = self._next(OPERATOR)
-        if kind not in {"mark", "word"}:  # has(in) is no operator
+        if kind not in {"mark", "word"}:  # `in` of has(in) is a label, not an operator
             raise self._failure(OPERATOR, before=1)
         found: Selector
         if how in {"==", "!="}:
@@ -164,7 +164,7 @@ class Reading:
         if how in {"starts", "ends"}:
             self._need("with")
             return f"{how} with"
-        if how in {"startswith", "endswith"}:  # Calico takes any number of blanks there, none too
+        if how in {"startswith", "endswith"}:  # Calico accepts any number of blanks there
             return f"{how.removesuffix('with')} with"
         if how != "contains":
             raise self._failure(OPERATOR, before=1)

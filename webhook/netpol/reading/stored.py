@@ -1,4 +1,4 @@
-"""The name and the labels by which Calico knows an object that it stored.
+"""Read the name and the labels that Calico uses for an object that it stored.
 
 Calico keeps the metadata of its own API in an annotation of what it stores, and reads name and labels from there
 (libcalico-go, lib/backend/model/keys.go and lib/backend/k8s/resources/resources.go).
@@ -14,26 +14,26 @@ from webhook.syntax.misfits import refusal
 
 
 class Identity(Struct, frozen=True):
-    """The name and the labels; empty where the object's own count."""
+    """The name and the labels; empty where those of the object itself count."""
 
     name: str = ""
     labels: Mapping[str, str] = {}
 
 
 class Metadata(Struct):
-    """An object's metadata, as far as we read it."""
+    """The metadata of an object, without unused fields."""
 
     annotations: dict[str, str] | None = None
 
 
 class Stored(Struct):
-    """An object, as far as we read it."""
+    """An object, without unused fields."""
 
     metadata: Metadata = msgspec.field(default_factory=Metadata)
 
 
-class Kept(Struct):
-    """What the annotation keeps."""
+class CalicoMetadata(Struct):
+    """The content of the annotation."""
 
     name: str | None = None
     labels: dict[str, str] | None = None
@@ -43,12 +43,12 @@ NOT_STORED = Identity()
 
 
 def identity_of(found: Stored) -> Identity:
-    """Return what the annotation says; raises ValueError where it is not such metadata."""
+    """Return the identity in the annotation; raises ValueError for an invalid annotation."""
     text = (found.metadata.annotations or {}).get(CALICO_METADATA)
     if not text:
         return NOT_STORED
     try:
-        kept = msgspec.json.decode(text, type=Kept)
+        kept = msgspec.json.decode(text, type=CalicoMetadata)
     except (msgspec.MsgspecError, RecursionError) as bad:
         raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {refusal(bad)}") from None
     return Identity(kept.name or "", kept.labels or {})

@@ -1,0 +1,73 @@
+"""The error for an unusable kubeconfig is a clear sentence."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from webhook.kube.api import NoClusterError, connect, connect_as_kubectl
+
+FOREIGN: Final = re.compile(
+    r"Invalid kube-config|Expected|object|indices|'str'|NoneType|while scanning|not allowed here|unicode string|Errno"
+)
+HEAD: Final = "apiVersion: v1\nkind: Config\n"
+CONTEXT: Final = f"{HEAD}current-context: x\ncontexts: [{{name: x, context: {{cluster: y, user: z}}}}]\n"
+NONE: Final = "it is no kubeconfig, which is a mapping with clusters, users, contexts and current-context"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("hello", NONE),
+        ("- a", NONE),
+        ("5", NONE),
+        (HEAD, "it has no current-context; choose one by --context, or by kubectl config use-context NAME"),
+        (f"{HEAD}current-context: x\ncontexts: []\nclusters: []\nusers: []\n", "no context is called 'x' in it; kubectl config get-contexts lists them"),
+        (f"{CONTEXT}clusters: []\nusers: []\n", "no cluster is called 'y' in it; kubectl config get-clusters lists them"),
+        (f"{HEAD}current-context: x\n", "no context is called 'x' in it"),
+        (f"{CONTEXT}clusters: [{{name: y, cluster: {{server: 'https://a', certificate-authority: /none.crt}}}}]\nusers: []\n", "it names the file /none.crt, which does not exist"),
+        ("a: b: c\n", "it is not YAML: line 1, column 5: a second ': ' in one line; write a value that has one in quotes"),
+        ("a: 1\n\tb: 1\n", "it is not YAML: line 2, column 1: a tab, where YAML takes blanks only"),
+    ],
+)  # fmt: skip
+def test_an_unusable_kubeconfig_has_a_clear_error(text: str, message: str, tmp_path: Path) -> None:
+    """The message has the missing entry, and the command that lists the existing ones."""
+    path = tmp_path / "config"
+    path.write_text(text, encoding="utf-8")
+    for attempt in (connect, connect_as_kubectl):
+        with pytest.raises(NoClusterError) as bad:
+            attempt(str(path), None)
+        assert f"no cluster by --kubeconfig {path}: {message}" in str(bad.value)
+        assert not FOREIGN.search(str(bad.value).replace(str(path), ""))
+
+
+def test_a_missing_context_is_reported(tmp_path: Path) -> None:
+    """The message has its name."""
+    path = tmp_path / "config"
+    path.write_text(f"{HEAD}contexts: []\nclusters: []\nusers: []\n", encoding="utf-8")
+    with pytest.raises(NoClusterError, match="no context is called 'prod' in it"):
+        connect(str(path), "prod")
+
+
+def test_without_file_and_pod_both_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message is a sentence."""
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(
+        NoClusterError, match="no cluster by the Pod's ServiceAccount: this process runs in no Pod of a cluster"
+    ):
+        connect(None)
+    with pytest.raises(NoClusterError, match="no such file; expected a kubeconfig"):
+        connect("/is/not/there")
+
+
+def test_the_error_of_an_invalid_default_kubeconfig_has_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This holds although no file is named."""
+    path = tmp_path / "config"
+    path.write_text("a: 1\nb:2\n", encoding="utf-8")
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    with pytest.raises(NoClusterError, match="not YAML: line 2, column 1: no blank behind the colon; write key: value"):
+        connect_as_kubectl(None, None)

@@ -1,0 +1,61 @@
+"""Keys of a policy file that the model does not have: which one is meant, or where the key would be right."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from webhook.config.places import Step, written
+from webhook.config.shape import homes, keys_at, mappings_at, takes
+from webhook.model.abbreviation import listed
+from webhook.model.spelling import closest_word
+from webhook.rules import RULES
+from webhook.syntax.values import ANY
+
+Path = tuple[Step, ...]
+RULE: Final = "rule"  # the key of an exception that names one
+# Keys of nearly all objects of a cluster, beside apiVersion and kind or in their metadata.
+OF_OBJECTS: Final = frozenset({"metadata", "spec", "status", "name", "namespace", "labels", "annotations", "version"})
+
+
+def unknown_key(path: Path) -> Iterator[Path]:
+    """The path of a key that the model does not have, and each path that may be meant by it."""
+    yield path
+    meant = [*near(path), *inside(path), *elsewhere(path)]
+    yield from meant or [(*path[:-1], ANY)]
+
+
+def near(path: Path) -> Iterator[Path]:
+    """The path of the key in the same mapping that is written most alike, if one is."""
+    *before, key = path
+    keys = keys_at(before)
+    if found := closest_word(str(key), keys) or closest_word(str(key).lower(), keys):
+        yield (*before, found)
+
+
+def inside(path: Path) -> Iterator[Path]:
+    """The same key one mapping further inside, such as `roles.backend.claim.namespaces` for `roles.backend.namespaces`."""
+    *before, key = path
+    return ((*before, one, key) for one in mappings_at(before) if str(key) in keys_at((*before, one)))
+
+
+def elsewhere(path: Path) -> Iterator[Path]:
+    """The same key in other parts of the file, but for those inside."""
+    known = {path, *inside(path)}
+    return (one for one in map(tuple, (home.split(".") for home in homes().get(str(path[-1]), ()))) if one not in known)
+
+
+def sentence(path: Path, value: Any) -> str:
+    """Return the sentence for a key that the model does not have; `value` is behind it, and tells which of several keys is meant."""
+    *before, last = path
+    key, keys = str(last), keys_at(before)
+    alike, right = list(near(path)), [one for one in (*inside(path), *elsewhere(path)) if takes(one, value)]
+    if alike and (takes(alike[0], value) or not (right or (not before and key in OF_OBJECTS))):
+        return f"unknown key; did you mean {alike[0][-1]!r}?"
+    if key in RULES and not before:
+        return f"unknown key; a rule has its mode under rules: write rules: {{{key}: MODE}}"
+    if key in RULES and RULE in keys:
+        return f"unknown key; write {RULE}: {key}"
+    if not before and key in OF_OBJECTS:
+        return "unknown key; a policy file has no metadata and no spec as objects of a cluster have: its keys are at the top, beside kind"
+    if places := right or [*inside(path), *elsewhere(path)]:
+        return f"unknown key here; the file has {listed([*map(written, places)], 3, joint=' and ')}"
+    return f"unknown key{f'; the keys here are {listed(keys, 20)}' if keys else ''}"

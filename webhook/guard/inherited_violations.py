@@ -1,0 +1,83 @@
+"""Violations that an object inherits from an owner older than catflap: only those that the owner's template also has."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from webhook.custom.evaluation import evaluate_rules, plain
+from webhook.guard.judge import judge
+from webhook.model.decision import Known, OldOwner
+from webhook.model.kinds import BY_RESOURCE
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Document, Request
+from webhook.model.rule import Violation
+from webhook.model.workload import Workload
+from webhook.rules import RULES
+
+
+def inherited_violations(
+    found: Iterable[Violation], request: Request, policy: GuardPolicy, known: Known
+) -> tuple[Violation, ...]:
+    """Return the violations of a request that one of its old owners also has.
+
+    Violations with the same message are the same, at any path, because the mutating phase may have written a label
+    from its alias. A custom rule has one message for all objects, so its violation is excused if the rule is false for the template too.
+    """
+    found, owners = tuple(found), known.old_owners or ()
+    builtin = {
+        (one.rule, one.message)
+        for owner in owners
+        for candidate in template_variants(request, owner)
+        for one in judge(candidate, policy)
+    }
+    custom: set[str] = set()
+    if any(one.rule not in RULES for one in found):
+        custom = {one.rule for owner in owners for one in custom_template_violations(request, owner, policy, known)}
+    return tuple(one for one in found if (one.rule, one.message) in builtin or one.rule in custom)
+
+
+def template_variants(request: Request, owner: OldOwner) -> Iterator[Workload]:
+    """Yield variants of the object as its owner's template alone would produce it.
+
+    The object's own labels, if they are not those of its Pods, can come from the owner, from the template, or from the labels that the owner
+    writes on its objects. Controllers differ in this.
+    """
+    assert request.workload is not None
+    alone = replace(request.workload, places=owner.workload.places)
+    if request.workload.own is None:
+        yield alone
+        return
+    for labelled in (owner.workload.own, owner.made, *owner.workload.places):
+        if labelled is not None:
+            yield replace(alone, own=replace(request.workload.own, labels=labelled.labels))
+
+
+def custom_template_violations(
+    request: Request, owner: OldOwner, policy: GuardPolicy, known: Known
+) -> tuple[Violation, ...]:
+    """Return the violations of custom rules by the object as its owner's template alone would produce it."""
+    if request.document is None:
+        return ()
+    content = with_template(plain(request.document.content), request, owner.template)
+    document = Document(content, request.document.before, request.document.user_uid)
+    judged = evaluate_rules(replace(request, document=document), policy, known)
+    return judged if isinstance(judged, tuple) else ()
+
+
+def with_template(content: Mapping[str, Any], request: Request, template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with another pod template; for a Pod, everything but its name and owners is the template."""
+    if request.target.is_pod:
+        written = template.get("metadata") or {}
+        metadata = {**(content.get("metadata") or {}), "labels": {}, "annotations": {}, **written}
+        return {**content, "metadata": metadata, "spec": template.get("spec") or {}}
+    maker = BY_RESOURCE[request.target.group, request.target.resource]
+    return with_value_at(content, maker.template.split("."), template)
+
+
+def with_value_at(content: Mapping[str, Any], path: list[str], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of nested mappings with another value at a path."""
+    step, *rest = path
+    inner = content.get(step)
+    below = with_value_at(inner if isinstance(inner, Mapping) else {}, rest, value) if rest else value
+    return {**content, step: below}

@@ -1,0 +1,92 @@
+"""Protection of namespace labels and names that give privileges: only the groups of the policy file may set them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from webhook.guard.message import refusal
+from webhook.guard.policy_protection import break_glass_reason
+from webhook.model.abbreviation import listed, shortened
+from webhook.model.decision import Decision, Verdict
+from webhook.model.fields import fits
+from webhook.model.identity import Identities
+from webhook.model.names import GUARD_LABEL
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Operation, Request
+from webhook.model.rule import Violation
+from webhook.model.spelling import closest_word
+from webhook.model.workload import label_field, reference
+
+PROTECTION = "guard-labels"  # reported instead of a rule id; it has no mode, because modes are for rules
+
+ALLOWED = Decision(Verdict.ALLOWED)
+
+
+def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
+    """Return the decision on CREATE or UPDATE of a namespace, also through a subresource.
+
+    Changing the guard label adopts a namespace. Changing the environment label changes its allowed traffic. Creating an exempt name, or one
+    that has a role reserved, grants privileges. Each of these needs an authorized group. The guard label of a new namespace
+    needs none: catflap's mutating phase writes it, and it only adds isolation.
+    """
+    assert request.namespace is not None
+    name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
+    touched = list(changed_labels(request, policy, before))
+    given = (*policy.reserved_namespace_names, own_namespace)
+    reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
+    if not (touched or reserved):
+        return ALLOWED
+    passed = break_glass_reason(request.user, policy)
+    if request.user.name in own_accounts:
+        passed = "catflap's own account"
+    by_label = passed or member_of(policy.namespaces.labelled_by, request)
+    by_name = passed or member_of(policy.namespaces.reserved.groups, request)
+    faults = tuple(unknown_environments(request.namespace.labels, policy, touched))
+    if not by_label:
+        groups = listed(policy.namespaces.labelled_by, joint=" or ") or "nobody"
+        faults += tuple(
+            label_violation(key, f"only members of {groups} set, change or remove it (namespaces.labelledBy)")
+            for key in touched
+        )
+    if reserved and not by_name:
+        groups = listed(policy.namespaces.reserved.groups, joint=" or ") or "nobody"
+        message = (
+            f"rules hold otherwise in {shortened(name)}: only members of {groups} make it (namespaces.reserved.groups)"
+        )
+        faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
+    if faults:
+        message = refusal(reference("Namespace", "", name), faults)
+        return Decision(Verdict.DENIED, denied=faults, message=message)
+    return Decision(Verdict.EXEMPT, reason=by_label if touched else by_name)
+
+
+def member_of(groups: Iterable[str], request: Request) -> str:
+    """Return the first of these groups that the user is a member of, as a reason; empty if there is none."""
+    own = frozenset(request.user.groups)
+    found = next((group for group in groups if group in own), None)
+    return f"member of {found}" if found else ""
+
+
+def changed_labels(request: Request, policy: GuardPolicy, before: Mapping[str, str]) -> Iterator[str]:
+    """Yield the protected labels that a request sets, changes or removes."""
+    assert request.namespace is not None
+    after = request.namespace.labels
+    keys = [] if request.operation is Operation.CREATE else [GUARD_LABEL]
+    keys += policy.namespaces.protected_labels
+    yield from (key for key in keys if after.get(key) != before.get(key))
+
+
+def unknown_environments(labels: Mapping[str, str], policy: GuardPolicy, touched: list[str]) -> Iterator[Violation]:
+    """Yield a violation if the environment label has an unknown value."""
+    environment = policy.namespaces.environment
+    value = labels.get(environment.label)
+    if environment.one_of and environment.label in touched and value is not None and value not in environment.one_of:
+        meant = closest_word(value, environment.one_of)
+        hint = f" (did you mean {meant!r}?)" if meant else ""
+        known = listed(environment.one_of)
+        yield label_violation(
+            environment.label, f"no environment is called {shortened(value)!r}{hint}; the environments are {known}"
+        )
+
+
+def label_violation(key: str, message: str) -> Violation:
+    """Return the violation for one label."""
+    return Violation(rule=PROTECTION, path=f"metadata.labels{label_field(key)}", message=message)

@@ -1,0 +1,65 @@
+"""Protection of the policy file: a ConfigMap with an invalid policy is refused, and only permitted groups delete the ConfigMap."""
+
+from webhook.guard.message import refusal
+from webhook.guard.policy_protection import break_glass_reason
+from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Verdict
+from webhook.model.policy import GuardPolicy
+from webhook.model.request import Request, User
+from webhook.model.rule import Violation
+from webhook.model.workload import reference
+
+PROTECTION = "policy-file"  # reported instead of a rule id; it has no mode, because modes are for rules
+
+
+def judge_policy_file(
+    request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known
+) -> Decision | FaultsWanted | ForesightWanted:
+    """Return the decision on catflap's policy ConfigMap; ConfigMaps of this name in other namespaces are not checked.
+
+    Only a changed file is validated, so users can still label a ConfigMap whose invalid policy was stored without a check. A valid
+    file is admitted, with warnings of its impact.
+    """
+    if request.target.namespace != own_namespace:
+        return Decision(Verdict.UNJUDGED, reason="no policy file of catflap's")
+    if request.policy_file is None:
+        return judge_deletion(request, policy)
+    if request.policy_file == request.policy_file_before:
+        return Decision(Verdict.UNJUDGED, reason="the policy file stays as it was")
+    if known.faults is None:
+        return FaultsWanted(request.policy_file)
+    if not known.faults:
+        return admit_valid_file(request.policy_file, request.user, known)
+    name = reference(request.target.kind, request.target.namespace, request.target.name)
+    return Decision(Verdict.DENIED, denied=known.faults, message=refusal(name, known.faults))
+
+
+def admit_valid_file(text: str, user: User, known: Known) -> Decision | ForesightWanted:
+    """Return the admission of a valid file."""
+    if known.foreseen is None:
+        return ForesightWanted(text, user)
+    return Decision(Verdict.ALLOWED, notices=known.foreseen)
+
+
+def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
+    """Return the decision on the deletion of catflap's policy ConfigMap: only listed groups and break-glass groups may delete it.
+
+    Running processes would keep the last policy. Processes that start later would have none: such servers never get ready, and Pods are
+    refused. The namespace controller may delete it, because it deletes the contents of a namespace that a user was allowed to delete.
+    The garbage collector may not, because each user who may edit the ConfigMap can give it an owner that does not exist.
+    """
+    groups = policy.policy_file.deleted_by
+    member = next((group for group in groups if group in request.user.groups), None)
+    passed = break_glass_reason(request.user, policy) or (f"member of {member}" if member else "")
+    if request.user.is_namespace_deleter:
+        passed = "Kubernetes removes what is in a namespace that is being deleted"
+    if passed:
+        return Decision(Verdict.EXEMPT, reason=passed)
+    name = reference(request.target.kind, request.target.namespace, request.target.name)
+    allowed = " or ".join((*groups, *policy.break_glass.groups)) or "no group"
+    fault = Violation(
+        rule=PROTECTION,
+        path="metadata.name",
+        message=f"without it no server of catflap's can start: only members of {allowed} delete it (policyFile.deletedBy); "
+        "to change what it says, edit it",
+    )
+    return Decision(Verdict.DENIED, denied=(fault,), message=refusal(name, (fault,)))
