@@ -117,7 +117,12 @@ def lines(one: Checked) -> Iterator[str]:
     if one.manifest.not_judged:
         yield at(one.source, one.found.place(), not_judged(one.manifest))
     for note in notes(one):
-        yield at(one.source, one.found.place(), f"note: {whose}: {note}")
+        yield at(one.source, one.found.place(), noted_of(one.manifest, note))
+
+
+def noted_of(manifest: Manifest, note: str) -> str:
+    """Return the sentence for what a user should know of an object."""
+    return f"note: {manifest.reference}: {note}"
 
 
 def not_judged(manifest: Manifest) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from webhook.cli._folders import SUFFIXES, Unread, files_of
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
+from webhook.model.encoding import undecodable
 from webhook.model.file_types import file_type
 from webhook.review.manifests import NotKubernetes
 from webhook.syntax.composing import Place
@@ -52,6 +53,7 @@ class Inputs:
                 if what := file_type(content) if is_named else "":
                     self.complaints.append(f"{shown(source)}: {what}")
                 elif NEEDED in (text := text_of(content)) or is_named:
+                    self.notes += (at(source, Place(*place), says) for says, place in undecodable(content))
                     yield from self._read(source, text, read, is_named=is_named)
                 else:
                     self.passed_over.append(source)
@@ -77,6 +79,7 @@ class Inputs:
             seen = True
             if isinstance(found, BadManifest):
                 self.complaints.append(at(source, found.place, str(found)))
+                self.unreadable += bool(found.path)
                 continue
             if self._documents >= MOST_OBJECTS:
                 self._is_full = True
@@ -85,6 +88,7 @@ class Inputs:
             try:
                 one = read(found.value)
             except NotKubernetes as bad:
+                self.unreadable += bool(found.path)
                 if is_named or found.path:
                     item = f"{dotted(found.path)}: " if found.path else ""
                     self.complaints += (at(source, place, f"{item}{message}") for place, message in bad.each(found))
@@ -97,7 +101,7 @@ class Inputs:
             else:
                 yield shown(source), found, one
             if found.chunk is not last:
-                self.notes += (at(source, place, repeated(key)) for key, place in found.repeated)
+                self.notes += (at(source, place, says) for says, place in found.remarks)
             last = found.chunk
             self._documents += 1
         if not seen and any(True for _ in whole(text)):
@@ -124,8 +128,3 @@ def too_many(source: str) -> str:
 def at(source: str, place: Place | None, message: str) -> str:
     """A message about a place in a file, as editors can jump to it: FILE:LINE:COLUMN."""
     return f"{shown(source)}:{place.line}:{place.column}: {message}" if place else f"{shown(source)}: {message}"
-
-
-def repeated(key: str) -> str:
-    """What to say of a key that stands more than once."""
-    return f"the key {key!r} is here for the second time in one mapping; kubectl takes the last one"

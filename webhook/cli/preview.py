@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from webhook.cli._asking import OneOf
-from webhook.cli._checking import not_judged
+from webhook.cli._checking import not_judged, noted_of
 from webhook.cli._clusters import in_words
 from webhook.cli._files import Inputs, at
 from webhook.cli._options import (
@@ -157,6 +157,7 @@ def noted(
     for source, found, (manifest, one) in objects:
         if manifest.not_judged:
             notes.append(at(source, found.place(), not_judged(manifest)))
+        notes += (at(source, found.place(), noted_of(manifest, note)) for note in manifest.notes)
         yield replace(one, refused=refused_by_api_server(manifest, found))
 
 

@@ -1,6 +1,7 @@
 """Detection of the encoding of a file by its byte order mark, as in kubectl."""
 
 import codecs
+from collections.abc import Iterator
 from typing import Final
 
 UTF_8: Final = "utf-8"
@@ -16,6 +17,18 @@ BYTE_ORDER_MARKS: Final = (
 def is_utf_32(content: bytes) -> bool:
     """Return whether a text is UTF-32, by its byte order mark or by the three zero bytes of its first ASCII character."""
     return content.startswith(UTF_32_MARKS) or b"\0\0\0" in {content[:3], content[1:4]}
+
+
+def undecodable(content: bytes) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield a message about the first byte of a text that its encoding does not have, with its line and column."""
+    encoding, behind = detect_encoding(content)
+    try:
+        behind.decode(encoding or UTF_8)
+    except UnicodeDecodeError as bad:
+        before = behind[: bad.start].decode(encoding or UTF_8, "replace")
+        called = UTF_8.upper() if encoding == UTF_8 else "UTF-16"
+        says = f"byte 0x{behind[bad.start]:02x} is not {called}, and kubectl reads U+FFFD in its place; save the file as UTF-8"
+        yield says, (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def detect_encoding(content: bytes) -> tuple[str, bytes]:

@@ -130,7 +130,7 @@ class Rule(Struct, frozen=True):
         After MAX_FINDINGS, one violation with the identity NOT_EVALUATED replaces the rest, which are not counted.
         """
         faults = self.check(subject, policy)
-        found = tuple(to_violation(self.id, fault) for fault in islice(faults, MAX_FINDINGS))
+        found = tuple([to_violation(self.id, fault) for fault in islice(faults, MAX_FINDINGS)])
         if len(found) < MAX_FINDINGS or next(faults, None) is None:
             return found
         message = f"it has more than {MAX_FINDINGS} faults of this rule; mend these first"

@@ -132,7 +132,7 @@ class Relabelling(Struct, frozen=True):
 def reference(kind: str, namespace: str, name: str) -> str:
     """Return the name of an object in messages, without characters that affect a terminal."""
     kind, namespace, name = (shortened(printable(text)) for text in (kind, namespace, name))
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}".rstrip()
 
 
 def label_field(key: str) -> str:

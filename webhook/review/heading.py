@@ -1,10 +1,11 @@
 """What every object has before its spec: apiVersion, kind and metadata, each of the type that Kubernetes reads."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from webhook.review.metadata import MetadataFault
-from webhook.syntax.values import Value, text
+from webhook.syntax.templating import CHECK
+from webhook.syntax.values import Value, kind_of, text
 
 # By the field: what it is called in a message.
 HEAD: Final = {"apiVersion": "an apiVersion", "kind": "a kind"}
@@ -12,6 +13,57 @@ NAMES: Final = {"name": "a name", "generateName": "a name", "namespace": "a name
 NAMELESS: Final = (
     "it has neither metadata.name nor metadata.generateName, and Kubernetes creates nothing without a name"
 )
+
+
+class OtherFile(NamedTuple):
+    """Another program's file: keys that all are there and keys of which one is, and what it is and what to do."""
+
+    every: frozenset[str]
+    some: frozenset[str]
+    says: str
+
+    def fits(self, document: Mapping[str, Any]) -> bool:
+        """Whether a document has the keys."""
+        return self.every <= document.keys() and not self.some.isdisjoint(document)
+
+
+OTHER_FILES: Final = (
+    OtherFile(
+        frozenset({"apiVersion", "name", "version"}),
+        frozenset({"name"}),
+        f"Chart.yaml of a Helm chart; render the chart: helm template NAME CHART | {CHECK}",
+    ),
+    OtherFile(
+        frozenset({"services"}),
+        frozenset({"version", "volumes", "networks", "secrets", "name", "services"}),
+        "a file of Docker Compose, of which Kubernetes reads nothing",
+    ),
+    OtherFile(
+        frozenset(),
+        frozenset(
+            {"resources", "bases", "components", "patches", "patchesStrategicMerge", "configMapGenerator", "namePrefix"}
+        ),
+        f"a kustomization; build it: kubectl kustomize FOLDER | {CHECK}",
+    ),
+    OtherFile(
+        frozenset(),
+        frozenset({"replicaCount", "fullnameOverride", "nameOverride", "imagePullSecrets"}),
+        f"values of a Helm chart; render the chart with them: helm template NAME CHART -f FILE | {CHECK}",
+    ),
+)
+# What a user should know of kinds that no API server creates, or that make other objects.
+KIND_NOTES: Final = {
+    (
+        "kustomize.config.k8s.io",
+        "Kustomization",
+    ): f"it makes other objects; check these: kubectl kustomize FOLDER | {CHECK}",
+    (
+        "catflap.dev",
+        "GuardPolicy",
+    ): "this is a policy file of catflap; catflap config check FILE says what is wrong with it",
+    ("", "Config"): "this is a kubeconfig, and no object of a cluster",
+    ("", "Status"): "this is an answer of the API server, and no object that it creates",
+}
 
 
 class HeadFault(MetadataFault, frozen=True):
@@ -33,11 +85,23 @@ class HeadFault(MetadataFault, frozen=True):
 def missing(document: Mapping[str, Any]) -> str:
     """Return which of apiVersion and kind an object lacks, in words; an empty text where it has both."""
     lacking = [field for field in HEAD if document.get(field) is None or document[field] == ""]
+    if lacking and (other := next((one for one in OTHER_FILES if one.fits(document)), None)):
+        return f"{' and '.join(lacking)} {'are' if lacking[1:] else 'is'} missing; this looks like {other.says}"
     if len(lacking) != 1:
         return f"{' and '.join(lacking)} are missing" if lacking else ""
     [field] = lacking
     how = "missing" if field not in document else "empty" if document[field] == "" else "null"
     return f"{field} is {how}; every object has apiVersion and kind, as in apiVersion: v1 and kind: Pod"
+
+
+def no_object(document: Any) -> str:
+    """Return the sentence for a document that is no mapping."""
+    advice = ""
+    if isinstance(document, list):
+        advice = "; write each item as a document behind ---, or all below items: of kind: List"
+    elif isinstance(document, str) and document.startswith("NAME "):
+        advice = "; this is a table of kubectl get, which prints manifests with -o yaml"
+    return f"expected an object with apiVersion and kind, got {kind_of(document)}{advice}"
 
 
 def wrong_head(document: Mapping[str, Any]) -> Iterator[HeadFault]:

@@ -25,14 +25,14 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.heading import NAMELESS, HeadFault, missing, wrong_head
+from webhook.review.heading import KIND_NOTES, NAMELESS, HeadFault, missing, no_object, wrong_head
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
 from webhook.review.unjudged import not_judged, version_note
 from webhook.syntax.composing import Place
 from webhook.syntax.documents import BadManifest, Located, documents
 from webhook.syntax.misfits import Misfit, every_misfit, misfit, undecodable
-from webhook.syntax.values import Value, kind_of
+from webhook.syntax.values import Value
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 
@@ -140,7 +140,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
 def head_of(document: Any) -> tuple[HeadFault, ...]:
     """Return the faults of an object's names, once it has a kind and its metadata can be looked into.  Raises BadManifest."""
     if not isinstance(document, dict):
-        raise NotKubernetes(f"expected an object with apiVersion and kind, got {kind_of(document)}")
+        raise NotKubernetes(no_object(document))
     if lacking := missing(document):
         raise NotKubernetes(f"no Kubernetes object: {lacking}")
     found = tuple(wrong_head(document))
@@ -160,6 +160,8 @@ def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterato
     """Yield what a user should know of the head of an object; of kinds that are not judged, some have no name."""
     if note := version_note(api_version, kind):
         yield printable(note)
+    if instead := KIND_NOTES.get((api_version.rpartition("/")[0], kind)):
+        yield instead
     if judged and not name:
         yield NAMELESS
 

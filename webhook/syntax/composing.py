@@ -55,12 +55,14 @@ Places = dict[int, dict[Step, Place]]
 class Composed(Struct, frozen=True):
     """A document; `repeated` are the keys that stand more than once in one mapping, each with its place.
 
+    `rest` is where it ends, if that is before the end of the text.
     `places` is None where they were not asked for.
     """
 
     value: Any
     places: Places | None = None
     repeated: tuple[tuple[str, Place], ...] = ()
+    rest: Place | None = None
 
 
 class Anchored(NamedTuple):
@@ -143,13 +145,22 @@ class Composer:
             yaml.SequenceEndEvent: self._end,
             yaml.AliasEvent: self._alias,
         }
+        rest: Place | None = None
         while (event := self._next_event()) is not None:
             kind = type(event)
             if kind in steps:
                 steps[kind](event)
             elif kind is yaml.DocumentEndEvent:
+                rest = place_of(event) if event.explicit and self._has_more() else None
                 break
-        return Composed(self._root, self._places, tuple(self._repeated))
+        return Composed(self._root, self._places, tuple(self._repeated), rest)
+
+    def _has_more(self) -> bool:
+        """Whether anything but the end follows the document."""
+        try:
+            return type(self._next_event()) is not yaml.StreamEndEvent
+        except yaml.YAMLError:
+            return True
 
     def _scalar(self, event: Any) -> None:
         unquoted, text, tag = event.implicit[0], event.value, event.tag

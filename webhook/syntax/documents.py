@@ -27,6 +27,13 @@ SPLIT: Final = "write its objects as documents of their own, or as JSON (kubectl
 # How a comment begins in JavaScript, and in what some programs take for JSON.
 SLASHES: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
 NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
+REPEATED: Final = "the key {!r} is here for the second time in one mapping; kubectl takes the last one"
+UNREAD: Final = (
+    "... ends the document, and kubectl reads nothing of what follows it up to the next ---; begin a document with ---"
+)
+NO_BREAK: Final = "\u00a0"
+ODD_BLANK: Final = re.compile(rf"(?m)^[ \t]*{NO_BREAK}")
+ODD_INDENT: Final = "a no-break space (U+00A0) before the first word of a line is part of the word, and no indentation; replace it by a blank"
 Path = tuple[Step, ...]
 
 
@@ -50,13 +57,15 @@ class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the progra
 class Located(Struct, frozen=True):
     """An object of a file: what it says, and where; `path` leads to it inside its document.
 
-    `again` are the keys that the document has more than once in one mapping, each with its place in the document.
+    `again` are the keys that its document has more than once in one mapping, and `odd` what else kubectl reads otherwise than it looks, each
+    with its place in the document.
     """
 
     value: Any
     chunk: Chunk
     path: Path = ()
     again: tuple[tuple[str, Place], ...] = ()
+    odd: tuple[tuple[str, Place], ...] = ()
 
     def place(self, path: Path = ()) -> Place | None:
         """Return where the value at a path of the object is, or the innermost part of the path that is there; None in JSON of no places."""
@@ -82,6 +91,12 @@ class Located(Struct, frozen=True):
     def repeated(self) -> tuple[tuple[str, Place], ...]:
         """Each key that its document has more than once in one mapping; kubectl takes the last one."""
         return tuple((key, moved(place, self.chunk.line)) for key, place in self.again)
+
+    @property
+    def remarks(self) -> Iterator[tuple[str, Place]]:
+        """Yield what kubectl reads otherwise in its document than it looks, in words, with the place in the file."""
+        yield from ((REPEATED.format(key), place) for key, place in self.repeated)
+        yield from ((says, moved(place, self.chunk.line)) for says, place in self.odd)
 
 
 @lru_cache(maxsize=1)  # one document may have many faults
@@ -163,7 +178,17 @@ def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
         if chunk.is_json_like:
             advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
         return BadManifest(f"not YAML: {bad}{advice}", place=moved(place, chunk.line))
-    return misplaced(chunk, found.value) or Located(found.value, chunk, again=found.repeated)
+    return misplaced(chunk, found.value) or Located(
+        found.value, chunk, again=found.repeated, odd=tuple(oddities(chunk.text, found))
+    )
+
+
+def oddities(text: str, found: Composed) -> Iterator[tuple[str, Place]]:
+    """Yield what of a document is read otherwise than it looks: text behind its end, and a line that is indented by what YAML takes for a letter."""
+    if found.rest is not None:
+        yield UNREAD, found.rest
+    if (blank := ODD_BLANK.search(text) if NO_BREAK in text else None) is not None:
+        yield ODD_INDENT, Place(text.count("\n", 0, blank.start()) + 1, len(blank[0]))
 
 
 def misplaced(chunk: Chunk, value: Any) -> BadManifest | None:
@@ -204,7 +229,7 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
                 yield from objects(where, depth + 1)
             else:
                 message = f"{dotted(where.path)}: expected an object with apiVersion and kind, got {kind_of(item)}"
-                yield BadManifest(message, place=where.place())
+                yield BadManifest(message, path=where.path, place=where.place())
     else:
         yield document
 
@@ -227,4 +252,4 @@ def dotted(path: Path) -> str:
 
 def inside(document: Located, value: Any, path: Path) -> Located:
     """Return an object that is inside a document."""
-    return Located(value, document.chunk, (*document.path, *path), document.again)
+    return Located(value, document.chunk, (*document.path, *path), document.again, document.odd)

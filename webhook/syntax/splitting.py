@@ -191,6 +191,10 @@ def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
     for found in SEPARATOR_LINE.finditer(text):
         number, seen = number + text.count("\n", seen, found.start()), found.start()
         behind = found[0].removeprefix(SEPARATOR).strip()
+        if behind and not behind.strip("-"):
+            raise BadTextError(
+                f"not YAML: a separator has three dashes, and this line has {len(behind) + 3}; write ---", number
+            )
         if behind and not behind.startswith("#"):
             raise BadTextError(
                 f"not YAML: {behind[:LONGEST_QUOTE]!r} stands on the line of the separator ---; begin a new line for it",

@@ -21,6 +21,7 @@ SECOND: Final = re.compile(r":\s")
 ITEM_NO_BLANK: Final = re.compile(r"-[^\s-]")
 LONGEST_KEY: Final = 1024  # characters (YAML 1.1, 9.3.2)
 LONGEST_QUOTE: Final = 40
+FENCE: Final = "```"
 AS_TEXT: Final = "if text is meant, write it in quotes"
 OPENING: Final = {"]": "[", "}": "{"}
 PREFIXES: Final = {"&": "anchor", "!": "tag"}
@@ -140,6 +141,8 @@ def indent(line: str) -> int:
 
 def character(stop: Stop) -> str:
     """Return the sentence for a character with which no value begins."""
+    if stop.here.startswith(FENCE):
+        return f"{FENCE} is of Markdown; give the lines between the two {FENCE} alone"
     is_tab = "\t" in f"{stop.before}{stop.character}"
     return TAB if is_tab else f"a value cannot begin with {stop.character}; write it in quotes"
 
