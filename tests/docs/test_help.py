@@ -52,9 +52,13 @@ TEMPLATES: Final = frozenset(
 
 
 def takers_of_a_reason() -> set[str]:
-    """The names of the functions and methods that have a parameter `reason`, such as those that pass it on to an Event."""
+    """The names of the functions and methods that have a parameter for a reason, such as those that pass it on to an Event."""
     made = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    return {one.name for one in made if any(each.arg == "reason" for each in (*one.args.args, *one.args.kwonlyargs))}
+    return {
+        one.name
+        for one in made
+        if any(each.arg in {"reason", "code"} for each in (*one.args.args, *one.args.kwonlyargs))
+    }
 
 
 def reasons() -> set[str]:
