@@ -97,11 +97,11 @@ def decisions_page() -> Iterator[str]:
 
 def rules_page() -> Iterator[str]:
     """Each rule with a manifest that it admits and one that it refuses, both from its test cases."""
-    yield from ("# The rules", "", WARNING, "")
+    yield from ("# Rules", "", WARNING, "")
     for rule in RULES.values():
         yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.{limits(rule)}", "")
         pair = ", before and after" if rule.about is Relabelling else ""
-        for verdict, says in (("allow", f"Admitted{pair}:"), ("deny", f"Refused{pair}:")):
+        for verdict, says in (("allow", f"Admitted{pair}:"), ("deny", f"Rejected{pair}:")):
             example = smallest(CASES / rule.id / verdict)
             yield from (says, "", "```yaml", example.read_text(encoding="utf-8").rstrip(), "```", "")
 
@@ -109,9 +109,9 @@ def rules_page() -> Iterator[str]:
 def limits(rule: Rule) -> str:
     """Where a rule says less than the file's mode would have it."""
     milder = (
-        f" Unless the file names it, its mode is {rule.at_most} at most." if rule.at_most is not Mode.ENFORCE else ""
+        f" Its mode is at most {rule.at_most}, unless `rules` names it." if rule.at_most is not Mode.ENFORCE else ""
     )
-    return f"{milder} In guarded namespaces only." if rule.managed_only else milder
+    return f"{milder} Applies in managed namespaces only." if rule.managed_only else milder
 
 
 def smallest(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from webhook.custom.evaluation import evaluate_rules, unchecked_rules
 from webhook.guard.binding import admission, judge_binding
 from webhook.guard.exemption import exempt_namespace_reason, exemption_reason
 from webhook.guard.inherited_violations import inherited_violations
+from webhook.guard.isolation import isolates
 from webhook.guard.judge import judge_request, managed_only, mode_of
 from webhook.guard.namespace_labels import judge_namespace
 from webhook.guard.oversized_objects import judge_oversized
@@ -147,7 +148,7 @@ def namespace_lookup(
 ) -> GuardWanted | LabelsWanted | None:
     """Return the lookup of the namespace that the modes of the violations depend on; None if no lookup is needed."""
     namespace = request.target.namespace
-    if namespace and known.guarded is None and any(map(managed_only, found)):
+    if namespace and known.guarded is None and isolates(policy) and any(map(managed_only, found)):
         return GuardWanted(namespace)
     if namespace and known.namespace_labels is None and policy.namespaces.overridden_by_label:
         return LabelsWanted(namespace)
@@ -160,7 +161,8 @@ def apply_modes(
     """Return the decision by the modes of the violated rules in the namespace, or the lookup of the owner."""
     namespace = request.target.namespace
     override = policy.namespaces.override(namespace, known.namespace_labels or {}) if namespace else None
-    counted = [one for one in found if not namespace or known.guarded or not managed_only(one)]
+    is_isolated = isolates(policy) and (not namespace or known.guarded)
+    counted = [one for one in found if is_isolated or not managed_only(one)]
     waived = exceptions_by_rule(counted, namespace, policy, at)
     by_mode: dict[Mode, tuple[Violation, ...]] = {
         mode: tuple(one for one in counted if one.rule not in waived and mode_of(one, policy, override) is mode)

@@ -11,6 +11,11 @@ from webhook.model.policy import GuardPolicy
 DEFAULT_NAMESPACE: Final = "default"
 
 
+def isolates(policy: GuardPolicy) -> bool:
+    """Return whether catflap isolates any namespace under a policy file."""
+    return policy.network.engine != "none"
+
+
 def is_managed(namespace: Namespace, policy: GuardPolicy, *, isolation_since: datetime, own_namespace: str) -> bool:
     """Return whether catflap isolates a namespace.
 
@@ -18,7 +23,7 @@ def is_managed(namespace: Namespace, policy: GuardPolicy, *, isolation_since: da
     Creation times have whole seconds, so a namespace created in that same second is managed. The label can only add a namespace:
     its absence does not exclude one that is managed because of its age.
     """
-    if policy.network.engine == "none" or namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
+    if not isolates(policy) or namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
         return False
     return namespace.created >= isolation_since or namespace.has_guard_label or policy.namespaces.adopts(namespace.name)
 

@@ -64,6 +64,32 @@ def test_the_policys_own_kinds_are_judged(check: Check) -> None:
     assert outcome.exit_code == 1
 
 
+ON_HOST = GOOD + "spec: {hostNetwork: true, containers: [{name: c, image: i}]}\n"
+OPEN_POLICIES = """
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: open}
+spec: {podSelector: {}, ingress: [{}]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: open}
+spec: {selector: all(), types: [Ingress], ingress: [{action: Allow}]}
+"""
+
+
+@pytest.mark.parametrize(("engine", "refused"), [("none", 0), ("kubernetes", 3), ("calico", 3)])
+def test_rules_about_isolated_namespaces_hold_only_if_there_are_any(check: Check, engine: str, refused: int) -> None:
+    """Without an engine catflap isolates no namespace, so the server rejects none of these objects either."""
+    write(
+        {
+            "policy.yml": f"{HEAD}network: {{engine: {engine}}}\nrules: {{no-open-policy: enforce}}\n",
+            "objects.yaml": f"{ON_HOST}---{OPEN_POLICIES}",
+        }
+    )
+    assert check("objects.yaml").stdout.endswith(f"3 objects, 1 of them makes Pods, {refused} refused\n")
+
+
 def test_a_person_reads_the_servers_own_message(check: Check) -> None:
     """And how many objects there were."""
     write({"pods.yaml": f"{GOOD}---\n{BAD}---\n{SERVICE}"})
