@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -12,20 +11,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import choice  # tests seed `random`, so its choices would be equal
 from typing import Any, Final
 
 from tests.audit_logs import assert_sound
+from tests.ports import free_port
 from webhook.audit.reading import read_records
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.02
-# Linux gives 32768 to 60999 to outgoing connections (net.ipv4.ip_local_port_range).
-BELOW_EPHEMERAL: Final = range(20_000, 30_000)
 SUBJECTS: Final = frozenset({"decision", "write", "configuration"})
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -173,11 +170,3 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         raise
-
-
-def free_port() -> int:
-    """Return a port that is free now and outside of the kernel's range for outgoing connections."""
-    while True:
-        port = choice(BELOW_EPHEMERAL)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port

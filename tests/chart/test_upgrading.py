@@ -18,7 +18,7 @@ from tests.cluster.installation import WEBHOOKS, chart_values, eventually, run_c
 from tests.cluster.manifests import namespace, pod
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.tools import Tools
-from tests.programs import free_port
+from tests.ports import free_port
 from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
 # The last commit whose chart has webhook configurations.

@@ -17,7 +17,8 @@ import yaml
 
 from tests.controlplane.client import MERGE, ApiError
 from tests.controlplane.cluster import Cluster
-from tests.programs import Program, control, free_port, running
+from tests.ports import free_port
+from tests.programs import Program, control, running
 from webhook.config.parse import digest
 from webhook.kube import webhook_path
 from webhook.kube.webhook_path import parse_tokens

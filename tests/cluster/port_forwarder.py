@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager, suppress
 from threading import Thread
 from typing import Final
 
-from tests.programs import free_port
+from tests.ports import free_port
 
 PIECE: Final = 1 << 16
 

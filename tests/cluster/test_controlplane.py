@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.client import ApiError
-from tests.controlplane.cluster import Cluster, free_ports, running
+from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.leaked_processes import assert_gone, processes, python_process
 from tests.controlplane.pki import Authority
 from tests.controlplane.process_supervisor import ProcessSupervisor
@@ -24,6 +24,7 @@ from tests.controlplane.rejecting_webhook import REJECTION, rejecting_webhook
 from tests.controlplane.server import Died, Server
 from tests.controlplane.tools import Tools, ensure
 from tests.controlplane.waiting import wait_until
+from tests.ports import free_ports
 
 NAMESPACES = "/api/v1/namespaces"
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

@@ -30,7 +30,8 @@ from tests.cluster.standalone_install import (
 )
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
-from tests.programs import Program, free_port
+from tests.ports import free_port
+from tests.programs import Program
 from tests.programs import running as program
 
 __all__ = ["clean_cluster", "standalone_cluster"]

@@ -27,7 +27,8 @@ from tests.cluster.standalone_install import (
 )
 from tests.controlplane.client import MERGE
 from tests.controlplane.cluster import Cluster
-from tests.programs import Program, free_port, stop
+from tests.ports import free_port
+from tests.programs import Program, stop
 from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, own_admission_policy_path
 
 __all__ = ["clean_cluster", "standalone_cluster"]

@@ -25,7 +25,8 @@ from tests.cluster.standalone_install import (
 from tests.cluster.test_shutdown import assert_ends
 from tests.controlplane.client import Answer
 from tests.controlplane.cluster import Cluster
-from tests.programs import Program, free_port
+from tests.ports import free_port
+from tests.programs import Program
 from webhook.cli import main
 
 __all__ = ["clean_cluster", "standalone_cluster"]  # fixtures

@@ -17,6 +17,7 @@ from tests.cluster.installation import NAMESPACE, SECRET_PATH, Installation, eve
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.controlplane.cluster import running
 from tests.controlplane.tools import Tools
+from tests.ports import free_port
 from tests.programs import Answer, stop
 from tests.reviews import encoded
 from tests.reviews import pod as reviewed
@@ -150,7 +151,7 @@ def test_a_server_without_the_secret_is_not_ready_and_says_so(quick: Installatio
     """The server would reject the API server."""
     other = tmp_path / "policy.yaml"
     other.write_text("apiVersion: catflap.dev/v1\nkind: GuardPolicy\n", encoding="utf-8")
-    port = programs.free_port()
+    port = free_port()
     options = [
         "--listen",
         f"127.0.0.1:{port}",

@@ -3,8 +3,6 @@
 import itertools
 import json
 import os
-import random
-import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,10 +19,8 @@ from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.controlplane.server import Died, PortLost, Server
 from tests.controlplane.tools import Tools
 from tests.controlplane.waiting import wait_until
+from tests.ports import free_ports
 
-# Below the range from which Linux (32768) and macOS (49152) take the ports of outgoing connections: nothing but another server
-# takes a port here by chance, and the API server finds its own again after a restart.
-PORTS: Final = range(20_000, 32_768)
 PORT_TRIES: Final = 3
 PROBE_SECONDS: Final = 2.0  # for one question: another program's server on a lost port may never answer
 ADMIN: Final = "catflap-admin"
@@ -246,13 +242,6 @@ def running(tools: Tools, *, ports: Iterable[int] | None = None) -> Iterator[Clu
             cluster.kill()
 
 
-def free_ports(count: int) -> Iterator[int]:
-    """Find unused ports."""
-    # SystemRandom, as pytest plugins seed the ordinary one alike in every worker.
-    candidates = random.SystemRandom().sample(PORTS, len(PORTS))
-    return itertools.islice(filter(_is_free, candidates), count)
-
-
 def _started(tools: Tools, supervisor: ProcessSupervisor, ports: Iterable[int]) -> Cluster:
     lost: Died | None = None
     for port in ports:
@@ -265,12 +254,3 @@ def _started(tools: Tools, supervisor: ProcessSupervisor, ports: Iterable[int]) 
         else:
             return cluster
     raise lost or Died("no free port")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

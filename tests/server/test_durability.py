@@ -14,7 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit_logs import assert_valid, verified
-from tests.programs import Answer, Program, free_port, serve
+from tests.ports import free_port
+from tests.programs import Answer, Program, serve
 from tests.reviews import GOOD, encoded, pod
 from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.reading import read_records

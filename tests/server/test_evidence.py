@@ -9,7 +9,8 @@ from typing import Final
 import pytest
 
 from tests.audit_logs import assert_sound, verified
-from tests.programs import free_port, serve
+from tests.ports import free_port
+from tests.programs import serve
 from tests.reviews import GOOD, encoded, pod
 from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.keys import read_public, write_pair

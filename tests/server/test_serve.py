@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.controlplane.waiting import wait_until
-from tests.programs import Program, free_port, serve
+from tests.ports import free_port
+from tests.programs import Program, serve
 from tests.reviews import GOOD, encoded, pod
 from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
@@ -245,3 +248,46 @@ def test_requested_names_and_addresses_are_issued(policy: Path, tmp_path: Path) 
     for _ in range(2):
         with serve(tmp_path, "--standalone", "--policy", str(policy), *names) as server:
             assert server.status("/readyz").status == 200
+
+
+@pytest.mark.parametrize("verb", ["serve", "controller"])
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        pytest.param(
+            "127.0.0.1:TAKEN", "another program, or another option of this command, uses this port", id="taken"
+        ),
+        pytest.param("192.0.2.1:8080", "this machine does not have this address", id="not of this machine"),
+        pytest.param("name.invalid:8080", "this host name is unknown", id="unknown"),
+    ],
+)
+def test_an_address_that_it_cannot_listen_on_ends_it(
+    policy: Path, tmp_path: Path, verb: str, address: str, says: str
+) -> None:
+    """It ends with status 2 and names the option, before anything is served."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given = address.replace("TAKEN", str(taken.getsockname()[1]))
+        argv = [sys.executable, "-m", "webhook", verb, "--policy", str(policy), "--status-listen", given]
+        if verb == "serve":
+            argv += ["--standalone", "--listen", f"127.0.0.1:{free_port()}", "--tls-dir", str(tmp_path / "tls")]
+        else:
+            argv += ["--kubeconfig", str(kubeconfig(tmp_path))]
+        ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert f"--status-listen {given}: {says}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def kubeconfig(folder: Path) -> Path:
+    """Write the kubeconfig of a cluster that no test reaches."""
+    text = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": "http://127.0.0.1:9"}}],
+        "users": [{"name": "test", "user": {"token": "none"}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(text), encoding="utf-8")
+    return path

@@ -1,8 +1,11 @@
 """What `serve` and `controller` are told: where they listen, which cluster they are for, and whose reviews they take."""
 
+import errno
+import socket
 import ssl
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -10,11 +13,17 @@ from webhook.audit.keys import BadKey, read_private
 from webhook.bootstrap.sender_authentication import SenderAuthentication
 from webhook.cli._options import FILE, FILE_NAME, Function, Single, complain
 from webhook.config.source import ConfigMapRef, parse_location
-from webhook.files import STDIN
+from webhook.files import STDIN, reason
 from webhook.model.fields import HIGHEST_PORT
 from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 from webhook.tls.certificate_folder import BadCertificateError
 from webhook.tls.client_certificates import request_client_certificates
+
+BIND_PROBLEMS: Final = {
+    errno.EADDRINUSE: "another program, or another option of this command, uses this port; name another port, or end that program",
+    errno.EADDRNOTAVAIL: "this machine does not have this address; write one that it has, or 0.0.0.0 for all of them",
+    errno.EACCES: "this user may not open ports below 1024; name a higher port",
+}
 
 
 class AddressType(click.ParamType[tuple[str, int]]):
@@ -35,6 +44,30 @@ class AddressType(click.ParamType[tuple[str, int]]):
         ):
             self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets, such as 0.0.0.0:8443", param, ctx)
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
+
+
+def check_addresses(**addresses: tuple[str, int]) -> None:
+    """End the command if it cannot listen on one of its addresses; each is given by the name of its option."""
+    with ExitStack() as sockets:
+        complain_of = [
+            f"--{option.replace('_', '-')} {f'[{host}]' if ':' in host else host}:{port}: {problem}"
+            for option, (host, port) in addresses.items()
+            if (problem := bind_problem(host, port, sockets))
+        ]
+    if complain_of:
+        complain(complain_of)
+
+
+def bind_problem(host: str, port: int, sockets: ExitStack) -> str:
+    """Return why a program cannot listen on an address; an empty text if it can. The socket stays open in `sockets`."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sockets.enter_context(socket.create_server(address[:2], family=family))
+    except socket.gaierror:
+        return "this host name is unknown; write an address of this machine, or 0.0.0.0 for all of them"
+    except OSError as bad:
+        return BIND_PROBLEMS.get(bad.errno or 0, reason(bad))
+    return ""
 
 
 class LocationType(click.ParamType[Path | ConfigMapRef]):

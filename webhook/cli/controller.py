@@ -12,7 +12,7 @@ from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import complain, load_policy
 from webhook.cli._registering import registering_options
-from webhook.cli._serving import check_audit_key, check_context, serving_options
+from webhook.cli._serving import check_addresses, check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoClusterError
 
@@ -53,6 +53,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         keeping=keeping,
         context=context,
     )
+    check_addresses(status_listen=status_listen)
     try:
         run_controller(common, registering)
     except NoClusterError as bad:

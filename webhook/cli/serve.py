@@ -14,7 +14,15 @@ from webhook.bootstrap.server import run_server
 from webhook.cli._asking import OneOf
 from webhook.cli._keeping import keeping_options
 from webhook.cli._options import FILE, complain, load_policy
-from webhook.cli._serving import AddressType, check_audit_key, check_context, serving_options, trust, trust_options
+from webhook.cli._serving import (
+    AddressType,
+    check_addresses,
+    check_audit_key,
+    check_context,
+    serving_options,
+    trust,
+    trust_options,
+)
 from webhook.config.source import ConfigMapRef
 from webhook.files import shown
 from webhook.kube.api import NoClusterError, connect
@@ -100,10 +108,16 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         check_names(folder, tls_name)
     except BadCertificateError as bad:
         complain([str(bad)])
+    print_authority(folder)
+    check_addresses(listen=listen, status_listen=status_listen)
+    run_server(common, BindAddress(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
+
+
+def print_authority(folder: TlsFolder) -> None:
+    """Print the CA of the certificates as a webhook configuration has it, if catflap issued them."""
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
-    run_server(common, BindAddress(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
 
 
 def tls_folder(path: Path) -> TlsFolder:

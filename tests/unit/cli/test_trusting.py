@@ -35,6 +35,7 @@ def started(
     """What the verb says, and what the server is started with, if it is."""
     found: list[SenderAuthentication] = []
     monkeypatch.setattr(serving, "run_server", lambda *_, trust, **__: found.append(trust))
+    monkeypatch.setattr(serving, "check_addresses", lambda **_: None)
     monkeypatch.setattr(serving, "connect", lambda *_: type("Api", (), {"close": lambda _: None})())
     argv = ["--policy", files["policy"], "--tls-dir", str(Path(files["policy"]).parent / "tls")]
     result = CliRunner().invoke(serving.verb, [*argv, *(files.get(one, one) for one in arguments)])
