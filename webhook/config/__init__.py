@@ -1,1 +1,1 @@
-"""The policy file: text to a `GuardPolicy`, all faults at once; and the one in force, swapped whole."""
+"""Parse a policy file into a `GuardPolicy`, report all its faults together, and keep the policy in force."""

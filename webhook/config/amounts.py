@@ -1,6 +1,6 @@
-"""Lists of a policy file that are short enough each, and too long where one expression, or one object, is made from all of them.
+"""Check lists whose sum exceeds what one expression or one object can hold, although each list is short enough.
 
-The API server would refuse that one, and go on with what it had before (webhook.model.limits).
+The API server would refuse that expression or object and would keep the earlier one (webhook.model.limits).
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from webhook.model.policy import ALWAYS_RESERVED, GuardPolicy
 
 
 def amounts(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Each that is too much, with the path of what they are in together."""
+    """Yield a fault for each excessive sum, with the path that the counted lists share."""
     spaces, claims = policy.namespaces, [role.claim for role in policy.roles.values()]
     named = sum(len(one.names) for one in spaces.overrides)
     yield from beyond("namespaces.overrides", named, "names in all of them", MOST_NAMESPACES, "a prefix")
     given = "names and prefixes here and in claims, exceptions and accounts"
     own_words = {*policy.reserved_namespace_names}.difference(
         ALWAYS_RESERVED
-    )  # a handful more makes no expression too long
+    )  # more of these make no expression too long
     yield from beyond("namespaces", len(own_words), given, MOST_NAMESPACES, "a prefix")
     labels = sum(len(one.labels) for one in spaces.overrides)
     yield from beyond("namespaces.overrides", labels, "labels in all of them", MOST_NAMESPACE_LABELS, "one label")
@@ -29,6 +29,6 @@ def amounts(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def beyond(path: str, count: int, what: str, most: int, instead: str) -> Iterator[PolicyFault]:
-    """The fault of too many, if they are; `instead` stands for several of them."""
+    """Yield a fault if `count` exceeds `most`; `instead` names what can replace several of the items."""
     if count > most:
         yield PolicyFault(path, f"{count} {what}, {most} are the most; let {instead} stand for many")

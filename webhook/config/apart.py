@@ -1,8 +1,8 @@
-"""Policy files, of which a large one is read by a process of its own.
+"""Read policy files; a separate process reads the large ones.
 
-A large file takes a core for up to a second, in Python code. A thread that did so would hand the interpreter over to the event loop and to
-the threads that answer some thousand times, and on a busy machine each time costs milliseconds. The process is started at the first
-large file and ends when none has come for a minute.
+A large file takes up to a second of one core, in Python code. A thread that reads it would hand the interpreter over to
+the event loop and to the request threads about a thousand times. On a busy machine each handover costs milliseconds.
+The process starts at the first large file. It ends after a minute without a file.
 """
 
 import atexit
@@ -23,18 +23,18 @@ from webhook.config.parse import Loaded, parse
 
 logger = logging.getLogger(__name__)
 
-# Reading as much takes 20 ms at most, which is less than handing it over costs on a busy machine.
+# Reading a file of this size takes 20 ms at most. Handing it over costs more on a busy machine.
 SMALL: Final = 1 << 14
-# A file may take a second of a core, and the process may have to be started, on a machine where others are busy.
+# A file may take a second of a core. The process may have to start first, and the machine may be busy.
 LONGEST_SECONDS: Final = 60.0
-KEPT: Final = 4  # good files that were read of late; each may have a megabyte
+KEPT: Final = 4  # good files that were read recently; each may take a megabyte
 LENGTH: Final = Packed("!Q")
 PIECE: Final = 1 << 16
 COMMAND: Final = (sys.executable, "-m", "webhook.config.reader")
 
 
 class ReadingTooSlowError(Exception):
-    """A policy file was not read in the time that there was; the message says which."""
+    """The time limit passed before a policy file was read; the message gives the limit or the reason."""
 
 
 class ReaderGoneError(Exception):
@@ -42,7 +42,7 @@ class ReaderGoneError(Exception):
 
 
 class Reader:
-    """The process that reads policy files, one at a time; safe to share between threads."""
+    """Send policy files to the reading process, one at a time; threads may share one object."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -50,9 +50,9 @@ class Reader:
         self._owner = os.getpid()
 
     def read(self, text: str, seconds: float) -> Loaded:
-        """The policy that `text` says.
+        """Return the policy in `text`.
 
-        Raises BadPolicy with every fault, ReadingTooSlowError, and OSError where no process can be started.
+        Raises BadPolicy with every fault, ReadingTooSlowError, and OSError if no process can start.
         """
         until = monotonic() + seconds
         if not self._lock.acquire(timeout=max(0.0, seconds)):
@@ -60,7 +60,7 @@ class Reader:
         try:
             try:
                 found = self._asked(text, until)
-            except (ReaderGoneError, BrokenPipeError):  # it ended as none had come for a minute
+            except (ReaderGoneError, BrokenPipeError):  # the process ended after a minute without a file
                 self.stop()
                 found = self._asked(text, until)
         except BaseException:
@@ -73,14 +73,14 @@ class Reader:
         raise BadPolicy(found)
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process, whatever it does."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.communicate()
 
     def _asked(self, text: str, until: float) -> Loaded | tuple[PolicyFault, ...]:
-        if self._owner != os.getpid():  # after a fork it is the other one's
+        if self._owner != os.getpid():  # after a fork the process belongs to the parent
             self._process, self._owner = None, os.getpid()
         if self._process is None:
             self._process = subprocess.Popen(  # noqa: S603 (this interpreter, with a module of ours)
@@ -98,7 +98,7 @@ class Reader:
 
 
 def received(stream: IO[bytes], length: int, until: float) -> bytes:
-    """So many bytes from the process.  Raises ReaderGoneError, ReadingTooSlowError."""
+    """Return `length` bytes from the process.  Raises ReaderGoneError, ReadingTooSlowError."""
     found, waiting = bytearray(), select.poll()
     waiting.register(stream, select.POLLIN)
     while len(found) < length:
@@ -116,15 +116,18 @@ atexit.register(READER.stop)
 
 
 def load(text: str, seconds: float = LONGEST_SECONDS) -> Loaded:
-    """The policy that `text` says, read once for several uses of one good text.
+    """Return the policy in `text`; several uses of one good text share one reading.
 
-    Raises BadPolicy with every fault, and ReadingTooSlowError where that takes more than so many seconds.
+    Raises BadPolicy with every fault, and ReadingTooSlowError if reading takes more than `seconds`.
     """
     return _KEPT.load(text, seconds)
 
 
 class Kept:
-    """The last good policies by their texts: its review, the look at what it would change, and its coming into force need one."""
+    """Keep the last good policies by their texts.
+
+    The review of a policy file, the preview of its effects and its activation need the same policy.
+    """
 
     def __init__(self) -> None:
         self._small = lru_cache(maxsize=KEPT)(parse)
@@ -132,7 +135,7 @@ class Kept:
         self._lock = Lock()
 
     def load(self, text: str, seconds: float) -> Loaded:
-        """As the function of that name."""
+        """Return the policy in `text`, as the module's `load` does."""
         if len(text) <= SMALL:
             return self._small(text)
         with self._lock:

@@ -1,6 +1,6 @@
-"""What a policy file says in two places that do not go together.
+"""Find the contradictions between parts of a policy file.
 
-Told when the file is read: by the time policies are written, nobody reads along.
+The checks run when the file is read. When catflap writes policies later, no user reads its messages.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,19 +25,19 @@ EVERYBODY = {"system:authenticated", "system:unauthenticated", "system:serviceac
 
 
 def contradictions(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Every fault that a file has as a whole, each part of it being well-formed."""
+    """Yield every fault between the parts of a file whose parts are well-formed."""
     for check in CHECKS:
         yield from check(policy)
 
 
 def kinds(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Extra kinds are none that are known, and each is listed once."""
+    """Check that each extra kind is unknown to this release and listed once."""
     seen: set[tuple[str, str]] = set()
     for number, one in enumerate(policy.workloads.extra_kinds):
         path = f"workloads.extraKinds[{number}]"
         by_resource, by_kind = (one.group, one.resource), (one.group, one.kind)
         if BY_RESOURCE.get(by_resource) == one.maker:
-            continue  # an earlier release may not have had it
+            continue  # an earlier release may lack it
         if by_resource in BY_RESOURCE or by_kind in BY_KIND:
             yield PolicyFault(path, f"{one.resource}.{one.group} is built in; remove it here")
         elif by_resource in POLICY_RESOURCES or by_kind in POLICIES_BY_KIND:
@@ -48,7 +48,7 @@ def kinds(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def aliases(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Policies select by the role's own label, so it must be on the Pods."""
+    """Check that Pods with an alias alone also get the role's own label, because policies select by it."""
     role = policy.workloads.role
     if policy.network.flows and role.aliases and not policy.workloads.fill_from_aliases:
         message = f"flows select Pods by the label {role.label!r}, which a Pod with an alias alone would not get"
@@ -56,7 +56,7 @@ def aliases(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """`across: environment` needs environments, and a label that is not ours already."""
+    """Check that `across: environment` has environments, and that their label is not catflap's own."""
     if policy.namespaces.environment.label == GUARD_LABEL:
         yield PolicyFault("namespaces.environment.label", f"{GUARD_LABEL} says that a namespace is guarded, no more")
     for number, flow in enumerate(policy.network.flows):
@@ -65,7 +65,7 @@ def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Labels that tell nobody apart, or that the guard has for itself, select no namespaces."""
+    """Check that overrides select no namespaces by a label that all namespaces have or that catflap sets."""
     for number, override in enumerate(policy.namespaces.overrides):
         path = f"namespaces.overrides[{number}].labels"
         if GUARD_LABEL in override.labels:
@@ -80,7 +80,7 @@ def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def for_a_few(path: str, groups: Callable[[GuardPolicy], Iterable[str]], what: str) -> Check:
-    """Return the check that what some groups may do is not for all; `what` says what it is."""
+    """Return the check that a right of some groups is not given to all users; `what` describes the right."""
 
     def everybody(policy: GuardPolicy) -> Iterator[PolicyFault]:
         for number, group in enumerate(groups(policy)):
@@ -91,7 +91,10 @@ def for_a_few(path: str, groups: Callable[[GuardPolicy], Iterable[str]], what: s
 
 
 def exempt(path: str, names: Callable[[GuardPolicy], Iterable[str]], user: Callable[[str], str]) -> Check:
-    """Return the check that nobody is exempt through whom everybody makes Pods; `user` is the user's name for a name in the list."""
+    """Return the check that no exempt user makes Pods on behalf of all users.
+
+    `user` converts a name of the list to a user name.
+    """
 
     def makers(policy: GuardPolicy) -> Iterator[PolicyFault]:
         for number, name in enumerate(names(policy)):
@@ -102,7 +105,7 @@ def exempt(path: str, names: Callable[[GuardPolicy], Iterable[str]], user: Calla
 
 
 def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """A role that is claimed is one of those there are, and the accounts that claim it are in its namespaces."""
+    """Check that each claimed role exists, and that the accounts of a claim are in its namespaces."""
     known = dict.fromkeys(policy.workloads.role.one_of)
     for name, role in policy.roles.items():
         if name not in known:
@@ -117,7 +120,7 @@ def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Exceptions are from rules that there are."""
+    """Check that each exception names an existing rule."""
     known = dict.fromkeys([*RULES, *(rule.id for rule in policy.custom)])
     for number, one in enumerate(policy.exceptions):
         if one.rule not in known:
@@ -125,14 +128,17 @@ def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def unjudged(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Where templates are not judged, nobody's Pods may be admitted for their owner's age: any edit would come with it."""
+    """Check that Pods of old owners are judged if templates are not.
+
+    Otherwise any edit of such an owner would bring Pods that no rule judges.
+    """
     if policy.workloads.scope is Scope.OBJECT and policy.workloads.existing == "admit":
         message = "with workloads.scope object no template is judged, so Pods have to be, whatever their owner's age: set it to judge"
         yield PolicyFault("workloads.existing", message)
 
 
 def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """The API server judges what Pods are made from, and nothing else."""
+    """Check that the API server's copy judges pod templates, because it judges nothing else."""
     if policy.twin and policy.workloads.scope is not Scope.TEMPLATE:
         yield PolicyFault("twin", f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}")
 
@@ -165,7 +171,7 @@ EXEMPT = (
         lambda account: f"system:serviceaccount:{account.replace('/', ':')}",
     ),
 )
-# Each check, with the lists whose broken items it may leave out besides those that no check looks names up in.
+# Map each check to the lists whose broken items it may leave out, in addition to the lists of `sound.JUDGED`.
 CHECKS: Mapping[Check, tuple[Path, ...]] = {
     **dict.fromkeys((labels, roles, aliases, environments, overrides, *FOR_A_FEW, *EXEMPT, claims), ()),
     **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, net, exceptions, unjudged, twin, amounts), ()),

@@ -1,4 +1,4 @@
-"""What is wrong with custom rules beyond the form of the file: their ids, and their expressions."""
+"""Check the ids and the expressions of custom rules."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.spelling import closest_word
 from webhook.rules import RULES
 
-# What the library needs half a second to compile (benchmarks/reading.py).
+# The library compiles this much in half a second (benchmarks/reading.py).
 MOST_CHARACTERS = 50_000
 LARGEST_PATTERNS = 150_000
 VERSION = re.compile(r"v[0-9]+(?:(?:alpha|beta)[0-9]+)?")
@@ -36,11 +36,11 @@ SHORT: Mapping[str, tuple[str, ...]] = {
     "replicationcontrollers": ("rc",),
     "cronjobs": ("cj",),
 }
-LOWEST, HIGHEST = -(2**63), 2**64 - 1  # of CEL's int and uint
+LOWEST, HIGHEST = -(2**63), 2**64 - 1  # the range of CEL's int and uint
 
 
 def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Every fault of every custom rule; what is right is compiled by this, once for all requests."""
+    """Yield every fault of every custom rule, and compile the sound rules once for all requests."""
     if not policy.custom:
         return
     seen: set[str] = set()
@@ -69,7 +69,7 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
-    """Why expressions are not even tried: the library takes seconds for so much."""
+    """Yield the reason why catflap does not compile the expressions: the library would need seconds."""
     if (length := sum(len(rule.cel) for rule in rules)) > MOST_CHARACTERS:
         yield PolicyFault(
             "custom", f"all expressions together have {length} characters, {MOST_CHARACTERS} are the most"
@@ -80,7 +80,7 @@ def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
 
 
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
-    """The resources of a rule that make no Pods, by what is built in and what the file adds."""
+    """Yield a fault for each resource of a rule that neither a built-in kind nor an extra kind makes Pods from."""
     makers = (*POD_MAKERS, *policy.workloads.extra_by_resource.values())
     known = {name: maker for maker in makers for name in resource_names(maker.group, maker.resource)}
     own = [maker.resource for maker in KUBERNETES_OWN]
@@ -101,7 +101,10 @@ def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Itera
 
 
 def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
-    """Return the resource that may be meant by its kind, its short name, its singular, or a name with a version or a typing error."""
+    """Return the resource that a name probably means.
+
+    The name may be a kind, a short name or a singular, and may have a version or a typing error.
+    """
     word = name.lower()
     group, _, plural = word.rpartition("/")
     parts = word.split(".")
@@ -129,7 +132,7 @@ def resource_meant(name: str, known: Mapping[str, PodMaker]) -> str | None:
 
 
 def complaints(rule: CustomRule) -> Iterator[str]:
-    """What is wrong with one expression."""
+    """Yield the faults of one expression."""
     try:
         program = compile_expression(rule.cel)
         checked_cost(program.shape, SMALLEST, rule.params)
@@ -144,7 +147,7 @@ def complaints(rule: CustomRule) -> Iterator[str]:
 
 
 def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
-    """What is wrong with a rule's params."""
+    """Yield the faults of a rule's params."""
     try:
         measure(rule.params)
     except TooLargeError as bad:
@@ -154,7 +157,7 @@ def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
 
 
 def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
-    """The numbers in a value that CEL cannot take or compare; all else that a policy file may say, it can."""
+    """Yield a fault for each number in a value that CEL cannot take or compare; CEL takes all other values."""
     if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
         yield PolicyFault(path, "a whole number of more than 64 bits: quote it, to have it as text")
     if isinstance(value, float) and isnan(value):
@@ -168,7 +171,7 @@ def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
 
 
 def custom_ids(content: Mapping[Any, Any]) -> list[str]:
-    """The ids of custom rules in a file that may have faults."""
+    """Return the ids of custom rules in a file that may have faults."""
     rules = content.get("custom")
     rules = rules[:MAX_CUSTOM_RULES] if isinstance(rules, list) else []
     return [str(rule.get("id")) for rule in rules if isinstance(rule, dict)]

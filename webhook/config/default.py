@@ -1,4 +1,4 @@
-"""The policy that holds where nobody wrote one: the defaults, spelled out by the schema."""
+"""The policy that applies if no policy file exists; the schema defines the defaults."""
 
 DEFAULT_POLICY = """\
 apiVersion: catflap.dev/v1

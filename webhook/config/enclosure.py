@@ -1,4 +1,4 @@
-"""The text of a policy file in the bytes of a file: by itself, or in the manifest of the ConfigMap that holds it in a cluster."""
+"""Read the text of a policy file from bytes; the file is a policy file or the manifest of its ConfigMap."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,17 +20,17 @@ from webhook.syntax import values
 from webhook.syntax.documents import BadManifest, Located, located
 from webhook.syntax.values import Value, field_path
 
-# Every line of the policy file is indented there, and a chart's other manifests may be in the same file.
+# The manifest indents every line of the policy file, and may contain a chart's other manifests.
 LARGEST_MANIFEST: Final = 8 * LARGEST
 # UTF-16 takes two bytes for each character.
 POLICY_FILE: Final = Form("a policy file", 2 * LARGEST_MANIFEST)
 SPELT: Final = re.compile(r"config[-_ ]?maps?", re.IGNORECASE)
 CONFIG_MAP: Final = re.compile(rf"""\bkind["']?\s*:\s*["']?{SPELT.pattern}\b""", re.IGNORECASE)
-# In a document that cannot be read, its kind is known by the line.
+# A line shows the kind of a document that cannot be read.
 AT_MARGIN: Final = re.compile(r"^kind:[ \t]*ConfigMap\b", re.MULTILINE)
 POLICY_IN: Final = re.compile(r"^kind: *GuardPolicy\b", re.MULTILINE)
 DATA, BINARY = "data", "binaryData"
-# The header of a block of lines, whose lines are those of the text, with an anchor or a tag before it.
+# The header of a block whose lines are the lines of the text; an anchor or a tag may precede it.
 LITERAL: Final = re.compile(r"(?:[&!]\S*[ \t]+)*\|")
 FOLDED: Final = re.compile(r"(?:[&!]\S*[ \t]+)*>")
 JOINED: Final = f"> joins the lines of a text; write {POLICY_CONFIGMAP_KEY}: |"
@@ -43,7 +43,7 @@ NO_MARK: Final = "the file is UTF-16 without a byte order mark; save it as UTF-8
 
 
 class NotTextError(Exception):
-    """Bytes that are no text; the message says why and how to correct that."""
+    """The bytes are not text; the message gives the reason and the remedy."""
 
 
 class Enclosed(Struct, frozen=True):
@@ -73,7 +73,7 @@ class Enclosed(Struct, frozen=True):
 
 
 def text_of(content: bytes) -> str:
-    """Return the text of a file; as in kubectl a byte order mark tells UTF-16 from UTF-8.  Raises NotTextError."""
+    """Return the text of a file; as in kubectl, a byte order mark selects UTF-16 or UTF-8.  Raises NotTextError."""
     if what := file_type(content) or (UTF_32 if is_utf_32(content) else ""):
         raise NotTextError(what)
     encoding, behind = detect_encoding(content)
@@ -94,7 +94,7 @@ def decoded(content: bytes, encoding: str, called: str) -> str:
 
 
 def parse_file(text: str) -> Loaded:
-    """Return the policy of a file that is a policy file or the manifest of its ConfigMap.
+    """Return the policy of a policy file or of the manifest of its ConfigMap.
 
     Raises BadPolicy with every fault, each with its place in the file.
     """
@@ -118,9 +118,10 @@ def parse_file(text: str) -> Loaded:
 
 
 def enclosed(text: str) -> Enclosed | None:
-    """Return the policy file in a manifest; None for a text that is no ConfigMap, which may be a policy file itself.
+    """Return the policy file in a manifest; None if the text is no ConfigMap and may be a policy file.
 
-    Raises BadPolicy for a manifest with faults of its own, such as a ConfigMap without a policy file, or several with one.
+    Raises BadPolicy if the manifest has faults of its own. Examples are a ConfigMap without a policy file, and several
+    with one.
     """
     found = manifest_in(text)
     if found and found.faults:
@@ -129,9 +130,9 @@ def enclosed(text: str) -> Enclosed | None:
 
 
 def manifest_in(text: str) -> Enclosed | None:
-    """Return the policy file in a manifest, which is read as kubectl reads it, with the faults of the manifest.
+    """Return the policy file in a manifest with the faults of the manifest, read as kubectl reads it.
 
-    None for a text that is no ConfigMap. Raises BadPolicy where no policy file can be found.
+    Return None for a text that is no ConfigMap. Raises BadPolicy if no policy file can be found.
     """
     if len(text) > LARGEST_MANIFEST or not CONFIG_MAP.search(text):
         return None
@@ -157,13 +158,13 @@ def manifest_in(text: str) -> Enclosed | None:
 
 
 def is_config_map(found: Located) -> bool:
-    """Whether an object is meant as a ConfigMap, however that is spelt."""
+    """Return whether an object is meant as a ConfigMap, in any spelling."""
     kind = found.value.get("kind")
     return isinstance(kind, str) and SPELT.fullmatch(kind) is not None
 
 
 def the_one(maps: Sequence[Located]) -> Located:
-    """Return the ConfigMap with the policy file.  Raises BadPolicy where there is none, or several."""
+    """Return the ConfigMap with the policy file.  Raises BadPolicy if there is none or more than one."""
     holding = [one for one in maps if POLICY_CONFIGMAP_KEY in texts(one, DATA)]
     usual = [one for one in holding if name_of(one) == POLICY_CONFIGMAP] or holding
     if not usual:
@@ -176,13 +177,13 @@ def the_one(maps: Sequence[Located]) -> Located:
 
 
 def texts(found: Located, field: str) -> Mapping[str, Any]:
-    """Return what is under `data` or `binaryData` of a ConfigMap."""
+    """Return the mapping under `data` or `binaryData` of a ConfigMap."""
     inside_ = found.value.get(field)
     return inside_ if isinstance(inside_, dict) else {}
 
 
 def name_of(found: Located) -> str:
-    """Return the name of an object; empty where it has none."""
+    """Return the name of an object; empty if it has none."""
     metadata = found.value.get("metadata")
     return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
 
@@ -204,7 +205,7 @@ def without(found: Located) -> PolicyFault:
 
 
 def faults_of(found: Located) -> Iterator[PolicyFault]:
-    """Each fault for which the API server would refuse the ConfigMap, and each key of which kubectl would drop a value."""
+    """Yield each fault for which the API server refuses the ConfigMap, and each repeated key, which kubectl drops."""
     kind, version = found.value["kind"], found.value.get("apiVersion")
     if kind != "ConfigMap":
         yield PolicyFault("kind", f"{kind!r} is unknown; write kind: ConfigMap", placed(found.place(("kind",))))
@@ -223,7 +224,7 @@ def faults_of(found: Located) -> Iterator[PolicyFault]:
 
 
 def unread_keys(found: Located) -> Iterator[PolicyFault]:
-    """Each policy file of a ConfigMap under another key than the one that catflap reads."""
+    """Yield a remark on each policy file under a key of the ConfigMap that catflap does not read."""
     for key, value in texts(found, DATA).items():
         if key != POLICY_CONFIGMAP_KEY and isinstance(value, str) and POLICY_IN.search(value):
             message = f"it has no effect: of this ConfigMap only the key {POLICY_CONFIGMAP_KEY} is read"
@@ -231,19 +232,19 @@ def unread_keys(found: Located) -> Iterator[PolicyFault]:
 
 
 def not_text(key: str, value: Any, written: str | None) -> str:
-    """Return the sentence for a value of a ConfigMap that is no text."""
+    """Return the sentence for a value of a ConfigMap that is not text."""
     if key == POLICY_CONFIGMAP_KEY:
         return f"{Value(value, written).described}; a ConfigMap holds text: {AS_LINES}"
     return values.text(Value(value, written))
 
 
 def placed(found: Any) -> Place | None:
-    """Return a place of a manifest."""
+    """Return a place of a manifest as a place of a policy file."""
     return Place(found.line, found.column) if found else None
 
 
 def inside(found: Located, value: str, text: str) -> Enclosed:
-    """Return the policy file in a ConfigMap, and how its lines are found in the manifest."""
+    """Return the policy file in a ConfigMap, and the position of its lines in the manifest."""
     lines = text.split("\n")
     at = anchored(placed(found.place((DATA, POLICY_CONFIGMAP_KEY))) or Place(1, 1), lines)
     inner = value.split("\n")
@@ -258,7 +259,7 @@ def inside(found: Located, value: str, text: str) -> Enclosed:
 
 
 def anchored(at: Place, lines: Sequence[str]) -> Place:
-    """Return the place of the value that an alias at a place stands for; the place itself where there is no alias."""
+    """Return the place of the value that an alias at `at` refers to; `at` if there is no alias."""
     if not (alias := ALIAS.match(lines[at.line - 1], at.column - 1)):
         return at
     anchor = re.compile(rf"(?<!\S)&{re.escape(alias[1])}(?!\S)")

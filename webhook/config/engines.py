@@ -1,4 +1,4 @@
-"""What an engine, or the nodes, cannot say or enforce of what a policy file asks for."""
+"""Check what an engine or the nodes cannot express or enforce."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ MOST_RULES = 1024  # of one direction (projectcalico.org/v3 schema, maxItems)
 
 
 def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """What no Calico selector can name, in either engine, so that both can say the same."""
+    """Yield a fault for each selector that Calico cannot name, in both engines, so that both support the same files."""
     if not isinstance(policy.network.dns, str):
         for number, server in enumerate(policy.network.dns):
             yield from unprintable(f"network.dns[{number}].namespaceLabels", labels(server.namespace_labels))
@@ -34,7 +34,7 @@ def too_long(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def unprintable(path: str, selector: Selector) -> Iterator[PolicyFault]:
-    """The fault of a selector that cannot be printed, if it has one."""
+    """Yield the fault of a selector that cannot be printed, if it has one."""
     try:
         printed(selector)
     except ValueError as bad:
@@ -42,13 +42,14 @@ def unprintable(path: str, selector: Selector) -> Iterator[PolicyFault]:
 
 
 def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """More rules for one role, or networks outside, than Calico takes in one policy; whatever the namespace."""
+    """Yield a fault for each role with more rules or outside networks than one Calico policy takes in any namespace."""
     if len(policy.network.outside) > MOST_RULES:
         message = f"{len(policy.network.outside)} networks are left outside of these, {MOST_RULES} are the most"
         yield PolicyFault("network.clusterCIDRs", message)
         return
     environment = next(iter(policy.namespaces.environment.one_of), "")
-    parts: dict[Peer, int] = {}  # into how many a peer is taken apart, which takes as long as it is
+    # the number of rules for each peer; counting takes as long as making the rules
+    parts: dict[Peer, int] = {}
     rules: Counter[tuple[str | None, Direction]] = Counter()
     for side in flow_sides(policy):
         for allow in side_allows(side, environment, policy) if side.own.is_pods else ():
@@ -62,15 +63,15 @@ def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def parts_of(peer: Peer) -> int:
-    """In how many rules a peer is named; none where its selector cannot be printed."""
+    """Return the number of rules that name a peer; 0 if its selector cannot be printed."""
     try:
         return sum(1 for _ in peer_entities(peer))
-    except ValueError:  # told by `too_long`
+    except ValueError:  # `too_long` reports it
         return 0
 
 
 def windows(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """What Windows nodes would skip with no more than a log line (felix/dataplane/windows/policysets)."""
+    """Yield a fault for each setting that Windows nodes skip and only log (felix/dataplane/windows/policysets)."""
     network = policy.network
     if not network.windows_nodes:
         return
@@ -85,7 +86,7 @@ def windows(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def not_on_windows(path: str, cidrs: Iterable[str], ports: Iterable[PortRange]) -> Iterator[PolicyFault]:
-    """Networks and ports that a Windows node does not enforce."""
+    """Yield a fault for each network and port that a Windows node does not enforce."""
     for cidr in cidrs:
         if ip_network(cidr).version == IPV6:
             yield PolicyFault(path, f"{cidr}: Windows nodes have no IPv6 policies (network.windowsNodes)")
@@ -94,19 +95,19 @@ def not_on_windows(path: str, cidrs: Iterable[str], ports: Iterable[PortRange]) 
 
 
 def presets(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Probes come from nodes, whose networks nobody else tells."""
+    """Check that the file names the networks of nodes, because probes come from them and no other source names them."""
     if "kubelet-probes" in policy.network.presets and not policy.network.node_cidrs:
         yield PolicyFault("network.nodeCIDRs", "the preset kubelet-probes opens the networks of nodes: name them here")
 
 
 def staging(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Only Calico has staged kinds."""
+    """Check that the engine is Calico, which alone has staged kinds."""
     if policy.network.staged and policy.network.engine in {"kubernetes", "none"}:
         yield PolicyFault("network.staged", f"the engine {policy.network.engine!r} has no staged policies, Calico has")
 
 
 def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """The standing net closes all namespaces but the exempt ones."""
+    """Check that the standing net closes all namespaces except the exempt ones."""
     if not policy.network.standing_net:
         return
     if policy.network.engine in {"kubernetes", "none"}:
@@ -115,7 +116,7 @@ def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
     if policy.namespaces.adopt != "all":
         message = "it closes every namespace, older ones too: that needs namespaces.adopt: all"
         yield PolicyFault("network.standingNet", message)
-    exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # our own, whatever its name
+    exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # catflap's own namespace, with any name
     try:
         cluster_wide_default_deny(Intent("net"), RenderTarget("", "", ""), exempt)
     except ValueError as bad:

@@ -1,4 +1,4 @@
-"""What is wrong with a policy file, in words."""
+"""Describe the faults of a policy file in words."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -9,9 +9,10 @@ from webhook.config.places import Place
 from webhook.model.abbreviation import listed, printable
 from webhook.model.spelling import closest_word
 
-LONGEST = 500  # characters of a path or a message; what stands in a file may be as long as the file
-END = 150  # of them from where it ends, for there is what would be right
-MOST_LISTED = 12  # words: each rule that is built in, as a list that is cut off proposes half of what there is
+LONGEST = 500  # characters of a path or a message; a value of the file may be as long as the file
+END = 150  # of them from the end, where the remedy is
+# words; each built-in rule fits, because a list that is cut off would propose only half of the rules
+MOST_LISTED = 12
 MOST_COMPARED = 100  # words, for a suggestion
 
 
@@ -30,7 +31,7 @@ class PolicyFault(Struct, frozen=True):
 
 
 class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
-    """A policy file that cannot count; carries every fault found."""
+    """A policy file has faults and does not apply; `faults` has every fault."""
 
     def __init__(self, faults: Iterable[PolicyFault]) -> None:
         self.faults = tuple(faults)
@@ -38,28 +39,31 @@ class BadPolicy(Exception):  # noqa: N818 (the policy is bad, not the program)
 
 
 class NoPolicy(BadPolicy):
-    """A text without any content, such as an empty file: there is nothing that could be at fault."""
+    """A text has no content, such as an empty file, and so has no place for a fault."""
 
 
 def readable(text: str) -> str:
-    """A text on one line of moderate length, and nothing in it that cannot be seen."""
+    """Return a text on one line of moderate length, with visible characters only."""
     if len(text) > LONGEST:
         text = f"{text[: LONGEST - END]} … {text[-END:]}"
     return printable(text)
 
 
 def suggestion(word: str, words: Iterable[str]) -> str:
-    """The nearest of `words`, as a question; empty where none is near."""
+    """Return the nearest of `words` as a question; empty if none is near."""
     meant = closest_word(word, islice(words, MOST_COMPARED))
     return f"; did you mean {meant!r}?" if meant else ""
 
 
 def choices(word: str, words: Iterable[str], what: str) -> str:
-    """The nearest of `words`, as a question; else the first of them, as the end of a sentence that says `what` they are."""
+    """Return the nearest of `words` as a question, or the first of them as the end of a sentence.
+
+    `what` names the words in that sentence.
+    """
     known = list(words)
     return suggestion(word, known) or f"; {what} are {listed(known, MOST_LISTED)}"
 
 
 def unknown_rule(path: str, id_: str, known: Iterable[str]) -> PolicyFault:
-    """An id that no rule has."""
+    """Return the fault of an id that no rule has."""
     return PolicyFault(path, f"no rule has the id {id_!r}{choices(id_, known, 'the rules')}")

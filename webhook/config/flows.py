@@ -1,4 +1,4 @@
-"""What is wrong with flows taken together: roles that there are not, and ways that lead out of an environment and into another."""
+"""Check flows together: their roles must exist, and networks must not connect two environments."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
@@ -16,14 +16,14 @@ OUTSIDE_MEANT: Final = f"; what is not in the cluster is called {OUTSIDE}"
 
 
 def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
-    """Each end of each flow with its path."""
+    """Yield each end of each flow with its path."""
     for number, flow in enumerate(policy.network.flows):
         yield f"network.flows[{number}].from", flow.source
         yield f"network.flows[{number}].to", flow.to
 
 
 def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """The roles of flows are roles that there are, and can be part of a policy's name."""
+    """Check that the roles of flows exist and can be part of a policy's name."""
     known = dict.fromkeys(policy.workloads.role.one_of)
     if OUTSIDE in known and policy.network.flows:
         yield PolicyFault("workloads.role.oneOf", f"{OUTSIDE!r} is no role where there are flows: it means the outside")
@@ -36,16 +36,16 @@ def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
             yield PolicyFault(path, message)
             continue
         try:
-            namespace_name(f"{ROLE_PREFIX}{end.role}")  # a policy's name has the same letters
+            namespace_name(f"{ROLE_PREFIX}{end.role}")  # a policy's name allows the same letters
         except ValueError:
             message = f"the role {end.role!r} cannot be part of a policy's name: at most 50 of a-z, 0-9 and '-'"
             yield PolicyFault(path, message)
 
 
 def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Networks must not lead from one environment into another: in by one flow, out by another, on a shared port.
+    """Check that networks do not lead from one environment into another.
 
-    Each flow that does is told of, with one that it does it with.
+    They do if one flow leads in and another leads out on a shared port. The fault of a flow names one such other flow.
     """
     if any(end.is_outside for _, end in ends(policy)) and not policy.network.outside:
         yield PolicyFault("network.clusterCIDRs", "nothing is left outside of these networks")
@@ -72,7 +72,10 @@ def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def pods_among(cluster: Sequence[str]) -> Callable[[FlowEnd], bool]:
-    """Whether Pods may be among the addresses at an end of a flow: certainly not outside of a known cluster."""
+    """Return a function that says whether Pods may be among the addresses at an end of a flow.
+
+    Pods are never outside of a known cluster.
+    """
     known = Spans((addresses(cidr), 0) for cidr in cluster)
     told = {addresses(cidr).kind for cidr in cluster}
 
@@ -80,7 +83,7 @@ def pods_among(cluster: Sequence[str]) -> Callable[[FlowEnd], bool]:
         if end.is_outside:
             return not cluster
         spans = {cidr: addresses(cidr) for cidr in end.cidrs}
-        # Where nobody told, only who names everything is sure to name Pods.
+        # If no setting gives the networks, only a list of all addresses is certain to include Pods.
         untold = [cidr for cidr, span in spans.items() if span.kind not in told]
         return any(map(known.meeting, spans.values())) or spans_everything(untold)
 

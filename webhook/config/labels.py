@@ -1,4 +1,4 @@
-"""What is wrong with the labels of Pods taken together: one that says two things, and one that nobody could set rightly."""
+"""Check the labels of Pods together: a label has one meaning, and users can set its value."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from webhook.model.workload_labels import LabelRequirement, RoleLabel, Workloads
 
 
 def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Every fault of the labels that the file names."""
+    """Yield every fault of the labels that the file names."""
     workloads = policy.workloads
     yield from double(workloads)
     yield from reserved(workloads)
@@ -24,14 +24,14 @@ def labels(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def keys(workloads: Workloads) -> Iterator[tuple[str, str]]:
-    """The labels of the application and of the role, each with its path."""
+    """Yield the labels of the application and of the role, each with its path."""
     for name, label in (("app", workloads.app), ("role", workloads.role)):
         yield f"workloads.{name}.label", label.label
         yield from ((f"workloads.{name}.aliases[{number}]", alias) for number, alias in enumerate(label.aliases))
 
 
 def double(workloads: Workloads) -> Iterator[PolicyFault]:
-    """A label names the application, or the role, or is an alias of one of them."""
+    """Check that each label names the application or the role, or is an alias of one of them."""
     seen: dict[str, str] = {}
     for path, key in keys(workloads):
         if key in seen:
@@ -40,7 +40,7 @@ def double(workloads: Workloads) -> Iterator[PolicyFault]:
 
 
 def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
-    """Labels that Calico takes for those of other objects, which a rule refuses, and labels that Kubernetes writes itself."""
+    """Check that no label is one that Calico reserves for other objects or that Kubernetes writes."""
     required = ((f"workloads.require[{number}].label", one.label) for number, one in enumerate(workloads.require))
     for path, key in (*keys(workloads), *required):
         whose = next((whose for prefix, whose in RESERVED_PREFIXES.items() if key.startswith(prefix)), "")
@@ -50,14 +50,17 @@ def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
 
 
 def written(path: str, key: str) -> Iterator[PolicyFault]:
-    """A label whose value no user chooses, as a part of Kubernetes sets it."""
+    """Yield the fault of a label that a part of Kubernetes sets, so that users cannot choose its value."""
     if writer := writer_of(key):
         message = f"{key!r} is written by {writer}, so no user chooses its value; name a label that users set"
         yield PolicyFault(path, message)
 
 
 def against_roles(path: str, required: LabelRequirement, role: RoleLabel) -> Iterator[PolicyFault]:
-    """A requirement of the role's label that some role does not meet; an alias may have any value, as the label itself wins."""
+    """Yield the fault of a requirement for the role's label that some role does not meet.
+
+    An alias may have any value, because the role's own label takes precedence.
+    """
     refused = [name for name in role.one_of if not required.admits(name)]
     if refused and required.label == role.label:
         message = (
@@ -67,7 +70,10 @@ def against_roles(path: str, required: LabelRequirement, role: RoleLabel) -> Ite
 
 
 def against(path: str, required: LabelRequirement, place: str, other: LabelRequirement) -> Iterator[PolicyFault]:
-    """A requirement that no value meets together with an earlier one of the same label; of two patterns nobody can tell."""
+    """Yield the fault of two requirements for one label that no listed value meets.
+
+    If both requirements are patterns, catflap cannot decide this.
+    """
     listed = required.one_of or other.one_of
     if listed and not any(required.admits(value) and other.admits(value) for value in listed):
         yield PolicyFault(path, f"no value of {required.label!r} is admitted both here and by {place}")

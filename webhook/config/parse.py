@@ -1,4 +1,4 @@
-"""The policy file's text to a policy and its digest."""
+"""Parse the text of a policy file into a policy and its digest."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,10 +25,10 @@ from webhook.syntax.values import ANY, Value, kind_of
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
 EMPTY = f"there is no policy in it; the shortest one is apiVersion: {GROUP}/v1 and kind: {KIND}, and catflap config show prints one with every key"
-UNREAD = Gaps(frozenset({()}), frozenset({()}))  # of a file of which nothing can be read as a policy
+UNREAD = Gaps(frozenset({()}), frozenset({()}))  # for a file without any part that can be read as a policy
 HEAD = frozenset({"apiVersion", "kind"})
-EVERY = frozenset({"*", "all", "default"})  # what people write for every rule
-IN_VALUES = "policy"  # where the chart's values have the policy file
+EVERY = frozenset({"*", "all", "default"})  # what users write for every rule
+IN_VALUES = "policy"  # the key of the chart's values that has the policy file
 MOST_TOLD = 50  # faults of one file
 COMMENT = "; YAML has no comments with // or /*, but with #"
 
@@ -50,9 +50,10 @@ class Examined(Struct, frozen=True):
 
 
 def parse(text: str, first: int = 1) -> Loaded:
-    """The policy that `text` says; raises BadPolicy with every fault, each with its place in the text.
+    """Return the policy in `text`; raises BadPolicy with every fault, each with its place in the text.
 
-    It raises NoPolicy, which is a BadPolicy, for a text without content. `first` is the number of the text's first line in its file, for messages that name lines.
+    It raises NoPolicy, which is a BadPolicy, for a text without content. `first` is the number of the text's first line
+    in its file; messages use it to name lines.
     """
     found = examined(text, first)
     if found.faults or found.policy is None:
@@ -61,7 +62,7 @@ def parse(text: str, first: int = 1) -> Loaded:
 
 
 def examined(text: str, first: int = 1) -> Examined:
-    """Return what `text` says as a policy file and every fault of it; raises NoPolicy for a text without content."""
+    """Return the content of `text` as a policy file with every fault; raises NoPolicy for a text without content."""
     said = read(text, first)
     if said.content is None and not said.faults:
         raise NoPolicy([PolicyFault("", EMPTY)])
@@ -88,21 +89,24 @@ def examined(text: str, first: int = 1) -> Examined:
 
 
 def broken_by(bad: ValidationError, content: Any) -> Iterator[tuple[Step, ...]]:
-    """Each path of a file at which the model refuses something."""
+    """Yield each path of a file at which the model refuses a value."""
     for error in bad.errors(include_url=False, include_context=False, include_input=False):
         path = tuple(steps(error["loc"], content))
         yield from unknown_key(path) if error["type"] == "extra_forbidden" else [path]
 
 
 def text_in(content: Any) -> str:
-    """Return a text as the end of a sentence about it, so that its reader sees what YAML takes for a text; empty for anything else."""
+    """Return a text as the end of a sentence about it; empty for any other value.
+
+    The reader sees which part of the file YAML takes as text.
+    """
     if not isinstance(content, str):
         return ""
     return f": {Value(content).quoted}{COMMENT if content.startswith(('//', '/*')) else ''}"
 
 
 def chart_values(content: dict[Any, Any]) -> PolicyFault | None:
-    """Return the fault of a values file of the Helm chart; None for what is meant as a policy file."""
+    """Return the fault of a values file of the Helm chart; None for a text that is meant as a policy file."""
     if HEAD.isdisjoint(content) and isinstance(content.get(IN_VALUES), dict):
         message = f"this looks like values of the Helm chart; check what the chart makes of them: helm template NAME CHART -f FILE | {CONFIG_CHECK}"
         return PolicyFault(IN_VALUES, message)
@@ -110,7 +114,7 @@ def chart_values(content: dict[Any, Any]) -> PolicyFault | None:
 
 
 def another_object(content: dict[Any, Any]) -> PolicyFault | None:
-    """Return the fault of a manifest of another kind; None for what is meant as a policy file."""
+    """Return the fault of a manifest of another kind; None for a text that is meant as a policy file."""
     kind, version = content.get("kind"), content.get("apiVersion")
     if not (isinstance(kind, str) and isinstance(version, str)) or kind == KIND or version.partition("/")[0] == GROUP:
         return None
@@ -119,7 +123,10 @@ def another_object(content: dict[Any, Any]) -> PolicyFault | None:
 
 
 def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
-    """What is wrong as people read it, with what was wrong when it was read: in the order of the text, each once, and no endless list."""
+    """Return the faults of a file as users read them, together with the faults of reading.
+
+    The list is in the order of the text, has each fault once, and has a maximum length.
+    """
     unread = {written(step for step in path if step != ANY) for path in said.broken} | {
         fault.path for fault in said.faults
     }
@@ -136,10 +143,10 @@ def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
 
 
 def unknown_rules(content: dict[Any, Any], found: Gaps) -> Iterator[PolicyFault]:
-    """The ids under `rules` that no rule has; the model does not know the rules, and faults are told all at once."""
+    """Yield a fault for each id under `rules` that no rule has, because the model does not know the rules."""
     known = dict.fromkeys([*RULES, *custom_ids(content)])
     if any(path[:1] == ("custom",) and path[2:] in {(), ("id",)} for path in found.paths) or (ANY,) in found.paths:
-        return  # a custom rule whose id cannot be read may have any
+        return  # a custom rule whose id cannot be read may have any id
     said = [("rules", content.get("rules"))]
     namespaces = content.get("namespaces")
     overrides = namespaces.get("overrides") if isinstance(namespaces, dict) else None
@@ -155,20 +162,21 @@ def unknown_rules(content: dict[Any, Any], found: Gaps) -> Iterator[PolicyFault]
 
 
 def digest(text: str) -> str:
-    """What names one version of the file in records, annotations and metrics: the first 64 bits of its SHA-256."""
+    """Return the first 64 bits of the text's SHA-256, which name its version in records, annotations and metrics."""
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def faults(bad: ValidationError, said: Written) -> Iterator[PolicyFault]:
-    """Each of pydantic's complaints with a path as the file writes it, in the file's words."""
+    """Yield each of pydantic's complaints with the path and in the words of the file."""
     for error in bad.errors(include_url=False):
         kind, value = error["type"], error["input"]
         if kind == "too_short" and value:
-            continue  # an item of it is at fault, which is told by itself
+            continue  # an item of the list has the fault, and has a complaint of its own
         path, last = tuple(steps(error["loc"], said.content)), error["loc"][-1:]
         is_union = any(map(is_member, last)) and path[-1:] != last
         if is_union and is_of_other(kind, value):
-            continue  # a word or a list are asked for, and the other member of the union says what is wrong
+            # the union takes a word or a list, and the complaint of its other member describes the fault
+            continue
         if kind == TWICE:
             yield from repeated(path, value, error["ctx"]["places"])
             continue
@@ -177,7 +185,7 @@ def faults(bad: ValidationError, said: Written) -> Iterator[PolicyFault]:
 
 
 def repeated(path: tuple[Step, ...], values: Any, places: Mapping[int, int]) -> Iterator[PolicyFault]:
-    """A fault of each item that its list has already; `places` are those of the first ones, by the place of the later one."""
+    """Yield a fault for each item that its list has already; `places` maps later positions to first positions."""
     for number, first in places.items():
         message = (
             f"{Value(values[number]).quoted} is in this list already, as {path[-1]}[{first}]; remove one of the two"
@@ -186,12 +194,12 @@ def repeated(path: tuple[Step, ...], values: Any, places: Mapping[int, int]) -> 
 
 
 def is_of_other(kind: str, value: Any) -> bool:
-    """Whether the complaint of one member of a union of words and a list is left to the other one."""
+    """Return whether the complaint of one member of a union of words and a list is left to the other member."""
     return isinstance(value, list) if kind == "literal_error" else kind == "tuple_type"
 
 
 def steps(loc: Iterable[Step], content: Any) -> Iterator[Step]:
-    """The steps of a location that are keys of the file; the others name members of a union, or a wrapper."""
+    """Yield the steps of a location that are keys of the file, without members of a union and wrappers."""
     for step in loc:
         inside = isinstance(content, dict) and step in content
         if not inside and is_member(step):
@@ -202,5 +210,5 @@ def steps(loc: Iterable[Step], content: Any) -> Iterator[Step]:
 
 
 def is_member(step: Step) -> bool:
-    """Whether a step names a member of a union, or a wrapper, such as `literal['none','all']`."""
+    """Return whether a step names a member of a union or a wrapper, such as `literal['none','all']`."""
     return isinstance(step, str) and any(mark in step for mark in "[(")

@@ -1,4 +1,4 @@
-"""Where in the text of a policy file each key and item stands, for faults to point at."""
+"""Find the place of each key and item in the text of a policy file."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -8,19 +8,19 @@ Marks = Mapping[int, Mapping[Step, "Place"]]
 
 
 class Place(NamedTuple):
-    """A line and a column, both from one, as editors count."""
+    """A line and a column; both start at one, as in editors."""
 
     line: int
     column: int
 
 
 def place(mark: Any) -> Place:
-    """PyYAML counts from zero."""
+    """Return the place of a mark of PyYAML, which counts from zero."""
     return Place(mark.line + 1, mark.column + 1)
 
 
 def written(path: Iterable[Step]) -> str:
-    """A path as a person writes it: `workloads.require[0].label`."""
+    """Return a path as users write it, such as `workloads.require[0].label`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
@@ -28,9 +28,9 @@ def written(path: Iterable[Step]) -> str:
 
 
 def nearest(path: str, content: Any, marks: Marks) -> Place | None:
-    """The place of a path, or of the innermost key around it that is written down: what is missing has none.
+    """Return the place of a path, or of the innermost enclosing key that the file has.
 
-    `marks` has the places of what is directly inside each mapping and list of `content`, by its identity.
+    `marks` maps the identity of each mapping and list in `content` to the places of its direct members.
     """
     found = None
     while path:
@@ -44,7 +44,7 @@ def nearest(path: str, content: Any, marks: Marks) -> Place | None:
 
 
 def _first_steps(path: str) -> Iterator[Step]:
-    # A key may have dots and brackets of its own, so what is longest comes first.
+    # A key may contain dots and brackets, so the longest step comes first.
     if path[0] == "[" and path[1 : path.find("]")].isdecimal():
         yield int(path[1 : path.find("]")])
     yield path

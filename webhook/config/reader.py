@@ -1,9 +1,9 @@
-"""The process that reads large policy files (webhook.config.apart).
+"""Run the process that reads large policy files (webhook.config.apart).
 
     python -m webhook.config.reader
 
-It reads a text, behind its length, from standard input, and writes the policy, or what is wrong with it. It ends where the other process
-does, or where no text has come for a minute.
+The process reads the length of a text and the text from standard input. It writes the policy or the faults. It ends
+when the other process ends, or after a minute without a text.
 """
 
 import os
@@ -17,12 +17,13 @@ from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 
 IDLE_SECONDS: Final = 60.0
-# Behind the threads that answer, but not behind everything else on the node: with a tenth of the weight of a usual process (sched(7)).
+# Run after the request threads, but not after every other process of the node: the weight is a tenth of the usual one
+# (sched(7)).
 NICENESS: Final = 10
 
 
 def read(text: str) -> Loaded | tuple[PolicyFault, ...]:
-    """The policy that a text says, or what is wrong with it."""
+    """Return the policy in a text, or its faults."""
     try:
         return parse(text)
     except BadPolicy as bad:
@@ -30,9 +31,9 @@ def read(text: str) -> Loaded | tuple[PolicyFault, ...]:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes], *, idle_seconds: float = IDLE_SECONDS) -> None:
-    """Read texts until the other side ends, or is silent for so long.
+    """Read texts until the other side ends, or sends nothing for `idle_seconds`.
 
-    The other side sends the next text after an answer, so what waits is never in the buffer of `requests`.
+    The other side sends the next text after an answer, so the buffer of `requests` never holds a waiting text.
     """
     while select.select([requests], [], [], idle_seconds)[0]:
         head = requests.read(LENGTH.size)

@@ -1,8 +1,8 @@
-"""The text of a policy file as plain values, each with its place, and whatever keeps it from being that, all at once.
+"""Read the text of a policy file as plain values with their places, and collect all faults of its syntax.
 
-YAML 1.2 with its core schema: text, numbers, truths, null, lists, and mappings whose keys are text. It is composed here, from
-the parser's events: so nothing is built that is larger than a policy, however short the text is that stands for it, and one
-value at fault hides no other.
+The syntax is YAML 1.2 with its core schema: text, numbers, booleans, null, lists, and mappings whose keys are text.
+This module composes values from the parser's events. It builds no value larger than a policy, even if aliases make a
+short text large. A fault of one value hides no other fault.
 """
 
 import re
@@ -18,10 +18,10 @@ from webhook.syntax.templating import unrendered
 from webhook.syntax.values import ANY, kind_of
 from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
 
-# Far above any policy in use, and a ConfigMap holds 1 MiB at most.
+# The limit is far above the size of any policy in use; a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
-# Keys and values, those that aliases stand for among them, a long one as several; whatever is done with a file takes no
-# more than a second for so many.
+# Keys and values, with those that aliases repeat; a long one counts as several. Every operation on a file with so
+# many takes a second at most.
 MOST_NODES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
@@ -34,7 +34,7 @@ SURROGATE: Final = re.compile("[\ud800-\udfff]")
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
 MAPPING_AS_KEY: Final = "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
-NO_KEY: Final = "?"  # in the path of what has no key that can be read
+NO_KEY: Final = "?"  # the step in a path for a key that cannot be read
 WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -46,7 +46,7 @@ NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
 
 
-# The texts of values that are no text, by the identity of the mapping or list around them.
+# The texts of values that are not text, by the identity of the enclosing mapping or list.
 Words = Mapping[int, Mapping[Step, str]]
 
 
@@ -60,7 +60,7 @@ class Written(Struct, frozen=True):
     broken: tuple[tuple[Step, ...], ...] = ()
 
     def written(self, path: Iterable[Step]) -> str | None:
-        """Return the text of the value at a path where it has no quotes and is no text, such as 8080 or false; else None."""
+        """Return the text of a value that is not text and has no quotes, such as 8080 or false; else None."""
         found, content = None, self.content
         for step in path:
             if step not in self.marks.get(id(content), {}):
@@ -69,16 +69,19 @@ class Written(Struct, frozen=True):
         return found
 
     def place(self, path: str) -> Place | None:
-        """Where a path, or the innermost part of it that is there, stands."""
+        """Return the place of a path, or of its innermost part that the file has."""
         return nearest(path, self.content, self.marks)
 
 
 class TooMuchError(Exception):
-    """More than a policy file may have; the message says of what."""
+    """A policy file exceeds a limit; the message names it."""
 
 
 def read(text: str, first: int = 1) -> Written:
-    """What a text says, and what is wrong with it as such; `first` is the number of its first line in its file, for messages."""
+    """Return the content of a text and the faults of its syntax.
+
+    `first` is the number of the text's first line in its file; messages use it.
+    """
     if bad := unprintable(text):
         return Written(None, (PolicyFault("", f"not YAML: {bad.says}", Place(bad.line, bad.column)),))
     if (size := len(text.encode())) > LARGEST:
@@ -102,7 +105,7 @@ def read(text: str, first: int = 1) -> Written:
 
 
 def key_complaint(key: Any, event: Any) -> str:
-    """Return the sentence for a key that is no text."""
+    """Return the sentence for a key that is not text."""
     if isinstance(key, dict):
         return MAPPING_AS_KEY
     if isinstance(key, list):
@@ -115,7 +118,7 @@ def key_complaint(key: Any, event: Any) -> str:
 
 
 class Composer:
-    """Builds values from events; `faults` are what it passed over, `marks` where everything stands."""
+    """Build values from events; `faults` are the problems that it skipped, `marks` are the places of all values."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self.faults: list[PolicyFault] = []
@@ -129,13 +132,16 @@ class Composer:
         self._anchors: dict[str, tuple[Any, int]] = {}
 
     def document(self) -> Any:
-        """The one document of the text that is not empty; None where there is none.  Raises yaml.YAMLError, TooMuchError."""
+        """Return the one document of the text that is not empty; None if there is none.
+
+        Raises yaml.YAMLError, TooMuchError.
+        """
         content = None
         is_found = False
         for begin in (one for one in self._events if isinstance(one, yaml.DocumentStartEvent)):
             first = next(self._events)
             if isinstance(first, yaml.ScalarEvent) and not first.value and first.implicit[0] and not first.anchor:
-                continue  # nothing between two ---, or behind the last one, as templates leave it
+                continue  # templates leave an empty document between two --- or after the last one
             if is_found:
                 message = "a second document begins here, and a policy file is one; put every other object into a file of its own"
                 self.fault(message, place(begin.start_mark))
@@ -145,15 +151,15 @@ class Composer:
         return content
 
     def fault(self, message: str, at: Place | None = None) -> None:
-        """Note what is wrong with what is being read."""
+        """Record a fault of the value that is being read."""
         steps = self._steps[:-1] if self._steps[-1:] == [NO_KEY] else self._steps
         self.faults.append(PolicyFault(written(steps), message, at or self._at))
-        if self._steps:  # else it is about the document, or about another one
+        if self._steps:  # otherwise the fault is about the document or about another one
             self.broken.append(tuple(steps) if steps is self._steps else (*steps, ANY))
 
     @property
     def has_mapping_as_key(self) -> bool:
-        """Whether a key is a mapping, as {{ … }} of a template is to YAML."""
+        """Return whether a key is a mapping; YAML reads {{ … }} of a template as one."""
         return any(fault.message == MAPPING_AS_KEY for fault in self.faults)
 
     def _value(self, event: Any) -> Any:
@@ -199,7 +205,7 @@ class Composer:
     def _list(self) -> list[Any]:
         found: list[Any] = []
         marks = self.marks[id(found)] = {}
-        self.words.pop(id(found), None)  # of one that is gone
+        self.words.pop(id(found), None)  # an earlier list with this identity no longer exists
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             self._at = marks[len(found)] = place(event.start_mark)
             self._steps.append(len(found))
@@ -211,7 +217,7 @@ class Composer:
     def _mapping(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         marks = self.marks[id(found)] = {}
-        self.words.pop(id(found), None)  # of one that is gone
+        self.words.pop(id(found), None)  # an earlier mapping with this identity no longer exists
         merged: list[dict[str, Any]] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             self._at = at = place(event.start_mark)
@@ -223,7 +229,7 @@ class Composer:
             self._at = at
             value = self._value(behind := next(self._events))
             if not isinstance(key, str):
-                if not is_told:  # of what the key is made of
+                if not is_told:  # otherwise a fault of its parts is recorded
                     self.fault(key_complaint(key, event), at)
             elif key == MERGE and event.implicit[0]:
                 merged += self._merged(value, at)
@@ -250,7 +256,7 @@ class Composer:
         return []
 
     def _scalar(self, event: Any) -> Any:
-        if SURROGATE.search(event.value):  # libyaml refuses them itself, Python's own parser does not
+        if SURROGATE.search(event.value):  # libyaml refuses them, Python's own parser does not
             return self.fault(HALF_A_CHARACTER)
         by_itself, quoted = event.implicit
         if quoted or event.tag == "!":
@@ -276,7 +282,7 @@ class Composer:
 
 
 def plain(text: str) -> Any:
-    """What a word without quotes stands for."""
+    """Return the value of a word without quotes."""
     if len(text) > LONGEST_NUMBER:
         return text
     if text in WORDS:

@@ -1,7 +1,7 @@
-"""Settings of a policy file that are legal and have no effect, or another effect than their author may expect.
+"""Find legal settings that have no effect, or an effect that their author may not expect.
 
-They are no faults: the file counts. `catflap config check` prints them as warnings. Each is certain by the file alone, whatever the
-cluster has: a warning that is wrong half of the time is read by no user.
+They are not faults, and the file applies. `catflap config check` prints them as warnings. The file alone proves each
+warning, for any state of the cluster. Users ignore warnings that are often wrong.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,17 +17,18 @@ from webhook.config.places import written
 from webhook.config.sound import Check, Gaps, Path, Remark, judged, value_at
 from webhook.model.policy import GuardPolicy
 
-MOST_TOLD: Final = 20  # of one kind
-# Each remark, with the lists whose broken items it may leave out: it says the same of the others, whatever these items should be.
+MOST_TOLD: Final = 20  # for one kind
+# Map each remark to the lists whose broken items it may leave out: their values do not change what it says about other
+# items.
 REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
     **useless_rules.REMARKS, **useless_network.REMARKS, **useless_names.REMARKS
 }  # fmt: skip
 
 
 def remarks_on(text: str, at: datetime) -> list[PolicyFault]:
-    """Return the remarks on the text of a file at a moment, each with its place in it.
+    """Return the remarks on the text of a file at a moment, each with its place in the text.
 
-    A file with faults is judged as far as it can be read; nothing is said of a list in which an item is at fault.
+    A file with faults is judged as far as it can be read. A list with a faulty item gets no remarks.
     """
     try:
         inside = manifest_in(text)
@@ -40,7 +41,7 @@ def remarks_on(text: str, at: datetime) -> list[PolicyFault]:
 
 
 def of(found: Examined, at: datetime) -> Iterator[PolicyFault]:
-    """Return the remarks on a file; where it has faults, those on what these do not touch."""
+    """Yield the remarks on a file; if it has faults, only the remarks that the faults do not affect."""
     at_fault = [fault.path for fault in found.faults if fault.path]
     unsure = (*lists_at_fault(found.said.content, found.found), *(f"{path}{end}" for path in at_fault for end in ".["))
     for one in remarks(found, at):
@@ -49,7 +50,7 @@ def of(found: Examined, at: datetime) -> Iterator[PolicyFault]:
 
 
 def lists_at_fault(content: Any, found: Gaps) -> Iterator[str]:
-    """Return how the paths of the items begin in each list that is broken itself, or of which a word is."""
+    """Yield the prefix of the item paths of each list that is broken or has a broken word."""
     for path in found.paths:
         if isinstance(value_at(content, path), list):
             yield f"{written(path)}["
@@ -58,7 +59,7 @@ def lists_at_fault(content: Any, found: Gaps) -> Iterator[str]:
 
 
 def remarks(found: Examined, at: datetime) -> Iterator[PolicyFault]:
-    """Return what has no effect, or another one than expected, at a moment, by what of the file can be read as a policy."""
+    """Yield settings with no effect or an unexpected effect at a moment, in the readable parts of a file."""
     checks = {bounded(remark, at): lists for remark, lists in REMARKS.items()}
     if found.policy is None:
         yield from judged(found.said.content, found.found, checks, always=())
@@ -68,12 +69,12 @@ def remarks(found: Examined, at: datetime) -> Iterator[PolicyFault]:
 
 
 def bounded(remark: Remark, at: datetime) -> Check:
-    """Return a remark at a moment, of which no more than so many are made."""
+    """Return a remark at a moment as a check with a limited number of results."""
     return partial(first_of, remark, at)
 
 
 def first_of(remark: Remark, at: datetime, policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Return the first remarks of one kind."""
+    """Yield the first remarks of one kind."""
     for number, one in enumerate(remark(policy, at)):
         if number == MOST_TOLD:
             yield PolicyFault("", f"and more of this kind: {one.message}")

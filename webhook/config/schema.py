@@ -1,4 +1,4 @@
-"""The policy file described: its JSON Schema for editors, and a policy with every key spelled out for people."""
+"""Describe the policy file: a JSON Schema for editors, and a policy with every key for people."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -9,18 +9,21 @@ from webhook.model.fields import RULE_ID
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
-DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"  # the one that pydantic writes
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"  # the draft that pydantic writes
 
 Json = dict[str, Any]
 
 
 def schema() -> Json:
-    """The JSON Schema of the policy file, with the rules that there are."""
+    """Return the JSON Schema of the policy file with all built-in rules."""
     return {"$schema": DRAFT, **by_rule(GuardPolicy.model_json_schema(by_alias=True))}
 
 
 def by_rule(policy: Mapping[str, Any]) -> Json:
-    """The policy's schema with each rule's id as a key of `rules`, and no others where there are no custom rules."""
+    """Return the policy's schema with each rule's id as a key of `rules`.
+
+    No other keys are allowed if there are no custom rules.
+    """
     rules = policy["properties"]["rules"]
     known = {"properties": dict.fromkeys(RULES, rules["additionalProperties"]), "additionalProperties": False}
     opened = {**rules, "properties": known["properties"], "propertyNames": {"pattern": f"^{RULE_ID.pattern}$"}}
@@ -33,14 +36,14 @@ def by_rule(policy: Mapping[str, Any]) -> Json:
 
 
 def spelled_out(policy: GuardPolicy, *, indent: str = "") -> str:
-    """A policy as YAML: each key with its meaning as a comment above it, nested mappings written out."""
+    """Return a policy as YAML, with a comment above each key and with nested mappings written out."""
     model = GuardPolicy.model_json_schema(by_alias=True)
     values = policy.model_dump(mode="json", by_alias=True)
     return "".join(f"{line}\n" for line in described(values, model, model["$defs"], indent=indent))
 
 
 def described(values: Json, node: Json, definitions: Json, *, indent: str) -> Iterator[str]:
-    """The lines of one mapping; nested models are written out, everything else in one line."""
+    """Yield the lines of one mapping; nested models take several lines, every other value takes one line."""
     for key, value in values.items():
         field = node["properties"][key]
         inner = definition(field, definitions)
@@ -53,13 +56,13 @@ def described(values: Json, node: Json, definitions: Json, *, indent: str) -> It
 
 
 def definition(field: Mapping[str, Any], definitions: Json) -> Json:
-    """What a field refers to; empty where it refers to nothing."""
+    """Return the definition that a field refers to; empty if it refers to none."""
     found: Json = definitions.get(field.get("$ref", "").rpartition("/")[2], {})
     return found
 
 
 def inline(value: Any) -> str:
-    """A value in one line of YAML."""
+    """Return a value as one line of YAML."""
     if value == "":
         return '""'
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=float("inf"), allow_unicode=True)
@@ -67,5 +70,5 @@ def inline(value: Any) -> str:
 
 
 def sentence(text: str) -> str:
-    """A description as a comment."""
+    """Return a description as a sentence for a comment."""
     return f"{text[0].upper()}{text[1:]}."

@@ -1,4 +1,4 @@
-"""What the policy's model has at a path of the file: its keys, and what each of them is for."""
+"""Look up the keys of the policy's model at a path of the file, and the descriptions of these keys."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -12,26 +12,29 @@ from webhook.model.policy import GuardPolicy
 
 
 def keys_at(path: Iterable[Step]) -> list[str]:
-    """Return the keys that the policy has at a path; none where the path leads to no mapping with fixed keys."""
+    """Return the keys that the policy has at a path; none if the path leads to no mapping with fixed keys."""
     model = model_at(path)
     return [field.alias or "" for field in model.model_fields.values()] if model else []
 
 
 def mappings_at(path: Iterable[Step]) -> list[str]:
-    """Return those of the keys at a path whose value is a mapping with fixed keys itself."""
+    """Return the keys at a path whose values are mappings with fixed keys."""
     model = model_at(path)
     fields = model.model_fields.values() if model else ()
     return [field.alias or "" for field in fields if is_model(field.annotation)]
 
 
 def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
-    """Whether an annotation is a model by itself."""
+    """Return whether an annotation is a model."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 @cache
 def homes() -> dict[str, list[str]]:
-    """Return where each key of the policy file is, by its name; not inside of lists, whose items have no path of keys alone."""
+    """Return the paths of each key of the policy file by its name, without keys inside of lists.
+
+    A path of keys alone does not reach an item of a list.
+    """
     found: dict[str, list[str]] = {}
     waiting: list[tuple[str, type[BaseModel]]] = [("", GuardPolicy)]
     for path, model in waiting:
@@ -44,14 +47,14 @@ def homes() -> dict[str, list[str]]:
 
 
 def description_at(path: Iterable[Step]) -> str:
-    """Return what the key at the end of a path is for; empty where the model does not know it."""
+    """Return the description of the key at the end of a path; empty if the model does not know it."""
     *before, last = path
     field = field_of(model_at(before), last)
     return (field.description or "") if field else ""
 
 
 def is_required(path: Iterable[Step]) -> bool:
-    """Whether the key at the end of a path has no default."""
+    """Return whether the key at the end of a path has no default."""
     *before, last = path
     field = field_of(model_at(before), last)
     return field is not None and field.is_required()
@@ -74,7 +77,7 @@ def model_at(path: Iterable[Step]) -> type[BaseModel] | None:
 
 
 def only_value(path: Iterable[Step]) -> str:
-    """Return the one word that the key at the end of a path may have; empty where there are others."""
+    """Return the only word that the key at the end of a path may have; empty if there are several."""
     *before, last = path
     field = field_of(model_at(before), last)
     words = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
@@ -82,13 +85,13 @@ def only_value(path: Iterable[Step]) -> str:
 
 
 def field_of(model: type[BaseModel] | None, key: Step) -> FieldInfo | None:
-    """Return the field of a model with a key."""
+    """Return the field of a model with a given key."""
     fields = model.model_fields.values() if model else ()
     return next((field for field in fields if field.alias == key), None)
 
 
 def models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Return the models inside an annotation such as `tuple[Requirement, ...]`."""
+    """Yield the models inside an annotation such as `tuple[Requirement, ...]`."""
     if is_model(annotation):
         yield annotation
     for inner in getattr(annotation, "__args__", ()):
@@ -97,19 +100,19 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 @cache
 def adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
-    """Return what validates one field of a model."""
+    """Return the validator of one field of a model."""
     return TypeAdapter(model.model_fields[name].rebuild_annotation())
 
 
 def takes(path: Iterable[Step], value: Any) -> bool:
-    """Whether the model takes a value at a path that leads to a key, or to an item of its list."""
+    """Return whether the model takes a value at a path that leads to a key or to an item of its list."""
     *before, last = path
     if isinstance(last, int):
         return bool(before) and takes(before, [value])
     model = model_at(before)
     name = next((name for name, field in model.model_fields.items() if field.alias == last), "") if model else ""
     if model is None or not name:
-        return True  # a key that users choose
+        return True  # users choose this key
     try:
         adapter(model, name).validate_python(value)
     except ValidationError:

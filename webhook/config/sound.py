@@ -1,7 +1,8 @@
-"""The sound parts of a policy file that has faults: a policy with gaps, so that what goes together is judged at the same time.
+"""Judge the sound parts of a policy file that has faults, so that users see all faults together.
 
-A gap is a field that the policy object does not have: a check that reads it ends there, so no fault is told that comes from the broken part
-alone. A check that ends at an item of a list is made again without the items that have gaps.
+The file becomes a policy with gaps. A gap is a field that the policy object lacks. A check that reads a gap ends there,
+so the broken part alone causes no further fault. If a check ends at an item of a list, it runs again without the items
+that have gaps.
 """
 
 import re
@@ -22,7 +23,8 @@ from webhook.syntax.values import ANY
 Path = tuple[Step, ...]
 Check = Callable[[GuardPolicy], Iterator[PolicyFault]]
 Remark = Callable[[GuardPolicy, datetime], Iterator[PolicyFault]]
-# Lists whose items are judged and that give no names to other parts of the file: without an item, nothing else is unknown.
+# Lists whose items are judged and that name nothing for other parts of the file: a missing item makes no other name
+# unknown.
 JUDGED: Final[tuple[Path, ...]] = (("network", "flows"), ("exceptions",), ("namespaces", "overrides"))
 
 
@@ -37,7 +39,7 @@ class Gaps(Struct, frozen=True):
 
 
 class Missing(NamedTuple):
-    """In the place of a value that is broken."""
+    """Replace a value that is broken."""
 
 
 MISSING: Final = Missing()
@@ -52,7 +54,10 @@ def gaps(broken: Iterable[Path]) -> Gaps:
 def judged(
     content: Any, found: Gaps, checks: Mapping[Check, tuple[Path, ...]], always: tuple[Path, ...] = JUDGED
 ) -> Iterator[PolicyFault]:
-    """Return each fault of the sound parts; `checks` have the lists, besides those of `always`, whose broken items each may leave out."""
+    """Yield each fault of the sound parts.
+
+    `checks` maps each check to lists whose broken items it may leave out, in addition to the lists of `always`.
+    """
     if () in found.paths:
         return
     whole = built(GuardPolicy, content, (), found)
@@ -69,7 +74,7 @@ def judged(
 
 
 def complete(faults: Iterator[PolicyFault], told: list[PolicyFault]) -> bool:
-    """Whether a check came to its end; its faults up to there are added."""
+    """Return whether a check runs to its end, and collect its faults."""
     try:
         told.extend(faults)
     except AttributeError as bad:
@@ -80,7 +85,7 @@ def complete(faults: Iterator[PolicyFault], told: list[PolicyFault]) -> bool:
 
 
 def built(model: type[BaseModel], content: Any, path: Path, found: Gaps) -> Any:
-    """Return an object of a model without the fields that are broken; `path` leads to it."""
+    """Return an object of a model without its broken fields; `path` leads to it."""
     given: dict[str, Any] = {}
     lacking = []
     unknown = (*path, ANY) in found.paths or path in found.paths or not isinstance(content, dict)
@@ -100,7 +105,7 @@ def built(model: type[BaseModel], content: Any, path: Path, found: Gaps) -> Any:
 
 
 def part(model: type[BaseModel], name: str, value: Any, path: Path, found: Gaps) -> Any:
-    """Return the value of one field as far as it is sound; MISSING where it is not."""
+    """Return the sound part of the value of one field; MISSING if the value is broken."""
     annotation = model.model_fields[name].annotation
     if path not in found.around:
         return adapter(model, name).validate_python(value)
@@ -117,7 +122,7 @@ def part(model: type[BaseModel], name: str, value: Any, path: Path, found: Gaps)
 
 
 def once_each(check: TypeAdapter[Any], value: list[Any]) -> Any:
-    """Return a list whose only fault is that an item is listed twice; MISSING for any other."""
+    """Return a list whose only fault is a repeated item, without the repetition; MISSING for any other list."""
     try:
         return check.validate_python(list(dict.fromkeys(value)))
     except (ValidationError, TypeError):
@@ -125,7 +130,7 @@ def once_each(check: TypeAdapter[Any], value: list[Any]) -> Any:
 
 
 def without(content: Any, found: Gaps, lists: Iterable[Path]) -> tuple[Any, Gaps, dict[str, list[int]]]:
-    """Return a file without the broken items of some lists, its gaps, and the old number of each item that is left."""
+    """Return a file without the broken items of some lists, its gaps, and the original numbers of the items left."""
     left, paths, kept = content, set(found.paths), {}
     for path in lists:
         broken = {one[len(path)] for one in found.paths if one[: len(path)] == path and len(one) > len(path)}
@@ -140,7 +145,7 @@ def without(content: Any, found: Gaps, lists: Iterable[Path]) -> tuple[Any, Gaps
 
 
 def value_at(content: Any, path: Path) -> Any:
-    """Return the value at a path; None where there is none."""
+    """Return the value at a path; None if there is none."""
     for step in path:
         if isinstance(content, list) and isinstance(step, int):
             content = content[step] if step < len(content) else None
@@ -150,12 +155,12 @@ def value_at(content: Any, path: Path) -> Any:
 
 
 def replaced(content: Mapping[Any, Any], path: Path, value: Any) -> Any:
-    """Return a file with another value at a path of keys that is there."""
+    """Return a file with another value at an existing path of keys."""
     key, *rest = path
     return {**content, key: replaced(content[key], tuple(rest), value) if rest else value}
 
 
 def numbered(text: str, kept: Mapping[str, list[int]]) -> str:
-    """Return a path or a message with the numbers that items have in the file."""
+    """Return a path or a message with the item numbers of the file."""
     lists = "|".join(map(re.escape, kept))
     return re.sub(rf"(?<![\w.])({lists})\[(\d+)\]", lambda found: f"{found[1]}[{kept[found[1]][int(found[2])]}]", text)

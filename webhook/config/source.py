@@ -1,4 +1,4 @@
-"""Where the policy file is, as the command line names it."""
+"""Locate and watch the policy file that the command line names."""
 
 import logging
 from pathlib import Path
@@ -12,8 +12,8 @@ from webhook.files import UnreadableFileError, read_file
 
 logger = logging.getLogger(__name__)
 
-# A ConfigMap mounted as a volume changes by a symbolic link, which inotify on the file does not see; a look a second
-# costs microseconds and keeps a reload within the second that we promise.
+# A mounted ConfigMap changes through a symbolic link, and inotify on the file does not see that. A check twice a second
+# costs microseconds, and a changed file is in force within the promised second.
 POLL_SECONDS = 0.5
 
 
@@ -25,7 +25,10 @@ class ConfigMapRef(NamedTuple):
 
 
 def parse_location(text: str) -> Path | ConfigMapRef:
-    """`configmap:NAMESPACE/NAME` or a path; raises ValueError for a reference without both parts."""
+    """Return the location for `configmap:NAMESPACE/NAME` or a path.
+
+    Raises ValueError for a reference without both parts.
+    """
     prefix, colon, reference = text.partition(":")
     if prefix != "configmap" or not colon:
         return Path(text)
@@ -36,7 +39,7 @@ def parse_location(text: str) -> Path | ConfigMapRef:
 
 
 class PolicyFile:
-    """Offers a file's text to the store, at start and after each change; of a ConfigMap's manifest the policy file in it."""
+    """Offer the policy file's text to the store at start and after each change, also from a ConfigMap's manifest."""
 
     def __init__(self, path: Path, store: PolicyStore) -> None:
         self._path = path
@@ -45,7 +48,7 @@ class PolicyFile:
         self._seen: tuple[int, int, int] | None = None
 
     def start(self) -> None:
-        """Read the file once, then watch it from a thread of its own."""
+        """Read the file once, then watch it in a separate thread."""
         self.look()
         Thread(target=self._watch, name="policy-file", daemon=True).start()
 
@@ -54,7 +57,7 @@ class PolicyFile:
         self._stopped.set()
 
     def look(self) -> None:
-        """Offer the text if the file changed; one that cannot be read leaves all as it is and is logged."""
+        """Offer the text if the file changed; log a file that cannot be read and keep the policy."""
         try:
             state = self._path.stat()
             version = (state.st_mtime_ns, state.st_size, state.st_ino)
@@ -74,5 +77,5 @@ class PolicyFile:
         while not self._stopped.wait(POLL_SECONDS):
             try:
                 self.look()
-            except Exception:  # whatever this file does, the next one must still be read
+            except Exception:  # after any error the next version must still be read
                 logger.exception("policy file %s", self._path)

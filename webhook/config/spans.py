@@ -1,4 +1,7 @@
-"""Which of many ranges one meets, without a look at each: of the ports of a protocol, of the addresses of an IP version."""
+"""Find a range that a given range meets, without a search through all ranges.
+
+The ranges are ports of a protocol or addresses of an IP version.
+"""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -9,7 +12,7 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """A range of numbers, both ends in it, among those of one kind; such as a `PortRange`."""
+    """A range of numbers of one kind, with both ends included, such as a `PortRange`."""
 
     kind: str | int
     first: int
@@ -17,7 +20,7 @@ class Span(NamedTuple):
 
 
 class Furthest(NamedTuple):
-    """A span by where it ends, and whose it is."""
+    """A span and its owner, ordered by the end of the span."""
 
     last: int
     first: int
@@ -25,13 +28,13 @@ class Furthest(NamedTuple):
 
 
 def addresses(cidr: str) -> Span:
-    """A network's addresses."""
+    """Return the addresses of a network as a span."""
     network = ip_network(cidr)
     return Span(network.version, int(network.network_address), int(network.broadcast_address))
 
 
 class Spans:
-    """Ranges, each with a number for whose it is."""
+    """Ranges, each with the number of its owner."""
 
     def __init__(self, spans: Iterable[tuple[tuple[str | int, int, int], int]]) -> None:
         by_kind = defaultdict(list)
@@ -45,15 +48,15 @@ class Spans:
             self._furthest[kind] = list(accumulate((Furthest(last, first, owner) for first, last, owner in found), max))
 
     def holds(self, span: tuple[str | int, int, int]) -> bool:
-        """Whether a range is inside one of them."""
+        """Return whether one of the ranges contains `span`."""
         kind, first, last = span
         begun = bisect_right(self._firsts.get(kind, []), first)
         return begun > 0 and self._furthest[kind][begun - 1].last >= last
 
     def meeting(self, span: tuple[str | int, int, int]) -> tuple[int, int] | None:
-        """The first number that a range shares with another, and whose that one is; None where it meets none.
+        """Return the first number that `span` shares with another range, and the owner of that range; else None.
 
-        It is asked of the one that ends last, among those that begin before the range ends.
+        The search checks one range: among those that begin before `span` ends, the one that ends last.
         """
         kind, first, last = span
         begun = bisect_right(self._firsts.get(kind, []), last)

@@ -1,4 +1,4 @@
-"""The policy in force: swapped whole, and never for a bad one."""
+"""Hold the policy in force, replace it as a whole, and never replace it with a bad policy."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -12,9 +12,10 @@ Complaint = Callable[[BadPolicy], None]
 
 
 class PolicyStore:
-    """Holds the last good policy.
+    """Hold the last good policy.
 
-    `current` is None until the first good policy came; readers take it once a request and see one whole version.
+    `current` is None until the first good policy arrives. Readers take it once for each request and see one whole
+    version.
     """
 
     def __init__(self, *, on_refusal: Complaint) -> None:
@@ -29,7 +30,7 @@ class PolicyStore:
         self._listeners.append(listener)
 
     def offer(self, text: str) -> None:
-        """Put the policy that `text` says in force; a bad one is reported once and leaves the good one as it is."""
+        """Put the policy in `text` into force; report a bad policy once and keep the good one."""
         with self._lock:
             if text == self._last_text:
                 return

@@ -1,4 +1,4 @@
-"""Keys of a policy file that the model does not have: which one is meant, or where the key would be right."""
+"""Explain keys that the model does not have: the intended key, or the right place of the key."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,20 +11,20 @@ from webhook.rules import RULES
 from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
-RULE: Final = "rule"  # the key of an exception that names one
-# Keys of nearly all objects of a cluster, beside apiVersion and kind or in their metadata.
+RULE: Final = "rule"  # the key of an exception that names a rule
+# Keys that nearly all objects of a cluster have, next to apiVersion and kind or in their metadata.
 OF_OBJECTS: Final = frozenset({"metadata", "spec", "status", "name", "namespace", "labels", "annotations", "version"})
 
 
 def unknown_key(path: Path) -> Iterator[Path]:
-    """The path of a key that the model does not have, and each path that may be meant by it."""
+    """Yield the path of a key that the model does not have, and each path that it may mean."""
     yield path
     meant = [*near(path), *inside(path), *elsewhere(path)]
     yield from meant or [(*path[:-1], ANY)]
 
 
 def near(path: Path) -> Iterator[Path]:
-    """The path of the key in the same mapping that is written most alike, if one is."""
+    """Yield the path of the most similar key in the same mapping, if one is similar."""
     *before, key = path
     keys = keys_at(before)
     if found := closest_word(str(key), keys) or closest_word(str(key).lower(), keys):
@@ -32,19 +32,25 @@ def near(path: Path) -> Iterator[Path]:
 
 
 def inside(path: Path) -> Iterator[Path]:
-    """The same key one mapping further inside, such as `roles.backend.claim.namespaces` for `roles.backend.namespaces`."""
+    """Return the paths of the key one mapping further inside.
+
+    An example is `roles.backend.claim.namespaces` for `roles.backend.namespaces`.
+    """
     *before, key = path
     return ((*before, one, key) for one in mappings_at(before) if str(key) in keys_at((*before, one)))
 
 
 def elsewhere(path: Path) -> Iterator[Path]:
-    """The same key in other parts of the file, but for those inside."""
+    """Return the paths of the key in other parts of the file, without those of `inside`."""
     known = {path, *inside(path)}
     return (one for one in map(tuple, (home.split(".") for home in homes().get(str(path[-1]), ()))) if one not in known)
 
 
 def sentence(path: Path, value: Any) -> str:
-    """Return the sentence for a key that the model does not have; `value` is behind it, and tells which of several keys is meant."""
+    """Return the sentence for a key that the model does not have.
+
+    Its value selects between several keys that it may mean.
+    """
     *before, last = path
     key, keys = str(last), keys_at(before)
     alike, right = list(near(path)), [one for one in (*inside(path), *elsewhere(path)) if takes(one, value)]

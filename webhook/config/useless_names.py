@@ -1,4 +1,4 @@
-"""Names, prefixes, groups and values that another setting has already, or keeps from having an effect."""
+"""Find names, prefixes, groups and values that another setting includes already or makes ineffective."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -16,13 +16,13 @@ ACCOUNT: Final = "system:serviceaccount:"
 
 
 def exempts(spaces: Namespaces, pattern: str) -> bool:
-    """Whether each namespace of a name or prefix is exempt."""
+    """Return whether each namespace of a name or prefix is exempt."""
     stem = pattern.removesuffix("*")
     return stem.startswith(spaces.reserved.stems) or (stem == pattern and spaces.exempts(pattern))
 
 
 def adopted(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the namespaces that are adopted and exempt, and those that the list has already."""
+    """Yield remarks on the namespaces that are adopted and exempt, and those that the list has already."""
     spaces = policy.namespaces
     if isinstance(spaces.adopt, str):
         return
@@ -43,7 +43,7 @@ def why_exempt(spaces: Namespaces, pattern: str) -> str:
 
 
 def reserved(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the prefixes and names of exempt namespaces that a reserved prefix has already."""
+    """Yield remarks on the prefixes and names of exempt namespaces that a reserved prefix includes already."""
     spaces = policy.namespaces
     yield from covered("namespaces.reserved.prefixes", spaces.reserved.prefixes)
     for number, name in enumerate(spaces.exempt if "exempt" in spaces.model_fields_set else ()):
@@ -53,7 +53,7 @@ def reserved(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def overridden(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the namespaces of overrides that are exempt, or that a prefix of the same override has already."""
+    """Yield remarks on overridden namespaces that are exempt, or that a prefix of the same override includes already."""
     spaces = policy.namespaces
     for number, override in enumerate(spaces.overrides):
         path = f"namespaces.overrides[{number}].names"
@@ -66,7 +66,7 @@ def overridden(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def covered(path: str, patterns: Sequence[str]) -> Iterator[PolicyFault]:
-    """Return each name or prefix that a prefix of the same list has already."""
+    """Yield a remark on each name or prefix that a prefix of the same list includes already."""
     prefixes = {one[:-1] for one in patterns if one.endswith("*")}
     for number, pattern in enumerate(patterns):
         stem = pattern.removesuffix("*")
@@ -77,7 +77,7 @@ def covered(path: str, patterns: Sequence[str]) -> Iterator[PolicyFault]:
 
 
 def overrides(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the overrides that no namespace comes to, as an earlier one fits all of theirs."""
+    """Yield remarks on the overrides that apply to no namespace, because an earlier override fits all of theirs."""
     earlier: list[tuple[int, tuple[str, ...], set[tuple[str, str]]]] = []
     for number, override in enumerate(policy.namespaces.overrides):
         labels = {*override.labels.items()}
@@ -90,7 +90,7 @@ def overrides(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def fitted(names: Sequence[str], patterns: Iterable[str]) -> bool:
-    """Whether each of some names is among patterns; none of either is every name."""
+    """Return whether each of some names is among patterns; an empty list means every name."""
     patterns = tuple(patterns)
     if not patterns or not names:
         return not patterns
@@ -98,7 +98,7 @@ def fitted(names: Sequence[str], patterns: Iterable[str]) -> bool:
 
 
 def claims(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the claims without a word, and what of the others a claim has already or no rule judges."""
+    """Yield remarks on the empty claims, and the parts of claims that are repeated or that no rule judges."""
     spaces = policy.namespaces
     for name, role in policy.roles.items():
         claim, path = role.claim, f"roles.{name}.claim"
@@ -120,7 +120,7 @@ def claims(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def principals(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the users, groups and accounts that another list gives the same right already."""
+    """Yield remarks on the users, groups and accounts to which another list gives the same right already."""
     spaces, exempt = policy.namespaces, policy.exempt
     lists = (
         ("exempt.groups", exempt.groups),
@@ -150,7 +150,7 @@ def principals(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def values(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the values of labels that no Pod can have, and requirements that are there already."""
+    """Yield remarks on the values of labels that no Pod can have, and the repeated requirements."""
     workloads = policy.workloads
     earlier: dict[str, int] = {}
     for number, one in enumerate(workloads.require):
@@ -172,7 +172,7 @@ def values(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def aliases(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the word about aliases where there are none."""
+    """Yield remarks on the setting about aliases if there are no aliases."""
     workloads = policy.workloads
     if not (workloads.fill_from_aliases or workloads.app.aliases or workloads.role.aliases):
         message = "it has no effect: workloads.app.aliases and workloads.role.aliases are empty"

@@ -1,4 +1,4 @@
-"""Settings of the network section by which no policy says anything."""
+"""Find settings of the network section that no policy uses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ FLOWS: Final[tuple[Path, ...]] = (("network", "flows"),)
 
 
 def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the settings that only policies could carry out where none are written."""
+    """Yield remarks on the settings that only policies can apply, if the engine writes none."""
     network = policy.network
     if network.engine != NONE:
         return
@@ -35,13 +35,13 @@ def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def staged(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return what only policies that close could carry out where all are staged."""
+    """Yield remarks on the settings that need policies in force, if all policies are staged."""
     if policy.network.staged and policy.network.engine != NONE and policy.gate.freshness:
         yield PolicyFault("gate.freshness", "it has no effect: with network.staged: true no namespace is proven closed")
 
 
 def roles(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the roles that no flow names, where there are flows, and the roles of which nothing is said."""
+    """Yield a remark on each role that no flow names, if there are flows and each end of Pods names a role."""
     is_isolated = policy.network.engine != NONE
     pods = [end for _, end in ends(policy) if end.is_pods and is_isolated]
     named = {end.role for end in pods}
@@ -56,7 +56,7 @@ def roles(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def environments(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the flows between namespaces by name, which lead from one environment into another, and a label without environments."""
+    """Yield remarks on flows that connect environments by namespace name, and on a label without environments."""
     environment = policy.namespaces.environment
     if not environment.one_of:
         if environment.label != type(environment).model_fields["label"].default:
@@ -75,14 +75,14 @@ def environments(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def networks(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the networks that are inside another one of the same list."""
+    """Yield remarks on the networks that are inside another network of the same list."""
     network = policy.network
     yield from inside("network.clusterCIDRs", network.cluster_cidrs, [*map(addresses, network.cluster_cidrs)])
     yield from inside("network.nodeCIDRs", network.node_cidrs, [*map(addresses, network.node_cidrs)])
 
 
 def servers(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the name servers, and their networks, that the list has already."""
+    """Yield remarks on the name servers, and their networks, that the list has already."""
     seen: dict[str, int] = {}
     for number, one in enumerate(() if isinstance(policy.network.dns, str) else policy.network.dns):
         path = f"network.dns[{number}]"
@@ -92,7 +92,7 @@ def servers(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def ports(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the ports and networks that are inside another one of the same flow."""
+    """Yield remarks on the ports and networks that are inside others of the same flow."""
     for path, end in ends(policy):
         yield from inside(f"{path}.cidrs", end.cidrs, [*map(addresses, end.cidrs)])
     for number, flow in enumerate(policy.network.flows):
@@ -100,7 +100,7 @@ def ports(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def flows(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the flows that another one has already, and those of which no namespace gets a policy."""
+    """Yield remarks on the flows that another flow repeats, and those for which no namespace gets a policy."""
     every = policy.network.flows
     by_ends: dict[tuple[FlowEnd, FlowEnd, str | None], list[int]] = {}
     for number, flow in enumerate(every):
@@ -114,7 +114,7 @@ def flows(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def contained(flows: Mapping[int, Sequence[PortRange]]) -> Iterator[PolicyFault]:
-    """Return each of some flows with the same ends whose ports another one has; they are given by their numbers."""
+    """Yield a remark on each of `flows` whose ports another one has; all of them have the same ends."""
     known = {number: Spans((one, number) for one in ranges) for number, ranges in flows.items()}
     first = list(flows)[:MOST_COMPARED]
     for number, ranges in flows.items():
@@ -128,12 +128,12 @@ def contained(flows: Mapping[int, Sequence[PortRange]]) -> Iterator[PolicyFault]
 
 
 def may_be_isolated(end: FlowEnd, policy: GuardPolicy) -> bool:
-    """Whether a namespace at one end of a flow may get policies."""
+    """Return whether a namespace at one end of a flow may get policies."""
     return end.is_pods and not (end.namespaces and all(map(policy.namespaces.exempts, end.namespaces)))
 
 
 def inside(path: str, words: Sequence[str], spans: Sequence[Span]) -> Iterator[PolicyFault]:
-    """Return each range of a list that lies inside another one of it."""
+    """Yield a remark on each range of a list that lies inside another range of the list."""
     order = sorted(range(len(spans)), key=lambda one: (str(spans[one].kind), spans[one].first, -spans[one].last))
     around: int | None = None
     for one in order:
@@ -144,7 +144,7 @@ def inside(path: str, words: Sequence[str], spans: Sequence[Span]) -> Iterator[P
 
 
 def presets(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the networks of nodes where no preset opens anything to them."""
+    """Yield remarks on the networks of nodes if no preset opens a way to them."""
     if policy.network.engine != NONE and policy.network.node_cidrs and "kubelet-probes" not in policy.network.presets:
         yield PolicyFault("network.nodeCIDRs", "it has no effect without the preset kubelet-probes")
 

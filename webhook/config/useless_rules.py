@@ -1,4 +1,4 @@
-"""Rules, and settings of rules, by which nothing is judged."""
+"""Find rules and settings of rules that judge nothing."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,13 +16,14 @@ from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
 OFF_EVERYWHERE: Final = "is off in every namespace"
-# Of a request that comes to custom rules; catflap is not asked about a DELETE (webhook.controller.registration).
+# Operations that custom rules see; the API server does not ask catflap about a DELETE
+# (webhook.controller.registration).
 OPERATIONS: Final = ("CREATE", "UPDATE")
 OPERATION: Final = r"request\s*\.\s*operation"
 
 
 def idle(rule: str, policy: GuardPolicy) -> str:
-    """Return why a rule judges nothing, whatever its mode is; empty for one that may judge something."""
+    """Return why a rule judges nothing in any mode; empty for a rule that may judge something."""
     found = RULES.get(rule)
     if found is None or found.in_cel is None or next(iter(found.in_cel(policy)), None) is not None:
         return ""
@@ -30,7 +31,7 @@ def idle(rule: str, policy: GuardPolicy) -> str:
 
 
 def modes(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the modes of rules that judge nothing."""
+    """Yield remarks on the modes of rules that judge nothing."""
     places = [("rules", policy.rules)]
     places += [(f"namespaces.overrides[{n}].rules", one.rules) for n, one in enumerate(policy.namespaces.overrides)]
     for path, rules in places:
@@ -40,14 +41,14 @@ def modes(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def asked_for(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the settings that only one rule judges by, where it is off everywhere."""
+    """Yield remarks on the settings that only one rule uses, if that rule is off everywhere."""
     for rule in RULES.values():
         if rule.settings and not idle(rule.id, policy) and not policy.holds(rule.id):
             yield PolicyFault(rule.settings, f"no Pod is judged by it: the rule {rule.id} {OFF_EVERYWHERE}")
 
 
 def twin(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the copy for the API server that has no rule in it."""
+    """Yield remarks on the API server's copy if it contains no rule."""
     scopes = (None, *policy.namespaces.overrides)
     copied = (one for one in RULES.values() if one.in_cel and not idle(one.id, policy))
     if policy.twin and not any(rule.mode(policy, one) is Mode.ENFORCE for rule in copied for one in scopes):
@@ -56,7 +57,7 @@ def twin(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
-    """Return the exceptions that let nothing pass, and those that another one makes needless."""
+    """Yield remarks on the exceptions that admit nothing, and those that another exception includes."""
     latest: dict[tuple[str, str], int] = {}
     for number, one in enumerate(policy.exceptions):
         known = latest.setdefault((one.rule, one.namespace), number)
@@ -75,7 +76,7 @@ def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
 
 
 def needless(one: PolicyException, policy: GuardPolicy) -> tuple[str, str] | None:
-    """Return by which key an exception has no effect, and why; None for one that may have an effect."""
+    """Return the key by which an exception has no effect, and the reason; None if it may have an effect."""
     if not policy.holds(one.rule):
         return "rule", f"{one.rule} {OFF_EVERYWHERE}"
     if why := idle(one.rule, policy):
@@ -93,7 +94,7 @@ def needless(one: PolicyException, policy: GuardPolicy) -> tuple[str, str] | Non
 
 
 def custom(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the custom rules that judge nothing, and what of the others has no effect."""
+    """Yield remarks on the custom rules that judge nothing, and the ineffective parts of the others."""
     for number, rule in enumerate(policy.custom):
         path = f"custom[{number}]"
         if not policy.holds(rule.id):
@@ -104,7 +105,7 @@ def custom(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
-    """Return the resources of a rule that another one of its list has already."""
+    """Yield remarks on the resources of a rule that another resource of its list includes."""
     full = {
         name: resource_names(one.group, one.resource)[0]
         for one in POD_MAKERS
@@ -120,7 +121,7 @@ def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
 
 
 def expression(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
-    """Return what has no effect by a rule's expression: the rule itself, its params, a question about an operation."""
+    """Yield remarks on what an expression makes ineffective: the rule, its params, or a compared operation."""
     try:
         program = compile_expression(rule.cel)
         is_true = not program.reads and program.run({})
@@ -137,7 +138,7 @@ def expression(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
 
 
 def compared_operations(cel: str) -> Iterable[str]:
-    """Return the texts that an expression compares request.operation with."""
+    """Return the texts that an expression compares with request.operation."""
     found = re.findall(
         rf"""{OPERATION}\s*[!=]=\s*(?:'(\w*)'|"(\w*)")|(?:'(\w*)'|"(\w*)")\s*[!=]=\s*{OPERATION}\b""", cel
     )
@@ -145,7 +146,7 @@ def compared_operations(cel: str) -> Iterable[str]:
 
 
 def extra_kinds(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Return the extra kinds that this release has built in, as an earlier one may not have had."""
+    """Yield remarks on the extra kinds that this release has built in; an earlier release may lack them."""
     for number, one in enumerate(policy.workloads.extra_kinds):
         if BY_RESOURCE.get((one.group, one.resource)) == one.maker:
             message = f"{one.resource}.{one.group} is built in with the same template, so this has no effect; remove it"

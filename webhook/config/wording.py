@@ -1,6 +1,7 @@
-"""What the policy's model refuses, in the words of the file: the value as it is written, what is expected, how to correct it.
+"""Describe what the policy's model refuses, in the words of the file: the value, the expected value and the remedy.
 
-pydantic speaks of its own types ("Input should be a valid string"). Each of its error types that the model can raise has a sentence here.
+pydantic names its own types ("Input should be a valid string"). This module has a sentence for each of its error types
+that the model can raise.
 """
 
 import re
@@ -20,13 +21,13 @@ from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value, in_json
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 PORTS: Final = "ports"
-PROPOSES: Final = ": write "  # before a proposal in a sentence
-# Items that may be written in brackets as they are: each is text, and none begins what YAML reads otherwise.
+PROPOSES: Final = ": write "  # this precedes a proposal in a sentence
+# Items that need no quotes in brackets: each is text, and YAML reads none otherwise.
 PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
 MILLISECONDS: Final = re.compile(r"([0-9]+) *ms")
 OFF: Final = "off"
 EMPTY: Final = "the text is empty"
-OR_LIST: Final = "or_list"  # among the facts of a value that may be a list instead of a word
+OR_LIST: Final = "or_list"  # a fact of a value that may be a list instead of a word
 
 
 class Refused(NamedTuple):
@@ -44,17 +45,17 @@ class Refused(NamedTuple):
 
     @property
     def found(self) -> Value:
-        """The value as all messages describe it."""
+        """Return the value as all messages describe it."""
         return Value(self.value, self.written)
 
     @property
     def is_port(self) -> bool:
-        """Whether the value is where ports are listed, or one of them."""
+        """Return whether the value is a list of ports, or an item of one."""
         return PORTS in self.path[-2:]
 
     @property
     def empty_key(self) -> str:
-        """How to correct a key with nothing behind it."""
+        """Return how to correct a key without a value."""
         if self.path and isinstance(self.path[-1], int):
             return "write one, or remove the empty item"
         return (
@@ -70,12 +71,12 @@ def worded(kind: str, refused: Refused) -> str:
 
 
 def own(refused: Refused) -> str:
-    """Return the sentence of a check of our own, which pydantic passes on."""
+    """Return the sentence of one of catflap's own checks, which pydantic passes through."""
     return refused.says.removeprefix("Value error, ")
 
 
 def one_of(refused: Refused) -> str:
-    """Return the sentence for a value that is none of a closed list of words."""
+    """Return the sentence for a value that is not in a closed list of words."""
     words = QUOTED.findall(str(refused.facts.get("expected", "")))
     if len(words) == 1:
         return f"{clause(refused)}; the only value is {words[0]}"
@@ -84,14 +85,14 @@ def one_of(refused: Refused) -> str:
 
 
 def clause(refused: Refused) -> str:
-    """Return what is wrong with a value that is none of the expected ones."""
+    """Return the fault of a value that is none of the expected ones, as a clause."""
     if refused.value == "":
         return EMPTY
     return f"{refused.found.quoted} is unknown" if isinstance(refused.value, str) else refused.found.described
 
 
 def meant(refused: Refused, words: list[str]) -> str:
-    """Return which of several words to write, if that can be told."""
+    """Return the word that the value probably means, if it is clear."""
     if refused.value is None:
         return f"; {refused.empty_key}"
     if found := closest_word(refused.found.word, words):
@@ -111,7 +112,10 @@ def meant(refused: Refused, words: list[str]) -> str:
 
 
 def trap(refused: Refused) -> str:
-    """Return what becomes of on, yes, no and off without quotes: text in this file, and a boolean where another program reads it first."""
+    """Return how programs read on, yes, no and off without quotes.
+
+    They are text in this file, and booleans if another program reads it first.
+    """
     word = refused.found.word
     if isinstance(refused.value, bool):
         return f" (Helm and YAML 1.1 read {'on and yes' if refused.value else 'off and no'} without quotes as {word})"
@@ -138,12 +142,12 @@ def text(refused: Refused) -> str:
 
 
 def confirmed(told: str, refused: Refused, proposed: Any) -> str:
-    """Return a sentence without its proposal where the model would refuse that as well."""
+    """Return a sentence without its proposal if the model would refuse the proposed value too."""
     return told if takes(refused.path, proposed) else told.partition(PROPOSES)[0]
 
 
 def as_port(value: Any, protocol: Any = "TCP") -> str:
-    """Return how to write a port that has no protocol, or has it in a key of its own."""
+    """Return how to write a port that has no protocol, or has it in a separate key."""
     written = f"{value}/{protocol}"
     return f"a port has its protocol: write {written}" if is_port(written) else PORT_FORMS
 
@@ -177,7 +181,7 @@ def list_(refused: Refused) -> str:
 
 
 def as_list(refused: Refused) -> str:
-    """Return how to write a value as a list, with its key; empty where that would be no list of such values either."""
+    """Return how to write a value as a list, with its key; empty if the result is no valid list."""
     key = next((step for step in reversed(refused.path) if isinstance(step, str)), "")
     if isinstance(refused.value, dict | None) or not key:
         return ""
