@@ -1,1 +1,1 @@
-"""AdmissionReview to values and back; the wire format is known here and nowhere else."""
+"""Convert AdmissionReviews to values and back; no other package knows the wire format."""

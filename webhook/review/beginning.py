@@ -1,8 +1,9 @@
-"""The beginning of a review whose objects are not read, as there are too many bytes of them.
+"""Read the beginning of a review whose objects are too large to read.
 
-The API server writes what it asks in the order of the fields of its type: uid, kind, resource, names, operation and user come before the
-objects, and dryRun and options after them (k8s.io/api, admission/v1, AdmissionRequest). In each object the metadata come before
-the spec: a struct's fields are in the order of its type, a custom resource's keys in that of the alphabet.
+The API server writes the fields of a request in the order of its type: uid, kind, resource, names, operation and user
+precede the objects, and dryRun and options follow them (k8s.io/api, admission/v1, AdmissionRequest). In each object the
+metadata precede the spec: the fields of a struct are in the order of its type, the keys of a custom resource are in
+alphabetical order.
 """
 
 import re
@@ -18,19 +19,23 @@ from webhook.review.decode import REVIEW, UNDECODABLE, AdmissionRequest, BadRevi
 from webhook.review.decoders import decoder
 from webhook.review.objects import Labelled, labels_of
 
-# What is kept of such a body. The API server takes headers of 1 MiB at most, in which a user's name and groups come, and usual ones have
-# some hundred bytes.
+# The part of such a body that catflap keeps. The API server takes headers of 1 MiB at most, and they carry a user's
+# name
+# and groups; usual headers have some hundred bytes.
 HEAD_BYTES: Final = 1 << 17
 MOST_TRIED: Final = 4
-# Inside of a text a quote has a backslash before it, so a comma and a quote are not the end of one.
+# Inside a text a backslash precedes each quote, so a comma and a quote are not the end of a text.
 OBJECT: Final = re.compile(rb',"(?:object|oldObject)":(?=\{|null)')
 METADATA: Final = re.compile(rb'(?:,"object":)(\{(?:"(?:kind|apiVersion)":"[^"\\]*",)*"metadata":)\{')
-# A text, or what opens and closes an object.
+# A text, or the beginning or the end of an object.
 TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 
 def beginning(head: bytes, why: str) -> Request:
-    """The request in the first bytes of a review, without its objects; `why` they are not read, in words.  Raises BadReview."""
+    """Return the request in the first bytes of a review, without its objects.
+
+    `why` is the reason in words why the objects are not read. Raises BadReview.
+    """
     asked, rest = split(head)
     if not asked.uid:
         raise BadReview("request.uid is empty")
@@ -43,7 +48,10 @@ def beginning(head: bytes, why: str) -> Request:
 
 
 def split(head: bytes) -> tuple[AdmissionRequest, bytes]:
-    """What is asked, and the bytes from the first object on; what looks like an object may be a key of the user's.  Raises BadReview."""
+    """Return the request, and the bytes from the first object on.  Raises BadReview.
+
+    A key that a user chose may look like an object.
+    """
     for found in islice(OBJECT.finditer(head), MOST_TRIED):
         try:
             return REVIEW.decode(head[: found.start()] + b"}}").request, head[found.start() :]
@@ -53,8 +61,11 @@ def split(head: bytes) -> tuple[AdmissionRequest, bytes]:
 
 
 def policy_in(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
-    """The name and the labels of a network policy; None where they are not there whole, or do not say by which name Calico knows it."""
-    if asked.operation is Operation.DELETE:  # whose name alone counts
+    """Return the name and the labels of a network policy.
+
+    Return None if they are incomplete, or if they do not show the name by which Calico knows the policy.
+    """
+    if asked.operation is Operation.DELETE:  # only its name matters
         return PolicyObject(asked.kind.kind, asked.namespace, asked.name, {})
     found = METADATA.match(rest)
     if found is None or asked.resource.group == CALICO_STORAGE:
@@ -71,7 +82,7 @@ def policy_in(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
 
 
 def first_object(text: bytes) -> bytes | None:
-    """The JSON object that a text begins with; None where it has no end there."""
+    """Return the JSON object at the beginning of a text; None if the object does not end in the text."""
     depth = 0
     for found in TOKEN.finditer(text):
         match found[0]:

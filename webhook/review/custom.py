@@ -1,7 +1,7 @@
-"""The pod templates of what is served from a CustomResourceDefinition, read as they come.
+"""Find the pod templates of objects of CustomResourceDefinitions, without assumptions about their content.
 
-How much of it the API server has checked is for each vendor to say; so what is no template, or no label, counts as
-missing, and ends in words about labels instead of in a review that nobody can read.
+Each vendor decides how much of an object the API server checks. A template or a label of another type therefore counts
+as missing. The user gets a message about labels, not a review that cannot be read.
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,17 @@ from webhook.review.selectors import pod_selector
 from webhook.syntax.values import in_json
 
 Json = Mapping[str, Any]
-# In the metadata, by the API server itself at each change.
+# ACCOUNT_FIELDS are fields of a pod spec. WRITTEN are metadata fields that the API server itself writes at each change.
 ACCOUNT_FIELDS: Final = ("serviceAccountName", "serviceAccount")
 METADATA: Final = b'"metadata"'
 WRITTEN: Final = ("generation", "managedFields", "resourceVersion")
 
 
 def places_in(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
-    """Every pod template of an object; the first path where there is none, and no place where another object has it."""
+    """Return every pod template of an object.
+
+    Return the first path if the object has no template, and no place if another object has the template.
+    """
     present = {path: template for path in maker.templates if (template := at(found, path)) is not None}
     if maker.pod_metadata:
         said = {path: one for path, one in present.items() if at(one, maker.pod_metadata) is not None}
@@ -36,20 +39,24 @@ def places_in(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
 
 
 def adds_labels(path: str, part: Any) -> bool:
-    """Whether a part of an object may give its Pods further labels: a reference, or what has metadata somewhere."""
+    """Return whether a part of an object may give its Pods more labels: a reference, or a part with metadata."""
     return part is not None and (path.endswith("Ref") or METADATA in msgspec.json.encode(part))
 
 
 def says_something(template: Any) -> bool:
-    """Whether a template beside a reference counts: Argo Rollouts takes one without labels and annotations for none.
+    """Return whether a template next to a reference counts.
 
-    argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1, EmptyTemplate.
+    Argo Rollouts ignores a template without labels and annotations (argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1,
+    EmptyTemplate).
     """
     return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
 
 
 def place(maker: PodMaker, path: str, template: Any, selector: Any) -> LabelLocation:
-    """One pod template with the selector beside it; a value that is no text says nothing, and is kept where it is a number or a boolean."""
+    """Return one pod template with the selector of its object.
+
+    A label value that is not text counts as empty. Numbers and booleans are kept in `not_text`.
+    """
     labels = at(template, f"{maker.pod_metadata or 'metadata'}.labels")
     readable = labels if isinstance(labels, dict) else {}
     return LabelLocation(
@@ -63,7 +70,7 @@ def place(maker: PodMaker, path: str, template: Any, selector: Any) -> LabelLoca
 
 
 def account_named(name: Any, older_name: Any) -> str:
-    """The ServiceAccount of a Pod, by the field and by the one that it had before.
+    """Return the ServiceAccount of a Pod from the current field or from its older name.
 
     kubernetes, pkg/apis/core/v1/conversion.go, and the admission plug-in ServiceAccount.
     """
@@ -71,9 +78,9 @@ def account_named(name: Any, older_name: Any) -> str:
 
 
 def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
-    """What is left of an object without the annotation by which people restart what makes Pods, and what the API server writes.
+    """Remove the restart annotation and the fields that the API server writes, and return the object.
 
-    The object is changed.
+    Users restart Pod makers by this annotation. The function changes `found`.
     """
     found.pop("status", None)
     if isinstance(metadata := found.get("metadata"), dict):
@@ -87,7 +94,7 @@ def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
 
 
 def at(found: Any, path: str) -> Any:
-    """The value at a dotted path of nested mappings; None where a step is missing, or leads into something else."""
+    """Return the value at a dotted path of nested mappings; None if a step is missing or leads to another type."""
     for key in path.split("."):
         found = found.get(key) if isinstance(found, dict) else None
     return found

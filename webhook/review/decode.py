@@ -1,4 +1,4 @@
-"""The bytes of an AdmissionReview to a request; every fault of the review becomes a `BadReview` with its path."""
+"""Decode the bytes of an AdmissionReview into a request; each fault becomes a `BadReview` with its path."""
 
 from typing import Literal
 
@@ -25,14 +25,14 @@ from webhook.review.objects import decode_json, named_from, only_restarted, temp
 from webhook.syntax.misfits import misfit, undecodable
 
 NULL = b"null"
-# Bytes of both objects in which a number of any length takes no more than 0.1 ms.
+# Up to this size of both objects together, a number of any length takes 0.1 ms at most.
 SMALL = 1 << 15
-# What decoding raises for JSON that is none, that is not UTF-8, or that is nested too deeply.
+# The exceptions of decoding for a text that is not JSON, not UTF-8, or nested too deeply.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class BadReview(Exception):  # noqa: N818 (the review is bad, not the program)
-    """The review breaks the protocol; the message says where, as a path from `$`, and how."""
+    """The review breaks the protocol; the message gives the path from `$` and the fault."""
 
 
 class GroupVersionKind(Struct):
@@ -60,7 +60,7 @@ class UserInfo(Struct):
 
 
 class AdmissionRequest(Struct, rename="camel"):
-    """`request`, as far as we read it."""
+    """`request`, as far as catflap reads it."""
 
     uid: str
     kind: GroupVersionKind
@@ -76,7 +76,7 @@ class AdmissionRequest(Struct, rename="camel"):
 
     @property
     def size(self) -> int:
-        """How many bytes of JSON both objects have together."""
+        """Return the number of bytes of JSON in both objects together."""
         return len(bytes(self.object)) + len(bytes(self.old_object))
 
 
@@ -89,13 +89,13 @@ class AdmissionReview(Struct, rename="camel"):
 
 
 class Kind(Struct):
-    """An object's own word on what it is."""
+    """The kind that an object names itself."""
 
     kind: str = ""
 
 
 class ConfigMap(Struct):
-    """What is read of a ConfigMap."""
+    """The part of a ConfigMap that catflap reads."""
 
     data: dict[str, str] | None = None
 
@@ -104,12 +104,18 @@ REVIEW = msgspec.json.Decoder(AdmissionReview)
 
 
 def decode(body: bytes, extra: Makers = NO_EXTRA_KINDS) -> Request:
-    """One request from the body of a POST; `extra` has the policy file's own kinds.  Raises BadReview."""
+    """Return the request in the body of a POST.  Raises BadReview.
+
+    `extra` has the policy file's own kinds.
+    """
     return parse(envelope(body), extra)
 
 
 def envelope(body: bytes) -> AdmissionRequest:
-    """The request in the body of a POST, whose objects are not decoded yet: 2 ms for 1 MiB at most.  Raises BadReview."""
+    """Return the request in the body of a POST without decoding its objects.  Raises BadReview.
+
+    This takes 2 ms at most for 1 MiB.
+    """
     try:
         request = REVIEW.decode(body).request
     except UNDECODABLE as bad:
@@ -120,7 +126,7 @@ def envelope(body: bytes) -> AdmissionRequest:
 
 
 def without_objects(request: AdmissionRequest) -> Request:
-    """Who asks for what, without the objects."""
+    """Return the user, the operation and the target of a request, without its objects."""
     return Request(
         uid=request.uid,
         operation=request.operation,
@@ -139,7 +145,7 @@ def without_objects(request: AdmissionRequest) -> Request:
 
 
 def parse(request: AdmissionRequest, extra: Makers) -> Request:
-    """The request with its objects as values.  Raises BadReview."""
+    """Return the request with its objects as values.  Raises BadReview."""
     parsed, resource = without_objects(request), (request.resource.group, request.resource.resource)
     check_numbers(request)
     if resource in POLICY_RESOURCES and not request.sub_resource and request.operation is not Operation.CONNECT:
@@ -157,7 +163,7 @@ def parse(request: AdmissionRequest, extra: Makers) -> Request:
 
 
 def changes_labels(request: AdmissionRequest, resource: tuple[str, str]) -> bool:
-    """Whether a request can bring labels that a rule speaks of."""
+    """Return whether a request can set labels that a rule checks."""
     if request.sub_resource:
         by_way = LABELLING_SUBRESOURCES.get(resource, ())
         return request.operation is Operation.UPDATE and request.sub_resource in by_way
@@ -165,7 +171,7 @@ def changes_labels(request: AdmissionRequest, resource: tuple[str, str]) -> bool
 
 
 def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
-    """The request with its namespace object, and with what stood before an UPDATE."""
+    """Return the request with its namespace object, and with the namespace before an UPDATE."""
     check_kind(request, "Namespace")
     new = named(request.object, "request.object")
     old = None if request.operation is Operation.CREATE else named(request.old_object, "request.oldObject")
@@ -173,9 +179,9 @@ def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
 
 
 def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
-    """The request with the policy file that a ConfigMap of its name would hold, or that is deleted with it.
+    """Return the request with the policy file that its ConfigMap contains, or that a DELETE removes.
 
-    Of any other ConfigMap nothing is read.
+    The function reads nothing of any other ConfigMap.
     """
     if request.operation is Operation.DELETE:
         return msgspec.structs.replace(parsed, policy_file_deleted=request.name == POLICY_CONFIGMAP)
@@ -189,7 +195,7 @@ def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
 
 
 def held(source: Raw, path: str) -> str:
-    """The policy file in a ConfigMap; empty where it has none, which is no policy."""
+    """Return the policy file in a ConfigMap; empty if it has none, and an empty text is no policy."""
     try:
         data = decode_json(source, ConfigMap).data or {}
     except UNDECODABLE as bad:
@@ -198,7 +204,7 @@ def held(source: Raw, path: str) -> str:
 
 
 def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
-    """The request with what it says of a network policy; a DELETE carries it as the old object only."""
+    """Return the request with its network policy; a DELETE carries the policy as the old object only."""
     new, old = (
         None if bytes(source) == NULL else policy_object(parsed.target, source, path, request.operation)
         for path, source in (("request.object", request.object), ("request.oldObject", request.old_object))
@@ -209,7 +215,7 @@ def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
 
 
 def policy_object(target: Target, source: Raw, path: str, operation: Operation) -> PolicyObject:
-    """A network policy, with what it opens where that may come to be."""
+    """Return a network policy with the traffic that it allows, except for a DELETE."""
     found = named(source, path)
     said = PolicyObject(target.kind, target.namespace, found.name or target.name, found.labels)
     if operation is Operation.DELETE:
@@ -222,7 +228,7 @@ def policy_object(target: Target, source: Raw, path: str, operation: Operation) 
 
 
 def named(source: Raw, path: str) -> NamespaceObject:
-    """The name and the labels of an object."""
+    """Return the name and the labels of an object."""
     try:
         return named_from(source, decode_json)
     except UNDECODABLE as bad:
@@ -230,8 +236,8 @@ def named(source: Raw, path: str) -> NamespaceObject:
 
 
 def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -> Request:
-    """The request with its workload, and with what stood before an UPDATE."""
-    if maker.custom:  # the API server knows; what the policy file says of a kind is for manifests
+    """Return the request with its workload, and with the workload before an UPDATE."""
+    if maker.custom:  # the API server knows the kind; the kind in the policy file is for manifests
         maker = maker._replace(kind=request.kind.kind)
     check_kind(request, maker.kind)
     try:
@@ -256,7 +262,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
 
 
 def check_numbers(request: AdmissionRequest) -> None:
-    """Numbers have a length that the API server could have written; small objects have no room for one that costs anything."""
+    """Check that no number is longer than the API server writes; numbers in small objects cost nothing."""
     if request.size <= SMALL:
         return
     for path, source in (("request.object", request.object), ("request.oldObject", request.old_object)):
@@ -265,12 +271,12 @@ def check_numbers(request: AdmissionRequest) -> None:
 
 
 def placed(workload: Workload, namespace: str) -> Workload:
-    """A workload in the namespace of its request, which a bare manifest leaves to the URL."""
+    """Return a workload in the namespace of its request, because a bare manifest leaves it to the URL."""
     return workload if workload.namespace else msgspec.structs.replace(workload, namespace=namespace)
 
 
 def check_kind(request: AdmissionRequest, expected: str) -> None:
-    """The resource, the request's kind and the object's own kind must tell one story."""
+    """Check that the resource, the request's kind and the object's own kind agree."""
     if bytes(request.object) == NULL:
         raise BadReview(f"request.object: a {request.operation} carries an object, got null")
     if request.kind.kind != expected:
@@ -286,7 +292,7 @@ def check_kind(request: AdmissionRequest, expected: str) -> None:
 
 
 def fault(bad: Exception, root: str) -> str:
-    """A decoder's complaint with the path first: `request.uid: expected text, got a number`."""
+    """Return a decoder's complaint with the path first, such as `request.uid: expected text, got a number`."""
     where = root.removeprefix("$")
     if not isinstance(bad, msgspec.ValidationError):
         return f"{where or 'body'}: {undecodable(bad)}"

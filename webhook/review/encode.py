@@ -1,4 +1,4 @@
-"""A decision to the bytes of an AdmissionReview; nobody else builds one."""
+"""Encode a decision as the bytes of an AdmissionReview; no other module builds one."""
 
 import base64
 from collections.abc import Mapping
@@ -13,10 +13,11 @@ from webhook.model.request import Request
 from webhook.model.rule import Violation
 from webhook.review.patch import label_patch
 
-# The API server takes 4,096 runes of warnings; once they are used up, it cuts each at 256 (apiserver, pkg/warning/context.go).
+# The API server takes 4,096 runes of warnings. Above that it cuts each warning at 256 (apiserver,
+# pkg/warning/context.go).
 WARNING_LENGTH = 256
 MOST_WARNINGS = 4_096 // WARNING_LENGTH
-# For programs; the message has them for people, within bounds of its own.
+# Causes are for programs; the message describes them for people, within its own limits.
 MOST_CAUSES = 32
 RETRY_AFTER_SECONDS = 1
 
@@ -50,7 +51,7 @@ class Response(Struct, rename="camel", omit_defaults=True):
     """`response`."""
 
     uid: str
-    allowed: bool | UnsetType = UNSET  # no default value, so that `false` is written out
+    allowed: bool | UnsetType = UNSET  # without a default value, so that `false` is written
     status: Status | None = None
     warnings: list[str] = []
     audit_annotations: Mapping[str, str] = {}
@@ -70,7 +71,7 @@ ENCODER = msgspec.json.Encoder()
 
 
 def encode_validation(request: Request, decision: Decision, *, annotations: Mapping[str, str]) -> bytes:
-    """The answer of the validating phase; `annotations` go into the API server's own audit log."""
+    """Return the answer of the validating phase; `annotations` are for the API server's own audit log."""
     return ENCODER.encode(
         Answer(
             Response(
@@ -85,7 +86,7 @@ def encode_validation(request: Request, decision: Decision, *, annotations: Mapp
 
 
 def encode_mutation(request: Request, decision: Decision) -> bytes:
-    """The answer of the mutating phase: always allowed, with a patch where labels are to be written."""
+    """Return the answer of the mutating phase, which always allows, with a patch if labels must be written."""
     if not decision.labels:
         return ENCODER.encode(Answer(Response(uid=request.uid, allowed=True)))
     patch = label_patch(decision.labels, has_labels=has_labels(request))
@@ -102,14 +103,14 @@ def encode_mutation(request: Request, decision: Decision) -> bytes:
 
 
 def has_labels(request: Request) -> bool:
-    """Whether the object has a map of labels to add to; an empty one may be absent, so it does not count."""
+    """Return whether the object has labels; an empty map may be absent from the object and does not count."""
     if request.namespace is not None:
         return bool(request.namespace.labels)
     return request.workload is not None and bool(request.workload.places[0].labels)
 
 
 def status(decision: Decision) -> Status:
-    """Why the request is refused; the code tells a bad object from our own trouble."""
+    """Return the reason for a refusal; the code distinguishes a bad object from a failure of catflap."""
     if decision.verdict is Verdict.UNAVAILABLE:
         return Status(
             message=decision.message,
@@ -126,7 +127,7 @@ def status(decision: Decision) -> Status:
 
 
 def causes(denied: tuple[Violation, ...]) -> list[Cause]:
-    """The first faults that refuse, and one cause that counts the others."""
+    """Return the first faults that refuse, and one cause with the count of the others."""
     found = [cause(violation) for violation in denied[:MOST_CAUSES]]
     if rest := sum(violation.count for violation in denied[MOST_CAUSES:]):
         found.append(Cause(reason="FieldValueInvalid", message=f"and {counted(rest, 'more fault')}", field=""))
@@ -134,12 +135,12 @@ def causes(denied: tuple[Violation, ...]) -> list[Cause]:
 
 
 def cause(violation: Violation) -> Cause:
-    """A fault under the field-error reasons that API clients know."""
+    """Return a fault under the field-error reasons that API clients know."""
     return Cause(reason="FieldValueInvalid", message=f"{violation.rule}: {violation.message}", field=violation.path)
 
 
 def warnings(decision: Decision) -> list[str]:
-    """What the user is told though the request passes, as much as the API server hands on, and how much more there is."""
+    """Return the warnings of an admitted request, as many as the API server passes on, and the count of the rest."""
     notices, found = decision.notices[:MOST_WARNINGS], violation_lines(decision.warned)
     most = MOST_WARNINGS - len(notices)
     if len(found) > most:
@@ -148,9 +149,9 @@ def warnings(decision: Decision) -> list[str]:
 
 
 def warning(text: str) -> str:
-    """A warning as kubectl prints it: on one line, for the API server drops others, and no longer than it takes.
+    """Return a warning as kubectl prints it: on one line and within the maximum length.
 
-    apimachinery, pkg/util/net/http.go, NewWarningHeader: no control characters.
+    The API server drops other warnings (apimachinery, pkg/util/net/http.go, NewWarningHeader: no control characters).
     """
     text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
     return text if len(text) <= WARNING_LENGTH else f"{text[: WARNING_LENGTH - 1]}…"

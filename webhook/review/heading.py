@@ -1,4 +1,4 @@
-"""What every object has before its spec: apiVersion, kind and metadata, each of the type that Kubernetes reads."""
+"""Check what every object has before its spec: apiVersion, kind and metadata of the types that Kubernetes reads."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -7,7 +7,7 @@ from webhook.review.metadata import MetadataFault
 from webhook.syntax.templating import CHECK
 from webhook.syntax.values import Value, kind_of, text
 
-# By the field: what it is called in a message.
+# The noun for each field in a message.
 HEAD: Final = {"apiVersion": "an apiVersion", "kind": "a kind"}
 NAMES: Final = {"name": "a name", "generateName": "a name", "namespace": "a namespace"}
 NAMELESS: Final = (
@@ -16,14 +16,14 @@ NAMELESS: Final = (
 
 
 class OtherFile(NamedTuple):
-    """Another program's file: keys that all are there and keys of which one is, and what it is and what to do."""
+    """Another program's file: keys that it always has, keys of which it has one, and a description with advice."""
 
     every: frozenset[str]
     some: frozenset[str]
     says: str
 
     def fits(self, document: Mapping[str, Any]) -> bool:
-        """Whether a document has the keys."""
+        """Return whether a document has these keys."""
         return self.every <= document.keys() and not self.some.isdisjoint(document)
 
 
@@ -51,7 +51,7 @@ OTHER_FILES: Final = (
         f"values of a Helm chart; render the chart with them: helm template NAME CHART -f FILE | {CHECK}",
     ),
 )
-# What a user should know of kinds that no API server creates, or that make other objects.
+# Notes on kinds that no API server creates or that produce other objects.
 KIND_NOTES: Final = {
     (
         "kustomize.config.k8s.io",
@@ -75,7 +75,7 @@ class HeadFault(MetadataFault, frozen=True):
         return ".".join(map(str, self.path))
 
     def words(self, written: str | None = None) -> str:
-        """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
+        """Return the fault in words; `written` is the value in the file if it has no quotes there."""
         found = Value(self.value, written)
         if self.path == ("metadata",):
             return f"{found.described}; expected a mapping of keys and values (key: value)"
@@ -83,7 +83,7 @@ class HeadFault(MetadataFault, frozen=True):
 
 
 def missing(document: Mapping[str, Any]) -> str:
-    """Return which of apiVersion and kind an object lacks, in words; an empty text where it has both."""
+    """Return which of apiVersion and kind an object lacks, in words; empty if it has both."""
     lacking = [field for field in HEAD if document.get(field) is None or document[field] == ""]
     if lacking and (other := next((one for one in OTHER_FILES if one.fits(document)), None)):
         return f"{' and '.join(lacking)} {'are' if lacking[1:] else 'is'} missing; this looks like {other.says}"
@@ -95,7 +95,7 @@ def missing(document: Mapping[str, Any]) -> str:
 
 
 def no_object(document: Any) -> str:
-    """Return the sentence for a document that is no mapping."""
+    """Return the sentence for a document that is not a mapping."""
     advice = ""
     if isinstance(document, list):
         advice = "; write each item as a document behind ---, or all below items: of kind: List"
@@ -105,7 +105,7 @@ def no_object(document: Any) -> str:
 
 
 def wrong_head(document: Mapping[str, Any]) -> Iterator[HeadFault]:
-    """Yield each field of the head whose value is of another type than Kubernetes reads."""
+    """Yield each field of the head whose value has a type that Kubernetes does not read."""
     for field, noun in HEAD.items():
         if not isinstance(document.get(field), str):
             yield HeadFault((field,), noun, document.get(field))

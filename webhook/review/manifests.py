@@ -1,4 +1,4 @@
-"""Manifests as people and tools write them to the values that rules read."""
+"""Convert manifests of people and tools to the values that rules read."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -43,7 +43,7 @@ UNREADABLE = (msgspec.ValidationError, RecursionError, UnicodeError)
 
 
 class BadValues(BadManifest):
-    """Values that are not what their fields take; how the file writes them belongs to the messages."""
+    """Some values do not fit their fields; the messages quote the values as the file writes them."""
 
     def __init__(self, whose: str, faults: Sequence[MetadataFault | Misfit]) -> None:
         self.whose = whose
@@ -51,26 +51,26 @@ class BadValues(BadManifest):
         super().__init__("; ".join(self.said(fault, None) for fault in faults), path=faults[0].path)
 
     def said(self, fault: MetadataFault | Misfit, written: str | None) -> str:
-        """The message about one of them; `written` is the value as the file writes it, without quotes."""
+        """Return the message about one fault; `written` is the value in the file if it has no quotes there."""
         return ": ".join(filter(None, (self.whose, fault.place, fault.words(written))))
 
     def each(self, found: Located) -> Iterator[tuple[Place | None, str]]:
-        """Each fault with its place."""
+        """Yield each fault with its place."""
         for fault in self.faults:
             place = found.place(fault.path)
             yield place, self.said(fault, found.written(fault.path))
 
 
 class NotKubernetes(BadManifest):
-    """A document without apiVersion and kind: another program's file."""
+    """A document lacks apiVersion or kind; it is another program's file."""
 
 
 class Manifest(Struct, frozen=True):
-    """One object of a file; `workload` where it is a Pod or makes Pods, `policy` where it is a network policy.
+    """One object of a file; `workload` is set if it is or makes Pods, `policy` if it is a network policy.
 
-    `resource` is its plural, where a rule may be about it; `document` is the whole object of a workload. `not_judged` says why
-    no rule is asked of what makes Pods or opens networks, `notes` what else a user should know, and `refused` are the labels that the API
-    server would refuse.
+    `resource` is its plural if rules may judge it. `document` is the whole object of a workload. `not_judged` says why no
+    rule judges an object that makes Pods or opens networks. `notes` are further notes for the user, and `refused` are the
+    labels that the API server would refuse.
     """
 
     api_version: str
@@ -87,17 +87,17 @@ class Manifest(Struct, frozen=True):
 
     @property
     def reference(self) -> str:
-        """How a message names the object: `Deployment shop/web`."""
+        """Return the name of the object in messages, such as `Deployment shop/web`."""
         return reference(self.kind, self.namespace, self.name)
 
     @property
     def subject(self) -> Workload | PolicyObject | None:
-        """What rules may be about."""
+        """Return the object that rules may judge."""
         return self.workload or self.policy
 
 
 def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
-    """One object from its document; `extra` has the policy file's own kinds.  Raises BadManifest."""
+    """Return the object in a document; `extra` has the policy file's own kinds.  Raises BadManifest."""
     in_head = head_of(document)
     api_version, kind = document["apiVersion"], document["kind"]
     group = api_version.rpartition("/")[0]
@@ -138,7 +138,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
 
 
 def head_of(document: Any) -> tuple[HeadFault, ...]:
-    """Return the faults of an object's names, once it has a kind and its metadata can be looked into.  Raises BadManifest."""
+    """Return the faults of an object's names, after a check of its kind and its metadata.  Raises BadManifest."""
     if not isinstance(document, dict):
         raise NotKubernetes(no_object(document))
     if lacking := missing(document):
@@ -157,7 +157,7 @@ def owner_of(document: Mapping[str, Any]) -> str:
 
 
 def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterator[str]:
-    """Yield what a user should know of the head of an object; of kinds that are not judged, some have no name."""
+    """Yield notes on the head of an object; only judged kinds need a name, because some others have none."""
     if note := version_note(api_version, kind):
         yield printable(note)
     if instead := KIND_NOTES.get((api_version.rpartition("/")[0], kind)):
@@ -167,7 +167,7 @@ def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterato
 
 
 def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:
-    """A workload from its document; raises BadManifest."""
+    """Return the workload in a document; raises BadManifest."""
     try:
         return workload_from(maker, document, convert)
     except UNREADABLE as bad:
@@ -175,30 +175,30 @@ def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Worklo
 
 
 def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known: PolicyKind | None = None) -> None:
-    """See that an object has the shape of its kind.  Raises msgspec.ValidationError."""
+    """Check that an object has the shape of its kind.  Raises msgspec.ValidationError."""
     if maker is not None:
         workload_from(maker, document, convert)
     elif known is not None:
         convert(document, Labelled)
-        if known.group != CALICO_STORAGE:  # whose API server checks no types
+        if known.group != CALICO_STORAGE:  # its API server checks no types
             convert(document, reading.shape_of((known.group, known.resource)))
 
 
 def unreadable(whose: str, bad: Exception, document: dict[str, Any], reads: Callable[[Any], Any]) -> BadManifest:
-    """What is wrong with an object that has another shape than its kind, or that no JSON can have."""
+    """Return the error for an object that has another shape than its kind, or that JSON cannot express."""
     if isinstance(bad, msgspec.ValidationError):
         return BadValues(whose, every_misfit(document, reads) or [misfit(bad, document)])
     return BadManifest(f"{whose}: {undecodable(bad)}")
 
 
 def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """An object in the namespace that it is created in, as the API server writes it down where the object names none."""
+    """Return an object with the namespace in which it is created, as the API server records it."""
     metadata = document.get("metadata") or {}
     return {**document, "metadata": {**metadata, "namespace": namespace}} if namespace else document
 
 
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
-    """A network policy with what it opens; raises BadManifest."""
+    """Return a network policy with the traffic that it allows; raises BadManifest."""
     try:
         convert_as(document, known=kind)
         labels = labels_of(convert(document, Labelled))
@@ -209,7 +209,7 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
 
 
 def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLabel, ...]:
-    """Return the labels of a manifest that the API server refuses; `found` shows how the file writes them."""
+    """Return the labels of a manifest that the API server refuses; `found` gives their spelling in the file."""
     return tuple(
         RefusedLabel(
             Violation(API_SERVER, fault.place, fault.words(written), fault.remedy(written)),
@@ -220,9 +220,9 @@ def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLa
 
 
 def creation(manifest: Manifest) -> Request:
-    """The request that creating the manifest's object would be.
+    """Return the request that would create the manifest's object.
 
-    A stored static Pod is one that the kubelet reports: no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
+    The kubelet reports a stored static Pod, and no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
     """
     mirror = manifest.workload is not None and manifest.workload.mirror
     is_reported = mirror and manifest.document is not None and not manifest.document.is_offline
@@ -247,12 +247,12 @@ def creation(manifest: Manifest) -> Request:
 
 
 def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
-    """An object as it stands, by what the API server says of it or a manifest; raises BadManifest."""
+    """Return an existing object from the API server's data or from a manifest; raises BadManifest."""
     return standing(read(document, default_namespace=default_namespace, extra=extra), document)
 
 
 def standing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
-    """An object as it stands; `document` says since when, and whether it runs.  Raises BadManifest."""
+    """Return an existing object; `document` has its creation time and its state.  Raises BadManifest."""
     request = creation(manifest)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
     return ExistingObject(
@@ -264,14 +264,14 @@ def standing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
 
 
 def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
-    """Whether an object is one that an API server has, and no manifest that a person wrote."""
+    """Return whether an object comes from an API server and not from a manifest that a person wrote."""
     return "uid" in metadata or "phase" in status
 
 
 def each_existing(
     documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS
 ) -> Iterator[ExistingObject]:
-    """What a cluster has; of what nobody can read, `unread` is told."""
+    """Yield the objects of a cluster, and append a message to `unread` for each that cannot be read."""
     for document in documents:
         try:
             yield existing(document, default_namespace="", extra=extra)
@@ -280,7 +280,10 @@ def each_existing(
 
 
 def moment(said: Any, whose: str) -> datetime | None:
-    """When an object was made, None where that is not said; raises BadManifest for what is no moment of the API's."""
+    """Return when an object was made; None if that is unknown.
+
+    Raises BadManifest for a value that the API does not accept as a moment.
+    """
     if said is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the API server would refuse of labels and annotations: values that are no text, and text that is no label."""
+"""Find labels and annotations that the API server refuses: values that are not text, and text that is no label."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, Labe
 ALLOWED: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 KEY_ALLOWED: Final = "a key is a name of at most 63 letters, digits, '-', '_' and '.', where needed with a DNS name and a slash before it"
 SELECTOR: Final = "matchLabels"
-# Values of a spec in which selectors are looked for; one that people write has hundreds.
+# The values of a spec that are searched for selectors; a spec that people write has hundreds.
 MOST_VALUES: Final = 20_000
 
 
@@ -36,11 +36,14 @@ class MetadataFault(Struct, frozen=True):
 
     @property
     def is_template(self) -> bool:
-        """Whether a template engine has left the value as it is."""
+        """Return whether the value is an unrendered template."""
         return isinstance(self.value, str) and bool(hint(self.value))
 
     def remedy(self, written: str | None = None) -> Remedy | None:
-        """Return the label to set; None where another step than a value is needed: annotations, keys, templates that are not rendered."""
+        """Return the label to set; None if a new value is not the remedy.
+
+        That is the case for annotations, for keys and for unrendered templates.
+        """
         if self.field != "labels" or self.is_template:
             return None
         *place, _, key = self.path
@@ -48,7 +51,7 @@ class MetadataFault(Struct, frozen=True):
         return Remedy(".".join(map(str, place)), str(key), value=text if LABEL_NAME.fullmatch(text) else None)
 
     def words(self, written: str | None = None) -> str:
-        """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
+        """Return the fault in words; `written` is the value in the file if it has no quotes there."""
         noun = "an annotation" if self.field == "annotations" else "a label"
         value = Value(self.value, written)
         if isinstance(self.value, dict | list):
@@ -66,18 +69,18 @@ class KeyFault(MetadataFault, frozen=True):
     """A label key that no API server takes."""
 
     def remedy(self, written: str | None = None) -> Remedy | None:  # noqa: ARG002 (the key is at fault)
-        """Return None: no value mends a key."""
+        """Return None, because no value corrects a key."""
         return None
 
     def words(self, written: str | None = None) -> str:  # noqa: ARG002 (the key is at fault)
-        """Return what is wrong."""
+        """Return the fault in words."""
         return f"{shortened(str(self.path[-1]))!r} is no label key; {KEY_ALLOWED}"
 
 
 def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
-    """Each label and annotation that is no text, where the API server decodes an object by its types.
+    """Yield each label and annotation that is not text, where the API server decodes an object by its types.
 
-    A template inside a custom resource is not: its controller reads it.
+    Templates inside custom resources are excluded, because a controller reads them.
     """
     yield from wrong_types_at(document, "metadata")
     if maker is not None and maker.template and not maker.custom:
@@ -86,7 +89,7 @@ def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator
 
 
 def wrong_selectors(document: Mapping[str, Any]) -> Iterator[MetadataFault]:
-    """Each label below a `matchLabels` of the spec that is no text, in kinds that the API server decodes by their types."""
+    """Yield each label below a `matchLabels` that is not text, in kinds that the API server decodes by their types."""
     waiting: deque[tuple[tuple[Step, ...], Any]] = deque([(("spec",), document.get("spec"))])
     for _ in range(MOST_VALUES):
         if not waiting:
@@ -105,7 +108,7 @@ def wrong_selectors(document: Mapping[str, Any]) -> Iterator[MetadataFault]:
 
 
 def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:
-    """Each label and annotation below one metadata that is no text."""
+    """Yield each label and annotation below one metadata that is not text."""
     for field in ("labels", "annotations"):
         found = at(document, f"{path}.{field}")
         for key, value in found.items() if isinstance(found, dict) else ():
@@ -114,7 +117,7 @@ def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataF
 
 
 def refused_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
-    """Each label that is text and that the API server refuses, or that no Pod could have."""
+    """Yield each label that is text and that the API server refuses, or that no Pod can have."""
     yield from refused_at(document, "metadata")
     if maker is None or not maker.template:
         return
@@ -125,7 +128,7 @@ def refused_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Itera
 
 
 def refused_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:
-    """Each label below one metadata that does not follow the grammar of labels."""
+    """Yield each label below one metadata that does not follow the grammar of labels."""
     labels = at(document, f"{path}.labels")
     for key, value in labels.items() if isinstance(labels, dict) else ():
         where = (*path.split("."), "labels", key)
@@ -136,6 +139,6 @@ def refused_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault
 
 
 def is_key(key: str) -> bool:
-    """Whether a text is a label key: a name, with or without a prefix."""
+    """Return whether a text is a label key: a name, with or without a prefix."""
     prefix, slash, name = key.rpartition("/")
     return LABEL_NAME.fullmatch(name) is not None and (not slash or LABEL_PREFIX.fullmatch(prefix) is not None)

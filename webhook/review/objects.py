@@ -1,6 +1,6 @@
-"""Kubernetes objects to the values that rules read: as JSON from a review, or as parsed YAML.
+"""Convert Kubernetes objects to the values that rules read, from JSON of a review or from parsed YAML.
 
-Each shape of Kubernetes' own kinds is built from the table of pod makers, so that decoding skips all but a few fields.
+The table of pod makers gives the shape of each of Kubernetes' own kinds, so decoding skips all other fields.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ class OwnerReference(Struct, rename="camel"):
 
 
 class Metadata(Struct, rename="camel"):
-    """What is read of an object's metadata."""
+    """The part of an object's metadata that catflap reads."""
 
     name: str | None = None
     uid: str | None = None
@@ -51,7 +51,10 @@ class Labelled(Struct):
 
 
 class PodSpec(Struct, rename="camel"):
-    """What is read of a Pod's spec; `serviceAccount` is the older name of the field, and counts where the other is not set."""
+    """The part of a Pod's spec that catflap reads.
+
+    `serviceAccount` is the older name of a field, and applies if the newer field is not set.
+    """
 
     host_network: bool | None = None
     service_account_name: str | None = None
@@ -79,23 +82,24 @@ def convert(source: Any, shape: type) -> Any:
 
 @cache
 def template_shape(template: str, selector: Any) -> type:
-    """The shape of an object that keeps its pod template at the dotted path `template`, as far as it is read.
+    """Return the shape of an object with its pod template at the dotted path `template`.
 
-    The selector beside the template is kept as the type `selector`.
+    The shape has the fields that catflap reads. The selector next to the template has the type `selector`.
     """
     return nested(template, Template | None, None, {"metadata": Metadata | None}, beside=selector)
 
 
 @cache
 def raw_shape(template: str) -> type:
-    """As `template_shape`, with the whole template as undecoded JSON."""
+    """Return the shape as `template_shape` does, with the whole template as undecoded JSON."""
     return nested(template, Raw, NO_TEMPLATE, {})
 
 
 def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, beside: Any = None) -> type:
-    """A struct of structs, one a key of `path`, with `leaf` at its end and the optional fields `top` at its root.
+    """Return a struct of structs, one for each key of `path`, with `leaf` at its end and the fields `top` at its root.
 
-    `beside` is the type of the field `selector` beside the end, None for no such field.
+    The fields `top` are optional. The last argument is the type of the field `selector` next to the end, or None for no
+    such field.
     """
     *outer, last = path.split(".")
     selector = [("selector", beside, NO_TEMPLATE if beside is Raw else None)] if beside else []
@@ -106,12 +110,15 @@ def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, beside
 
 
 def fields_of(optional: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
-    """Fields as `defstruct` takes them."""
+    """Return fields in the form that `defstruct` takes."""
     return [(name, kind, None) for name, kind in optional.items()]
 
 
 def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
-    """A workload from an object's source; `decode` is `decode_json` or `convert`, and its errors pass through."""
+    """Return the workload from an object's source.
+
+    `decode` is `decode_json` or `convert`. The function does not catch its errors.
+    """
     if maker.custom:
         found = decode(source, Labelled)
         places = places_in(maker, pruned(maker, source) if decode is decode_json else source)
@@ -139,15 +146,16 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
 
 
 def named_from(source: Any, decode: Decode) -> NamespaceObject:
-    """The name and the labels of an object, as `workload_from`."""
+    """Return the name and the labels of an object, with the arguments of `workload_from`."""
     found = decode(source, Labelled)
     return NamespaceObject(name=found.metadata.name or "" if found.metadata else "", labels=labels_of(found))
 
 
 def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Whether the pod templates of two versions of one object differ in anything; JSON only.
+    """Return whether the pod templates of two versions of one object differ; JSON only.
 
-    Equal bytes are the common case, and the API server writes both with one encoder; else the values decide.
+    Equal bytes are the common case, because the API server writes both with one encoder. Otherwise the values are
+    compared.
     """
     if not maker.template:
         return False
@@ -159,9 +167,9 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
 
 
 def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Whether an object whose pod templates differ says what it said, but for a restart; JSON only.
+    """Return whether two versions of an object with different pod templates differ only by a restart; JSON only.
 
-    What is too large to compare is not.
+    The answer is false for objects that are too large to compare.
     """
     if not is_comparable(source, before):
         return False
@@ -170,21 +178,21 @@ def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) ->
 
 
 def follow(found: Any, path: str) -> Any:
-    """The value at a dotted path of nested structs; None where a step is missing."""
+    """Return the value at a dotted path of nested structs; None if a step is missing."""
     for key in path.split(".") if path else ():
         found = getattr(found, key, None)
     return found
 
 
 def labels_of(labelled: Labelled | None) -> Mapping[str, str]:
-    """The labels; a null value is the empty string, as the API server reads it."""
+    """Return the labels; a null value is the empty string, as the API server reads it."""
     if labelled is None or labelled.metadata is None or labelled.metadata.labels is None:
         return {}
     return {key: value or "" for key, value in labelled.metadata.labels.items()}
 
 
 def owner_of(metadata: Metadata) -> Owner | None:
-    """The owner that is marked as the controller."""
+    """Return the owner that is marked as the controller."""
     for owner in metadata.owner_references or ():
         if owner.controller:
             return Owner(api_version=owner.api_version, kind=owner.kind, name=owner.name, uid=owner.uid)

@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902) for the one thing that the mutating phase changes: labels."""
+"""Build the JSON Patch (RFC 6902) for labels, which are all that the mutating phase changes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import msgspec
 
 
 def pointer(key: str) -> str:
-    """A key as a step of a JSON Pointer (RFC 6901)."""
+    """Return a key as a step of a JSON Pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
 def label_patch(labels: Mapping[str, str], *, has_labels: bool) -> bytes:
-    """The patch that sets `labels` in `metadata.labels`, which it makes where the object has none."""
+    """Return the patch that sets `labels` in `metadata.labels`, and creates that map if it is missing."""
     if has_labels:
         operations: list[dict[str, Any]] = [
             {"op": "add", "path": f"/metadata/labels/{pointer(key)}", "value": value} for key, value in labels.items()

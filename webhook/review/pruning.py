@@ -1,8 +1,8 @@
-"""A custom object's pod templates out of its JSON, without the rest of it.
+"""Extract the pod templates of a custom object from its JSON, and skip the rest of the object.
 
-Whoever may create such an object may put hundreds of thousands of values where no rule looks. Made into lists and dictionaries, they
-would hold the interpreter for seconds, and with it every other request of the process. So each step to a template is taken by
-itself: what is beside it is skipped by the decoder, and no value is made of it.
+A user who may create such an object may put hundreds of thousands of values where no rule looks. Lists and dictionaries
+of these values would block the interpreter for seconds, and with it every other request of the process. The module
+therefore takes each step to a template separately. The decoder skips all other fields, and no value is made of them.
 """
 
 from functools import cache
@@ -15,21 +15,22 @@ from webhook.model.kinds import PodMaker, selector_beside
 from webhook.review.custom import METADATA
 from webhook.review.decoders import decoder
 
-# What of a template is read (webhook.review.custom): of its metadata, and of a Pod's spec.
+# The parts of a template that are read (webhook.review.custom): fields of its metadata and of a Pod's spec.
 OF_METADATA: Final = ("labels", "annotations")
 OF_SPEC: Final = ("hostNetwork", "serviceAccountName", "serviceAccount")
-# Characters; a longer number is no label that somebody means.
+# Characters; no useful label is a longer number.
 LONGEST_SCALAR: Final = 64
 ABSENT: Final = Raw(b"null")
-# Commas in the JSON of the two versions of an object that are made into values to compare them: 50 ms at most. A template that
-# people write has some hundreds.
+# The maximum number of commas in the JSON of two versions of an object that are compared as values; this takes 50 ms at
+# most. A template that people write has some hundreds.
 MOST_COMPARED: Final = 20_000
 
 
 def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
-    """An object as `custom.places_in` reads it: its templates with their leaves, and whether it refers to another object.
+    """Return an object as `custom.places_in` reads it, with the leaves of its templates.
 
-    Raises msgspec.DecodeError for what is no JSON.
+    The result shows whether the object refers to another object. Raises msgspec.DecodeError for a text that is not
+    JSON.
     """
     found: dict[str, Any] = {}
     present = raw_at_all(
@@ -50,12 +51,12 @@ def pruned(maker: PodMaker, source: bytes | Raw) -> dict[str, Any]:
 
 
 def is_comparable(*sources: bytes | Raw) -> bool:
-    """Whether objects are small enough to be made into values."""
+    """Return whether objects are small enough for a comparison of values."""
     return sum(bytes(one).count(b",") for one in sources) <= MOST_COMPARED
 
 
 def sources_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Whether anything that Pods are made from is another than it was; what is too large to compare counts as changed."""
+    """Return whether any source of the Pods changed; sources that are too large to compare count as changed."""
     now, earlier = (raw_at_all(text, maker.sources) for text in (source, before))
     for path in maker.sources:
         new, old = (bytes(found.get(path, ABSENT)) for found in (now, earlier))
@@ -65,9 +66,9 @@ def sources_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) ->
 
 
 def raw_at_all(source: bytes | Raw, paths: tuple[str, ...]) -> dict[str, Raw]:
-    """The JSON at each of several dotted paths, without those where a step is missing, is null, or leads into something else.
+    """Return the JSON at each of several dotted paths, except where a step is missing, null or of another type.
 
-    No byte of the source is read more than once for each step of the longest path, however many paths there are.
+    The function reads each byte at most once for each step of the longest path, for any number of paths.
     """
     found: dict[str, Raw] = {}
     beginning = [(Raw(bytes(source)), tree_of(paths), "")]
@@ -89,14 +90,14 @@ def raw_at_all(source: bytes | Raw, paths: tuple[str, ...]) -> dict[str, Raw]:
 
 
 class Tree(dict[str, "Tree"]):
-    """The keys of several paths from one place on; `ends` where one of the paths ends there."""
+    """The keys of several paths below one place; `ends` says whether a path ends there."""
 
     ends = False
 
 
 @cache
 def tree_of(paths: tuple[str, ...]) -> Tree:
-    """Dotted paths, those with the same beginning together."""
+    """Return dotted paths as a tree, with common beginnings merged."""
     root = Tree()
     for path in paths:
         place = root
@@ -108,13 +109,13 @@ def tree_of(paths: tuple[str, ...]) -> Tree:
 
 @cache
 def step(keys: tuple[str, ...]) -> type:
-    """An object with some fields that are kept, as JSON."""
+    """Return the type of an object that keeps some fields as JSON."""
     fields = {f"value{number}": key for number, key in enumerate(keys)}
     return defstruct("Step", [(name, Raw, ABSENT) for name in fields], rename=fields)
 
 
 def leaves_of(maker: PodMaker, template: Raw) -> dict[str, Any]:
-    """A template with what is read of it; an empty one where it is no object."""
+    """Return the parts of a template that are read; empty if the template is not an object."""
     found: dict[str, Any] = {}
     for path, leaf in raw_at_all(template, leaves(maker)).items():
         put(found, path, {} if path == maker.pod_metadata else plain(leaf))
@@ -123,14 +124,17 @@ def leaves_of(maker: PodMaker, template: Raw) -> dict[str, Any]:
 
 @cache
 def leaves(maker: PodMaker) -> tuple[str, ...]:
-    """The paths that are read below a template; where its metadata is one of its fields, also whether that is there."""
+    """Return the paths that are read below a template.
+
+    They include the metadata itself if the template names it as a field.
+    """
     metadata = maker.pod_metadata or "metadata"
     named = (*(f"{metadata}.{field}" for field in OF_METADATA), *map(maker.pod_field, OF_SPEC))
     return (maker.pod_metadata, *named) if maker.pod_metadata else named
 
 
 def plain(leaf: Raw) -> Any:
-    """A text, a true, or a mapping from texts to texts, numbers and booleans; None for any other value."""
+    """Return a text, true, or a mapping from texts to scalars; None for any other value."""
     text = bytes(leaf)
     match text[:1]:
         case b'"':
@@ -142,7 +146,7 @@ def plain(leaf: Raw) -> Any:
 
 
 def scalar(text: bytes) -> Any:
-    """A text, a number or a boolean of some characters; None for any other value."""
+    """Return a text, or a short number or boolean; None for any other value."""
     is_read = text[:1] == b'"' or (text[:1] not in b"[{" and len(text) <= LONGEST_SCALAR)
     return msgspec.json.decode(text) if is_read else None
 

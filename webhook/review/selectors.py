@@ -1,4 +1,4 @@
-"""The selector beside a pod template; it is read for the sake of messages alone, so what is wrong with it is left to the API server."""
+"""Read the selector next to a pod template, for messages only; the API server checks for its faults."""
 
 from typing import Any, Final
 
@@ -7,12 +7,15 @@ from msgspec import Raw
 
 from webhook.model.pod_selector import IN, OPERATORS, PodSelector, Term
 
-# Bytes of JSON. A selector that people write has some hundreds; of a longer one the messages know nothing.
+# Bytes of JSON. A selector that people write has some hundreds; messages ignore a longer one.
 LONGEST_SELECTOR: Final = 16_384
 
 
 def pod_selector(found: Any) -> PodSelector | None:
-    """A selector from JSON or from plain values; the plain mapping of a ReplicationController as well.  None where there is none."""
+    """Return a selector from JSON or plain values; None if there is none.
+
+    The plain mapping of a ReplicationController is a selector too.
+    """
     if isinstance(found, Raw):
         found = msgspec.json.decode(found) if len(bytes(found)) <= LONGEST_SELECTOR else None
     if not isinstance(found, dict):
@@ -31,6 +34,6 @@ def pod_selector(found: Any) -> PodSelector | None:
 
 
 def texts(labels: Any) -> list[tuple[str, str]]:
-    """The labels whose keys and values are texts."""
+    """Return the labels whose keys and values are texts."""
     items = labels.items() if isinstance(labels, dict) else ()
     return [(key, value) for key, value in items if isinstance(key, str) and isinstance(value, str)]

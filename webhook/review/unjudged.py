@@ -1,4 +1,4 @@
-"""What of a manifest was not judged although it makes Pods, or says who may connect to whom: the sentence that tells it."""
+"""Explain why an object was not judged although it makes Pods or controls connections."""
 
 import re
 from collections import deque
@@ -21,7 +21,7 @@ from webhook.model.workload import label_field
 
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
 CONTAINERS: Final = ("containers", "initContainers")
-# Fields by which the spec beside a template's metadata is known for a Pod's where no containers are written.
+# Fields that identify a Pod's spec next to a template's metadata if it has no containers.
 OF_PODS: Final = frozenset(
     {
         "domain",  # KubeVirt
@@ -34,13 +34,13 @@ OF_PODS: Final = frozenset(
         "tolerations",
     }
 )
-# Endings for the plural of a kind.
+# Rules for the plural of a kind.
 UNCHANGED: Final = ("endpoints", "securitycontextconstraints")
 VOWEL_AND_Y: Final = ("ay", "ey", "iy", "oy", "uy")
 HISSING: Final = ("s", "x", "z", "ch", "sh")
-# Values that are looked at in one object; one that people write has hundreds.
+# The number of values that are searched in one object; an object that people write has hundreds.
 MOST_VALUES: Final = 20_000
-# Groups whose objects describe Pods and do not make them: schemas, patterns of policies, sidecars for the Pods of others.
+# Groups whose objects describe Pods and do not make them: schemas, patterns of policies, sidecars for other Pods.
 DESCRIBING: Final = re.compile(
     r"(?:apiextensions\.k8s\.io|admissionregistration\.k8s\.io|kyverno\.io|.*\.gatekeeper\.sh|.*\.kyverno\.io|kustomize\.config\.k8s\.io)"
 )
@@ -50,7 +50,7 @@ DESCRIBING_KINDS: Final = frozenset(
 
 
 def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: Makers) -> str:
-    """Return why an object that the tables of kinds do not know was not judged; empty where nothing speaks for Pods or networks."""
+    """Return why an object of an unknown kind was not judged; empty if nothing suggests Pods or networks."""
     group = api_version.rpartition("/")[0]
     if right := suggested_kind(api_version, kind):
         whose = group if "." in group and not group.endswith(".k8s.io") else "Kubernetes"
@@ -74,7 +74,10 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
 
 
 def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind | None:
-    """Return the entry of `workloads.extraKinds` for a kind; None where the policy file takes none, such as for a path through a list."""
+    """Return the entry of `workloads.extraKinds` for a kind; None if the policy file takes none.
+
+    An example is a template whose path leads through a list.
+    """
     resource = plural_of(kind)
     taken = {(maker.group, maker.resource) for maker in extra.values()} | BY_RESOURCE.keys() | POLICY_RESOURCES
     if (group, resource) in taken or len(extra) >= MOST_EXTRA_KINDS:
@@ -86,10 +89,11 @@ def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind
 
 
 def plural_of(kind: str) -> str:
-    """Return the resource that a kind usually has.
+    """Return the usual resource of a kind.
 
-    apimachinery (pkg/api/meta, UnsafeGuessKindToResource) knows the words without a plural of their own, the -es after s and the -ies for y. It makes
-    `gatewaies` and `indexs` of Gateway and Index, which have the plurals of English in their CustomResourceDefinitions, as controller-gen writes them.
+    apimachinery (pkg/api/meta, UnsafeGuessKindToResource) has the words without a plural, -es after s, and -ies for y.
+    It derives `gatewaies` and `indexs` from Gateway and Index. Their CustomResourceDefinitions have the English
+    plurals, as controller-gen writes them.
     """
     name = kind.lower()
     if name.endswith(UNCHANGED):
@@ -100,7 +104,7 @@ def plural_of(kind: str) -> str:
 
 
 def in_yaml(added: ExtraKind) -> str:
-    """Return an entry of `workloads.extraKinds` on one line; a text that YAML would read as something else is in quotes."""
+    """Return an entry of `workloads.extraKinds` on one line, with quotes where YAML would read another value."""
     fields = {"group": added.group, "resource": added.resource, "kind": added.kind, "template": added.template}
     return f"{{{', '.join(f'{key}: {text if PLAIN_KEY.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
 
@@ -111,7 +115,7 @@ def quoted(text: str) -> str:
 
 
 class Pods(NamedTuple):
-    """Where in an object Pods are described: a template with metadata, or containers alone."""
+    """The place in an object that describes Pods: a template with metadata, or containers alone."""
 
     path: str
     is_template: bool
@@ -125,7 +129,7 @@ ANYWAY: Final = "the server judges its Pods when they are created"
 
 
 def version_note(api_version: str, kind: str) -> str:
-    """Return what to say of an object that is judged though its version is served no more; else an empty text."""
+    """Return the note on a judged object whose version is no longer served; empty for any other object."""
     right = current_version(api_version, kind)
     return (
         f"judged as {right}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {right}"
@@ -135,7 +139,7 @@ def version_note(api_version: str, kind: str) -> str:
 
 
 def pods_in(document: Mapping[str, Any]) -> Pods | None:
-    """Return where an object describes Pods, the outermost template first; None where it describes none."""
+    """Return where an object describes Pods, the outermost template first; None if it describes none."""
     waiting: deque[tuple[str, Any]] = deque(
         (label_field(str(key)).removeprefix("."), value) for key, value in document.items() if key not in BESIDE
     )
@@ -159,12 +163,12 @@ BESIDE: Final = frozenset({"metadata", "status"})
 
 
 def has_containers(spec: Any) -> bool:
-    """Whether a value has lists of containers."""
+    """Return whether a value has lists of containers."""
     return isinstance(spec, dict) and any(map(are_containers, (spec.get(field) for field in CONTAINERS)))
 
 
 def are_containers(found: Any) -> bool:
-    """Whether a value is a list of containers: of mappings with an image or a name."""
+    """Return whether a value is a list of containers, which are mappings with an image or a name."""
     return (
         isinstance(found, list)
         and bool(found)
@@ -173,6 +177,6 @@ def are_containers(found: Any) -> bool:
 
 
 def is_template(value: Mapping[str, Any]) -> bool:
-    """Whether a mapping has metadata and a spec with fields of a Pod's."""
+    """Return whether a mapping has metadata and a spec with fields of a Pod."""
     spec = value.get("spec")
     return isinstance(value.get("metadata"), dict) and isinstance(spec, dict) and not OF_PODS.isdisjoint(spec)
