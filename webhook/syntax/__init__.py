@@ -1,1 +1,1 @@
-"""The text of files: YAML and JSON as kubectl reads them, the objects in it with their places, and what is wrong with it."""
+"""Read YAML and JSON files as kubectl reads them, with the places and the faults of their objects."""

@@ -1,10 +1,11 @@
-"""One document of YAML to the plain values that kubectl makes of it, and where each of them stands.
+"""Compose one YAML document into the plain values that kubectl reads, with their places.
 
-The steps are those of go.yaml.in/yaml/v2 (decode.go): the last of two equal keys counts, a merge key replaces what stands before it, and
-what aliases stand for is bounded. Anchored values are shared instead of copied, so the work follows the length of the text.
+The steps are those of go.yaml.in/yaml/v2 (decode.go). The last of two equal keys counts. A merge key replaces earlier
+keys. The number of values that aliases repeat is bounded. Anchored values are shared and not copied, so the work is
+proportional to the length of the text.
 
-The places of all values cost as much as the values themselves, and are needed only where something is wrong: so a document is composed
-without them first.
+The places of all values cost as much as the values, and only faults need them. A document is therefore first composed
+without places.
 """
 
 from collections.abc import Callable
@@ -22,18 +23,19 @@ PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE: Final = "<<"
 MERGE_TAG: Final = "tag:yaml.org,2002:merge"
 NO_MERGE: Final = "the key << takes a mapping or a list of mappings"
-# Far above any manifest; the API server stops at 10,000.
+# The limit is far above the depth of any manifest; the API server stops at 10,000.
 DEEPEST: Final = 1_000
-# Half a minute of work. A document of the largest size that is read has so many only where each takes less than nine bytes, which no manifest does.
+# This many values take half a minute. A document of the largest size reaches the limit only if each value takes less
+# than nine bytes, which happens in no manifest.
 MOST_VALUES: Final = 1_000_000
-# decode.go: how much of a document may come from aliases, by the number of values.
+# decode.go: the share of a document that may come from aliases, by the number of values.
 FEW_ALIASED, FEW_VALUES = 100, 1_000
 SMALL, LARGE = 400_000, 4_000_000
 SMALL_SHARE, LARGE_SHARE = 0.99, 0.10
 
 
 class Place(NamedTuple):
-    """Where a value begins, and how it is written where that is one word without quotes."""
+    """The place where a value begins, and its text if it is one word without quotes."""
 
     line: int
     column: int
@@ -41,22 +43,22 @@ class Place(NamedTuple):
 
 
 class BadYamlError(Exception):
-    """A document that kubectl cannot read; `place` is where, counted from the document's first line."""
+    """kubectl cannot read a document; `place` counts from the document's first line."""
 
     def __init__(self, message: str, place: Place | None = None) -> None:
         super().__init__(message)
         self.place = place
 
 
-# The place of each value, by the identity of the list or mapping that holds it.
+# The place of each value, by the identity of the enclosing list or mapping.
 Places = dict[int, dict[Step, Place]]
 
 
 class Composed(Struct, frozen=True):
-    """A document; `repeated` are the keys that stand more than once in one mapping, each with its place.
+    """A document; `repeated` are the keys that occur more than once in one mapping, each with its place.
 
-    `rest` is where it ends, if that is before the end of the text.
-    `places` is None where they were not asked for.
+    `rest` is the end of the document, if that is before the end of the text. `places` is None if the caller needs no
+    places.
     """
 
     value: Any
@@ -66,7 +68,7 @@ class Composed(Struct, frozen=True):
 
 
 class Anchored(NamedTuple):
-    """What an anchor stands for, and how many values that is; 0 before its end is read."""
+    """The value of an anchor, and its number of values, which is 0 until its end is read."""
 
     value: Any
     weight: int
@@ -75,8 +77,8 @@ class Anchored(NamedTuple):
 class Open(Struct):
     """A list or a mapping whose end is not read yet.
 
-    `begin` is the event that began it; `key` the key whose value comes next, `key_event` where that is written. `merged` are the keys
-    that a merge alone has brought.
+    `begin` is the event that began it. `key` is the key whose value follows, and `key_event` is the event of that key.
+    `merged` are the keys that only a merge has set.
     """
 
     value: Any
@@ -92,18 +94,21 @@ class Open(Struct):
 def compose(text: str, first: int = 1) -> Composed:
     """Return the first document of a text as kubectl reads it, without places.
 
-    `first` is the number of the text's first line in its file, for messages. Raises BadYamlError.
+    `first` is the number of the text's first line in its file; messages use it. Raises BadYamlError.
     """
     return composed(text, first, None)
 
 
 def compose_with_places(text: str) -> Composed:
-    """Return the same with the place of each value.  Raises BadYamlError."""
+    """Return the first document with the place of each value.  Raises BadYamlError."""
     return composed(text, 1, {})
 
 
 def composed(text: str, first: int, places: Places | None) -> Composed:
-    """Return the first document of a text; `places` takes the place of each value, where it is given.  Raises BadYamlError."""
+    """Return the first document of a text; write the places of its values into `places`, if given.
+
+    Raises BadYamlError.
+    """
     try:
         return Composer(PARSER(text), places).document()
     except yaml.YAMLError as bad:
@@ -119,10 +124,10 @@ def place_of(event: Any) -> Place:
 
 
 class Composer:
-    """Builds the values of one document from the parser's events.
+    """Build the values of one document from the parser's events.
 
-    Most of the time of `catflap check` passes here, once for each word of a file: hence one method for an event, with nothing that only
-    a fault needs.
+    `catflap check` spends most of its time here, once for each word of a file. Each kind of event therefore has one
+    method, and no method does work that only a fault needs.
     """
 
     def __init__(self, parser: Any, places: Places | None) -> None:
@@ -136,7 +141,7 @@ class Composer:
         self._root: Any = None
 
     def document(self) -> Composed:
-        """Return the first document; None is the value of a text without one.  Raises BadYamlError, yaml.YAMLError."""
+        """Return the first document; None for a text without one.  Raises BadYamlError, yaml.YAMLError."""
         steps: dict[type, Callable[[Any], None]] = {
             yaml.ScalarEvent: self._scalar,
             yaml.MappingStartEvent: self._begin,
@@ -156,7 +161,7 @@ class Composer:
         return Composed(self._root, self._places, tuple(self._repeated), rest)
 
     def _has_more(self) -> bool:
-        """Whether anything but the end follows the document."""
+        """Return whether more than the end follows the document."""
         try:
             return type(self._next_event()) is not yaml.StreamEndEvent
         except yaml.YAMLError:
@@ -204,7 +209,7 @@ class Composer:
     def _end(self, _: Any) -> None:
         ended = self._open.pop()
         anchor = ended.begin.anchor
-        if anchor and self._anchors[anchor].value is ended.value:  # else it has a new meaning inside
+        if anchor and self._anchors[anchor].value is ended.value:  # otherwise an inner value has redefined the anchor
             self._anchors[anchor] = Anchored(ended.value, self._count - ended.began + 1)
         self._put(ended.value, ended.begin)
 
@@ -251,7 +256,7 @@ class Composer:
             self._places[id(inside.value)][step] = place_of(event)
 
     def _again(self, inside: Open, key: str) -> None:
-        """Note a key that its mapping has already; one that only a merge has brought is not repeated."""
+        """Record a key that its mapping has already, unless only a merge has set it."""
         if inside.merged and key in inside.merged:
             inside.merged.remove(key)
         else:
@@ -269,7 +274,7 @@ class Composer:
 
 
 def too_many_values(event: Any) -> BadYamlError:
-    """Return the error of a document with more values than are read."""
+    """Return the error for a document with too many values."""
     return BadYamlError(f"more than {MOST_VALUES:,} values, the most of one document; split it by ---", place_of(event))
 
 
@@ -286,7 +291,7 @@ def key_in_json(value: Any, event: Any) -> str:
 
 
 def share(count: int) -> float:
-    """Return how much of a document may come from aliases (decode.go, allowedAliasRatio)."""
+    """Return the share of a document that may come from aliases (decode.go, allowedAliasRatio)."""
     if count <= SMALL:
         return SMALL_SHARE
     if count >= LARGE:

@@ -1,4 +1,4 @@
-"""The objects in a file, each with the places of its values; Lists and OpenShift Templates are taken apart."""
+"""Find the objects in a file with the places of their values, also in Lists and OpenShift Templates."""
 
 import re
 from collections.abc import Iterator
@@ -14,17 +14,18 @@ from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
 from webhook.syntax.templating import CHECK, unrendered
 from webhook.syntax.values import Step, kind_of
 
-# kubectl takes no List in a List at all; aliases make a short file of many.
+# kubectl refuses a List in a List; aliases can turn a short file into many Lists.
 DEEPEST_LIST: Final = 3
 MOST_OBJECTS: Final = 100_000
-# Five of the largest objects of the API server (1.5 MiB, etcd's --max-request-bytes): more is a List. The values of so much YAML and their
-# places take 500 MiB of memory, and as JSON a List is read five times as fast.
+# Five of the largest objects of the API server (1.5 MiB, etcd's --max-request-bytes); a larger document is a List. The
+# values of so much
+# YAML and their places take 500 MiB of memory, and a List in JSON is read five times as fast.
 LARGEST_YAML: Final = 8 << 20
-# YAML is read at 1 to 2 MiB a second, so the place of a fault costs a few seconds here.
+# YAML is read at 1 to 2 MiB a second, so the place of a fault takes a few seconds at this size.
 LARGEST_PLACED: Final = 4 << 20
 LIST: Final = "List"
 SPLIT: Final = "write its objects as documents of their own, or as JSON (kubectl get -o json)"
-# How a comment begins in JavaScript, and in what some programs take for JSON.
+# The beginning of a comment in JavaScript, and in the JSON of some programs.
 SLASHES: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
 NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
 REPEATED: Final = "the key {!r} is here for the second time in one mapping; kubectl takes the last one"
@@ -38,9 +39,9 @@ Path = tuple[Step, ...]
 
 
 class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the program)
-    """A document that is no Kubernetes object; the message says why, `path` and `place` say where.
+    """A document is no Kubernetes object; the message gives the reason, `path` and `place` give the position.
 
-    `is_last` says that nothing behind it in the file is read.
+    `is_last` says that the rest of the file is not read.
     """
 
     def __init__(self, message: str, path: Path = (), place: Place | None = None, *, is_last: bool = False) -> None:
@@ -50,15 +51,15 @@ class BadManifest(Exception):  # noqa: N818 (the manifest is bad, not the progra
         self.is_last = is_last
 
     def each(self, found: "Located") -> Iterator[tuple[Place | None, str]]:
-        """Each fault of the object that was found, with its place in the file."""
+        """Yield each fault of an object with its place in the file."""
         yield self.place or found.place(self.path), str(self)
 
 
 class Located(Struct, frozen=True):
-    """An object of a file: what it says, and where; `path` leads to it inside its document.
+    """An object of a file with its position; `path` leads to it inside its document.
 
-    `again` are the keys that its document has more than once in one mapping, and `odd` what else kubectl reads otherwise than it looks, each
-    with its place in the document.
+    `again` are the keys that occur more than once in one mapping of its document. `odd` are other parts that kubectl
+    reads in an unexpected way. Both have their places in the document.
     """
 
     value: Any
@@ -68,7 +69,10 @@ class Located(Struct, frozen=True):
     odd: tuple[tuple[str, Place], ...] = ()
 
     def place(self, path: Path = ()) -> Place | None:
-        """Return where the value at a path of the object is, or the innermost part of the path that is there; None in JSON of no places."""
+        """Return the place of the value at a path of the object, or of the innermost existing part of the path.
+
+        Return None in JSON without places.
+        """
         steps = (*self.path, *path)
         if not steps:
             return Place(self.chunk.first_line, 1)
@@ -83,25 +87,28 @@ class Located(Struct, frozen=True):
         return moved(found, self.chunk.line) if found else Place(self.chunk.first_line, 1)
 
     def written(self, path: Path) -> str | None:
-        """Return how the file writes a value that has no quotes; None where it has quotes or is not there."""
+        """Return the text of a value that has no quotes in the file; None for any other value."""
         found = self.place(path)
         return found.written if found else None
 
     @property
     def repeated(self) -> tuple[tuple[str, Place], ...]:
-        """Each key that its document has more than once in one mapping; kubectl takes the last one."""
+        """Return each key that occurs more than once in one mapping of its document; kubectl takes the last one."""
         return tuple((key, moved(place, self.chunk.line)) for key, place in self.again)
 
     @property
     def remarks(self) -> Iterator[tuple[str, Place]]:
-        """Yield what kubectl reads otherwise in its document than it looks, in words, with the place in the file."""
+        """Yield the parts of its document that kubectl reads in an unexpected way, with their places in the file."""
         yield from ((REPEATED.format(key), place) for key, place in self.repeated)
         yield from ((says, moved(place, self.chunk.line)) for says, place in self.odd)
 
 
 @lru_cache(maxsize=1)  # one document may have many faults
 def with_places(text: str, *, is_json: bool) -> Composed | None:
-    """Return a document with its places; JSON is read as YAML for them, and None where it is none, or so large that they cost more than they help."""
+    """Return a document with its places; JSON is read as YAML to find them.
+
+    Return None for JSON that is no YAML, or that is so large that the places cost more than they help.
+    """
     if is_json and len(text) > LARGEST_PLACED:
         return None
     try:
@@ -116,7 +123,7 @@ def moved(place: Place, first: int) -> Place:
 
 
 def documents(text: str) -> Iterator[Any]:
-    """Each object of a file.  Raises BadManifest at the first document that cannot be read."""
+    """Yield each object of a file.  Raises BadManifest at the first document that cannot be read."""
     for found in located(text):
         if isinstance(found, BadManifest):
             raise found
@@ -124,9 +131,9 @@ def documents(text: str) -> Iterator[Any]:
 
 
 def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
-    """Each object of a file with its places, and in its stead what is wrong with a document that cannot be read.
+    """Yield each object of a file with its places, or the fault of a document that cannot be read.
 
-    `reader` is the command that reads a template once it is rendered, for messages.
+    `reader` is the command that reads the rendered template; messages name it.
     """
     for number, found in enumerate(chain.from_iterable(map(objects, whole(text, reader)))):
         if number >= MOST_OBJECTS:
@@ -138,7 +145,7 @@ def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
 
 
 def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
-    """Each document of a file that is not empty."""
+    """Yield each document of a file that is not empty."""
     try:
         for number, chunk in enumerate(chunks(text)):
             if number >= MOST_OBJECTS:
@@ -159,7 +166,7 @@ def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
 
 
 def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
-    """Return one document, or what is wrong with it."""
+    """Return one document, or its fault."""
     if chunk.is_json:
         return Located(chunk.value, chunk)
     if len(chunk.text) > LARGEST_YAML:
@@ -184,7 +191,10 @@ def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
 
 
 def oddities(text: str, found: Composed) -> Iterator[tuple[str, Place]]:
-    """Yield what of a document is read otherwise than it looks: text behind its end, and a line that is indented by what YAML takes for a letter."""
+    """Yield the parts of a document that are read in an unexpected way.
+
+    These are text after the end, and a line whose indentation contains a character that YAML takes for a letter.
+    """
     if found.rest is not None:
         yield UNREAD, found.rest
     if (blank := ODD_BLANK.search(text) if NO_BREAK in text else None) is not None:
@@ -192,7 +202,7 @@ def oddities(text: str, found: Composed) -> Iterator[tuple[str, Place]]:
 
 
 def misplaced(chunk: Chunk, value: Any) -> BadManifest | None:
-    """Return what is wrong with a document that is YAML to a parser alone; None where nothing is."""
+    """Return the fault of a document that is YAML only for a parser; None if it has none."""
     if isinstance(value, str) and chunk.is_json_like:
         return BadManifest(f"not JSON: it begins with a comment{NO_COMMENTS}", place=Place(chunk.first_line, 1))
     marked = chunk.text.find(MARK)
@@ -203,10 +213,10 @@ def misplaced(chunk: Chunk, value: Any) -> BadManifest | None:
 
 
 def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located | BadManifest]:
-    """Each object of a document: the items of a List, the objects of an OpenShift Template, or the document itself.
+    """Yield each object of a document: the items of a List, the objects of an OpenShift Template, or the document.
 
-    As to kubectl, whatever has a field `items` at its top is a list (apimachinery, pkg/apis/meta/v1/unstructured). Items of a typed
-    list (PodList) take their kind from it.
+    To kubectl, every object with a top-level field `items` is a list (apimachinery, pkg/apis/meta/v1/unstructured).
+    Items of a typed list (PodList) take their kind from the list.
     """
     if isinstance(document, BadManifest):
         yield document
@@ -235,7 +245,7 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
 
 
 def template_objects(document: Located, depth: int) -> Iterator[Located | BadManifest]:
-    """Each object of an OpenShift Template."""
+    """Yield each object of an OpenShift Template."""
     try:
         found = list(objects_of(document.value))
     except RecursionError:
@@ -246,10 +256,10 @@ def template_objects(document: Located, depth: int) -> Iterator[Located | BadMan
 
 
 def dotted(path: Path) -> str:
-    """Return the path of an object inside its document: `items[2].items[0]`."""
+    """Return the path of an object inside its document, such as `items[2].items[0]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
 
 
 def inside(document: Located, value: Any, path: Path) -> Located:
-    """Return an object that is inside a document."""
+    """Return a value inside a document as an object of it."""
     return Located(value, document.chunk, (*document.path, *path), document.again, document.odd)

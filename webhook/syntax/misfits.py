@@ -1,6 +1,6 @@
-"""Objects that are not of the shape that their kind has, and bodies that are no JSON: what the decoder says, in the words of a file.
+"""Describe objects of the wrong shape and bodies that are not JSON in the words of a file.
 
-msgspec speaks of its own types and of paths from `$` ("Expected `str`, got `int` - at `$.spec`").
+msgspec names its own types and paths from `$` ("Expected `str`, got `int` - at `$.spec`").
 """
 
 import re
@@ -38,7 +38,7 @@ FOUND: Final = {
     "array": "a list",
     NULL: "null",
 }
-# A value of each type that is right wherever the type is.
+# A valid value for each type.
 EMPTY: Final[Mapping[str, Any]] = {"object": {}, "array": [], "str": "", "int": 0, "float": 0, "bool": False}
 MOST_MISFITS: Final = 10
 OF_ONE: Final[Mapping[str, Callable[[Value], str]]] = {
@@ -51,7 +51,7 @@ OF_ONE: Final[Mapping[str, Callable[[Value], str]]] = {
 
 
 class Misfit(NamedTuple):
-    """A value that is not what is expected at a path; `problem` is the decoder's own sentence, and is for nobody to read."""
+    """A value that does not fit at a path; `problem` is the decoder's own sentence, which users never see."""
 
     path: tuple[Step, ...]
     problem: str
@@ -63,7 +63,7 @@ class Misfit(NamedTuple):
         return field_path(self.path)
 
     def words(self, written: str | None = None) -> str:
-        """Return what is wrong; `written` is how the file writes the value, where it writes it without quotes."""
+        """Return the fault in words; `written` is the value in the file if it has no quotes there."""
         if MISSING.match(self.problem):
             return "this key is missing"
         if found := REFUSED.match(self.problem):
@@ -85,7 +85,7 @@ class Misfit(NamedTuple):
 
 
 def misfit(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> Misfit:
-    """Return what a decoder refuses; `source` is the object as plain values, for its keys and the value."""
+    """Return the value that a decoder refuses; `source` is the object as plain values with its keys."""
     problem, _, where = str(bad).partition(AT)
     steps = tuple(steps_of(where.rstrip("`").replace("key` in `", "").removeprefix("$")))
     found = EXPECTED.match(problem)
@@ -97,9 +97,10 @@ def misfit(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> Misfit:
 
 
 def every_misfit(document: Mapping[str, Any], reads: Callable[[Any], Any]) -> list[Misfit]:
-    """Return each value of a document that a decoder refuses, as far as MOST_MISFITS; `reads` decodes it.
+    """Return each value of a document that a decoder refuses, up to MOST_MISFITS; `reads` decodes the document.
 
-    A decoder stops at the first, so each is put right in a copy before the next is looked for. The first is returned in any case.
+    A decoder stops at the first fault. The function corrects each one in a copy before it searches for the next. It
+    always returns the first one.
     """
     left, found = deepcopy(document), list[Misfit]()
     while len(found) < MOST_MISFITS:
@@ -117,7 +118,7 @@ def every_misfit(document: Mapping[str, Any], reads: Callable[[Any], Any]) -> li
 
 
 def put_right(document: Any, found: Misfit) -> bool:
-    """Replace a value by an empty one of the type that is expected; return whether that is known."""
+    """Replace a value by an empty one of the expected type; return whether that type is known."""
     expected = EXPECTED.match(found.problem)
     names = expected[1].split(" | ") if expected else []
     inside = at(document, found.path[:-1]) if found.path and ANY not in found.path else UNKNOWN
@@ -133,7 +134,7 @@ def put_right(document: Any, found: Misfit) -> bool:
 
 
 def steps_of(where: str) -> Iterator[Step]:
-    """Each step of a decoder's path."""
+    """Yield each step of a decoder's path."""
     for number_, any_, name in STEPS.findall(where):
         yield int(number_) if number_ else ANY if any_ else name
 
@@ -141,7 +142,7 @@ def steps_of(where: str) -> Iterator[Step]:
 def paths(
     value: Any, steps: tuple[Step, ...], wanted: str | None, before: tuple[Step, ...] = ()
 ) -> Iterator[tuple[Step, ...]]:
-    """Each path of a value that a decoder's path may mean: one whose end has the type that was found."""
+    """Yield each path of a value that a decoder's path may mean: its end has the type that the decoder found."""
     if not steps:
         if wanted is None or type_of(value) == wanted:
             yield before
@@ -153,14 +154,14 @@ def paths(
 
 
 def at(value: Any, path: tuple[Step, ...]) -> Any:
-    """Return the value at a path; UNKNOWN where the path leads to none."""
+    """Return the value at a path; UNKNOWN if there is none."""
     for step in path:
         value = entries(value).get(step, UNKNOWN)
     return value
 
 
 def entries(value: Any) -> dict[Step, Any]:
-    """Return what is directly inside a value, by key or by index."""
+    """Return the direct members of a value, by key or by index."""
     if isinstance(value, list):
         return dict(enumerate(value))
     return value if isinstance(value, dict) else {}
@@ -173,12 +174,12 @@ def type_of(value: Any) -> str:
 
 
 def refusal(bad: Exception, source: Any = UNKNOWN) -> str:
-    """Return why bytes or an object cannot be decoded, with the field where one is at fault."""
+    """Return why bytes or an object cannot be decoded, with the faulty field if there is one."""
     return str(misfit(bad, source)) if isinstance(bad, msgspec.ValidationError) else undecodable(bad)
 
 
 def undecodable(bad: Exception) -> str:
-    """Return why bytes cannot be decoded as JSON at all."""
+    """Return why bytes are not JSON that can be decoded."""
     if isinstance(bad, RecursionError):
         return "nested too deeply"
     if isinstance(bad, UnicodeEncodeError):

@@ -1,4 +1,4 @@
-"""OpenShift Templates: the objects that `oc process` would make with the parameters' default values."""
+"""Build the objects that `oc process` makes from an OpenShift Template with the parameters' default values."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from typing import Any, Final
 
 # Older manifests write the group's first version without the group (openshift/api, template/v1).
 API_VERSIONS: Final = frozenset({"template.openshift.io/v1", "v1"})
-# openshift/library-go, pkg/template/templateprocessing: ${NAME} is text, ${{NAME}} a whole value of any type.
+# openshift/library-go, pkg/template/templateprocessing: ${NAME} is text, ${{NAME}} is a whole value of any type.
 TEXT: Final = re.compile(r"\$\{([a-zA-Z0-9_]+?)\}")
 WHOLE: Final = re.compile(r"\$\{\{([a-zA-Z0-9_]+)\}\}")
 
 
 def is_template(document: Any) -> bool:
-    """Whether a document is an OpenShift Template with its objects."""
+    """Return whether a document is an OpenShift Template with its objects."""
     return (
         isinstance(document, dict)
         and document.get("kind") == "Template"
@@ -23,9 +23,9 @@ def is_template(document: Any) -> bool:
 
 
 def objects_of(template: Mapping[str, Any]) -> Iterator[Any]:
-    """Each object of a Template; a parameter without a default value stays as it is written.
+    """Yield each object of a Template; a parameter without a default value stays as it is written.
 
-    The labels of the Template itself are written onto each object (`oc process`), and not into pod templates.
+    The Template's own labels are added to each object (`oc process`), and not to pod templates.
     """
     values = dict(parameters(template))
     labels = template.get("labels")
@@ -35,7 +35,7 @@ def objects_of(template: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def parameters(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each parameter that has a default value."""
+    """Yield the name and the value of each parameter with a default value."""
     found = template.get("parameters")
     for one in found if isinstance(found, list) else ():
         if isinstance(one, dict) and isinstance(one.get("name"), str) and isinstance(one.get("value"), str):
@@ -43,7 +43,7 @@ def parameters(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def filled(value: Any, values: Mapping[str, str]) -> Any:
-    """Return a value with the parameters that have values."""
+    """Return a value with its known parameters replaced."""
     if isinstance(value, str):
         if "${" not in value:
             return value
@@ -56,7 +56,7 @@ def filled(value: Any, values: Mapping[str, str]) -> Any:
 
 
 def typed(text: str) -> Any:
-    """Return the JSON value that a text says; the text itself where it says none."""
+    """Return the JSON value that a text contains; the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -64,7 +64,7 @@ def typed(text: str) -> Any:
 
 
 def labelled(found: dict[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object with further labels of its own."""
+    """Return an object with additional labels."""
     metadata = found.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     own = metadata.get("labels")

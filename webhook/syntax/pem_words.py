@@ -1,4 +1,7 @@
-"""Why the text of a key or a certificate cannot be read, in words; OpenSSL speaks of its own routines ("NO_START_LINE (_ssl.c:4149)")."""
+"""Explain in words why the text of a key or a certificate cannot be read.
+
+OpenSSL names its own routines ("NO_START_LINE (_ssl.c:4149)").
+"""
 
 import re
 from typing import Final
@@ -16,13 +19,13 @@ CONVERT: Final = {
     PRIVATE_KEY: "openssl pkey -inform DER -in FILE -out NEW_FILE",
     PUBLIC_KEY: "openssl pkey -pubin -pubout -inform DER -in FILE -out NEW_FILE",
 }
-DER: Final = b"\x30"  # how the binary form begins (ITU-T X.690, SEQUENCE)
+DER: Final = b"\x30"  # the first byte of the binary form (ITU-T X.690, SEQUENCE)
 
 
 def damage(content: bytes, wanted: str = CERTIFICATE) -> str:
-    """Return what is wrong with a file that should hold PEM; empty where its form is right.
+    """Return the fault of a file that should contain PEM; empty if its form is right.
 
-    `wanted` is what stands behind BEGIN in the one that is expected.
+    `wanted` is the label after BEGIN in the expected block.
     """
     expected = f"expected the lines from -----BEGIN {wanted}----- to -----END {wanted}-----"
     if not content.strip():

@@ -1,7 +1,8 @@
-"""Which value kubectl reads from a scalar of YAML.
+"""Resolve a YAML scalar to the value that kubectl reads.
 
-kubectl parses YAML with go.yaml.in/yaml/v2 through sigs.k8s.io/yaml. The rules are those of that library's resolve.go: YAML 1.1 booleans,
-Go's integers, no numbers in base 60, and dates that stay text. tests/oracles/test_kubectl.py compares them with kubectl itself.
+kubectl parses YAML with go.yaml.in/yaml/v2 through sigs.k8s.io/yaml. The rules are those of that library's resolve.go:
+YAML 1.1 booleans, Go's integers, no numbers in base 60, and dates that remain text. tests/oracles/test_kubectl.py
+compares them with kubectl itself.
 """
 
 import base64
@@ -35,27 +36,27 @@ WORDS: Final[dict[str, Scalar]] = {
 INTEGER: Final = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[oO]?([0-7]+)|0[bB]([01]+)|(0|[1-9][0-9]*))")
 BASES: Final = (16, 8, 2, 10)
 FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-# A number that begins with its dot goes to strconv.ParseFloat as it is, which takes an underscore between two digits.
+# strconv.ParseFloat takes a number that begins with its dot unchanged, and accepts an underscore between two digits.
 DOTTED: Final = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?")
 SIGNED_BINARY: Final = re.compile(r"0b([-+][01]+)")
-# Longer digits are beyond every integer of Go, and Python takes long to read them.
+# More digits exceed every integer of Go, and Python takes long to read them.
 LONGEST_INTEGER: Final = 80
 MOST_NEGATIVE, MOST_SIGNED, MOST_UNSIGNED = -(2**63), 2**63 - 1, 2**64 - 1
-# The timestamps that resolve.go allows, in Python's words; a year has four digits.
+# The timestamps that resolve.go allows, in Python's format codes; a year has four digits.
 YEAR: Final = re.compile(r"[0-9]{4}-")
 FRACTION: Final = re.compile(r"(:[0-9]{1,2})\.[0-9]+")
 TIMESTAMPS: Final = ("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dt%H:%M:%S%z", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
-# strconv.FormatFloat(f, 'g', -1, 32), by which sigs.k8s.io/yaml writes a number that is a key.
-KEY_DIGITS: Final = 9  # enough to tell any two numbers of 32 bits apart
+# sigs.k8s.io/yaml writes a number that is a key with strconv.FormatFloat(f, 'g', -1, 32).
+KEY_DIGITS: Final = 9  # these distinguish any two numbers of 32 bits
 FIXED_FROM, FIXED_TO = -4, 6
 
 
 class BadScalarError(ValueError):
-    """A value that kubectl refuses; the message says why."""
+    """kubectl refuses a value; the message gives the reason."""
 
 
 def resolve(text: str, tag: str = "") -> Scalar:
-    """Return the value of an unquoted or tagged scalar.  Raises BadScalarError where the value does not fit its tag."""
+    """Return the value of an unquoted or tagged scalar.  Raises BadScalarError if the value does not fit its tag."""
     if tag == BINARY_TAG:
         return decoded(text)
     if tag and tag not in RESOLVED:
@@ -87,10 +88,10 @@ def plain(text: str) -> Scalar:
 
 
 def integer(digits: str) -> int | None:
-    """Return the integer of 64 bits that Go reads; None where it reads none."""
+    """Return the 64-bit integer that Go reads; None if it reads none."""
     if len(digits) > LONGEST_INTEGER:
         return None
-    if signed := SIGNED_BINARY.fullmatch(digits):  # Go's base 2 takes the sign behind the prefix
+    if signed := SIGNED_BINARY.fullmatch(digits):  # Go's base 2 takes the sign after the prefix
         return int(signed[1], 2)
     if (found := INTEGER.fullmatch(digits)) is None:
         return None
@@ -101,7 +102,7 @@ def integer(digits: str) -> int | None:
 
 
 def number(text: str) -> float | str:
-    """Return the number that a text is; the text itself where it is none, or one beyond 64 bits."""
+    """Return the number in a text; the text itself if it is no number, or one beyond 64 bits."""
     if not FLOAT.fullmatch(text):
         return text
     value = float(text)
@@ -109,7 +110,7 @@ def number(text: str) -> float | str:
 
 
 def is_timestamp(text: str) -> bool:
-    """Whether a text is a date or a time in one of the forms that resolve.go takes."""
+    """Return whether a text is a date or a time in one of the forms that resolve.go takes."""
     if not YEAR.match(text):
         return False
     whole = FRACTION.sub(r"\1", text)
@@ -117,7 +118,7 @@ def is_timestamp(text: str) -> bool:
 
 
 def parses(text: str, form: str) -> bool:
-    """Whether `strptime` reads a text."""
+    """Return whether `strptime` reads a text."""
     try:
         datetime.strptime(text, form)  # noqa: DTZ007 (only whether it can be read)
     except ValueError:
@@ -126,7 +127,7 @@ def parses(text: str, form: str) -> bool:
 
 
 def decoded(text: str) -> str:
-    """Return the text that Base64 stands for.  Raises BadScalarError."""
+    """Return the text that Base64 encodes.  Raises BadScalarError."""
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
@@ -134,7 +135,7 @@ def decoded(text: str) -> str:
 
 
 def key_of(value: Scalar) -> str:
-    """Return the text that a key becomes in JSON.  Raises BadScalarError for a key that JSON cannot have."""
+    """Return the text that a key becomes in JSON.  Raises BadScalarError for a key that JSON cannot express."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -147,7 +148,7 @@ def key_of(value: Scalar) -> str:
 
 
 def float_key(value: float) -> str:
-    """Return a number as sigs.k8s.io/yaml writes it as a key: with the precision of 32 bits."""
+    """Return a number as sigs.k8s.io/yaml writes it in a key: with the precision of 32 bits."""
     single = narrowed(value)
     if single != single:  # noqa: PLR0124 (not a number)
         return ".nan"

@@ -1,7 +1,8 @@
-"""The text of a file, and the documents in it, as kubectl finds them.
+"""Decode the text of a file and split it into documents as kubectl does.
 
-kubectl decodes a file by its byte order mark (k8s.io/cli-runtime, pkg/resource/visitor.go), reads JSON values one after the other where
-it begins with a brace, and otherwise cuts it at each line that begins with `---` (k8s.io/apimachinery, pkg/util/yaml/decoder.go).
+kubectl decodes a file by its byte order mark (k8s.io/cli-runtime, pkg/resource/visitor.go). If the file begins with a
+brace, kubectl reads consecutive JSON values. Otherwise it splits the file at each line that begins with `---`
+(k8s.io/apimachinery, pkg/util/yaml/decoder.go).
 """
 
 import json
@@ -16,24 +17,24 @@ from webhook.model.encoding import UTF_32, detect_encoding, is_utf_32
 
 SEPARATOR: Final = "---"
 MARK: Final = "\ufeff"
-# The first characters in which kubectl looks for a brace.
+# kubectl looks for a brace in this many characters.
 LOOKED_AT: Final = 4096
 LONGEST_QUOTE: Final = 40
-# Separators, blanks and comments; a tab or a character outside of ASCII may be a fault, which the parser finds.
+# Separators, blanks and comments. A tab or a character outside of ASCII may be a fault, which the parser finds.
 NOTHING: Final = re.compile(r"(?:(?:---)? *(?:#[ -~]*)?\r?\n)*+")
 BLANK: Final = re.compile(r"\s*+")
 # The lines before the first key: separators, directives, comments and blank lines.
 HEAD: Final = re.compile(r"(?:(?:---|%|[ \t\r]*#)[^\n]*\n|[ \t\r]*\n)*+")
 SEPARATOR_LINE: Final = re.compile(r"(?m)^---[^\n]*\n")
-# One value may still be YAML that looks like JSON; two are JSON for certain.
+# One value may still be YAML that looks like JSON; two values are JSON.
 CERTAINLY_JSON: Final = 2
-# JSON's escapes; what stands for half a character alone is a replacement character to Go's decoder (encoding/json).
+# JSON's escapes; Go's decoder (encoding/json) reads half a character alone as a replacement character.
 HALF_CHARACTER: Final = re.compile(
     r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 
 
-# What Python's decoder says of a text that is no JSON, and what that means.
+# The messages of Python's decoder for a text that is not JSON, with plain words for each.
 JSON_WORDS: Final = {
     "Expecting property name": "expected a key in double quotes here",
     "Expecting ':'": "expected a : behind the key",
@@ -48,14 +49,14 @@ UNKNOWN: Final = "it cannot be read from here on"
 
 
 def finite(digits: str) -> float:
-    """Return a number with a fraction or an exponent.  Raises OverflowError for one beyond 64 bits, as Go does."""
+    """Return a number with a fraction or an exponent.  Raises OverflowError above 64 bits, as Go does."""
     if isfinite(number := float(digits)):
         return number
     raise OverflowError(f"not JSON: the number {digits[:LONGEST_QUOTE]} is too large")
 
 
 def refuse(constant: str) -> Any:
-    """NaN and Infinity are no JSON.  Raises ValueError."""
+    """Refuse NaN and Infinity, which JSON lacks.  Raises ValueError."""
     raise ValueError(f"{constant} is no number of JSON")
 
 
@@ -63,7 +64,7 @@ DECODER: Final = json.JSONDecoder(parse_constant=refuse, parse_float=finite)
 
 
 class BadTextError(Exception):
-    """Text that kubectl cannot read, with its place in the file."""
+    """kubectl cannot read a text; the error has the place in the file."""
 
     def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
         super().__init__(message)
@@ -72,9 +73,9 @@ class BadTextError(Exception):
 
 
 class Chunk(Struct, frozen=True):
-    """The text of one document, and the line of the file in which it begins.
+    """The text of one document, and its first line in the file.
 
-    `value` is what JSON says; a document of YAML is not parsed yet.
+    `value` is the content of JSON; a document of YAML is not parsed yet.
     """
 
     text: str
@@ -84,26 +85,29 @@ class Chunk(Struct, frozen=True):
 
     @property
     def is_empty(self) -> bool:
-        """Whether a document has comments and blanks only; it needs no parser then, and a file may have a million such."""
+        """Return whether a document has comments and blanks only.
+
+        Such a document needs no parser, and a file may have a million of them.
+        """
         return not self.is_json and (not self.text.strip(" \r\n") or NOTHING.fullmatch(self.text) is not None)
 
     @property
     def first_line(self) -> int:
-        """The line of the file in which the first key is written."""
+        """Return the line of the file with the first key."""
         head = HEAD.match(self.text)
         return self.line + (head[0].count("\n") if head and head.end() < len(self.text) else 0)
 
     @property
     def is_json_like(self) -> bool:
-        """Whether a document that is no JSON begins as JSON does."""
+        """Return whether a document that is not JSON begins like JSON."""
         return self.text.lstrip().startswith(("{", "//", "/*"))
 
 
 def text_of(data: bytes) -> str:
     """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark and for UTF-32.
 
-    As in kubectl, a byte order mark tells UTF-16 from UTF-8, and bytes that are no UTF-8 become replacement characters; a policy
-    file is read more strictly (webhook.config.enclosure).
+    As in kubectl, a byte order mark selects UTF-16 or UTF-8, and bytes that are not UTF-8 become replacement
+    characters. Policy files are read more strictly (webhook.config.enclosure).
     """
     if is_utf_32(data):
         raise BadTextError(UTF_32)
@@ -117,7 +121,7 @@ def text_of(data: bytes) -> str:
 
 
 def chunks(text: str) -> Iterator[Chunk]:
-    """Each document of a file.  Raises BadTextError for what cannot be cut into documents."""
+    """Yield each document of a file.  Raises BadTextError if the file cannot be split into documents."""
     position = 0
     if text[:LOOKED_AT].lstrip().startswith("{"):
         number = 0
@@ -135,7 +139,7 @@ def chunks(text: str) -> Iterator[Chunk]:
 
 
 def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
-    """Each JSON value with the position behind it; None at the end where something else follows."""
+    """Yield each JSON value with the position after it; None at the end if other text follows."""
     position, line, counted = 0, 1, 0
     while (position := behind_blanks(text, position)) < len(text):
         line, counted = line + text.count("\n", counted, position), position
@@ -154,13 +158,13 @@ def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
 
 
 def behind_blanks(text: str, position: int) -> int:
-    """Return the position of the first character from a position on that is no blank."""
+    """Return the position of the first character at or after a position that is no blank."""
     found = BLANK.match(text, position)
     return found.end() if found else position
 
 
 def not_json(text: str, position: int) -> BadTextError:
-    """Return what keeps a text from being JSON from a position on, with its place."""
+    """Return the error for text that is not JSON from a position on, with its place."""
     position = len(text) - len(text[position:].lstrip())
     says, at = "something else follows the last value", position
     try:
@@ -170,12 +174,12 @@ def not_json(text: str, position: int) -> BadTextError:
     except RecursionError:
         says = "nested too deeply"
     except ValueError as bad:
-        says = str(bad)  # of our own (`refuse`)
+        says = str(bad)  # the sentence of `refuse`
     return BadTextError(f"not JSON: {says}", text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
 def after_blank(text: str, position: int) -> int:
-    """Return the position behind the blanks that kubectl leaves out before it goes on with YAML: one line end at most."""
+    """Return the position after the blanks that kubectl skips before it reads YAML: one line end at most."""
     while position < len(text) and text[position].isspace():
         position += 1
         if text[position - 1] == "\n":
@@ -184,7 +188,10 @@ def after_blank(text: str, position: int) -> int:
 
 
 def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
-    """Each document of YAML, with line ends of Unix.  Raises BadTextError for a separator with more than a comment behind it."""
+    """Yield each document of YAML, with line ends of Unix.
+
+    Raises BadTextError for a separator with more than a comment after it.
+    """
     text = (text if text.endswith("\n") else f"{text}\n").replace("\r\n", "\n")
     begin, line, seen = 0, first, 0
     number = first

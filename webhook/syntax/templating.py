@@ -1,21 +1,22 @@
-"""Manifests that a template engine has not rendered yet: which engine it is, and which command renders them."""
+"""Recognise manifests that a template engine has not rendered, and name the command that renders them."""
 
 import re
 from typing import Final, NamedTuple
 
-# What reads the rendered text, unless another verb is asked.
+# The command that reads the rendered text, unless the caller names another one.
 CHECK: Final = "catflap check -c POLICY -"
 LONGEST_QUOTE: Final = 60
 AS_TEXT: Final = "where the braces are meant as text, write the value in quotes"
-# Where a value or a line begins; in the middle of a text braces may stand for themselves.
+# The beginning of a value or a line; in the middle of a text, braces may be literal.
 BEGINS: Final = r"(?m)^[ \t]*(?:-[ \t]+)*(?:[\w./\"'$(){}-]+:[ \t]+)?"
 HELM_WORDS: Final = "if|else|end|range|with|include|template|define|block|toYaml|tpl|printf|default|required|quote|fail"
 
 
 class Engine(NamedTuple):
-    """A template engine; `structural` finds it in a text that is no YAML, `inline` in the value of a label.
+    """A template engine; `structural` finds it in a text that is not YAML, `inline` in the value of a label.
 
-    Both take a time that is linear in the text: blanks never run over the end of a line, and no two runs of them meet.
+    Both patterns take a time that is linear in the text: blanks never cross the end of a line, and no two runs of
+    blanks meet.
     """
 
     called: str
@@ -25,11 +26,11 @@ class Engine(NamedTuple):
 
     @property
     def with_article(self) -> str:
-        """Return what it is called, with its article."""
+        """Return the engine's name for its templates, with an article."""
         return f"{'an' if self.called[0] in 'AEIO' else 'a'} {self.called}"
 
     def says(self, quoted: str, reader: str) -> str:
-        """Return the sentence for a text with such a template, a part of it quoted."""
+        """Return the sentence for a text with such a template, and quote a part of it."""
         advice = f"; {AS_TEXT}" if "{{" in quoted and not quoted.startswith("{{") else ""
         quoted = f"{quoted[:LONGEST_QUOTE]}…" if len(quoted) > LONGEST_QUOTE else quoted
         return f"{self.with_article} that is not rendered: {quoted}; {self.renders} | {reader}{advice}"
@@ -90,7 +91,7 @@ ENGINES: Final = (
 
 
 class Unrendered(NamedTuple):
-    """A template in a text: in words, and in which line and column of the text it begins."""
+    """A template in a text: a description in words, and its line and column in the text."""
 
     says: str
     line: int
@@ -98,14 +99,14 @@ class Unrendered(NamedTuple):
 
 
 def unrendered(text: str, near: int, reader: str = CHECK) -> Unrendered | None:
-    """Return what template a text is that cannot be read; None where no engine is recognised.
+    """Return the template that makes a text unreadable; None if no engine is recognised.
 
-    `near` is the line in which the text cannot be read: variables for envsubst count there alone, because shell scripts have variables of
-    their own. `reader` is the command that reads the rendered text.
+    `near` is the line in which the text cannot be read. Variables for envsubst count only there, because shell scripts
+    have variables of their own. `reader` is the command that reads the rendered text.
     """
     for engine in ENGINES:
         if engine is ENVSUBST and text.lstrip().startswith("{"):
-            continue  # settings of other programs have such variables of their own
+            continue  # settings of other programs have similar variables
         for found in engine.structural.finditer(text):
             begins = found.start() + len(found[0]) - len(found[0].lstrip())
             line = text.count("\n", 0, begins) + 1
@@ -118,6 +119,6 @@ def unrendered(text: str, near: int, reader: str = CHECK) -> Unrendered | None:
 
 
 def hint(value: str) -> str:
-    """Return what to do about a label value that a template engine has left as it is; empty where it is none."""
+    """Return advice about a label value that is an unrendered template; empty for any other value."""
     engine = next((one for one in ENGINES if one.inline.search(value)), None)
     return f"it looks like part of {engine.with_article}; {engine.renders} | {CHECK}" if engine else ""

@@ -1,4 +1,4 @@
-"""A value that is not what is expected, in the words of a file: how it is written, what YAML makes of it, what is expected, how to write it."""
+"""Describe a value of the wrong type in a file: its text, its type, the expected type and the remedy."""
 
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -9,7 +9,7 @@ from webhook.model.workload import label_field
 Step = str | int
 ANY: Final = "*"  # a key that is not known
 LONGEST_VALUE: Final = 60  # characters of a value in a message
-# Words that YAML 1.1 reads as booleans, and people mean as text.
+# Words that YAML 1.1 reads as booleans and that people mean as text.
 TRAPS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
 # Words that people write for a boolean.
 ON_WORDS: Final = frozenset({"true", "yes", "y", "on", "enabled"})
@@ -30,7 +30,7 @@ def in_json(value: bool | int | float) -> str:  # noqa: PYI041 (mypy needs the i
 
 
 def kind_of(value: Any) -> str:
-    """Return what a value is, with its article."""
+    """Return the type of a value in words, with its article."""
     match value:
         case None:
             return "nothing"
@@ -49,7 +49,8 @@ def kind_of(value: Any) -> str:
 class Value(NamedTuple):
     """A value of a file.
 
-    `written` is the text of a value without quotes that is no text, such as 8080, 1.10 or no; None where it is not known.
+    `written` is the text of a value that has no quotes and is not text, such as 8080, 1.10 or no; None if it is not
+    known.
     """
 
     value: Any
@@ -57,7 +58,7 @@ class Value(NamedTuple):
 
     @property
     def described(self) -> str:
-        """The value and its type, as the beginning of a sentence."""
+        """Return the value and its type, as the beginning of a sentence."""
         written = shortened(self.written or "", LONGEST_VALUE)
         match self.value:
             case None:
@@ -78,19 +79,19 @@ class Value(NamedTuple):
 
     @property
     def quoted(self) -> str:
-        """A text in quotes, any other value as `described`."""
+        """Return a text in quotes, and any other value as `described`."""
         return repr(shortened(self.value, LONGEST_VALUE)) if isinstance(self.value, str) else self.described
 
     @property
     def word(self) -> str:
-        """The value as one word in small letters; empty for a list, a mapping or no value."""
+        """Return the value as one word in lower case; empty for a list, a mapping or no value."""
         if isinstance(self.value, bool):
             return in_json(self.value)
         return self.value.lower() if isinstance(self.value, str) else ""
 
     @property
     def in_quotes(self) -> str:
-        """How to write the value as text; where the file's own words are not known, with the words that become booleans."""
+        """Return how to write the value as text; if its text in the file is not known, list the words of booleans."""
         trap = " (unquoted y, yes and on are true, n, no and off false)"
         unknown = trap if isinstance(self.value, bool) and self.written is None else ""
         return f'write it in quotes: "{self.written or in_json(self.value)}"{unknown}'
@@ -128,12 +129,12 @@ def number(found: Value) -> str:
 
 
 def a_list(found: Value, item: str = "") -> str:
-    """Return the sentence for a value where a list is expected; `item` is how to write the value as a list of one."""
+    """Return the sentence for a value where a list is expected; `item` is the value as a list of one."""
     if isinstance(found.value, dict):
         return f"{found.described}; expected a list, each item on a line that begins with '- '"
     return f"{found.described}; expected a list{f': write {item}' if item else ''}"
 
 
 def a_mapping(found: Value, such: str = "of keys and values (key: value)") -> str:
-    """Return the sentence for a value where a mapping is expected; `such` says of which keys."""
+    """Return the sentence for a value where a mapping is expected; `such` describes its keys."""
     return f"{found.described}; expected a mapping {such}"

@@ -1,6 +1,7 @@
-"""Why a text is not YAML, in words for a person who writes manifests and policy files.
+"""Explain why a text is not YAML, for people who write manifests and policy files.
 
-libyaml and PyYAML's own parser speak of tokens and nodes, each in sentences of its own; what both mean is said here.
+libyaml and PyYAML's own parser describe tokens and nodes, each in its own sentences. This module has one sentence for
+both.
 """
 
 import re
@@ -25,13 +26,13 @@ FENCE: Final = "```"
 AS_TEXT: Final = "if text is meant, write it in quotes"
 OPENING: Final = {"]": "[", "}": "{"}
 PREFIXES: Final = {"&": "anchor", "!": "tag"}
-# Each quote, and how it is written inside a value with such quotes.
+# Each quote, and its spelling inside a value with such quotes.
 QUOTES: Final = {"'": "''", '"': '\\"'}
 UNKNOWN: Final = "this cannot be read as YAML; see the quotes, colons and blanks of this line and of the line above it"
 
 
 class Complaint(NamedTuple):
-    """What is wrong, and the line and the column of the text, both from 1."""
+    """A fault in words, and its line and column in the text, both from 1."""
 
     says: str
     line: int
@@ -39,9 +40,10 @@ class Complaint(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Where the parser stopped: the lines of the text, and the line and the column from 0; the same of the value around it.
+    """The place where the parser stopped, and the place of the enclosing value; lines and columns count from 0.
 
-    `context` is what the parser was about to read, and `first` the number of the text's first line in its file.
+    `context` is the construct that the parser was reading, and `first` is the number of the text's first line in its
+    file.
     """
 
     lines: list[str]
@@ -54,47 +56,47 @@ class Stop(NamedTuple):
 
     @property
     def here(self) -> str:
-        """The line in which the parser stopped."""
+        """Return the line in which the parser stopped."""
         return self.line_at(self.line)
 
     @property
     def before(self) -> str:
-        """What is in that line before the place."""
+        """Return the text of that line before the place."""
         return self.here[: self.column]
 
     @property
     def character(self) -> str:
-        """The character at the place; empty at the end of a line."""
+        """Return the character at the place; empty at the end of a line."""
         return self.here[self.column : self.column + 1]
 
     @property
     def since(self) -> str:
-        """The line in which the value around begins, as the end of a sentence; empty where it is not known."""
+        """Return the first line of the enclosing value, as the end of a sentence; empty if it is not known."""
         return "" if self.begun is None else f" of line {self.begun + self.first}"
 
     @property
     def above(self) -> int | None:
-        """The last line above that is neither empty nor a comment."""
+        """Return the number of the last line above that is neither empty nor a comment."""
         numbers = range(min(self.line, len(self.lines)) - 1, -1, -1)
         return next((number for number in numbers if (text := self.lines[number].strip()) and text[0] != "#"), None)
 
     def line_at(self, number: int | None) -> str:
-        """Return a line; empty for one behind the last."""
+        """Return a line; empty for a number after the last line."""
         return self.lines[number] if number is not None and number < len(self.lines) else ""
 
     def at(self, says: str, line: int | None = None, column: int = 0) -> Complaint:
-        """Return a complaint about a place, which is where the parser stopped unless another line is given."""
+        """Return a complaint about a place; by default the place where the parser stopped."""
         if line is not None:
             return Complaint(says, line + 1, column + 1)
-        if self.line >= len(self.lines) and self.lines:  # libyaml puts the end in a line after the last one
+        if self.line >= len(self.lines) and self.lines:  # libyaml reports the end in a line after the last one
             return Complaint(says, len(self.lines), len(self.lines[-1]) + 1)
         return Complaint(says, self.line + 1, self.column + 1)
 
 
 def complaint(bad: yaml.YAMLError, text: str, first: int = 1) -> Complaint:
-    """Return what the parser complains of in a text, as a sentence with its place in the text.
+    """Return the parser's complaint about a text, as a sentence with its place in the text.
 
-    `first` is the number of the text's first line in its file: sentences name lines of the file.
+    `first` is the number of the text's first line in its file, because sentences name lines of the file.
     """
     if not isinstance(bad, yaml.MarkedYAMLError):
         return unprintable(text) or Complaint(UNKNOWN, 1, 1)
@@ -110,7 +112,10 @@ def complaint(bad: yaml.YAMLError, text: str, first: int = 1) -> Complaint:
 
 
 def unprintable(text: str) -> Complaint | None:
-    """Return the complaint about the first character that no YAML may have; a byte order mark is one behind the beginning."""
+    """Return the complaint about the first character that YAML forbids.
+
+    A byte order mark after the beginning is such a character.
+    """
     found = UNPRINTABLE.search(text) or re.compile(MARK).search(text, 1)
     if found is None:
         return None
@@ -120,7 +125,7 @@ def unprintable(text: str) -> Complaint | None:
 
 
 def stop_of(bad: yaml.MarkedYAMLError, text: str, first: int) -> Stop:
-    """Return where the parser stopped."""
+    """Return the place where the parser stopped."""
     lines = text.splitlines()
     mark, begun = bad.problem_mark or bad.context_mark, bad.context_mark if bad.context else None
     return Stop(
@@ -135,12 +140,12 @@ def stop_of(bad: yaml.MarkedYAMLError, text: str, first: int) -> Stop:
 
 
 def indent(line: str) -> int:
-    """Return how far a line is indented."""
+    """Return the number of columns by which a line is indented."""
     return len(line) - len(line.lstrip())
 
 
 def character(stop: Stop) -> str:
-    """Return the sentence for a character with which no value begins."""
+    """Return the sentence for a character that cannot begin a value."""
     if stop.here.startswith(FENCE):
         return f"{FENCE} is of Markdown; give the lines between the two {FENCE} alone"
     is_tab = "\t" in f"{stop.before}{stop.character}"
@@ -148,7 +153,7 @@ def character(stop: Stop) -> str:
 
 
 def colon(stop: Stop) -> str | Complaint:
-    """Return the sentence for a colon that cannot be there."""
+    """Return the sentence for a misplaced colon."""
     if stop.before.startswith("---"):
         return "text on the line of the separator ---; begin a new line for it"
     if SECOND.search(stop.before):
@@ -179,7 +184,7 @@ def no_colon(stop: Stop) -> Complaint:
 
 
 def key(stop: Stop) -> str:
-    """Return the sentence for what is not a further key of a mapping, or not a further item of a list."""
+    """Return the sentence for text that is neither a further key of a mapping nor a further item of a list."""
     if before := stop.before.strip():
         return behind_value(before[-1], stop.character)
     if stop.character == ":":
@@ -192,7 +197,10 @@ def key(stop: Stop) -> str:
 
 
 def behind_value(last: str, first: str) -> str:
-    """Return the sentence for text behind a value, by the value's last character and the text's first one."""
+    """Return the sentence for text after a value.
+
+    The arguments are the value's last character and the first character of the text.
+    """
     if first in OPENING:
         return f"a {first} too many; no {OPENING[first]} is open here"
     if first in PREFIXES:
@@ -219,7 +227,7 @@ def quote(stop: Stop) -> str | Complaint:
 
 
 def value(stop: Stop) -> str:
-    """Return the sentence for what is no value."""
+    """Return the sentence for text that is no value."""
     if stop.character and stop.character in "]},":
         return f"expected a value before {stop.character}; {AS_TEXT}"
     return f"expected a value here{f', and not {stop.character}' if stop.character else ''}"
@@ -242,7 +250,7 @@ def tag(stop: Stop) -> Complaint | str:
 
 
 def document_end(stop: Stop) -> Complaint | str:
-    """Return the sentence for text behind the end of a document."""
+    """Return the sentence for text after the end of a document."""
     directive = next(
         (number for number in range(min(stop.line + 1, len(stop.lines))) if stop.lines[number][:1] == "%"), None
     )
@@ -252,7 +260,7 @@ def document_end(stop: Stop) -> Complaint | str:
 
 
 def always(sentence: str) -> Callable[[Any], str]:
-    """Return words that hang on nothing."""
+    """Return a function that gives the same sentence for every place."""
     return lambda _: sentence
 
 
