@@ -1,4 +1,4 @@
-"""As much as the API server takes of what is written from a file is taken, and one more is told with its path, its number and the most."""
+"""Check the limits of sums: the limit is accepted, and one more is reported with its path, its number and the limit."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ REQUIRED: Final = {"label": "one-more", "oneOf": ["a"]}
 
 
 def faults(whole: Json) -> list[str]:
-    """What is wrong with a file."""
+    """Return the faults of a file."""
     try:
         parse(json.dumps({**HEAD, **whole}))
     except BadPolicy as bad:
@@ -26,7 +26,7 @@ def faults(whole: Json) -> list[str]:
 
 
 def test_a_file_that_has_as_much_as_it_may_is_good() -> None:
-    """Of everything at once."""
+    """A file at every limit at once is good."""
     assert faults(fullest()) == []
 
 
@@ -120,14 +120,14 @@ def test_a_file_that_has_as_much_as_it_may_is_good() -> None:
     ],
 )
 def test_one_more_of_anything_is_too_much(one_more: Change, told: str) -> None:
-    """Whether the file asks for the API server's copy or will one day."""
+    """The limits apply whether or not the file asks for the API server's copy."""
     whole = {**fullest(), "twin": False}
     one_more(whole)
     assert faults(whole) == [told]
 
 
 def claim(whole: Json, number: int) -> Json:
-    """The claim on one role."""
+    """Return the claim on one role."""
     found: Json = list(whole["roles"].values())[number]["claim"]
     return found
 
@@ -153,5 +153,5 @@ def claim(whole: Json, number: int) -> Json:
     ],
 )
 def test_what_the_api_server_never_took_is_told(text: Json, told: str) -> None:
-    """Where the file is read, and not in a log alone."""
+    """A fault of the file names the values that the API server would refuse, so users see them early."""
     assert any(told in found for found in faults(text))

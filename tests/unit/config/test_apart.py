@@ -1,4 +1,4 @@
-"""A large policy file is read in another process, and what comes of it is the same."""
+"""Check that another process reads a large policy file with the same result."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ ODD: Final = ("\ud800", "\x00", "\ufeff", "\n" * SMALL, "[" * 2 * SMALL, "\u00e9
 
 
 def outcome(text: str, read: "apart.Kept | Reader | None" = None) -> Loaded | tuple[object, ...]:
-    """What comes of a text, here or there."""
+    """Return the policy or the faults of a text, read here or in the process."""
     try:
         match read:
             case None:
@@ -42,7 +42,7 @@ def outcome(text: str, read: "apart.Kept | Reader | None" = None) -> Loaded | tu
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[Reader]:
-    """One process for all."""
+    """Yield one process for all tests."""
     made = Reader()
     yield made
     made.stop()
@@ -50,18 +50,18 @@ def process() -> Iterator[Reader]:
 
 @pytest.mark.parametrize("text", [GOOD, BAD, *(GOOD + odd for odd in ODD)], ids=range(2 + len(ODD)))
 def test_the_outcome_is_that_of_reading_it_here(process: Reader, text: str) -> None:
-    """The policy, or every fault with its place."""
+    """Both ways give the same policy, or the same faults with their places."""
     assert outcome(text, process) == outcome(text)
 
 
 def test_a_small_file_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most files are small."""
+    """Most files are small, and this process reads them."""
     monkeypatch.setattr(apart, "READER", None)
     assert outcome(DEFAULT_POLICY, Kept()) == parse(DEFAULT_POLICY)
 
 
 def test_a_good_file_is_read_once(monkeypatch: pytest.MonkeyPatch, process: Reader) -> None:
-    """For its review, for the look at what it would change, and for its coming into force."""
+    """Its review, the preview of its effects and its activation share one reading."""
     monkeypatch.setattr(apart, "READER", process)
     kept = Kept()
     first = kept.load(GOOD, 30)
@@ -70,7 +70,7 @@ def test_a_good_file_is_read_once(monkeypatch: pytest.MonkeyPatch, process: Read
 
 
 def test_several_threads_have_their_turns(process: Reader) -> None:
-    """Each gets what came of its own text."""
+    """Each thread gets the result for its own text."""
     texts = [f"{GOOD}# {number}\n" for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda text: process.read(text, 30), texts))
@@ -78,7 +78,7 @@ def test_several_threads_have_their_turns(process: Reader) -> None:
 
 
 def test_a_process_that_was_killed_is_started_again(process: Reader) -> None:
-    """And the one that ended for lack of work."""
+    """The next file starts a new process, also after one that ended without work."""
     process.read(GOOD, 30)
     assert process._process is not None
     os.kill(process._process.pid, signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_a_process_that_was_killed_is_started_again(process: Reader) -> None:
 
 
 def test_what_takes_too_long_is_given_up(process: Reader) -> None:
-    """The process as well, and the next file is read by another one."""
+    """The process is stopped, and another process reads the next file."""
     process.read(GOOD, 30)
     assert process._process is not None
     os.kill(process._process.pid, signal.SIGSTOP)
@@ -99,7 +99,7 @@ def test_what_takes_too_long_is_given_up(process: Reader) -> None:
 
 
 def test_where_no_process_can_be_started_the_file_is_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It must come into force all the same."""
+    """The policy must come into force without the process."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("no more processes")
@@ -112,7 +112,7 @@ def test_where_no_process_can_be_started_the_file_is_read_here(monkeypatch: pyte
 def test_a_file_that_is_not_read_in_time_leaves_the_last_good_one_and_may_come_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The store complains, and reads it when it is offered again."""
+    """The store reports the delay, and reads the file again when it is offered again."""
     complaints: list[BadPolicy] = []
     store = PolicyStore(on_refusal=complaints.append)
     store.offer(DEFAULT_POLICY)
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_read_in_time_leaves_the_last_good_one_and_may_come_a
 
 
 def test_the_process_ends_with_the_other_side() -> None:
-    """Whoever is killed leaves none behind."""
+    """If the server is killed, the reading process ends too."""
     program = (
         "import sys, time; from webhook.config.apart import READER, Reader; "
         "READER.read(sys.stdin.read(), 30); print(READER._process.pid, flush=True); time.sleep(60)"
@@ -148,7 +148,7 @@ def test_the_process_ends_with_the_other_side() -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that nobody has waited for does not."""
+    """Return whether a process runs; a zombie does not run."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: PTH123
             return stat.read().rpartition(")")[2].split()[0] != "Z"
@@ -157,7 +157,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_the_process_ends_where_no_file_comes() -> None:
-    """It has 45 MiB."""
+    """The idle process ends, because it holds 45 MiB."""
     reads, _writes = os.pipe()
     with open(reads, "rb") as requests:  # noqa: PTH123
         answers = BytesIO()
@@ -167,7 +167,7 @@ def test_the_process_ends_where_no_file_comes() -> None:
 
 
 def test_an_answer_follows_its_length() -> None:
-    """As the other side reads it."""
+    """The test reads the answer as the other side does."""
     reads, writes = os.pipe()
     content = DEFAULT_POLICY.encode()
     os.write(writes, LENGTH.pack(len(content)) + content)

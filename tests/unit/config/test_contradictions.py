@@ -1,4 +1,4 @@
-"""What a policy file says in two places that do not go together: each fault beside the nearest file that has none."""
+"""Check contradictions between parts of a policy file; each faulty file has a similar good file."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -34,17 +34,17 @@ class Flow:
 
 
 def network(*flows: Flow, rest: str = "") -> str:
-    """The network section with these flows, and what else it says."""
+    """Return the network section with these flows, and with `rest`."""
     return f"network: {{flows: [{', '.join(map(str, flows))}]{rest and ', '}{rest}}}"
 
 
 def cidrs(*texts: str) -> str:
-    """Networks as an end of a flow."""
+    """Return networks as an end of a flow."""
     return f"{{cidrs: [{', '.join(map(repr, texts))}]}}"
 
 
 def faults(*lines: str) -> list[str]:
-    """What is wrong with a file of these lines; nothing where it counts."""
+    """Return the faults of a file of these lines; empty for a good file."""
     try:
         parse(HEAD + "\n".join(lines))
     except BadPolicy as bad:
@@ -53,10 +53,10 @@ def faults(*lines: str) -> list[str]:
 
 
 class TestRoles:
-    """The roles of flows."""
+    """Test the roles of flows."""
 
     def test_a_role_is_one_that_there_is(self) -> None:
-        """On either side, with the nearest one named."""
+        """An unknown role is a fault at either end, with the nearest role as a proposal."""
         roles = "the roles are frontend, backend, data"
         assert faults(network(Flow("frontent"))) == [
             "network.flows[0].from: no role is called 'frontent'; did you mean 'frontend'?"
@@ -67,7 +67,7 @@ class TestRoles:
         assert faults(network(Flow(), Flow(to="{role: data, namespaces: [mq]}"))) == []
 
     def test_outside_is_no_role_where_there_are_flows(self) -> None:
-        """It would mean both."""
+        """The word would mean both a role and the outside."""
         roles = "workloads: {role: {oneOf: [outside, web]}}"
         flow = Flow("web", "web")
         assert faults(roles, network(flow)) == [
@@ -78,18 +78,18 @@ class TestRoles:
 
     @pytest.mark.parametrize("role", ["Web", "web.1", "web_1", "a" * 51])
     def test_a_role_of_flows_is_part_of_a_policys_name(self, role: str) -> None:
-        """One that no flow has is not."""
+        """The limit does not apply to roles without flows."""
         roles = f"workloads: {{role: {{oneOf: [{role}, web]}}}}"
         assert faults(roles, network(Flow("web", role))) == [f"network.flows[0].to: the role {role!r} {NO_POLICY_NAME}"]
         assert faults(roles, network(Flow("web", "web"))) == []
 
     @pytest.mark.parametrize("role", ["a" * 50, "web-1", "1st"])
     def test_a_role_may_be_as_long_as_a_name_allows(self, role: str) -> None:
-        """Which has 63 characters, 13 of them ours."""
+        """A name has 63 characters, and catflap uses 13 of them."""
         assert faults(f"workloads: {{role: {{oneOf: [{role}]}}}}", network(Flow(role, role))) == []
 
     def test_policies_select_by_the_roles_own_label(self) -> None:
-        """So a Pod with an alias alone has to get it."""
+        """A Pod with an alias alone must therefore get the role's own label."""
         left = "workloads: {fillFromAliases: false}"
         assert faults(left, network(Flow())) == [
             "workloads.fillFromAliases: flows select Pods by the label 'role', which a Pod with an alias alone would not get"
@@ -100,7 +100,7 @@ class TestRoles:
 
 
 class TestLabels:
-    """What Pods have to carry."""
+    """Test the labels that Pods must have."""
 
     @pytest.mark.parametrize(
         ("app", "role", "fault"),
@@ -113,7 +113,7 @@ class TestLabels:
         ],
     )
     def test_a_label_says_one_thing(self, app: str, role: str, fault: str) -> None:
-        """The application, or the role."""
+        """A label is the application's or the role's, not both."""
         assert faults(f"workloads: {{app: {app}, role: {role}}}") == [f"workloads.{fault}, and a label says one thing"]
 
     @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ class TestLabels:
         ],
     )
     def test_no_label_is_calicos(self, line: str, path: str) -> None:
-        """Nobody could set it."""
+        """Pods cannot carry a label that Calico reserves."""
         [found] = faults(f"workloads: {{{line}}}")
         assert found.startswith(f"workloads.{path}: no Pod may carry 'pc")
         assert faults(f"workloads: {{{line}}}".replace("pcns.", "pcn.").replace("pcsa.", "pcs.")) == []
@@ -159,7 +159,7 @@ class TestLabels:
         ],
     )
     def test_no_label_is_one_that_kubernetes_writes(self, line: str, path: str, key: str) -> None:
-        """Its value says nothing about what a user wants, and a Pod gets it after it was judged."""
+        """Users do not choose its value, and a Pod gets it after its review."""
         [found] = faults(line.replace("KEY", key))
         assert found.startswith(f"{path}: {key!r} is written by the ")
         assert found.endswith("so no user chooses its value; name a label that users set")
@@ -176,7 +176,7 @@ class TestLabels:
         ],
     )
     def test_a_label_that_is_required_twice_can_be_set(self, first: str, second: str, *, told: bool) -> None:
-        """Of two patterns nobody can tell."""
+        """Two patterns are accepted, because catflap cannot compare them."""
         found = faults(
             f"workloads: {{require: [{{label: team, {first}}}, {{label: x, oneOf: [q]}}, {{label: team, {second}}}]}}"
         )
@@ -195,24 +195,24 @@ class TestLabels:
         ],
     )
     def test_the_roles_label_is_not_required_to_be_something_else(self, required: str, refused: str) -> None:
-        """An alias may be, as the label itself wins."""
+        """An alias may have another requirement, because the role's own label takes precedence."""
         found = faults(f"workloads: {{require: [{{{required}}}]}}")
         told = [f"workloads.require[0]: no Pod could have the role {refused!r}"] if refused else []
         assert [fault.partition(": 'role' says")[0].partition(": 'app.")[0] for fault in found] == told
 
 
 class TestEnvironments:
-    """The label of environments, and what would lead from one into another."""
+    """Test the label of environments, and connections between environments."""
 
     def test_a_flow_across_an_environment_needs_one(self) -> None:
-        """Or it would be a flow inside of namespaces."""
+        """Without environments it would be a flow inside of namespaces."""
         flows = network(Flow(), Flow(across=True))
         assert faults(flows) == ["network.flows[1].across: namespaces.environment.oneOf names no environment"]
         assert faults(ENVIRONMENTS, flows) == []
         assert faults(network(Flow(), Flow())) == []
 
     def test_our_own_label_tells_no_environments_apart(self) -> None:
-        """A selector would ask for two values of it."""
+        """A selector would require two values of one label."""
         lines = "namespaces: {environment: {label: catflap.dev/guard, oneOf: [enabled, test]}}"
         assert faults(lines) == [
             "namespaces.environment.label: catflap.dev/guard says that a namespace is guarded, no more"
@@ -228,7 +228,7 @@ class TestEnvironments:
         ],
     )
     def test_networks_lead_out_of_an_environment(self, source: str, to: str) -> None:
-        """Where nobody says which networks Pods have, those that name everything."""
+        """If no setting names the networks of Pods, a list of all addresses includes them."""
         flows = Flow("frontend", to), Flow(source, "backend")
         assert faults(ENVIRONMENTS, network(*flows)) == [
             f"network.flows[1]: with network.flows[0] it leads from one environment into another on 80/TCP: {OUT_OF_ENVIRONMENT}"
@@ -248,7 +248,7 @@ class TestEnvironments:
         ],
     )
     def test_they_lead_out_on_a_shared_port_alone(self, inward: str, outward: str, shared: str) -> None:
-        """Of one protocol."""
+        """The flows must share a port of one protocol."""
         found = faults(ENVIRONMENTS, network(Flow("outside", "frontend", inward), Flow("backend", "outside", outward)))
         message = f"network.flows[0]: with network.flows[1] it leads from one environment into another on {shared}: "
         assert found == ([f"{message}{OUT_OF_ENVIRONMENT}"] if shared else [])
@@ -268,13 +268,13 @@ class TestEnvironments:
         ],
     )
     def test_a_known_cluster_tells_which_networks_are_of_pods(self, source: str, to: str, leads: bool) -> None:
-        """For the IP versions that it has."""
+        """The file names them for its IP versions."""
         flows = Flow(source, "backend"), Flow("frontend", to)
         found = faults(ENVIRONMENTS, network(*flows, rest="clusterCIDRs: [10.0.0.0/8]"))
         assert [fault.partition(":")[0] for fault in found] == (["network.flows[0]"] if leads else [])
 
     def test_each_flow_that_leads_out_is_told_of_once(self) -> None:
-        """With one that it does it with, of however many; and none that does not."""
+        """The fault names one other flow, and flows that lead nowhere have no fault."""
         ways_in = [Flow("outside", "backend", port) for port in ("80/TCP", "1-99/TCP", "443/TCP", "53/UDP")]
         ways_out = [Flow("backend", "outside", port) for port in ("80/TCP", "81/TCP", "82-443/TCP")]
         found = faults(ENVIRONMENTS, network(*ways_in, *ways_out))
@@ -287,7 +287,7 @@ class TestEnvironments:
         ]
 
     def test_a_cluster_that_is_everywhere_has_no_outside(self) -> None:
-        """Which matters where a flow names it."""
+        """This is a fault only if a flow names the outside."""
         everywhere = "clusterCIDRs: [0.0.0.0/1, 128.0.0.0/1]"
         assert faults(network(Flow("outside"), rest=everywhere)) == [
             "network.clusterCIDRs: nothing is left outside of these networks"
@@ -298,10 +298,10 @@ class TestEnvironments:
 
 
 class TestLengths:
-    """What no Calico selector can name."""
+    """Test the limits of Calico selectors."""
 
     def test_the_namespaces_of_an_end_fit_into_a_selector(self) -> None:
-        """Beside the environment."""
+        """The environment is part of the same selector."""
 
         def end(longest: int) -> str:
             return f"{{namespaces: [{', '.join(name * 63 for name in 'abcdefghijklmn')}, {'z' * longest}]}}"
@@ -319,7 +319,7 @@ class TestLengths:
 
     @pytest.mark.parametrize("key", ["namespaceLabels", "podLabels"])
     def test_the_labels_of_a_name_server_fit_into_a_selector(self, key: str) -> None:
-        """Each of the two by itself."""
+        """Each of the two selectors has the limit separately."""
 
         def dns(count: int) -> str:
             many = ", ".join(f"label-{number:02}: {'v' * 63}" for number in range(count))
@@ -333,7 +333,7 @@ class TestLengths:
 
 
 class TestWindows:
-    """What a Windows node would skip."""
+    """Test the settings that a Windows node skips."""
 
     @pytest.mark.parametrize(
         ("lines", "path", "says", "nearest"),
@@ -392,21 +392,21 @@ class TestWindows:
     def test_what_they_cannot_enforce_is_refused(
         self, lines: str, path: str, says: str, nearest: tuple[str, str]
     ) -> None:
-        """In whichever place it stands."""
+        """The fault appears in every section that has addresses or ports."""
         assert faults(lines) == [f"{path}: {says} (network.windowsNodes)"]
         assert faults(lines.replace("windowsNodes: true", "windowsNodes: false")) == []
         assert faults(lines.replace(*nearest)) == []
 
     def test_outside_is_ipv4_there(self) -> None:
-        """So that it is no fault to name it."""
+        """The outside is IPv4 only, so a flow may name it."""
         assert faults(network(Flow(to="outside"), rest="windowsNodes: true")) == []
 
 
 class TestPresets:
-    """What a preset needs."""
+    """Test the requirements of presets."""
 
     def test_probes_come_from_networks_that_somebody_names(self) -> None:
-        """Nobody else knows them."""
+        """Only the policy file can name these networks."""
         assert faults("network: {presets: [istio, kubelet-probes]}") == [
             "network.nodeCIDRs: the preset kubelet-probes opens the networks of nodes: name them here"
         ]
@@ -415,11 +415,11 @@ class TestPresets:
 
 
 class TestKinds:
-    """What only Calico has."""
+    """Test the settings that only Calico supports."""
 
     @pytest.mark.parametrize("engine", ["kubernetes", "none"])
     def test_staged_policies_need_calico(self, engine: str) -> None:
-        """By name, or by what the cluster shows."""
+        """The engine is set by name or detected in the cluster."""
         assert faults(f"network: {{staged: true, engine: {engine}}}") == [
             f"network.staged: the engine {engine!r} has no staged policies, Calico has"
         ]
@@ -429,7 +429,7 @@ class TestKinds:
 
     @pytest.mark.parametrize("engine", ["kubernetes", "none"])
     def test_the_standing_net_needs_calico(self, engine: str) -> None:
-        """By name, or by what the cluster shows."""
+        """The engine is set by name or detected in the cluster."""
         assert faults(ADOPTED, f"network: {{standingNet: true, engine: {engine}}}") == [
             f"network.standingNet: the engine {engine!r} has no GlobalNetworkPolicy, Calico has"
         ]
@@ -439,14 +439,14 @@ class TestKinds:
 
     @pytest.mark.parametrize("adopt", ["none", "[team-*]"])
     def test_the_standing_net_closes_older_namespaces_too(self, adopt: str) -> None:
-        """So the file has to say so."""
+        """The file must therefore adopt all namespaces."""
         assert faults(f"namespaces: {{adopt: {adopt}}}", "network: {standingNet: true}") == [
             "network.standingNet: it closes every namespace, older ones too: that needs namespaces.adopt: all"
         ]
         assert faults(f"namespaces: {{adopt: {adopt}}}", "network: {standingNet: false}") == []
 
     def test_the_exempt_namespaces_fit_into_the_standing_nets_selector(self) -> None:
-        """Beside those that always are, and catflap's own under the longest name."""
+        """The selector also has the namespaces that are always exempt, and the longest name of catflap's own."""
 
         def exempt(length: int, *, net: str = "true") -> list[str]:
             names = ", ".join([*(letter * 63 for letter in "abcdefghijkl"), "z" * length])
@@ -465,7 +465,7 @@ class TestKinds:
 
 
 def test_an_exception_is_from_a_rule_that_there_is() -> None:
-    """With the nearest one named."""
+    """An unknown rule is a fault, with the nearest rule as a proposal."""
     line = "{{rule: {}, namespace: shop, owner: ann, reason: old, until: 2026-12-31}}"
     good, bad = line.format("require-app"), line.format("require-ap")
     assert faults(f"exceptions: [{good}, {bad}]") == [
@@ -475,7 +475,7 @@ def test_an_exception_is_from_a_rule_that_there_is() -> None:
 
 
 def test_every_contradiction_is_told_at_once() -> None:
-    """Nobody should have to mend a file twice."""
+    """Users can correct all of them together."""
     found = faults(
         "rules: {require-ap: warn}",
         "workloads: {fillFromAliases: false, role: {oneOf: [outside, Web, web]}}",
@@ -508,7 +508,7 @@ def test_every_contradiction_is_told_at_once() -> None:
 
 
 class TestOverrides:
-    """What a mode may hang on."""
+    """Test the namespaces and labels that an override may select."""
 
     @pytest.mark.parametrize(
         ("override", "fault"),
@@ -521,12 +521,12 @@ class TestOverrides:
         ],
     )  # fmt: skip
     def test_it_says_where_and_what(self, override: str, fault: str) -> None:
-        """One fault, with its path."""
+        """The file has one fault, with its path."""
         [found] = faults(f"namespaces: {{overrides: [{{{override}}}]}}")
         assert found.startswith(f"namespaces.overrides[0]{fault}")
 
     def test_an_environment_is_one_that_there_is(self) -> None:
-        """A misspelt one would fit nowhere, and nobody would know."""
+        """A misspelt environment would select no namespace, and the user would not notice."""
         lines = "namespaces: {environment: {oneOf: [production, test]}, overrides: [{labels: {environment: tst}, mode: audit}]}"
         assert faults(lines) == [
             "namespaces.overrides[0].labels.environment: no environment is called 'tst'; did you mean 'test'?"
@@ -534,7 +534,7 @@ class TestOverrides:
         assert faults(lines.replace("tst", "test")) == []
 
     def test_a_good_one(self) -> None:
-        """By all ways at once."""
+        """One override uses every way to select."""
         assert (
             faults(
                 "namespaces: {overrides: [{names: [a, 'b-*'], labels: {c: d}, mode: warn, rules: {known-role: enforce}}]}"
@@ -544,7 +544,7 @@ class TestOverrides:
 
 
 class TestExempt:
-    """Nobody is exempt who stands for everybody."""
+    """Test that exemptions apply to few users."""
 
     @pytest.mark.parametrize(
         "whom",
@@ -558,7 +558,7 @@ class TestExempt:
         ],
     )
     def test_everybody_and_kubernetes_controllers(self, whom: str) -> None:
-        """Whoever may make a Deployment makes Pods by them."""
+        """Every user who may make a Deployment makes Pods through these accounts."""
         key = whom.partition(":")[0]
         [found] = faults(f"exempt: {{{whom}}}")
         assert found.startswith(f"exempt.{key}[0]: ")
@@ -567,7 +567,7 @@ class TestExempt:
         "whom", ["groups: [system:serviceaccounts:flux-system]", "users: [ann]", "serviceAccounts: [flux-system/helm]"]
     )
     def test_somebody(self, whom: str) -> None:
-        """A person, a program, those of one namespace."""
+        """A person, a program or the accounts of one namespace may be exempt."""
         assert faults(f"exempt: {{{whom}}}") == []
 
 
@@ -590,23 +590,23 @@ class TestExempt:
     "group", ["system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes"]
 )
 def test_what_some_may_do_is_not_for_all(lines: str, fault: str, group: str) -> None:
-    """Nobody would be kept from anything."""
+    """A right of all users would have no effect as a limit."""
     assert faults(lines.replace("GROUP", group)) == [fault.replace("GROUP", group)]
     assert faults(lines.replace("GROUP", f"{group}:shop")) == []
 
 
 class TestClaims:
-    """Roles that are claimed."""
+    """Test roles with claims."""
 
     def test_they_are_roles_that_there_are(self) -> None:
-        """With the nearest one named."""
+        """An unknown role is a fault, with the nearest role as a proposal."""
         assert faults("roles: {dta: {claim: {namespaces: [shop]}}}") == [
             "roles.dta: no role is called 'dta'; did you mean 'data'?"
         ]
         assert faults("roles: {data: {claim: {namespaces: [shop], serviceAccounts: [shop/store]}}}") == []
 
     def test_accounts_are_in_the_namespaces_that_claim(self) -> None:
-        """Where both are given, a Pod has to meet both."""
+        """If a claim has both lists, a Pod must match both."""
         claim = (
             "roles: {data: {claim: {namespaces: [shop, team-*], serviceAccounts: [shop/a, team-b/a, team/a, other/a]}}}"
         )
@@ -616,7 +616,7 @@ class TestClaims:
         ]
 
     def test_an_account_has_a_namespace(self) -> None:
-        """Everybody may name an account as they like."""
+        """Without a namespace, every user could create an account of that name."""
         [found] = faults("roles: {data: {claim: {serviceAccounts: [store]}}}")
         assert found.startswith(
             "roles.data.claim.serviceAccounts[0]: 'store' is no ServiceAccount: write namespace/name"
@@ -624,10 +624,10 @@ class TestClaims:
 
 
 class TestUnjudged:
-    """What nothing would judge."""
+    """Test settings with which no rule would judge some Pods."""
 
     def test_where_templates_are_not_judged_all_pods_are(self) -> None:
-        """Else an edit of an older owner would come with its Pods."""
+        """Otherwise an edit of an old owner could bring new Pods without a review."""
         assert faults("workloads: {scope: object, existing: judge}") == []
         assert faults("workloads: {scope: both}") == []
         [found] = faults("workloads: {scope: object}")

@@ -1,4 +1,4 @@
-"""Custom rules in the policy file: what is refused, and where it stands."""
+"""Check which custom rules the policy file refuses, and the places of the faults."""
 
 import sys
 
@@ -15,14 +15,14 @@ GOOD = '  - {id: mine, resources: [pods], cel: "object.spec.n == 1"}\n'
 
 
 def faults(text: str) -> list[str]:
-    """Each fault of a file with these lines, with its line and column."""
+    """Return each fault of a file with these lines, with its line and column."""
     with pytest.raises(BadPolicy) as bad:
         parse(HEAD + text)
     return [f"{one.place.line}:{one.place.column} {one}" if one.place else str(one) for one in bad.value.faults]
 
 
 def test_a_good_rule_is_taken() -> None:
-    """With a mode and exceptions by its id."""
+    """A mode and exceptions may name its id."""
     exception = "{rule: mine, namespace: a, owner: b, reason: c, until: 2030-01-01}"
     found = policy(f"rules: {{mine: warn}}\nexceptions: [{exception}]\ncustom:\n{GOOD}")
     assert found.mode_of("mine") is Mode.WARN
@@ -30,7 +30,7 @@ def test_a_good_rule_is_taken() -> None:
 
 
 def test_a_namespace_may_have_a_mode_of_its_own() -> None:
-    """An override names custom rules as it names others."""
+    """An override names custom rules like built-in rules."""
     found = policy(f"namespaces: {{overrides: [{{names: [a], rules: {{mine: warn}}}}]}}\ncustom:\n{GOOD}")
     assert found.mode_of("mine", override=found.namespaces.override("a", {})) is Mode.WARN
 
@@ -65,12 +65,12 @@ def test_a_namespace_may_have_a_mode_of_its_own() -> None:
     ],
 )
 def test_a_bad_rule_is_refused_at_its_place(rule: str, said: str) -> None:
-    """In the file, and in the expression."""
+    """The place is in the file, and the message has the place in the expression."""
     assert faults(f"custom:\n  - {rule}\n") == [said]
 
 
 def test_a_resource_that_makes_no_pods_is_refused() -> None:
-    """With those that do."""
+    """The message lists the resources that make Pods."""
     [fault] = faults('custom:\n  - {id: mine, resources: [configmaps], cel: "true"}\n')
     assert (
         "custom[0].resources[0]: 'configmaps' is no resource that is judged, as it makes no Pods: write workloads for all"
@@ -83,7 +83,7 @@ EXTRA = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: 
 
 @pytest.mark.parametrize("name", ["widgets.example.com", "services.serving.knative.dev", "deployments.apps", "jobs"])
 def test_a_resource_is_named_with_its_group(name: str) -> None:
-    """One that the file adds as those that are built in; Kubernetes' own need none."""
+    """Extra kinds need their group like built-in kinds; only Kubernetes' own kinds need none."""
     policy(f'{EXTRA}custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n')
 
 
@@ -96,7 +96,7 @@ def test_a_resource_is_named_with_its_group(name: str) -> None:
     ],
 )
 def test_a_plural_alone_means_kubernetes_own(name: str, full: str) -> None:
-    """Whoever writes a rule about Services means those that everybody has, and they make no Pods."""
+    """A rule about `services` means Kubernetes' own Services, which make no Pods."""
     [fault] = faults(f'{EXTRA}custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n')
     assert f"{name!r} is no resource that is judged: write {full}, as the plural alone means Kubernetes' own" in fault
 
@@ -105,7 +105,7 @@ def test_a_plural_alone_means_kubernetes_own(name: str, full: str) -> None:
     ("name", "own", "others"), [("daemonsets", True, False), ("daemonsets.apps.kruise.io", False, True)]
 )
 def test_a_rule_is_about_the_resource_that_it_names(name: str, own: bool, others: bool) -> None:
-    """And of those with the same plural about no other."""
+    """The rule ignores other resources with the same plural."""
     [rule] = policy(f'custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n').custom
     assert (rule.applies("apps", "daemonsets"), rule.applies("apps.kruise.io", "daemonsets")) == (own, others)
 
@@ -121,19 +121,19 @@ def test_a_rule_is_about_the_resource_that_it_names(name: str, own: bool, others
     ],
 )
 def test_params_that_no_run_could_read_are_refused(params: str, said: str) -> None:
-    """Else each object would be, with an error."""
+    """Otherwise each object would cause an error."""
     found = faults(f'custom:\n  - {{id: mine, resources: [pods], cel: "params.a == 1", params: {params}}}\n')
     assert any(said in one for one in found), found
 
 
 def test_params_that_can_be_read_are_taken() -> None:
-    """Whatever JSON has."""
+    """Every JSON value is allowed."""
     params = "{a: [18446744073709551615, -9223372036854775808, 1.5, null, true, text, 2026-01-01, 1e400], b: {c: {}}}"
     policy(f'custom:\n  - {{id: mine, resources: [pods], cel: "params.a == params.b", params: {params}}}\n')
 
 
 def test_a_rule_that_no_object_could_afford_is_refused() -> None:
-    """When the file is read, not for each object."""
+    """The check runs when the file is read, not for each object."""
     cel = "params.a.all(x, params.a.all(y, x != y + 'z'))"
     items = ", ".join(f"item-{number}" for number in range(900))
     [fault] = faults(f'custom:\n  - {{id: mine, resources: [pods], cel: "{cel}", params: {{a: [{items}]}}}}\n')
@@ -141,12 +141,12 @@ def test_a_rule_that_no_object_could_afford_is_refused() -> None:
 
 
 def test_an_id_stands_once() -> None:
-    """A mode or an exception would mean both."""
+    """With a repeated id, a mode or an exception would apply to both rules."""
     assert faults(f"custom:\n{GOOD}{GOOD}") == ["5:6 custom[1].id: an earlier custom rule has the id 'mine'"]
 
 
 def test_expressions_are_bounded_together() -> None:
-    """The library would take seconds for them, and the webhook has few."""
+    """The library would need seconds for them, and the webhook has little time."""
     rules = "".join(
         f'  - {{id: {"a" * (number + 1)}, resources: [pods], cel: "{" || ".join(["true"] * 1_200)}"}}\n'
         for number in range(6)
@@ -158,7 +158,7 @@ def test_expressions_are_bounded_together() -> None:
 
 @pytest.mark.parametrize(("pattern", "large"), [("(a{900}){90}", 162_004), ("[a\\\\pL]{800}", 160_004)])
 def test_their_patterns_are_bounded_together(pattern: str, large: int) -> None:
-    """With what they repeat written out."""
+    """The limit counts their repetitions written out."""
     rule = f"cel: \"object.a.matches('{pattern}') || 'it{{9999}}' == object.b || object.b.matches('{pattern}')\""
     [fault] = faults(f"custom:\n  - {{id: mine, resources: [pods], {rule}}}\n")
     assert fault.startswith("3:1 custom: with their repetitions written out all patterns together are ")
@@ -166,7 +166,7 @@ def test_their_patterns_are_bounded_together(pattern: str, large: int) -> None:
 
 
 def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
-    """They are rules like others."""
+    """The answer treats them like built-in rules."""
     [fault] = faults(f"rules: {{min: warn}}\ncustom:\n{GOOD}")
     assert "rules.min: no rule has the id 'min'; did you mean 'mine'?" in fault
     [fault] = faults(f"namespaces: {{overrides: [{{names: [a], rules: {{min: warn}}}}]}}\ncustom:\n{GOOD}")
@@ -178,7 +178,7 @@ def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
 
 
 def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the remedy; a file without custom rules does not need it."""
+    """The message has the remedy; a file without custom rules needs no library."""
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
     library.load_library.cache_clear()
     try:
@@ -217,21 +217,21 @@ def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_a_resource_that_may_be_meant_is_proposed(written: str, meant: str) -> None:
-    """By its kind, its singular, its short name, with a version, or with a typing error; the whole sentence is told."""
+    """The test compares whole sentences for a kind, a singular, a short name, a version and a typing error."""
     [fault] = faults(f"custom: [{{id: mine, resources: [{written}], cel: object.a == 1}}]\n")
     assert fault.endswith(f"is no resource that is judged; did you mean {meant!r}?")
 
 
 @pytest.mark.parametrize("written", ["configmaps", "ingress", "namespaces"])
 def test_the_list_of_resources_is_not_cut_off(written: str) -> None:
-    """Each of Kubernetes' own is in it."""
+    """It has each of Kubernetes' own resources."""
     [fault] = faults(f"custom: [{{id: mine, resources: [{written}], cel: object.a == 1}}]\n")
     assert all(f" {maker.resource}" in fault for maker in KUBERNETES_OWN)
     assert " … " not in fault
 
 
 def test_each_number_that_is_none_is_told() -> None:
-    """At its own place; no limit is one."""
+    """Each number has its own place; the limits themselves are allowed."""
     text = "custom: [{id: mine, resources: [pods], cel: params.a == 1, params: {a: .nan, b: [.inf, .nan], c: {d: .NaN}}}]\n"
     paths = [fault.split()[1].rstrip(":") for fault in faults(text)]
     assert paths == ["custom[0].params.a", "custom[0].params.b[1]", "custom[0].params.c.d"]

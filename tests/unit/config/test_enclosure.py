@@ -1,4 +1,4 @@
-"""A policy file in the manifest of its ConfigMap, and in any encoding that editors write."""
+"""Check policy files in the manifest of their ConfigMap, and in every encoding that editors write."""
 
 import json
 from textwrap import indent
@@ -17,12 +17,12 @@ BAD: Final = f"{HEAD}mode: loud\n"
 
 
 def literal(text: str, *, depth: int = 4, header: str = "|") -> str:
-    """The manifest with a policy file as a block of lines."""
+    """Return the manifest with a policy file as a block of lines."""
     return f"{OUTER}  policy.yaml: {header}\n{indent(text, ' ' * depth)}"
 
 
 def places(text: str) -> list[tuple[int, int]]:
-    """Where each fault of a file is."""
+    """Return the place of each fault of a file."""
     with pytest.raises(BadPolicy) as bad:
         parse_file(text)
     return [fault.place or (0, 0) for fault in bad.value.faults]
@@ -47,7 +47,7 @@ def places(text: str) -> list[tuple[int, int]]:
     ],
 )  # fmt: skip
 def test_a_policy_file_is_found_in_the_manifest_of_its_config_map(text: str) -> None:
-    """In whatever way it is written."""
+    """The manifest may use any style of YAML or JSON."""
     found = enclosed(text)
     assert found is not None
     assert parse(found.text) == parse(found.text.replace("\r\n", "\n"))
@@ -57,7 +57,7 @@ def test_a_policy_file_is_found_in_the_manifest_of_its_config_map(text: str) -> 
 @pytest.mark.parametrize("depth", [1, 3, 4, 11])
 @pytest.mark.parametrize("before", ["", "\n", "# a comment\n\n"])
 def test_a_fault_has_its_place_in_the_manifest(before: str, depth: int) -> None:
-    """The line and the column that an editor jumps to."""
+    """An editor can jump to the line and the column."""
     depth += 2
     text = f"# top\n{literal(before + BAD, depth=depth)}"
     [(line, column)] = places(text)
@@ -65,7 +65,7 @@ def test_a_fault_has_its_place_in_the_manifest(before: str, depth: int) -> None:
 
 
 def test_a_fault_in_one_line_of_json_is_told_with_the_line_of_the_inner_file() -> None:
-    """The outer one says nothing of it."""
+    """The line of the outer file alone does not locate the fault."""
     text = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "data": {"policy.yaml": BAD}})
     with pytest.raises(BadPolicy) as bad:
         parse_file(text)
@@ -88,7 +88,7 @@ def test_a_fault_in_one_line_of_json_is_told_with_the_line_of_the_inner_file() -
     ],
 )  # fmt: skip
 def test_a_config_map_without_one_policy_file_is_a_fault(text: str, told: str) -> None:
-    """With what it has instead."""
+    """The message lists the keys or ConfigMaps that exist."""
     with pytest.raises(BadPolicy) as bad:
         parse_file(text)
     [fault] = bad.value.faults
@@ -100,7 +100,7 @@ def test_a_config_map_without_one_policy_file_is_a_fault(text: str, told: str) -
     [HEAD, "", "- kind: ConfigMap", "kind: [ConfigMap, *a]", "a: {kind: ConfigMap}"],
 )
 def test_what_is_no_config_map_is_read_as_a_policy_file(text: str) -> None:
-    """Whose faults are those of a policy file."""
+    """Its faults are those of a policy file."""
     assert enclosed(text) is None
 
 
@@ -124,7 +124,7 @@ ODD: Final = [
 def test_a_config_map_that_the_api_server_would_refuse_is_a_fault(
     outer: str, place: tuple[int, int], told: str
 ) -> None:
-    """At its line of the manifest."""
+    """The fault is at its line of the manifest."""
     with pytest.raises(BadPolicy) as bad:
         parse_file(f"{outer}  policy.yaml: |\n{indent(HEAD, '    ')}")
     [fault] = bad.value.faults
@@ -151,7 +151,7 @@ def test_a_config_map_that_the_api_server_would_refuse_is_a_fault(
     ],
 )  # fmt: skip
 def test_a_manifest_with_a_fault_is_told_at_its_line(text: str, place: tuple[int, int], told: str) -> None:
-    """The line that the user edits, not one of the text in it."""
+    """The line is that of the edited file, not that of the enclosed text."""
     with pytest.raises(BadPolicy) as bad:
         parse_file(text)
     assert told in str(bad.value.faults[-1] if "a: [" in text else bad.value.faults[0])
@@ -171,12 +171,12 @@ def test_a_manifest_with_a_fault_is_told_at_its_line(text: str, place: tuple[int
     ],
 )  # fmt: skip
 def test_a_fault_of_the_file_is_at_its_line_of_the_manifest(text: str, line: int) -> None:
-    """However kubectl comes to the text."""
+    """The place is right for each way in which YAML can express the text."""
     assert places(text) == [(line, text.splitlines()[line - 1].index("mode") + 1)]
 
 
 def test_a_fault_of_the_manifest_hides_none_of_the_others() -> None:
-    """Of its own kind."""
+    """All faults of the manifest appear together."""
     text = OUTER.replace("v1", "V1").replace("ConfigMap", "configmap")
     assert places(f"{text}  policy.yaml: |\n{POLICY}  size: 5\n---\na: [\n") == [
         (1, 13),
@@ -188,7 +188,7 @@ def test_a_fault_of_the_manifest_hides_none_of_the_others() -> None:
 
 
 def test_a_comment_about_config_maps_makes_no_config_map() -> None:
-    """The document decides."""
+    """Only the parsed document counts."""
     assert parse_file(f"# kind: ConfigMap\n{HEAD}").policy == parse(HEAD).policy
 
 
@@ -202,7 +202,7 @@ def test_a_comment_about_config_maps_makes_no_config_map() -> None:
     ],
 )
 def test_a_byte_order_mark_tells_the_encoding(content: bytes) -> None:
-    """As in kubectl."""
+    """The encodings are those that kubectl detects."""
     assert parse_file(text_of(content)).policy == parse(HEAD).policy
 
 
@@ -215,14 +215,14 @@ def test_a_byte_order_mark_tells_the_encoding(content: bytes) -> None:
     ],
 )
 def test_what_is_no_text_is_told(content: bytes, told: str) -> None:
-    """With how to save it."""
+    """The message explains how to save the file."""
     with pytest.raises(NotTextError) as bad:
         text_of(content)
     assert told in str(bad.value)
 
 
 def test_a_manifest_of_many_keys_is_searched_in_one_pass() -> None:
-    """A chart's whole output may be before the one that counts."""
+    """A chart's whole output may precede the ConfigMap."""
     many = "".join(f"  key-{number}: x\n" for number in range(20_000))
     assert parse_file(f"{literal(HEAD)}{many}").policy == parse(HEAD).policy
     assert yaml.safe_load(f"{OUTER}{many}")["data"]["key-1"] == "x"

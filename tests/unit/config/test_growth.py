@@ -1,4 +1,4 @@
-"""A file of twice the size is not judged for four times as long: what is done is counted, as calls."""
+"""Check that a file of twice the size does not take four times the work, counted in calls."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -20,12 +20,12 @@ EVERYBODY: Final = "{cidrs: [0.0.0.0/0]}"
 
 
 def flows(count: int, item: Callable[[int], str], before: str = "") -> str:
-    """A network section."""
+    """Return a network section."""
     return f"network:\n{before}  flows:\n" + "".join(f"  - {{{item(number)}}}\n" for number in range(count))
 
 
 def address(number: int) -> str:
-    """Every other one."""
+    """Return an even address for a number."""
     return f"10.0.{number >> 7}.{number << 1 & 255}"
 
 
@@ -77,13 +77,13 @@ GROWING: Final[dict[str, Callable[[int], str]]] = {
 
 
 def remarks(text: str) -> object:
-    """What has no effect in a file."""
+    """Compute the remarks on a file."""
     return remarks_on(text, datetime(2026, 6, 15, tzinfo=UTC))
 
 
 @contextmanager
 def counting() -> Iterator[list[int]]:
-    """Counts calls of functions, Python's and C's."""
+    """Count calls of functions in Python and C."""
     calls = [0]
 
     def count(_frame: FrameType, event: str, _argument: Any) -> None:
@@ -98,14 +98,14 @@ def counting() -> Iterator[list[int]]:
 
 
 def calls_for(text: str, read: Callable[[str], object] = parse) -> int:
-    """How much is done to judge a file."""
+    """Return the number of calls that judge a file."""
     with counting() as calls, suppress(BadPolicy):
         read(HEAD + text)
     return calls[0]
 
 
 def calls_to_close(count: int) -> int:
-    """How much is done for the policies of one namespace under so many roles with a flow each."""
+    """Return the number of calls that render the policies of one namespace under `count` roles with a flow each."""
     roles = f"workloads: {{role: {{oneOf: [{', '.join(f'r{number}' for number in range(count))}]}}}}\n"
     found = policy(roles + flows(count, lambda k: f"from: r{k}, to: r{k * 3 % count}, ports: [1/TCP]"))
     with counting() as calls:
@@ -114,20 +114,20 @@ def calls_to_close(count: int) -> int:
 
 
 def test_a_namespace_is_closed_without_a_look_at_each_flow_for_each_role() -> None:
-    """Which the gate waits for."""
+    """The gate waits for this work."""
     assert calls_to_close(200) < 2.5 * calls_to_close(100)
 
 
 @pytest.mark.parametrize("made", GROWING.values(), ids=GROWING.keys())
 def test_twice_as_much_takes_twice_as_long(made: Callable[[int], str]) -> None:
-    """And a little more, for what is sorted."""
-    calls_for(made(100))  # what is done once
+    """Sorting may add a little more."""
+    calls_for(made(100))  # work that is done once
     assert calls_for(made(200)) < 2.5 * calls_for(made(100))
 
 
 @pytest.mark.parametrize("fault", ["", "mode: Loud\n"], ids=["a sound file", "a file with a fault"])
 @pytest.mark.parametrize("made", GROWING.values(), ids=GROWING.keys())
 def test_remarks_on_twice_as_much_take_twice_as_long(made: Callable[[int], str], fault: str) -> None:
-    """Also on a file with a fault, whose sound parts are taken out."""
+    """This includes a file with a fault, whose sound parts are extracted."""
     calls_for(made(100) + fault, remarks)
     assert calls_for(made(200) + fault, remarks) < 2.5 * calls_for(made(100) + fault, remarks)

@@ -1,4 +1,4 @@
-"""The policy file: what it may say, and every fault with its path."""
+"""Check the content that a policy file may have, and every fault with its path."""
 
 import hashlib
 from typing import Final
@@ -45,21 +45,21 @@ network:
 
 
 def faults(text: str) -> list[str]:
-    """What is wrong with a text."""
+    """Return the faults of a text."""
     with pytest.raises(BadPolicy) as bad:
         parse(text)
     return [str(fault) for fault in bad.value.faults]
 
 
 class TestGood:
-    """A file that counts."""
+    """Test good files."""
 
     def test_the_default_file_is_the_defaults(self) -> None:
-        """The schema's own."""
+        """The schema defines the defaults."""
         assert parse(DEFAULT_POLICY).policy == GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
 
     def test_everything_that_a_file_may_say_is_read(self) -> None:
-        """Under the names that it uses."""
+        """The file uses the names of the schema."""
         policy = parse(HEAD + WHOLE).policy
         assert policy.model_dump(by_alias=True, mode="json", exclude_defaults=True) == {
             "apiVersion": "catflap.dev/v1",
@@ -88,7 +88,7 @@ class TestGood:
         }
 
     def test_everything_that_flows_may_say_is_read(self) -> None:
-        """A word alone is a role, or the outside."""
+        """A single word is a role or the outside."""
         network = """
             presets: [istio, prometheus]
             flows:
@@ -136,36 +136,36 @@ class TestGood:
 
     @pytest.mark.parametrize("mode", Mode)
     def test_a_mode_needs_no_quotes(self, mode: Mode) -> None:
-        """`off` is a word here, as in YAML 1.2, not a false."""
+        """As in YAML 1.2, `off` is a word and not false."""
         assert parse(f"{HEAD}mode: {mode}\nrules: {{known-role: {mode}}}\n").policy.rules == {"known-role": mode}
 
     def test_words_of_yaml_1_1_are_words(self) -> None:
-        """A role may be called `on`."""
+        """A role may have the name `on`."""
         roles = parse(f"{HEAD}workloads: {{role: {{oneOf: [on, yes, n, Off]}}}}").policy.workloads.role
         assert roles.one_of == ("on", "yes", "n", "Off")
 
     @pytest.mark.parametrize("word", ["true", "True", "TRUE"])
     def test_true_is_a_truth(self, word: str) -> None:
-        """In the three ways of writing it."""
+        """YAML 1.2 has three spellings of it."""
         assert parse(f"{HEAD}workloads: {{fillFromAliases: {word}}}").policy.workloads.fill_from_aliases is True
 
     def test_a_byte_order_mark_is_no_matter(self) -> None:
-        """Editors on Windows write it."""
+        """Editors on Windows write the mark."""
         assert parse("\ufeff" + HEAD).policy == parse(HEAD).policy
 
     def test_json_is_yaml(self) -> None:
-        """Generators prefer it."""
+        """Programs that generate files prefer JSON."""
         assert parse('{"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "mode": "off"}').policy.mode is Mode.OFF
 
     def test_the_digest_names_the_text(self) -> None:
-        """The first 64 bits of its SHA-256, so that anyone can recompute it."""
+        """It is the first 64 bits of the text's SHA-256, so any user can compute it."""
         text = HEAD + "# grüße\n"
         assert parse(text).digest == digest(text) == hashlib.sha256(text.encode()).hexdigest()[:16]
         assert parse(HEAD).digest != digest(text)
 
 
 class TestFaults:
-    """A file that does not."""
+    """Test files with faults."""
 
     @pytest.mark.parametrize(
         ("lines", "fault"),
@@ -292,7 +292,7 @@ class TestFaults:
         ],
     )
     def test_a_fault_has_its_path_and_what_would_be_right(self, lines: str, fault: str) -> None:
-        """One fault, one line."""
+        """Each fault is one line."""
         assert faults(HEAD + lines) == [fault]
 
     @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ class TestFaults:
         ],
     )
     def test_a_name_servers_fault_has_its_path(self, lines: str, fault: str) -> None:
-        """A preset or a list: the other choice may be named too."""
+        """The value is a preset or a list, so the message may name both."""
         assert fault in faults(HEAD + lines)
 
     @pytest.mark.parametrize(
@@ -436,7 +436,7 @@ class TestFaults:
         ],
     )
     def test_a_flows_fault_has_its_path(self, flow: str, fault: str) -> None:
-        """Down to the end that has it."""
+        """The path includes the faulty end of the flow."""
         text = f"{HEAD}network: {{flows: [{{from: data, to: data, ports: [1/TCP]}}, {{{flow}, ports: [80/TCP]}}]}}"
         assert f"network.flows[1]{fault}" in faults(text)
 
@@ -467,7 +467,7 @@ class TestFaults:
         ],
     )
     def test_a_flow_has_its_ports(self, ports: str, fault: str) -> None:
-        """By number."""
+        """The path has the number of the port."""
         assert faults(f"{HEAD}network: {{flows: [{{from: frontend, to: backend{ports}}}]}}") == [fault]
 
     @pytest.mark.parametrize(
@@ -533,7 +533,7 @@ class TestFaults:
         ],
     )
     def test_another_fault_of_the_network_or_an_exception_has_its_path(self, lines: str, fault: str) -> None:
-        """And nothing else is told."""
+        """The file has no other fault."""
         assert faults(HEAD + lines) == [fault]
 
     @pytest.mark.parametrize(
@@ -546,18 +546,18 @@ class TestFaults:
         ],
     )
     def test_a_bad_word_is_not_told_to_be_a_list_nor_a_list_to_be_a_word(self, said: str, told: str) -> None:
-        """Where either would do."""
+        """The message fits the type of the value if both types are allowed."""
         [found] = faults(HEAD + said)
         assert found.partition(":")[0] == told
 
     def test_a_selector_longer_than_calico_takes_is_refused_when_the_file_is_read(self) -> None:
-        """Later, no namespace could be closed under it."""
+        """Otherwise no namespace could be closed later."""
         labels = ", ".join(f"label-{number:02}: {'v' * 63}" for number in range(20))
         text = f"{HEAD}network: {{dns: [{{namespaceLabels: {{a: b}}, podLabels: {{{labels}}}}}]}}"
         assert any("1024" in fault for fault in faults(text))
 
     def test_every_fault_is_found_at_once(self) -> None:
-        """In the order in which they stand, each once."""
+        """The faults are in the order of the text, each once."""
         text = (
             "apiVersion: catflap.dev/v2\nkind: Policy\nmode: loud\nruls: []\n"
             "workloads: {role: {oneOf: [a, a], label: -}, require: [{label: a}, {label: b}]}\n"
@@ -578,7 +578,7 @@ class TestFaults:
         ]
 
     def test_what_is_at_fault_as_yaml_hides_nothing(self) -> None:
-        """Not a value with a wrong tag, nor a key that is no text or stands twice; and each is told once."""
+        """A wrong tag, a key that is not text and a repeated key hide no other fault; each appears once."""
         text = "mode: !!int x\nrules: {1: warn, known-role: loud}\nroles: {backend: {}, backend: {}, 2027-01-01: {}}\n"
         assert [fault.partition(":")[0] for fault in faults(HEAD + text)] == [
             "mode",
@@ -592,7 +592,7 @@ class TestFaults:
         ]
 
     def test_no_endless_list_is_told(self) -> None:
-        """Nor an endless line, nor one that shows nothing."""
+        """The list, its lines and their characters are limited."""
         assert len(faults(HEAD + "".join(f"x{number}: 1\n" for number in range(MOST_TOLD)))) == MOST_TOLD
         found = faults(HEAD + "".join(f"x{number}: 1\n" for number in range(MOST_TOLD + 1)))
         assert (len(found), found[-1]) == (MOST_TOLD + 1, f"there is more to mend than these {MOST_TOLD} faults")
@@ -602,7 +602,7 @@ class TestFaults:
         assert faults(f'{HEAD}"\u200b\\tx": 1') == [f"\\u200b\\tx: unknown key; {KEYS}"]
 
     def test_a_misspelt_rule_is_found_among_other_faults(self) -> None:
-        """Nobody should have to mend a file twice."""
+        """Users can correct all faults together."""
         found = faults(f"{HEAD}mode: loud\nrules: {{known-roles: warn}}\n")
         assert len(found) == 2
         assert any(fault.startswith("rules.known-roles: no rule has the id 'known-roles'") for fault in found)
@@ -628,23 +628,23 @@ class TestFaults:
         ],
     )
     def test_what_is_no_policy_file_is_refused_in_one_line(self, text: str, fault: str) -> None:
-        """With the reason."""
+        """The line gives the reason."""
         (found,) = faults(text)
         assert found.startswith(fault)
         assert "\n" not in found
 
     @pytest.mark.parametrize("key", ["a(b", "mode [x]", "[", "("])
     def test_a_key_with_a_bracket_is_an_unknown_key(self, key: str) -> None:
-        """Whatever it looks like."""
+        """The content of the key does not matter."""
         assert any("unknown key" in fault for fault in faults(f'{HEAD}"{key}": 1'))
 
     def test_a_fault_with_a_bracket_in_its_path_keeps_its_path(self) -> None:
-        """A person has to find it."""
+        """Users need the path to find the fault."""
         assert f"rules.a(b: 'loud' is unknown; {MODES}" in faults(f'{HEAD}rules: {{"a(b": loud}}')
 
 
 def test_the_exception_says_every_fault() -> None:
-    """For a log's one line."""
+    """A log has them on one line."""
     bad = BadPolicy([PolicyFault("a.b", "is wrong"), PolicyFault("", "so is all")])
     assert str(bad) == "a.b: is wrong; so is all"
     assert bad.faults == (PolicyFault("a.b", "is wrong"), PolicyFault("", "so is all"))

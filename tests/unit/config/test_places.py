@@ -1,4 +1,4 @@
-"""Every fault points at its line and column."""
+"""Check that every fault has its line and column."""
 
 import pytest
 
@@ -28,14 +28,14 @@ network:
 
 
 def found(text: str) -> dict[str, Place | None]:
-    """The place of each fault, by its path."""
+    """Return the place of each fault by its path."""
     with pytest.raises(BadPolicy) as bad:
         parse(text)
     return {fault.path: fault.place for fault in bad.value.faults}
 
 
 def test_a_fault_is_at_its_key_or_at_its_item() -> None:
-    """In block style and in braces."""
+    """This applies to block style and to braces."""
     assert found(FAULTY) == {
         "workload": Place(3, 1),
         "rules.no-role": Place(5, 3),
@@ -46,13 +46,13 @@ def test_a_fault_is_at_its_key_or_at_its_item() -> None:
 
 
 def test_a_contradiction_has_a_place_as_well() -> None:
-    """Which is only found in a file that is otherwise sound."""
+    """The checks for contradictions run on files that are otherwise sound."""
     text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nnetwork:\n  flows:\n  - {from: a, to: backend, ports: [80/TCP]}\n"
     assert found(text) == {"network.flows[0].from": Place(5, 6)}
 
 
 def test_what_is_missing_is_at_what_it_is_missing_from() -> None:
-    """And where the whole file is meant there is no place."""
+    """A fault of the whole file has no place."""
     text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nexceptions:\n- {rule: require-app}\n"
     assert set(found(text).values()) == {Place(4, 3)}
     assert found("mode: warn\n") == {"apiVersion": None, "kind": None}
@@ -74,13 +74,13 @@ def test_what_is_missing_is_at_what_it_is_missing_from() -> None:
     ],
 )
 def test_a_key_may_have_dots_and_brackets_of_its_own(path: str, line: int, column: int) -> None:
-    """The longest one that is there is meant."""
+    """The longest matching key counts."""
     text = 'rules:\n  a: 1\n  a.b: 1\n  "a[0]": 1\n  "[x]": 1\nlist: [0, {x: 1}]\n'
     assert read(text).place(path) == Place(line, column)
 
 
 def test_what_stands_under_an_alias_is_where_it_is_written() -> None:
-    """There it is mended."""
+    """Users correct the value there."""
     said = read("a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n")
     assert (said.place("c"), said.place("c.b"), said.place("d.b")) == (Place(2, 1), Place(1, 8), Place(1, 8))
 

@@ -1,4 +1,4 @@
-"""The text of a policy file: what it says, and what it may not be."""
+"""Check which values a policy file can contain, and which texts it refuses."""
 
 from typing import Any, Final
 
@@ -10,25 +10,25 @@ from webhook.config.places import Place
 from webhook.config.reading import DEEPEST, MOST_NODES, PARSER, read
 from webhook.syntax.yaml_words import HALF_A_CHARACTER
 
-# Python's own parser reads where libyaml is not there.
+# catflap uses Python's own parser if libyaml is missing.
 PARSERS: Final = [PARSER, yaml.SafeLoader]
 
 
 @pytest.fixture(params=PARSERS, ids=["libyaml", "Python"])
 def _either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the parsers that a file may be read with."""
+    """Run a test with each parser that may read a file."""
     monkeypatch.setattr(reading, "PARSER", request.param)
 
 
 def said(text: str) -> Any:
-    """What a sound text says."""
+    """Return the content of a sound text."""
     found = read(text)
     assert found.faults == ()
     return found.content
 
 
 def complaints(text: str) -> list[tuple[str, str, Place | None]]:
-    """Path, message and place of each fault."""
+    """Return the path, the message and the place of each fault."""
     return [(fault.path, fault.message, fault.place) for fault in read(text).faults]
 
 
@@ -78,19 +78,19 @@ def complaints(text: str) -> list[tuple[str, str, Place | None]]:
 )
 @pytest.mark.usefixtures("_either_parser")
 def test_words_are_those_of_yaml_1_2(word: str, value: Any) -> None:
-    """Its core schema; what looks like a date is text."""
+    """The core schema applies; a date is text."""
     found = said(f"a: {word}" if word != "-" else "a:\n-")["a"]
     assert (type(found), found) == (type(value), value)
 
 
 def test_no_number_is_no_number() -> None:
-    """Whoever asks for one is told by the model."""
+    """The model reports such a value where it expects a number."""
     assert said("a: .nan")["a"] != said("a: .nan")["a"]
 
 
 @pytest.mark.usefixtures("_either_parser")
 def test_a_mapping_may_be_merged_into_others() -> None:
-    """Its own keys come first, then those of the first one."""
+    """Its own keys have priority, then the keys of the first merged mapping."""
     text = "a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc: {z: 3, <<: [*a, *b]}\nd: {<<: *b, w: 4}\ne: {'<<': 5}\n"
     found = said(text)
     assert list(found["c"].items()) == [("z", 3), ("x", 1), ("y", 1)]
@@ -100,7 +100,7 @@ def test_a_mapping_may_be_merged_into_others() -> None:
 
 @pytest.mark.usefixtures("_either_parser")
 def test_each_value_at_fault_is_told_and_hides_no_other() -> None:
-    """Whatever it is."""
+    """This applies to every kind of fault."""
     text = """\
 a: !!int x
 a: 2
@@ -138,7 +138,7 @@ c: {<<: 5, d: *x, e: !!str [], x: !foo y}
 @pytest.mark.usefixtures("_either_parser")
 @pytest.mark.parametrize("value", ['"\\ud83d"', '"a\\udc00b"', '"\\ud83d\\ude00"'])
 def test_half_a_character_is_no_text(value: str) -> None:
-    """It cannot be sent to anybody."""
+    """Such a text cannot be encoded."""
     [(path, message, _)] = complaints(f"a:\n  b: [x, {value}]\n")
     assert path == ("a.b" if reading.PARSER is PARSER else "a.b[1]")  # libyaml reads ahead
     assert message.endswith(HALF_A_CHARACTER)
@@ -157,7 +157,7 @@ def test_half_a_character_is_no_text(value: str) -> None:
     ],
 )
 def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Place) -> None:
-    """As far as the parser came."""
+    """The place is where the parser stopped."""
     [(found, message, at)] = complaints(text)
     assert (found, at) == (path, where)
     assert message.startswith(f"not YAML: {says}")
@@ -177,21 +177,21 @@ def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Plac
     ],
 )
 def test_a_key_that_is_no_word_is_told(text: str, says: str) -> None:
-    """Once, whatever it is."""
+    """The message appears once for each key."""
     [(_, message, _)] = complaints(text)
     assert message.startswith(says)
 
 
 def test_what_was_wrong_before_is_told_as_well() -> None:
-    """Nobody should have to mend a file twice."""
+    """Users can correct both together."""
     assert [one[0] for one in complaints("a: 1\na: 2\nb: [")] == ["a", "b"]
 
 
 class TestBounds:
-    """How much a file may have."""
+    """Test the size limits of a file."""
 
     def test_so_many_values_are_taken(self) -> None:
-        """A mapping, its key and a list with so many; one more are too many, and nothing after it is looked at."""
+        """The limit includes a mapping, its key and a list; at one more value, reading ends."""
         items = ["x"] * (MOST_NODES - 3)
         assert len(said(f"a: [{','.join(items)}]")["a"]) == len(items)
         [(path, message, _)] = complaints(f"a: [{','.join(items)}, x, {{]")
@@ -200,7 +200,7 @@ class TestBounds:
 
     @pytest.mark.parametrize("times", [10, 10_000, 300_000])
     def test_an_alias_counts_for_what_it_stands_for(self, times: int) -> None:
-        """So what is read is no larger than what might have been written out; twice as much is not read twice as long."""
+        """The limit applies to the written-out size, so a longer text takes no longer to refuse."""
         text = f"a: &a [{'x,' * 1000}]\nb: [{'*a,' * times}]"
         assert bool(read(text).faults) is (times > 49)
 
@@ -212,19 +212,19 @@ class TestBounds:
         assert (path[:3], where and where.line) == ("a4[", 5)
 
     def test_a_long_text_counts_as_several(self) -> None:
-        """Aliases would make much of it."""
+        """Aliases would multiply it."""
         assert said(f"a: &a {'x' * 100_000}\nb: [{'*a,' * 40}]")
         assert read(f"a: &a {'x' * 100_000}\nb: [{'*a,' * 60}]").faults
 
     @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? ", "a: {? "])
     def test_so_deep_and_no_deeper(self, opening: str) -> None:
-        """Whatever reads it may follow it down; and what is deeper is not read."""
+        """Every reader can recurse to this depth; deeper values are not read."""
         [(_, message, _)] = complaints(opening * 100_000)
         assert message == f"nested more than {DEEPEST} deep"
         assert not read("[" * DEEPEST + "]" * DEEPEST).faults
 
     def test_merging_again_and_again_is_counted(self) -> None:
-        """Each of them would be a copy."""
+        """Each merge would be a copy."""
         lines = [f"a0: &a0 {{{', '.join(f'k{n}: 1' for n in range(1000))}}}"]
         lines += [f"a{n}: &a{n} {{<<: *a{n - 1}}}" for n in range(1, 2000)]
         assert read("\n".join(lines)).faults

@@ -1,4 +1,4 @@
-"""Settings that have no effect are told, and settings that have one are not."""
+"""Check that settings without an effect have a remark, and that other settings have none."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -27,17 +27,17 @@ BOTH: Final = "workloads: {role: {oneOf: [frontend, backend]}}"
 
 
 def custom(cel: str = "object.kind == 'Pod'", resources: str = "pods", more: str = "") -> str:
-    """A file with one custom rule."""
+    """Return a file with one custom rule."""
     return f'custom: [{{id: mine, resources: [{resources}], cel: "{cel}"{more}}}]'
 
 
 def told(text: str) -> list[str]:
-    """The remarks on a file."""
+    """Return the remarks on a file."""
     return [str(one) for one in remarks_on(HEAD + text, NOW)]
 
 
 def exception(rule: str = "require-app", namespace: str = "shop", until: str = "2026-06-15") -> str:
-    """A file with one exception."""
+    """Return a file with one exception."""
     return f"exceptions: [{{rule: {rule}, namespace: {namespace}, owner: a, reason: b, until: {until}}}]"
 
 
@@ -131,7 +131,7 @@ def exception(rule: str = "require-app", namespace: str = "shop", until: str = "
     ],
 )  # fmt: skip
 def test_what_has_no_effect_is_told(text: str, path: str) -> None:
-    """At its path, and nothing else is."""
+    """The remark is at the setting's path, and no other setting has one."""
     assert [one.partition(": ")[0] for one in told(text)] == [path]
 
 
@@ -187,7 +187,7 @@ def test_what_has_no_effect_is_told(text: str, path: str) -> None:
     ],
 )  # fmt: skip
 def test_what_has_an_effect_is_not_told(text: str) -> None:
-    """No one reads warnings of which half are wrong."""
+    """Users ignore warnings that are often wrong."""
     assert told(text) == []
 
 
@@ -206,13 +206,13 @@ def test_what_has_an_effect_is_not_told(text: str) -> None:
     ],
 )
 def test_a_file_with_faults_has_remarks_on_what_they_do_not_touch(fault: str, path: str | None) -> None:
-    """Nothing is said where the fault may be what gives the setting its effect."""
+    """A setting has no remark if the correction of a fault may give it an effect."""
     found = [one.partition(": ")[0] for one in told(f"rules: {{require-label: warn}}\n{fault}")]
     assert found == ([path] if path else [])
 
 
 def test_a_list_in_which_an_item_is_at_fault_has_no_remarks() -> None:
-    """The places of its items are not sure, and one of them is to be changed in any case."""
+    """The numbers of its items may change, and the user must edit the list anyway."""
     assert told("network: {clusterCIDRs: [10.0.0.0/8, 10.0.0.0/8, 10.1.0.0/16], nodeCIDRs: [10.2.0.0/16]}") == [
         "network.nodeCIDRs: it has no effect without the preset kubelet-probes"
     ]
@@ -226,13 +226,13 @@ def test_a_list_in_which_an_item_is_at_fault_has_no_remarks() -> None:
 
 
 def test_a_broken_flow_may_be_what_names_a_role() -> None:
-    """No role is said to be without flows; the ports of the others are looked at."""
+    """No role is reported as unused; the ports of the other flows are checked."""
     flows = "{from: frontend, to: backend, ports: [80/TCP, 70-90/TCP]}, {from: data, ports: [1/TCP]}"
     assert [one.partition(": ")[0] for one in told(f"network: {{flows: [{flows}]}}")] == ["network.flows[0].ports[0]"]
 
 
 def test_remarks_on_a_config_map_with_faults_are_at_its_lines() -> None:
-    """The faults of the manifest and of the policy file hide none."""
+    """The faults of the manifest and of the policy file hide no remarks."""
     text = "apiVersion: V1\nkind: ConfigMap\ndata:\n  policy.yaml: |\n" + indent(
         f"{HEAD}mode: Warn\nrules: {{require-label: warn}}", "    "
     )
@@ -241,12 +241,12 @@ def test_remarks_on_a_config_map_with_faults_are_at_its_lines() -> None:
 
 @pytest.mark.parametrize("rule", [one for one in RULES.values() if one.settings], ids=lambda rule: rule.id)
 def test_a_rule_with_settings_of_its_own_judges_nothing_without_them(rule: Rule) -> None:
-    """They are named where its mode has no effect."""
+    """The message names the settings if the mode has no effect."""
     assert f"nothing is asked for under {rule.settings}" in told(f"rules: {{{rule.id}: warn}}")[0]
 
 
 def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Each path of a file."""
+    """Yield each path of a file."""
     if path:
         yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -255,7 +255,7 @@ def paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | 
 
 
 def changed(content: Any, path: tuple[str | int, ...], change: Callable[[Any, Any], None]) -> Any:
-    """A file in which one value is changed."""
+    """Return a file with one value changed."""
     whole = deepcopy(content)
     around = whole
     for step in path[:-1]:
@@ -265,12 +265,12 @@ def changed(content: Any, path: tuple[str | int, ...], change: Callable[[Any, An
 
 
 def broken(around: Any, key: Any) -> None:
-    """No value of a policy file is such a mapping."""
+    """Replace a value by a mapping that no policy file allows."""
     around[key] = {"?": []}
 
 
 def misspelt(around: Any, key: Any) -> None:
-    """No key of a policy file ends so; an item of a list is left as it is."""
+    """Rename a key to an unknown one; leave an item of a list unchanged."""
     if isinstance(around, dict):
         around[f"{key}-x-x"] = around.pop(key)
 
@@ -280,7 +280,7 @@ def misspelt(around: Any, key: Any) -> None:
 def test_what_is_said_of_a_faulty_file_is_said_of_the_file_without_the_fault(
     name: str, change: Callable[[Any, Any], None]
 ) -> None:
-    """For each key and item that may be at fault: a warning does not depend on how the user corrects it."""
+    """For each faulty key and item, a warning does not depend on how the user corrects it."""
     content = yaml.safe_load((POLICIES / f"{name}.yaml").read_text(encoding="utf-8").replace("off", "'off'"))
     sound = {(one.path, one.message) for one in remarks_on(yaml.safe_dump(content), NOW)}
     assert sound

@@ -1,4 +1,4 @@
-"""All faults of a policy file at once: what is broken hides no fault of the parts that are sound, and makes none of its own."""
+"""Check that a broken part hides no fault of the sound parts, and causes no fault in them."""
 
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from tests.unit.samples import HEAD
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
 
-# Faults of what goes together, each with the path that is told.
+# Faults between parts, each with the reported path.
 TOGETHER: Final = {
     "network.flows[0].to": "network: {flows: [{from: frontend, to: database, ports: [5432/TCP]}]}",
     "exceptions[0].rule": "exceptions: [{rule: require-apps, namespace: shop, owner: ann, reason: old, until: 2099-01-01}]",
@@ -20,7 +20,7 @@ TOGETHER: Final = {
     "workloads.existing": "workloads: {scope: object, existing: admit}",
     "rules.require-apps": "rules: {require-apps: warn}",
 }
-# Faults of shape, each in a part that none of the above is about.
+# Faults of shape; no check above reads these parts.
 SHAPES: Final = {
     "mode": "mode: Enforce",
     "gate.freshness": "gate: {freshness: 5s}",
@@ -31,7 +31,7 @@ SHAPES: Final = {
 
 
 def paths(text: str) -> set[str]:
-    """The paths of the faults of a file."""
+    """Return the paths of the faults of a file."""
     with pytest.raises(BadPolicy) as bad:
         parse(f"{HEAD}{text}")
     return {fault.path for fault in bad.value.faults}
@@ -40,12 +40,12 @@ def paths(text: str) -> set[str]:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("together", TOGETHER)
 def test_a_fault_of_shape_hides_no_fault_of_another_part(shape: str, together: str) -> None:
-    """A user mends both at once."""
+    """Users can correct both together."""
     assert paths(f"{SHAPES[shape]}\n{TOGETHER[together]}\n") == {shape, together}
 
 
 def merged(*texts: str) -> str:
-    """Several files as one, section by section."""
+    """Merge several files section by section."""
     found: dict[str, Any] = {}
     for text in texts:
         for key, value in yaml.safe_load(text).items():
@@ -99,11 +99,11 @@ def merged(*texts: str) -> str:
     ],
 )  # fmt: skip
 def test_every_fault_of_a_sound_part_is_told(text: str, told: set[str]) -> None:
-    """With the number that it has in the file."""
+    """The path has the item's number in the file."""
     assert paths(text) == told
 
 
-# Sound files in which a part hangs on another one, each with what breaks the other one.
+# Sound files in which one part depends on another, each with a change that breaks the other part.
 HANGING: Final = [
     ("workloads: {role: {oneOf: [web, db]}}", "network: {flows: [{from: web, to: db, ports: [80/TCP]}]}", ("workloads", "role", "oneOf")),
     ("workloads: {role: {oneOf: [web, db]}}", "roles: {web: {claim: {namespaces: [shop]}}}", ("workloads", "role", "oneOf")),
@@ -122,7 +122,7 @@ HANGING: Final = [
 @pytest.mark.parametrize(("needed", "hanging", "path"), HANGING)
 @pytest.mark.parametrize("how", ["a wrong value", "a misspelt key", "an unknown key", "a key twice"])
 def test_what_is_broken_makes_no_other_part_wrong(needed: str, hanging: str, path: tuple[Any, ...], how: str) -> None:
-    """A fault that goes away when another one is mended is none."""
+    """A fault that disappears with the correction of another fault is no fault."""
     text = merged(needed, hanging)
     parse(f"{HEAD}{text}")
     content = yaml.safe_load(text)
@@ -157,7 +157,7 @@ def test_what_is_broken_makes_no_other_part_wrong(needed: str, hanging: str, pat
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: ".".join(map(str, path)))
 def test_no_wrong_value_keeps_the_sound_parts_from_being_judged(path: tuple[str | int, ...]) -> None:
-    """Nor ends in an error of ours: the fault beside it is in a part that nothing else is about."""
+    """Judging also raises no error: the compared fault is in a part that no check relates to others."""
     beside = {"policyFile": {"deletedBy": ["system:authenticated"]}}
     for value in WRONG:
         content = {**placed(path, value)}
@@ -165,4 +165,4 @@ def test_no_wrong_value_keeps_the_sound_parts_from_being_judged(path: tuple[str 
             continue
         text = yaml.safe_dump({**content, **beside}, sort_keys=False)
         told = paths(text)
-        assert told & {"policyFile.deletedBy[0]", ""}  # "" says that there are more faults than are told
+        assert told & {"policyFile.deletedBy[0]", ""}  # "" is the path of the message that there are more faults

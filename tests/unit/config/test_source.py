@@ -1,4 +1,4 @@
-"""Where the policy file is, and how its changes are noticed."""
+"""Check how catflap locates the policy file and notices its changes."""
 
 import os
 import threading
@@ -28,19 +28,19 @@ GOOD, OTHER, BAD = HEAD, HEAD + "mode: warn\n", HEAD + "mode: loud\n"
     ],
 )
 def test_a_location_is_a_file_or_a_config_map(text: str, location: Path | ConfigMapRef) -> None:
-    """Told apart by the prefix."""
+    """The prefix distinguishes them."""
     assert parse_location(text) == location
 
 
 @pytest.mark.parametrize("text", ["configmap:", "configmap:a", "configmap:/a", "configmap:a/", "configmap:a/b/c"])
 def test_a_config_map_needs_both_parts(text: str) -> None:
-    """The message shows how it is written."""
+    """The message shows the right form."""
     with pytest.raises(ValueError, match=r"write configmap:NAMESPACE/NAME$"):
         parse_location(text)
 
 
 class Watched:
-    """A file, its store, and how often a bad policy was reported."""
+    """A file, its store, and the number of reported bad policies."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -52,13 +52,13 @@ class Watched:
 
     @property
     def in_force(self) -> str | None:
-        """The digest of the policy in force."""
+        """Return the digest of the policy in force."""
         return self.store.current.digest if self.store.current else None
 
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Watched:
-    """A good file that was looked at once."""
+    """Return a good file after its first check."""
     found = Watched(tmp_path / "policy.yaml")
     found.path.write_text(GOOD, encoding="utf-8")
     found.file.look()
@@ -66,14 +66,14 @@ def watched(tmp_path: Path) -> Watched:
 
 
 def replace(path: Path, text: str) -> None:
-    """Put another file in a file's place, as editors do."""
+    """Replace a file by another one, as editors do."""
     new = path.with_name("new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
 
 
 def publish(volume: Path, name: str, text: str) -> None:
-    """Write a version of a ConfigMap volume as the kubelet does: a folder, and a link that is renamed over the old one."""
+    """Write a version of a ConfigMap volume as the kubelet does: a new folder, and a link in place of the old one."""
     (volume / name).mkdir()
     (volume / name / "policy.yaml").write_text(text, encoding="utf-8")
     (volume / "..data_tmp").symlink_to(name)
@@ -81,7 +81,7 @@ def publish(volume: Path, name: str, text: str) -> None:
 
 
 def test_the_file_is_read_at_the_first_look(watched: Watched) -> None:
-    """What it says is in force then."""
+    """Its policy is then in force."""
     assert watched.in_force == digest(GOOD)
 
 
@@ -93,14 +93,14 @@ def test_the_file_is_read_at_the_first_look(watched: Watched) -> None:
     ],
 )
 def test_a_changed_file_is_read_again(watched: Watched, change: Callable[[Path], object]) -> None:
-    """However it changed."""
+    """This applies to every way of changing it."""
     change(watched.path)
     watched.file.look()
     assert watched.in_force == digest(OTHER)
 
 
 def test_a_file_of_the_same_size_and_time_is_read_again(watched: Watched) -> None:
-    """Tools that keep times alone do not hide a change: the file is another one."""
+    """The inode differs, so tools that keep the time cannot hide a change."""
     stat = watched.path.stat()
     new = HEAD.replace("kind: GuardPolicy\n", "kind: GuardPolicy ")
     assert len(new) == len(GOOD)
@@ -111,7 +111,7 @@ def test_a_file_of_the_same_size_and_time_is_read_again(watched: Watched) -> Non
 
 
 def test_a_config_map_volume_changes_by_its_link(tmp_path: Path) -> None:
-    """The path stays the same, and so does the link at its end."""
+    """The path does not change, and neither does the link at its end."""
     publish(tmp_path, "..2026_01_01", GOOD)
     (tmp_path / "policy.yaml").symlink_to("..data/policy.yaml")
     watched = Watched(tmp_path / "policy.yaml")
@@ -123,14 +123,14 @@ def test_a_config_map_volume_changes_by_its_link(tmp_path: Path) -> None:
 
 
 def test_an_unchanged_file_is_not_offered_again(watched: Watched) -> None:
-    """A look a second costs nothing."""
+    """A check each second costs nothing."""
     for _ in range(3):
         watched.file.look()
     assert watched.changes == [digest(GOOD)]
 
 
 def test_a_bad_file_leaves_the_good_policy_in_force(watched: Watched) -> None:
-    """And is reported once, not at each look."""
+    """The store reports it once, not at each check."""
     watched.path.write_text(BAD, encoding="utf-8")
     watched.file.look()
     watched.file.look()
@@ -150,7 +150,7 @@ def test_a_bad_file_leaves_the_good_policy_in_force(watched: Watched) -> None:
 def test_a_file_that_cannot_be_read_leaves_the_good_policy_in_force(
     watched: Watched, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], object]
 ) -> None:
-    """One line in the log, and the next good file counts again."""
+    """The log gets one line, and the next good file applies again."""
     spoil(watched.path)
     watched.file.look()
     watched.file.look()
@@ -174,7 +174,7 @@ def test_the_file_is_watched_until_it_is_told_to_stop(watched: Watched) -> None:
 
 
 def comes_true(state: Callable[[], bool]) -> bool:
-    """Whether something is so within a few looks at the file."""
+    """Return whether a condition holds within a few checks of the file."""
     deadline = time.monotonic() + 10 * POLL_SECONDS
     while not state() and time.monotonic() < deadline:
         time.sleep(0.01)

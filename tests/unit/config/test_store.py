@@ -1,4 +1,4 @@
-"""The policy in force: swapped whole, and never for a bad one."""
+"""Check that the store replaces the policy as a whole, and never with a bad one."""
 
 import pytest
 
@@ -11,7 +11,7 @@ GOOD, OTHER, BAD = HEAD, HEAD + "mode: warn\n", HEAD + "mode: loud\n"
 
 
 class Ears:
-    """A store, and what its listeners were told."""
+    """A store, and the policies that its listeners received."""
 
     def __init__(self) -> None:
         self.refused: list[BadPolicy] = []
@@ -22,24 +22,24 @@ class Ears:
 
 @pytest.fixture
 def ears() -> Ears:
-    """A store that was offered nothing yet."""
+    """Return a store without a policy."""
     return Ears()
 
 
 def test_nothing_is_in_force_at_first(ears: Ears) -> None:
-    """Nobody guesses a policy."""
+    """The store has no default policy."""
     assert ears.store.current is None
 
 
 def test_a_good_policy_comes_into_force(ears: Ears) -> None:
-    """And is told of."""
+    """The listeners receive it."""
     ears.store.offer(GOOD)
     assert ears.store.current == parse(GOOD)
     assert ears.changed == [parse(GOOD)]
 
 
 def test_the_next_good_policy_takes_its_place(ears: Ears) -> None:
-    """Whole."""
+    """The store replaces the whole policy."""
     ears.store.offer(GOOD)
     ears.store.offer(OTHER)
     assert ears.store.current == parse(OTHER)
@@ -47,7 +47,7 @@ def test_the_next_good_policy_takes_its_place(ears: Ears) -> None:
 
 
 def test_a_bad_policy_never_replaces_a_good_one(ears: Ears) -> None:
-    """It is reported, with its faults."""
+    """The store reports its faults."""
     ears.store.offer(GOOD)
     ears.store.offer(BAD)
     assert ears.store.current == parse(GOOD)
@@ -56,14 +56,14 @@ def test_a_bad_policy_never_replaces_a_good_one(ears: Ears) -> None:
 
 
 def test_a_bad_policy_alone_leaves_nothing_in_force(ears: Ears) -> None:
-    """No default slips in."""
+    """The store does not use a default."""
     ears.store.offer(BAD)
     assert ears.store.current is None
     assert ears.changed == []
 
 
 def test_the_same_text_is_no_news(ears: Ears) -> None:
-    """A watch may tell it again and again."""
+    """A watch may deliver the same text again."""
     for text in (GOOD, GOOD, BAD, BAD):
         ears.store.offer(text)
     assert ears.changed == [parse(GOOD)]
@@ -71,7 +71,7 @@ def test_the_same_text_is_no_news(ears: Ears) -> None:
 
 
 def test_the_good_policy_is_told_of_again_after_a_bad_one(ears: Ears) -> None:
-    """Whoever complained about the bad one learns that it is over."""
+    """A listener that reported the bad policy learns that a good one is in force."""
     for text in (GOOD, BAD, GOOD):
         ears.store.offer(text)
     assert ears.store.current == parse(GOOD)
@@ -79,7 +79,7 @@ def test_the_good_policy_is_told_of_again_after_a_bad_one(ears: Ears) -> None:
 
 
 def test_a_listener_finds_the_new_policy_in_force(ears: Ears) -> None:
-    """It may look at the store instead of at what it is given."""
+    """The listener may read the store instead of its argument."""
     seen: list[Loaded | None] = []
     ears.store.on_change(lambda _: seen.append(ears.store.current))
     ears.store.offer(GOOD)

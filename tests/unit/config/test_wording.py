@@ -1,4 +1,4 @@
-"""The words for what the model refuses: whatever value is where another one is expected, the message is about the file."""
+"""Check that each refused value has a message in the words of the file."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from webhook.config.parse import parse
 from webhook.config.reading import read
 from webhook.model.policy import GuardPolicy
 
-# What pydantic, PyYAML, ANTLR and Python say, and nobody who writes a policy file.
+# The words of pydantic, PyYAML, ANTLR and Python, which no author of a policy file uses.
 FOREIGN: Final = re.compile(
     r"Input should|valid string|validation|Field required|Extra inputs|pydantic|_type\b|Tuple|tuple|\bdict\b|NoneType|<EOF>"
     r"|while (?:parsing|scanning)|Traceback|<class|Error:|Expected|\bstr\b|\bint\b|\bfloat\b|\bbool\b|\bNone\b|\bTrue\b|\bFalse\b|datetime"
@@ -25,7 +25,7 @@ WRONG: Final[tuple[Any, ...]] = (
 
 
 def keys(model: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Each path of the policy file that has a key; lists by their first item."""
+    """Yield each path of the policy file that has a key; lists by their first item."""
     for field in model.model_fields.values():
         here = (*path, field.alias)
         yield here
@@ -34,7 +34,7 @@ def keys(model: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | i
 
 
 def models(annotation: Any, *, is_list: bool = False) -> Iterator[tuple[Any, bool]]:
-    """The models inside an annotation, each with whether it is an item of a list."""
+    """Yield the models inside an annotation; the flag says whether the model is an item of a list."""
     if hasattr(annotation, "model_fields"):
         yield annotation, is_list
     origin = getattr(annotation, "__origin__", None)
@@ -43,7 +43,7 @@ def models(annotation: Any, *, is_list: bool = False) -> Iterator[tuple[Any, boo
 
 
 def placed(path: tuple[str | int, ...], value: Any) -> Any:
-    """A value at a path, with nothing around it."""
+    """Return a value at a path in an otherwise empty object."""
     for step in reversed(path):
         value = [value] if isinstance(step, int) else {step: value}
     return value
@@ -53,7 +53,7 @@ PATHS: Final = tuple(keys(GuardPolicy))
 
 
 def messages(content: Any) -> list[str]:
-    """Each fault of a policy file."""
+    """Return each fault of a policy file."""
     try:
         parse(yaml.safe_dump({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", **content}, sort_keys=False))
     except BadPolicy as bad:
@@ -63,14 +63,14 @@ def messages(content: Any) -> list[str]:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: ".".join(map(str, path)))
 def test_no_wrong_value_is_answered_in_a_librarys_words(path: tuple[str | int, ...]) -> None:
-    """At any key of the file."""
+    """The test tries each wrong value at each key of the file."""
     answers = [messages(placed(path, value)) for value in WRONG]
     assert [answer for told in answers for answer in told if FOREIGN.search(answer)] == []
     assert any(answers), "no value is wrong here"
 
 
 def test_the_paths_are_those_of_the_file() -> None:
-    """Down to items of lists; what they lack would be tested by nothing."""
+    """The paths include items of lists; without a path, no test would cover its key."""
     assert {("mode",), ("network", "flows", 0, "ports"), ("namespaces", "overrides", 0, "rules")} <= set(PATHS)
     assert len(PATHS) > 60
 
@@ -103,7 +103,7 @@ def test_the_paths_are_those_of_the_file() -> None:
     ],
 )  # fmt: skip
 def test_a_message_says_the_value_what_is_expected_and_how_to_write_it(lines: str, told: str) -> None:
-    """As in the file."""
+    """The messages use the words of the file."""
     with pytest.raises(BadPolicy) as bad:
         parse(f"apiVersion: catflap.dev/v1\nkind: GuardPolicy\n{lines}\n")
     [fault] = bad.value.faults
@@ -120,7 +120,7 @@ def test_a_message_says_the_value_what_is_expected_and_how_to_write_it(lines: st
     ],
 )
 def test_a_key_in_the_wrong_place_is_told_its_place(lines: str, told: str) -> None:
-    """A user moves it there."""
+    """The user can move the key there."""
     [fault, *_] = messages(yaml.safe_load(lines))
     assert told in fault
 
@@ -151,7 +151,7 @@ PROPOSED: Final = re.compile(r"did you mean '?([^'?,; ]+)'?(?:, or (\S+) for thi
 
 @pytest.mark.parametrize(("path", "value"), NEARLY, ids=repr)
 def test_each_value_that_a_message_proposes_is_valid(path: tuple[str | int, ...], value: Any) -> None:
-    """In the place of the wrong one no fault is left there."""
+    """The proposal leaves no fault at its place."""
     for fault in messages(placed(path, value)):
         for found in PROPOSED.finditer(fault):
             for text in filter(None, found.groups()):
@@ -169,13 +169,13 @@ def test_each_value_that_a_message_proposes_is_valid(path: tuple[str | int, ...]
 
 
 def test_proposals_are_found() -> None:
-    """Or the test above would test nothing."""
+    """Otherwise the test above would check nothing."""
     told = [fault for path, value in NEARLY for fault in messages(placed(path, value)) if PROPOSED.search(fault)]
     assert len(told) > 40
 
 
 def test_a_missing_key_with_one_value_is_told_as_it_is_written() -> None:
-    """There is nothing to choose."""
+    """The key has only one value."""
     with pytest.raises(BadPolicy) as bad:
         parse("kind: GuardPolicy\n")
     assert str(bad.value) == "apiVersion: this key is missing; write apiVersion: catflap.dev/v1"
