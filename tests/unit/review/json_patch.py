@@ -1,11 +1,14 @@
-"""JSON Patch applied as the standard says, by code that knows nothing of ours."""
+"""Apply JSON Patch as the standard says, independently of catflap's own code."""
 
 import json
 from typing import Any
 
 
 def apply(document: Any, operations: list[dict[str, Any]]) -> Any:
-    """RFC 6902, `add` on members of objects only; raises KeyError where a step is missing, as the standard asks."""
+    """Apply `add` operations on members of objects (RFC 6902).
+
+    Raises KeyError for a missing step, as the standard requires.
+    """
     document = json.loads(json.dumps(document))
     for operation in operations:
         assert set(operation) == {"op", "path", "value"}

@@ -1,4 +1,4 @@
-"""What is asked is read from the beginning of a review, whatever its objects and its user are called."""
+"""Check that the beginning of a review suffices to read its request, for any names of objects and users."""
 
 import json
 from typing import Any, Final
@@ -16,13 +16,13 @@ NAMES: Final = (',"object":{', '\\","oldObject":null', "}}", "\u00e9\U0001f600",
 
 
 def policy(name: str, labels: dict[str, str], **metadata: Any) -> dict[str, Any]:
-    """A network policy that is too large."""
+    """Return a network policy that is too large."""
     metadata = {**metadata, "name": name, "labels": labels}
     return {"kind": "NetworkPolicy", "apiVersion": "networking.k8s.io/v1", "metadata": metadata, "spec": {"x": TAIL}}
 
 
 def head(manifest: dict[str, Any] | None, **request: Any) -> bytes:
-    """The first bytes of a review as the API server writes it."""
+    """Return the first bytes of a review as the API server writes it."""
     whole = review(manifest, **request)
     last = {key: whole["request"].pop(key) for key in ("object", "oldObject", "dryRun")}
     whole["request"] |= last
@@ -32,7 +32,7 @@ def head(manifest: dict[str, Any] | None, **request: Any) -> bytes:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("extra", [{}, {"object": ["x"]}, {"a": ["y"], "object": None}, {"a": [], "oldObject": None}])
 def test_who_asks_for_what_is_read(name: str, extra: dict[str, Any]) -> None:
-    """As in the whole review."""
+    """The result equals that of the whole review."""
     user = {"username": f"jane{name}", "groups": [name, "b"], "extra": extra}
     manifest = {**pod(GOOD), "status": {"message": TAIL}}
     found = beginning(head(manifest, userInfo=user, subResource="status", before=pod(GOOD)), WHY)
@@ -50,26 +50,26 @@ def test_who_asks_for_what_is_read(name: str, extra: dict[str, Any]) -> None:
 @pytest.mark.parametrize("labels", [{}, {"a": "}{"}, {MANAGED_BY_LABEL: MANAGED_BY}, {"a": 'b"}}'}])
 @pytest.mark.parametrize("name", ["open", "catflap-default-deny"])
 def test_the_name_and_the_labels_of_a_policy_are_read(name: str, labels: dict[str, str]) -> None:
-    """By them it is one of ours, or not."""
+    """They show whether catflap wrote the policy."""
     found = beginning(head(policy(name, labels, annotations={"a": '{"object":{'})), WHY)
     assert found.policy is not None
     assert (found.policy.name, found.policy.labels) == (name, labels)
 
 
 def test_a_policy_with_metadata_that_do_not_end_may_be_ours() -> None:
-    """So its name and its labels are not known."""
+    """Its name and its labels are unknown, so catflap may have written it."""
     assert beginning(head(policy("open", {}, annotations={"a": TAIL})), WHY).policy is None
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" " * 100, TAIL.encode(), b'{"request":{"uid":"1","object":{}'])
 def test_anything_else_is_a_bad_review(body: bytes) -> None:
-    """Nobody can be answered."""
+    """Without a uid or a request there is no answer."""
     with pytest.raises(BadReview):
         beginning(body, WHY)
 
 
 def test_a_review_that_begins_with_the_object_is_a_bad_one() -> None:
-    """The API server writes none."""
+    """The API server never writes such a review."""
     whole = review({**namespace(), "status": {"x": TAIL}})
     whole["request"] = {"object": whole["request"].pop("object"), **whole["request"]}
     with pytest.raises(BadReview):

@@ -1,4 +1,4 @@
-"""Pod templates of custom resources: found by every path, and never a reason to give up reading."""
+"""Check that every path to the pod templates of custom resources works, and that reading never fails."""
 
 import json
 from typing import Any
@@ -22,12 +22,12 @@ Json = dict[str, Any]
 
 
 def labelled(**labels: Any) -> Json:
-    """A pod template with these labels."""
+    """Return a pod template with these labels."""
     return {"metadata": {"labels": labels}}
 
 
 def under(path: str, value: Any) -> Json:
-    """An object that has a value at a dotted path."""
+    """Return an object with a value at a dotted path."""
     for key in reversed(path.split(".")):
         value = {key: value}
     assert isinstance(value, dict)
@@ -36,13 +36,13 @@ def under(path: str, value: Any) -> Json:
 
 @pytest.mark.parametrize("maker", [CRON, UNITED], ids=["AdvancedCronJob", "UnitedDeployment"])
 def test_a_template_is_found_by_each_of_its_paths(maker: PodMaker) -> None:
-    """And the others, which are not there, are not missed."""
+    """The other paths do not exist in the object and cause no fault."""
     for path in maker.templates:
         assert places_in(maker, under(path, labelled(app="a"))) == (LabelLocation(f"{path}.metadata", {"app": "a"}),)
 
 
 def test_every_template_that_is_there_is_judged() -> None:
-    """The vendor would refuse two, but we do not hang on that."""
+    """The vendor refuses two templates, but catflap does not rely on that."""
     template = {kind: {"spec": {"template": labelled(app=kind)}} for kind in ("broadcastJobTemplate", "jobTemplate")}
     found = places_in(CRON, {"spec": {"template": template}})
     assert [place.labels["app"] for place in found] == ["jobTemplate", "broadcastJobTemplate"]
@@ -51,7 +51,7 @@ def test_every_template_that_is_there_is_judged() -> None:
 @pytest.mark.parametrize("maker", [CRON, UNITED, ROLLOUT, WIDGET], ids=lambda maker: maker.kind)
 @pytest.mark.parametrize("found", [{}, {"spec": None}, {"spec": {"template": None}}, {"spec": []}, {"spec": "a"}])
 def test_where_no_template_is_the_first_lacks_its_labels(maker: PodMaker, found: Json) -> None:
-    """Whatever stands there instead."""
+    """This applies to any other value at the path."""
     assert places_in(maker, found) == (LabelLocation(f"{maker.template}.metadata", {}),)
 
 
@@ -72,47 +72,47 @@ def test_where_no_template_is_the_first_lacks_its_labels(maker: PodMaker, found:
     ],
 )
 def test_a_rollout_of_another_object_has_no_place(spec: Json) -> None:
-    """The other object is judged."""
+    """A review of the other object judges its Pods."""
     assert places_in(ROLLOUT, {"spec": spec}) == ()
 
 
 @pytest.mark.parametrize("metadata", [{"labels": {"tier": "web"}}, {"annotations": {"a": "b"}}])
 def test_a_rollouts_template_counts_beside_a_reference(metadata: Json) -> None:
-    """By what Argo Rollouts itself takes for a template."""
+    """The rule is that of Argo Rollouts for an empty template."""
     found = {"spec": {"workloadRef": REFERENCE, "template": {"metadata": metadata}}}
     assert places_in(ROLLOUT, found) == (LabelLocation("spec.template.metadata", metadata.get("labels", {})),)
 
 
 @pytest.mark.parametrize("reference", [None, ...], ids=["null", "absent"])
 def test_a_rollout_that_refers_to_nothing_lacks_its_labels(reference: object) -> None:
-    """A null reference is none."""
+    """A null reference counts as no reference."""
     spec = {} if reference is ... else {"workloadRef": reference}
     assert places_in(ROLLOUT, {"spec": spec}) == (LabelLocation("spec.template.metadata", {}),)
 
 
 @pytest.mark.parametrize("labels", [None, [], "app", 1, {"app": 1}, {"app": None}, {"app": ["web"]}, {"app": {}}])
 def test_what_is_no_label_says_nothing(labels: Any) -> None:
-    """An API server checks a custom resource no further than its CRD says; the refusal is about labels all the same."""
+    """An API server checks a custom resource only as its CRD defines; the refusal is still about labels."""
     [place] = places_in(WIDGET, under("spec.podTemplate", {"metadata": {"labels": labels}}))
     assert place.lack("app")
 
 
 def test_labels_that_yaml_took_for_something_else_are_kept() -> None:
-    """A key that is a number in a manifest is text to the API server."""
+    """The API server reads a key that is a number in a manifest as text."""
     [place] = places_in(WIDGET, under("spec.podTemplate", {"metadata": {"labels": {1: "a"}}}))
     assert place.labels == {"1": "a"}
 
 
 @pytest.mark.parametrize(("word", "asked"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
 def test_the_nodes_network_is_asked_for_by_a_truth(word: object, asked: object) -> None:
-    """Kubernetes takes no other word for it."""
+    """Kubernetes accepts only a boolean."""
     [place] = places_in(WIDGET, under("spec.podTemplate", {"spec": {"hostNetwork": word}}))
     assert place.host_network is asked
 
 
 @pytest.mark.parametrize("maker", [WORKFLOW, CRON_WORKFLOW], ids=["Workflow", "CronWorkflow"])
 def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -> None:
-    """A Pod's own fields are beside it."""
+    """A Pod's own fields are next to the metadata."""
     spec = {
         "podMetadata": {"labels": {"app": "a"}},
         "hostNetwork": True,
@@ -140,13 +140,13 @@ def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -
 )
 @pytest.mark.parametrize("maker", [WORKFLOW, CRON_WORKFLOW], ids=["Workflow", "CronWorkflow"])
 def test_nothing_is_said_of_a_workflow_whose_pods_get_labels_elsewhere(maker: PodMaker, spec: Json) -> None:
-    """Its Pods are judged when they are created."""
+    """The reviews of its Pods judge these labels."""
     assert places_in(maker, under(maker.template, spec)) == ()
 
 
 @pytest.mark.parametrize(("value", "written"), [(1, "1"), (1.5, "1.5"), (True, "true"), (10**20, str(10**20))])
 def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) -> None:
-    """It wants quotes; what it would be in quotes is the remedy."""
+    """The label needs quotes; the remedy shows the quoted value."""
     (place,) = places_in(ROLLOUT, under("spec.template", labelled(app=value)))
     assert place.labels == {"app": ""}
     assert place.not_text == {"app": written}
@@ -154,7 +154,7 @@ def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) 
 
 
 def test_a_workflow_is_stopped_whatever_its_pods_carry() -> None:
-    """`argo stop`, `suspend` and `terminate` write fields of its spec, which is no pod template."""
+    """`argo stop`, `suspend` and `terminate` write fields of its spec outside of pod templates."""
     before: Json = {"podMetadata": {"labels": {}}, "templates": []}
     beside: list[Json] = [{"shutdown": "Stop"}, {"suspend": True}, {"templates": [{}]}]
     of_pods: list[Json] = [
@@ -169,5 +169,5 @@ def test_a_workflow_is_stopped_whatever_its_pods_carry() -> None:
 
 
 def as_json(spec: Json) -> bytes:
-    """A Workflow with a spec, as the API server writes it."""
+    """Return a Workflow with a spec, as the API server writes it."""
     return json.dumps({"spec": spec}).encode()

@@ -1,4 +1,4 @@
-"""The bytes of a review to a request, and every way in which they can be wrong."""
+"""Check how the bytes of a review become a request, and every fault that they may have."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ ABSENT: Final = object()
 
 
 def changed(value: Any, *path: str, source: Json | None = None) -> bytes:
-    """A good review with another value at `path`, or without it where `value` is ABSENT."""
+    """Return a good review with another value at `path`, or without the key if `value` is ABSENT."""
     body = copy.deepcopy(source or review(pod(GOOD)))
     parent = body
     for key in path[:-1]:
@@ -39,10 +39,10 @@ NEST: Final = b'{"a":' * DEEP + b"1" + b"}" * DEEP
 
 
 class TestGood:
-    """What a review says."""
+    """Test good reviews."""
 
     def test_a_pods_creation_is_read_whole(self) -> None:
-        """Each field that anything hangs on."""
+        """The request has each field that catflap uses."""
         labels = {"app": "web", "role": "frontend"}
         annotations = {"kubernetes.io/config.mirror": "4f1a"}
         manifest = pod(labels, namespace="shop", annotations=annotations, ownerReferences=[OWNER])
@@ -67,7 +67,7 @@ class TestGood:
 
     @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
     def test_each_kinds_pod_labels_are_found(self, maker: PodMaker) -> None:
-        """In its pod template, wherever that is; its own labels reach no Pod."""
+        """They are in its pod template; the object's own labels reach no Pod."""
         source: Json = {"labels": GOOD}
         for key in reversed(maker.metadata_path.split(".")):
             source = {key: source}
@@ -83,14 +83,14 @@ class TestGood:
     WIDGETS: Final = {("example.com", "widgets"): PodMaker("example.com", "widgets", "Wigdet", "spec.pod", custom=True)}
 
     def test_a_kind_of_the_policy_file_is_read_where_the_file_says(self) -> None:
-        """By its resource: the kind that a review names is the API server's word, and the file's may be misspelt."""
+        """The resource selects the kind, because the API server names the kind and the file may misspell it."""
         found = decode(encoded({**self.WIDGET, "spec": {"pod": {"metadata": {"labels": GOOD}}}}), self.WIDGETS)
         assert found.workload is not None
         assert (found.workload.kind, found.workload.places) == ("Widget", (LabelLocation("spec.pod.metadata", GOOD),))
         assert decode(encoded(self.WIDGET)).workload is None
 
     def test_a_change_of_its_template_is_told_from_others(self) -> None:
-        """Scaling is none."""
+        """Scaling does not change the template."""
         scaled = {**self.WIDGET, "spec": {"replicas": 3}}
         remade = {**self.WIDGET, "spec": {"pod": {"spec": {}}}}
         for manifest, expected in ((scaled, False), (remade, True)):
@@ -98,7 +98,7 @@ class TestGood:
             assert (found.template_changed, found.before is not None) == (expected, True)
 
     def test_the_labels_of_the_object_itself_are_kept_apart(self) -> None:
-        """For policies that ask for them; a Pod's are in their place already."""
+        """Network policies select by them; a Pod's own labels are in their place already."""
         found = asked(deployment(GOOD, labels={"app": "itself"})).workload
         assert found is not None
         assert (found.own, found.places) == (
@@ -136,31 +136,31 @@ class TestGood:
         ],
     )
     def test_what_is_missing_on_the_way_to_the_labels_is_no_labels(self, manifest: Json) -> None:
-        """Judged as such, not passed over."""
+        """A rule judges the object as one without labels."""
         found = asked(manifest).workload
         assert found is not None
         assert found.places == (LabelLocation("spec.template.metadata", {}),)
 
     def test_a_null_label_is_the_empty_string(self) -> None:
-        """As the API server reads it."""
+        """The API server reads null in the same way."""
         body = changed(None, "request", "object", "metadata", "labels", "app")
         found = decode(body).workload
         assert found is not None
         assert found.places[0].labels == {"app": "", "role": "frontend"}
 
     def test_an_object_without_metadata_is_a_workload_without_a_name(self) -> None:
-        """The API server refuses it later; our message does without."""
+        """The API server refuses it later; catflap's message works without a name."""
         found = asked({"kind": "Pod", "metadata": None}).workload
         assert found == Workload(kind="Pod", namespace="shop", name="", places=(LabelLocation("metadata", {}),))
 
     def test_a_name_that_is_yet_to_be_generated_has_a_star(self) -> None:
-        """In the mutating phase there is no name."""
+        """The mutating phase comes before the API server generates the name."""
         found = asked(pod(GOOD, name="", generateName="web-"), name="").workload
         assert found is not None
         assert found.name == "web-*"
 
     def test_the_namespace_is_the_requests_where_the_object_names_none(self) -> None:
-        """A bare manifest leaves it to the URL."""
+        """A bare manifest leaves the namespace to the URL."""
         found = asked(pod(GOOD), namespace="shop").workload
         assert found is not None
         assert found.namespace == "shop"
@@ -175,20 +175,20 @@ class TestGood:
         ],
     )
     def test_only_the_controller_is_an_owner(self, references: Any) -> None:
-        """Others do not make Pods."""
+        """Other owners make no Pods."""
         found = asked(pod(GOOD, ownerReferences=references)).workload
         assert found is not None
         assert found.owner is None
 
     def test_the_controller_is_found_among_several_owners(self) -> None:
-        """At most one is marked so."""
+        """At most one owner has the mark."""
         other = {**OWNER, "controller": False, "name": "other"}
         found = asked(pod(GOOD, ownerReferences=[other, OWNER])).workload
         assert found is not None
         assert found.owner == Owner("apps/v1", "ReplicaSet", "web-7d4b", "42")
 
     def test_an_update_carries_what_was_before(self) -> None:
-        """And whether the template changed."""
+        """The request also says whether the template changed."""
         request = asked(deployment({"app": "new"}), before=deployment({"app": "old"}))
         assert request.workload is not None
         assert request.before is not None
@@ -210,11 +210,11 @@ class TestGood:
     def test_a_changed_template_is_told_from_another_change(
         self, manifest: Json, before: Json, *, changed_template: bool
     ) -> None:
-        """By its values."""
+        """The values decide."""
         assert asked(manifest, before=before).template_changed is changed_template
 
     def test_a_namespace_is_its_name_and_labels(self) -> None:
-        """Nothing else of it counts."""
+        """Other fields have no effect."""
         assert asked(namespace("shop", {"a": "b"}), namespace="shop").namespace == NamespaceObject("shop", {"a": "b"})
         assert asked({"kind": "Namespace", "metadata": None}).namespace == NamespaceObject("", {})
 
@@ -232,13 +232,13 @@ class TestGood:
         ],
     )
     def test_no_workload_is_read_where_no_rule_looks(self, options: Json) -> None:
-        """The request stands all the same, for the record."""
+        """The request is still complete for the record."""
         request = asked(pod(GOOD), **options)
         assert (request.workload, request.before, request.namespace) == (None, None, None)
         assert request.target.name == "web"
 
     def test_what_we_do_not_know_is_passed_over(self) -> None:
-        """A later API server may send more."""
+        """A later API server may send more fields."""
         body = review(pod(GOOD))
         body["later"] = body["request"]["later"] = {"a": [1, None]}
         body["request"]["object"]["later"] = True
@@ -252,7 +252,7 @@ class TestGood:
 
     @pytest.mark.parametrize("dry_run", [None, ABSENT, False], ids=["null", "absent", "false"])
     def test_a_request_is_meant_unless_it_says_otherwise(self, dry_run: Any) -> None:
-        """And a flag in as many."""
+        """Go writes a false flag in three ways."""
         assert not decode(changed(dry_run, "request", "dryRun")).dry_run
 
 
@@ -380,7 +380,7 @@ MALFORMED: Final = {
 
 @pytest.mark.parametrize("what", MALFORMED)
 def test_a_bad_review_is_refused_with_the_path_of_its_fault(what: str) -> None:
-    """Whoever wrote the client is told where to look."""
+    """The author of the client sees the position of the fault."""
     body, says = MALFORMED[what]
     with pytest.raises(BadReview) as bad:
         decode(body)
@@ -389,6 +389,6 @@ def test_a_bad_review_is_refused_with_the_path_of_its_fault(what: str) -> None:
 
 @pytest.mark.parametrize("end", range(0, len(GOOD_BODY), 7))
 def test_no_beginning_of_a_review_is_a_review(end: int) -> None:
-    """A connection that breaks decides nothing."""
+    """A broken connection leads to no decision."""
     with pytest.raises(BadReview):
         decode(GOOD_BODY[:end])

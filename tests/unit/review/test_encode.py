@@ -1,4 +1,4 @@
-"""A decision to the bytes of an answer, to the byte."""
+"""Check the exact bytes of the answer to a decision."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ ALLOWED: Final = '{"response":{"uid":"' + UID + '","allowed":true}' + ENVELOPE
 
 
 def decision(manifest: Json, text: str = "") -> Decision:
-    """The decision on an object's creation."""
+    """Return the decision on an object's creation."""
     found = settled(asked(manifest), policy(text))
     assert isinstance(found, Decision)
     return found
@@ -60,13 +60,13 @@ def decision(manifest: Json, text: str = "") -> Decision:
     ],
 )
 def test_the_validating_answer_is_these_bytes(decided: Decision, answer: str) -> None:
-    """The API server reads nothing else, and neither does kubectl."""
+    """The API server and kubectl read only these fields."""
     assert encode_validation(asked(pod()), decided, annotations=NOTES).decode() == answer
 
 
 @pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.EXEMPT, Verdict.UNJUDGED])
 def test_an_admission_is_these_bytes(verdict: Verdict) -> None:
-    """No status: the API server ignores it; no patch: a validating webhook must not send one."""
+    """The API server ignores a status here, and a validating webhook must not send a patch."""
     decided = Decision(some(verdict, "whatever"), labels={"app": "web"})
     assert encode_validation(asked(pod()), decided, annotations={}).decode() == ALLOWED
     assert encode_mutation(asked(pod()), Decision(some(verdict, "whatever"))).decode() == ALLOWED
@@ -74,13 +74,13 @@ def test_an_admission_is_these_bytes(verdict: Verdict) -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_the_mutating_answer_never_refuses(verdict: Verdict) -> None:
-    """Refusing is the validating phase's, which sees the final object."""
+    """The validating phase refuses, because it sees the final object."""
     answer = json.loads(encode_mutation(asked(pod()), Decision(some(verdict))))
     assert answer["response"] == {"uid": UID, "allowed": True}
 
 
 def test_every_fault_is_a_cause_for_programs() -> None:
-    """In the order of the message."""
+    """The causes have the order of the message."""
     answer = encode_validation(asked(deployment()), decision(deployment()), annotations={})
     causes = json.loads(answer)["response"]["status"]["details"]["causes"]
     assert [(cause["reason"], cause["field"]) for cause in causes] == [
@@ -91,7 +91,7 @@ def test_every_fault_is_a_cause_for_programs() -> None:
 
 @pytest.mark.parametrize("length", [WARNING_LENGTH - 1, WARNING_LENGTH, WARNING_LENGTH + 1, 5000])
 def test_a_warning_is_as_long_as_the_api_server_takes(length: int) -> None:
-    """What is cut shows it."""
+    """A mark shows that the text is cut."""
     before = "a: b: "
     fault = Violation(rule="a", path="b", message="x" * (length - len(before)))
     answer = encode_validation(asked(pod()), Decision(some(Verdict.ALLOWED), warned=(fault,)), annotations={})
@@ -105,32 +105,32 @@ def test_a_warning_is_as_long_as_the_api_server_takes(length: int) -> None:
     "value", ["a\nb", "\x1b[31m", "\u202e", "ä" * 200], ids=["a line end", "an escape", "a turn of direction", "long"]
 )
 def test_a_warning_has_no_control_characters(value: str) -> None:
-    """The API server drops such a warning without a word."""
+    """The API server silently drops a warning with such characters."""
     answer = encode_validation(asked(pod()), decision(pod({"app": "web", "role": value}), "mode: warn"), annotations={})
     (warning,) = json.loads(answer)["response"]["warnings"]
     assert warning.isprintable()
 
 
 class TestPatch:
-    """What the mutating answer writes."""
+    """Test the patch of the mutating answer."""
 
     @staticmethod
     def patch_of(manifest: Json, **options: Any) -> Any:
-        """The operations of the answer to a review."""
+        """Return the operations of the answer to a review."""
         request = asked(manifest, **options)
         response = json.loads(encode_mutation(request, mutate(request, policy())))["response"]
         assert response["patchType"] == "JSONPatch"
         return json.loads(base64.b64decode(response["patch"], validate=True))
 
     def test_labels_are_added_one_by_one_where_there_are_some(self) -> None:
-        """What stands stays."""
+        """Existing labels do not change."""
         assert self.patch_of(pod({"app.kubernetes.io/name": "web", "example.com/x": "y"})) == [
             {"op": "add", "path": "/metadata/labels/app", "value": "web"}
         ]
 
     @pytest.mark.parametrize("labels", [{}, None, "absent"], ids=["an empty map", "null", "no map"])
     def test_the_map_is_made_where_there_is_none(self, labels: Any) -> None:
-        """An `add` below a map that is not there would be a 500 for the user."""
+        """An `add` below a missing map would be an error 500 for the user."""
         source = namespace()
         if labels == "absent":
             del source["metadata"]["labels"]
@@ -141,7 +141,7 @@ class TestPatch:
         ]
 
     def test_a_slash_in_a_key_is_escaped(self) -> None:
-        """It would be another step of the path."""
+        """Unescaped, it would begin another step of the path."""
         assert self.patch_of(namespace(labels={"team": "a"}), namespace="shop") == [
             {"op": "add", "path": "/metadata/labels/catflap.dev~1guard", "value": "enabled"}
         ]
@@ -161,7 +161,7 @@ class TestPatch:
 
 
 def test_the_uid_is_the_requests() -> None:
-    """The API server refuses an answer to another question."""
+    """The API server refuses an answer with another uid."""
     request = asked(pod(GOOD), uid='a"\\ü')
     for answer in (
         encode_validation(request, Decision(some(Verdict.ALLOWED)), annotations={}),
@@ -172,30 +172,30 @@ def test_the_uid_is_the_requests() -> None:
 
 @pytest.mark.parametrize("text", ["set limits\n", "set\n  limits", "set\r\nlimits", "set\tlimits", "set\x07limits\x85"])
 def test_a_warning_is_one_line(text: str) -> None:
-    """A message is written as a block in YAML, and the API server drops what is not on one line."""
+    """A message is a block in YAML, and the API server drops text on more than one line."""
     decided = Decision(some(Verdict.ALLOWED), warned=(Violation("mine", "", text),), notices=(f"by: {text}",))
     answer = encode_validation(asked(pod(GOOD)), decided, annotations={})
     assert json.loads(answer)["response"]["warnings"] == ["mine: set limits", "by: set limits"]
 
 
 class TestBounds:
-    """As much as the API server hands on, and a count of the rest."""
+    """Test that long answers have as much as the API server passes on, and a count of the rest."""
 
     FAULTS = tuple(Violation(f"rule-{number}", f"path[{number}]", "x" * 1_000) for number in range(100))
 
     def answer(self, decided: Decision) -> Json:
-        """The answer's `response`."""
+        """Return the answer's `response`."""
         response: Json = json.loads(encode_validation(asked(pod()), decided, annotations=NOTES))["response"]
         return response
 
     def test_warnings(self) -> None:
-        """4,096 characters at most, the notices among them."""
+        """The limit of 4,096 characters includes the notices."""
         warned = self.answer(Decision(some(Verdict.ALLOWED), warned=self.FAULTS, notices=("take notice",)))["warnings"]
         assert sum(map(len, warned)) <= 4_096
         assert warned[-2:] == ["and 86 more warnings", "take notice"]
 
     def test_causes(self) -> None:
-        """A program gets the first ones."""
+        """A program gets the first causes."""
         found = self.answer(Decision(some(Verdict.DENIED), denied=self.FAULTS, message="no"))["status"]["details"][
             "causes"
         ]

@@ -1,4 +1,4 @@
-"""Manifests as people and tools write them."""
+"""Check how manifests of people and tools are read."""
 
 import subprocess
 import sys
@@ -18,12 +18,12 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\n"
 
 
 def pods(text: str) -> list[str]:
-    """The names of the objects in a text, each read."""
+    """Return the names of the objects in a text; each is read."""
     return [read(document, default_namespace="shop").name for document in documents(text)]
 
 
 def only(text: str) -> Workload:
-    """The one workload in a text."""
+    """Return the one workload in a text."""
     (document,) = documents(text)
     found = read(document, default_namespace="shop").workload
     assert found is not None
@@ -31,7 +31,7 @@ def only(text: str) -> Workload:
 
 
 class TestDocuments:
-    """One file, many objects."""
+    """Test files with several objects."""
 
     @pytest.mark.parametrize(
         ("text", "names"),
@@ -71,11 +71,11 @@ class TestDocuments:
         ],
     )
     def test_each_object_of_a_text_is_found(self, text: str, names: list[str]) -> None:
-        """In its order."""
+        """The objects are in the order of the text."""
         assert pods(text) == names
 
     def test_items_of_a_typed_list_are_judged_as_what_they_are(self) -> None:
-        """`kubectl get deployments -o yaml` writes a List, client libraries a DeploymentList."""
+        """`kubectl get deployments -o yaml` writes a List; client libraries write a DeploymentList."""
         text = "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: a}}]\n"
         assert only(text).kind == "Deployment"
 
@@ -95,7 +95,7 @@ class TestDocuments:
         ],
     )
     def test_what_is_not_yaml_is_refused_in_one_line(self, text: str, says: str) -> None:
-        """With the place, where the parser tells it."""
+        """The message has the place if the parser gives one."""
         with pytest.raises(BadManifest, match="not YAML") as bad:
             list(documents(text))
         assert str(bad.value).startswith(says)
@@ -124,7 +124,7 @@ class TestDocuments:
         ],
     )
     def test_json_is_read_as_json(self, text: str) -> None:
-        """As other programs write it; YAML would stumble."""
+        """Other programs write JSON that YAML parsers refuse."""
         assert [one["kind"] for one in documents(text)] == ["A", "B"]
 
     @pytest.mark.parametrize(
@@ -139,20 +139,20 @@ class TestDocuments:
         ],
     )
     def test_half_a_character_is_read_as_the_api_server_would(self, written: str, read_as: str) -> None:
-        """It stands for nothing, and nothing could be done with it."""
+        """It becomes a replacement character, because half a character cannot be encoded."""
         [found] = documents(f'{{"kind": "A", "x": "{written}"}}')
         assert found["x"] == read_as
 
     def test_a_tag_that_is_not_yamls_makes_text(self) -> None:
-        """As it does for kubectl; no tag runs code."""
+        """The result is that of kubectl; no tag runs code."""
         assert list(documents("a: !!python/name:os.system x")) == [{"a": "x"}]
 
     def test_a_bare_equals_sign_is_text(self) -> None:
-        """As it is to kubectl."""
+        """The result is that of kubectl."""
         assert list(documents("op: =")) == [{"op": "="}]
 
     def test_a_file_nested_without_end_is_refused_by_a_process_that_lives_on(self) -> None:
-        """A C parser that runs out of stack would take the whole process with it, so one of its own tries."""
+        """A C parser that runs out of stack would end the process, so a separate process tries it."""
         reader = "import sys; from webhook.review.manifests import *; list(documents(sys.stdin.read()))"
         argv = [sys.executable, "-c", reader]
         ended = subprocess.run(argv, input="[" * 100_000, capture_output=True, text=True, timeout=60, check=False)
@@ -160,14 +160,14 @@ class TestDocuments:
         assert "BadManifest: not YAML: " in ended.stderr
 
     def test_what_stands_before_a_fault_is_found(self) -> None:
-        """The faults of a file are reported together."""
+        """All faults of the file are reported together."""
         found = documents(f"{POD}---\na: b: c\n")
         assert next(found)["metadata"]["name"] == "web"
         with pytest.raises(BadManifest):
             next(found)
 
     def test_an_anchor_stands_for_what_it_names(self) -> None:
-        """People share labels that way."""
+        """People use anchors to share labels."""
         text = (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: &labels {app: web, role: data}}\n"
             "spec: {selector: {matchLabels: *labels}, template: {metadata: {labels: {<<: *labels, tier: x}}}}\n"
@@ -176,10 +176,10 @@ class TestDocuments:
 
 
 class TestRead:
-    """One object."""
+    """Test single objects."""
 
     def test_an_objects_reference_is_kept(self) -> None:
-        """For messages and for the answer in JSON."""
+        """Messages and the answer in JSON use it."""
         (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n")
         assert read(document, default_namespace="default") == Manifest("v1", "Service", "shop", "web", None)
 
@@ -194,7 +194,7 @@ class TestRead:
         ],
     )
     def test_a_workload_is_named_by_its_metadata(self, metadata: str, namespace: str, name: str) -> None:
-        """As far as it has any."""
+        """The metadata may lack parts of the name."""
         found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
         assert (found.namespace, found.name) == (namespace, name)
 
@@ -236,7 +236,7 @@ class TestRead:
         ],
     )
     def test_what_the_api_server_would_refuse_is_refused_with_its_path(self, metadata: str, says: str) -> None:
-        """In words of manifests, not of the library."""
+        """The message has the words of manifests, not those of the library."""
         (document,) = documents(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
         with pytest.raises(BadManifest) as bad:
             read(document, default_namespace="shop")
@@ -252,17 +252,17 @@ class TestRead:
         ],
     )
     def test_a_key_that_is_no_text_becomes_text(self, metadata: str, labels: dict[str, str]) -> None:
-        """As kubectl reads it."""
+        """The text is that of kubectl."""
         assert only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n").places[0].labels == labels
 
     def test_annotations_are_no_matter(self) -> None:
-        """Except for the one that marks a mirror Pod."""
+        """Only the annotation that marks a mirror Pod counts."""
         text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {%s: x}}\n"
         assert not only(text % "a").mirror
         assert only(text % "kubernetes.io/config.mirror").mirror
 
     def test_an_owner_is_read(self) -> None:
-        """As it stands in what `kubectl get -o yaml` prints."""
+        """The text is the output of `kubectl get -o yaml`."""
         owner = "{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b, controller: true, blockOwnerDeletion: true}"
         found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {{ownerReferences: [{owner}]}}\n")
         assert found.owner == Owner("apps/v1", "ReplicaSet", "a", "b")
@@ -278,7 +278,7 @@ class TestRead:
         ],
     )
     def test_another_programs_file_is_told_from_a_bad_one(self, document: object) -> None:
-        """In a folder it is passed over."""
+        """In a folder, `catflap check` skips such a file."""
         with pytest.raises(
             NotKubernetes,
             match=r"^no Kubernetes object: (apiVersion|kind|apiVersion and kind) (is|are) (missing|empty)",
@@ -307,7 +307,7 @@ class TestRead:
         ],
     )
     def test_a_head_of_another_type_is_a_fault_of_the_manifest(self, document: object, path: tuple[str, ...]) -> None:
-        """Of any kind, and in a folder too: both apiVersion and kind are there, so it is no other program's file."""
+        """This applies to any kind, and in folders: with both apiVersion and kind, the file is a manifest."""
         with pytest.raises(BadManifest) as bad:
             read(document, default_namespace="shop")
         assert not isinstance(bad.value, NotKubernetes)
@@ -315,7 +315,7 @@ class TestRead:
 
     @pytest.mark.parametrize("metadata", [None, {}, {"name": None}, {"name": ""}])
     def test_what_is_judged_and_has_no_name_is_noted(self, metadata: object) -> None:
-        """Kubernetes would refuse it; a kind without metadata of its own, such as a Kustomization, is not noted."""
+        """Kubernetes would refuse it; a kind without metadata of its own, such as a Kustomization, has no note."""
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
         other = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "metadata": metadata}
         assert "without a name" in " ".join(read(pod, default_namespace="shop").notes)
@@ -330,21 +330,21 @@ class TestRead:
         ],
     )
     def test_what_is_no_mapping_is_no_object(self, document: object, kind: str) -> None:
-        """And is called so."""
+        """The message says so."""
         with pytest.raises(BadManifest, match=f"^expected an object with apiVersion and kind, got {kind}$"):
             read(document, default_namespace="shop")
 
     def test_a_kind_of_another_group_is_another_kind(self) -> None:
-        """Names are not enough."""
+        """The name of a kind does not identify it."""
         (document,) = documents("apiVersion: example.com/v1\nkind: Deployment\nmetadata: {name: a}\n")
         assert read(document, default_namespace="shop").workload is None
 
 
 class TestCreation:
-    """What would be asked if the manifest were applied."""
+    """Test the request that would apply a manifest."""
 
     def test_it_is_a_create_by_nobody_in_particular(self) -> None:
-        """So neither a node nor a controller."""
+        """The user is neither a node nor a controller."""
         (document,) = documents("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n")
         request = creation(read(document, default_namespace="shop"))
         assert request.operation is Operation.CREATE
@@ -355,13 +355,13 @@ class TestCreation:
         assert (target.namespace, target.name, target.subresource) == ("shop", "web", "")
 
     def test_the_decision_is_the_servers(self) -> None:
-        """Exempt namespaces included."""
+        """This includes exempt namespaces."""
         (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
         found = settled(creation(read(document, default_namespace="shop")), policy())
         assert found == Decision(Reason(ReasonCode.NAMESPACE_EXEMPT, "namespace kube-system is exempt"))
 
     def test_what_makes_no_pods_is_not_judged(self) -> None:
-        """Whatever its kind."""
+        """This applies to any such kind."""
         (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
         found = settled(creation(read(document, default_namespace="shop")), policy())
         assert isinstance(found, Decision)
@@ -369,7 +369,7 @@ class TestCreation:
 
 
 class TestExisting:
-    """An object as it stands."""
+    """Test existing objects."""
 
     @pytest.mark.parametrize(
         ("when", "created"),
@@ -380,13 +380,13 @@ class TestExisting:
         ],
     )
     def test_when_it_was_made_is_read(self, when: str, created: datetime | None) -> None:
-        """Where a manifest says so."""
+        """A manifest may have the time."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
         assert existing(document, default_namespace="shop").created == created
 
     @pytest.mark.parametrize("when", ["nonsense", "''", "2026-12-31", "2026-12-31T23:59:59", "0", "[]", "true"])
     def test_what_is_no_moment_is_refused_with_its_path(self, when: str) -> None:
-        """As the API server would."""
+        """The API server would refuse it too."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
         with pytest.raises(
             BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) moment such as "
@@ -397,13 +397,13 @@ class TestExisting:
         ("status", "running"), [("{}", True), ("[]", True), ("{phase: [Failed]}", True), ("{phase: Failed}", False)]
     )
     def test_it_runs_unless_it_has_ended(self, status: str, *, running: bool) -> None:
-        """Whatever else its status says."""
+        """Other parts of its status have no effect."""
         (document,) = documents(f"{POD.replace('name: web', 'name: web, uid: u')}status: {status}\n")
         assert existing(document, default_namespace="shop").running is running
 
     @pytest.mark.parametrize("part", ["name", "uid", "namespace"])
     def test_text_that_cannot_be_written_is_refused(self, part: str) -> None:
-        """No reader of ours makes it, but it must not end the command."""
+        """No reader of catflap makes such text, but the command must survive it."""
         with pytest.raises(BadManifest):
             existing(
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {part: "\ud83d", "labels": "\ud83d"}},

@@ -1,4 +1,4 @@
-"""Labels and annotations that no API server takes, each with its path and in words that mend it."""
+"""Check labels and annotations that the API server refuses: their paths, and messages that correct them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name
 
 
 def complaints(text: str) -> list[str]:
-    """What is wrong with the one object of a text, as `check` says it."""
+    """Return the faults of the one object in a text, as `check` prints them."""
     [found] = located(text)
     assert isinstance(found, Located)
     with pytest.raises(BadManifest) as bad:
@@ -39,7 +39,7 @@ def complaints(text: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_a_label_that_is_no_text_is_told_as_it_is_written(written: str, says: str) -> None:
-    """With what it is read as, and what to write instead."""
+    """The message has the type that YAML reads, and the right spelling."""
     text = f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: {written}\n"
     assert complaints(text) == [f"6:10: Pod web: metadata.labels.app: {says}"]
 
@@ -60,13 +60,13 @@ def test_a_label_that_is_no_text_is_told_as_it_is_written(written: str, says: st
     ],
 )  # fmt: skip
 def test_they_are_found_where_the_api_server_decodes_types(text: str, path: str) -> None:
-    """Each with its field path."""
+    """Each fault has its field path."""
     [said] = complaints(text)
     assert f": {path}: 1 is a number, and a" in said
 
 
 def test_all_of_an_object_are_told_at_once() -> None:
-    """Each with its own place."""
+    """Each fault has its own place."""
     text = f"{DEPLOYMENT}  selector:\n    matchLabels: {{a: 1}}\n  template:\n    metadata:\n      labels: {{a: 1, b: on}}\n"
     assert [said.partition(": ")[0] for said in complaints(text)] == ["9:19", "9:25", "6:22"]
 
@@ -85,7 +85,7 @@ def test_all_of_an_object_are_told_at_once() -> None:
     ],
 )  # fmt: skip
 def test_text_that_is_no_label_is_told_with_what_is_allowed(value: str, says: str) -> None:
-    """Or with the command that makes a label of it."""
+    """If possible, the message has the command that makes a label of the text."""
     document: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -98,7 +98,7 @@ def test_text_that_is_no_label_is_told_with_what_is_allowed(value: str, says: st
 
 @pytest.mark.parametrize("value", ["", "a", "A-b_c.d", "1", "a" * 63])
 def test_a_label_is_none_of_these(value: str) -> None:
-    """An empty one is a label as well."""
+    """An empty text is a label too."""
     document: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -115,5 +115,5 @@ def test_a_label_is_none_of_these(value: str) -> None:
     ],
 )  # fmt: skip
 def test_a_key_has_a_name_and_perhaps_a_prefix(key: str, *, is_one: bool) -> None:
-    """By Kubernetes' grammar."""
+    """The grammar is Kubernetes' own."""
     assert is_key(key) is is_one

@@ -1,4 +1,4 @@
-"""Numbers that no API server writes are found, wherever they are, and texts of digits are none."""
+"""Check that numbers too long for any API server are found everywhere, and that texts of digits are allowed."""
 
 import json
 import time
@@ -18,7 +18,7 @@ LONG: Final = LONGEST_NUMBER + 1
 )
 @pytest.mark.parametrize("around", ["{}", "[{}]", '{{"a":{}}}', '{{"a":"9","b":[1,{},"x"]}}', '{{"\\"":{},"a":1}}'])
 def test_a_long_number_is_found(number: str, around: str) -> None:
-    """At any place of the object."""
+    """The number may be at any place of the object."""
     assert has_long_number(around.format(number).encode())
 
 
@@ -26,14 +26,14 @@ def test_a_long_number_is_found(number: str, around: str) -> None:
     "text", ["9" * LONG, '"' + "9" * LONG, "\\" + "9" * LONG + "\\", "e" * LONG, "a,-" + "1" * LONG]
 )
 def test_a_text_of_digits_is_no_number(text: str) -> None:
-    """As in annotations and in what users encode."""
+    """Annotations and encoded values have such texts."""
     assert not has_long_number(json.dumps({"a": text, "b": "9" * LONGEST_NUMBER}).encode())
     assert not has_long_number(json.dumps([text, int("9" * LONGEST_NUMBER)]).encode())
 
 
 @pytest.mark.parametrize("unit", ["9", "9" * LONGEST_NUMBER + ",", '"9"', '"' + "9" * LONG + '",', '\\"', "e,"])
 def test_the_time_grows_with_the_size_alone(unit: str) -> None:
-    """Twice the size takes at most some times as long, whatever it is made of."""
+    """Twice the size takes at most a few times as long, for any content."""
 
     def spent(size: int) -> float:
         source = (unit * (size // len(unit))).encode()
@@ -46,7 +46,7 @@ def test_the_time_grows_with_the_size_alone(unit: str) -> None:
 
 
 def test_a_review_with_such_a_number_is_a_bad_one() -> None:
-    """Before any value is made of it."""
+    """The check runs before any value is made of it."""
     pod = '{"kind":"Pod","metadata":{"name":"web"},"spec":{"x":%s}}' % ("9" * 40_000)
     body = (
         '{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"1","kind":{"kind":"Pod"},'

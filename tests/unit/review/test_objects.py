@@ -1,4 +1,4 @@
-"""Kubernetes objects to the values that rules read, from JSON and from parsed YAML alike."""
+"""Check that JSON and parsed YAML of Kubernetes objects give the same values for rules."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ DEPLOYMENT = BY_KIND["apps", "Deployment"]
 
 
 def with_template(maker: PodMaker, template: Any) -> bytes:
-    """An object of a kind with this template, as JSON."""
+    """Return an object of a kind with this template, as JSON."""
     source = template
     for key in reversed(maker.template.split(".")):
         source = {key: source}
@@ -23,7 +23,7 @@ def with_template(maker: PodMaker, template: Any) -> bytes:
 
 @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
 def test_json_and_plain_values_give_one_workload(maker: PodMaker) -> None:
-    """Both doors lead to the same values."""
+    """Both sources give the same values."""
     labelled = {"metadata": {"name": "web", "labels": {"app": "web", "role": None}, "annotations": {"a": "b"}}}
     source = labelled if not maker.template else json.loads(with_template(maker, labelled))
     assert workload_from(maker, source, convert) == workload_from(maker, json.dumps(source).encode(), decode_json)
@@ -44,16 +44,16 @@ def test_json_and_plain_values_give_one_workload(maker: PodMaker) -> None:
 )
 @pytest.mark.parametrize("maker", [DEPLOYMENT, CRON_JOB], ids=["Deployment", "CronJob"])
 def test_templates_are_compared_by_value(maker: PodMaker, new: Any, old: Any, *, differ: bool) -> None:
-    """In every field, not only in labels."""
+    """The comparison includes every field, not only labels."""
     assert templates_differ(maker, with_template(maker, new), with_template(maker, old)) is differ
 
 
 def test_only_the_pod_template_of_a_cron_job_counts() -> None:
-    """Its job template has fields of its own."""
+    """Its job template has other fields."""
     new, old = (json.dumps({"spec": {"schedule": at, "jobTemplate": {"spec": {}}}}).encode() for at in "ab")
     assert not templates_differ(CRON_JOB, new, old)
 
 
 def test_a_pod_has_no_template_that_could_differ() -> None:
-    """It is what templates make."""
+    """A Pod results from a template and has none."""
     assert not templates_differ(BY_KIND["", "Pod"], b'{"metadata": {"labels": {}}}', b"{}")

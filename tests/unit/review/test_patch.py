@@ -1,4 +1,4 @@
-"""JSON Patch for labels, applied by an applier of its own."""
+"""Check JSON Patch for labels with an independent implementation."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ from webhook.review.patch import label_patch, pointer
     ],
 )
 def test_a_key_is_escaped_as_the_standard_says(key: str, step: str) -> None:
-    """RFC 6901, section 3; the tilde first."""
+    """RFC 6901, section 3, escapes the tilde first."""
     assert pointer(key) == step
 
 
@@ -29,7 +29,7 @@ LABELS = {"app": "web", "app.kubernetes.io/name": "a~b/c", "x~y": ""}
 
 @pytest.mark.parametrize("present", [{"team": "a"}, {"app": "old"}], ids=["other labels", "one to write over"])
 def test_labels_are_added_to_those_that_stand(present: dict[str, str]) -> None:
-    """What the patch does not name stays."""
+    """Labels outside of the patch do not change."""
     source = {"metadata": {"name": "web", "labels": present}, "spec": {}}
     patched = apply(source, json.loads(label_patch(LABELS, has_labels=True)))
     assert patched == {"metadata": {"name": "web", "labels": {**present, **LABELS}}, "spec": {}}
@@ -44,12 +44,12 @@ def test_labels_are_added_to_those_that_stand(present: dict[str, str]) -> None:
     ],
 )
 def test_the_map_is_made_where_there_is_none(metadata: dict[str, Any]) -> None:
-    """`add` replaces a member that is there."""
+    """`add` replaces an existing member."""
     patched = apply({"metadata": metadata}, json.loads(label_patch(LABELS, has_labels=False)))
     assert patched == {"metadata": {"name": "web", "labels": LABELS}}
 
 
 def test_adding_to_no_map_would_fail() -> None:
-    """Which is why the two cases are told apart."""
+    """The code therefore distinguishes the two cases."""
     with pytest.raises(KeyError):
         apply({"metadata": {}}, json.loads(label_patch(LABELS, has_labels=True)))

@@ -1,4 +1,4 @@
-"""Custom objects are read as the whole of them would be, at a cost that does not depend on what is beside their templates."""
+"""Check that pruned custom objects give the same templates, at a cost independent of their other fields."""
 
 import gc
 import json
@@ -50,13 +50,13 @@ VALUES: Final = st.recursive(
 
 
 def encoded(found: Any) -> bytes:
-    """An object as the API server writes it."""
+    """Return an object as the API server writes it."""
     return json.dumps(found, ensure_ascii=False).encode()
 
 
 @given(st.sampled_from(MAKERS), st.data())
 def test_the_places_are_those_of_the_whole_object(maker: PodMaker, data: st.DataObject) -> None:
-    """Whatever is at a template's path, or on the way to it."""
+    """This applies to any value at a template's path or on the way to it."""
     path = data.draw(st.sampled_from([*maker.sources, *maker.partial, "spec", "spec.template"]))
     found = under(path, data.draw(VALUES))
     assert places_in(maker, pruned(maker, encoded(found))) == places_in(maker, found)
@@ -64,7 +64,7 @@ def test_the_places_are_those_of_the_whole_object(maker: PodMaker, data: st.Data
 
 @pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET], ids=lambda maker: maker.kind)
 def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
-    """And what is beside them is none."""
+    """Changes outside of the paths do not count."""
     for path in maker.templates:
         old, new = under(path, labelled(app="a")), under(path, labelled(app="b"))
         assert templates_differ(maker, encoded(new), encoded(old))
@@ -73,13 +73,13 @@ def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
 
 
 def test_the_order_of_keys_is_no_change() -> None:
-    """Clients write them as they like."""
+    """Clients write keys in any order."""
     old, new = (encoded(under("spec.podTemplate", labels)) for labels in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
     assert not templates_differ(WIDGET, new, old)
 
 
 def test_another_reference_is_a_change() -> None:
-    """Its Pods are made from something else."""
+    """Its Pods come from another object."""
     old = encoded({"spec": {"workloadRef": REFERENCE}})
     assert templates_differ(ROLLOUT, encoded({"spec": {"workloadRef": {**REFERENCE, "name": "api"}}}), old)
     assert not templates_differ(ROLLOUT, encoded({"spec": {"workloadRef": REFERENCE, "replicas": 3}}), old)
@@ -88,7 +88,7 @@ def test_another_reference_is_a_change() -> None:
 @pytest.mark.parametrize("filling", ["[]", "{}", "1", '"a"', '{"a":[]}'])
 @pytest.mark.parametrize("where", ["spec", "template", "labels"])
 def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str) -> None:
-    """Millions of values would hold the interpreter for seconds; skipping them takes milliseconds."""
+    """Millions of values would block the interpreter for seconds; skipping them takes milliseconds."""
     many = f"[{','.join([filling] * 200_000)}]"
     inner = {"spec": "", "template": "", "labels": "", where: f',"x":{many}'}
     template = f'{{"metadata":{{"labels":{{"app":"web"{inner["labels"]}}}}}{inner["template"]}}}'
@@ -103,7 +103,7 @@ def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str)
 def test_what_is_read_does_not_grow_with_the_number_of_templates(
     maker: PodMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each byte is read at most once for each step of a path, however many templates an object may have."""
+    """Each byte is read at most once for each step of a path, for any number of templates."""
     read = 0
 
     class Counting:

@@ -1,4 +1,4 @@
-"""The first objects of a process may come in several threads at once."""
+"""Check that several threads can read the first objects of a process together."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def read(number): read_json(*sources[number % 2])
 
 @pytest.mark.parametrize("what", READS)
 def test_first_objects_in_many_threads_do_not_end_the_process(what: str) -> None:
-    """Msgspec prepares each type at its first use, and a race there is a segmentation fault: half of such processes ended so."""
+    """A race in msgspec ended half of such processes by a segmentation fault: it prepares each type at its first use."""
     for _ in range(ROUNDS):
         script = f"{PREPARE}\n{READS[what]}\nrun()"
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)

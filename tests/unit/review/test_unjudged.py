@@ -1,4 +1,4 @@
-"""What is said of objects that are not judged, and of which nothing is said."""
+"""Check which objects without a review get a note, and which get none."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}
 
 
 def said(api_version: str, kind: str, **fields: Any) -> str:
-    """What is said of an object with these fields."""
+    """Return the note on an object with these fields."""
     document = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "one"}, **fields}
     return read(document, default_namespace="shop").not_judged
 
@@ -43,7 +43,7 @@ def said(api_version: str, kind: str, **fields: Any) -> str:
     ],
 )  # fmt: skip
 def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str, right: str) -> None:
-    """The API server would find no such kind."""
+    """The API server would know no such kind."""
     assert suggested_kind(api_version, kind) == right
     assert right.partition(" ")[0] in said(api_version, kind)
 
@@ -60,7 +60,7 @@ def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str,
     ],
 )  # fmt: skip
 def test_other_kinds_are_not_taken_for_misspelt_ones(api_version: str, kind: str) -> None:
-    """A vendor may call its kinds as it likes."""
+    """A vendor may choose any name for its kinds."""
     assert said(api_version, kind) == ""
 
 
@@ -79,7 +79,7 @@ def test_other_kinds_are_not_taken_for_misspelt_ones(api_version: str, kind: str
 def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_file(
     fields: dict[str, Any], path: str
 ) -> None:
-    """Where its path has fields alone."""
+    """The note has this line if the path of the template has fields only."""
     told = said("example.com/v1", "Runner", **fields)
     assert f"has a pod template at {path}; to judge it, add to workloads.extraKinds: " in told
     assert f"{{group: example.com, resource: runners, kind: Runner, template: {path}}}" in told
@@ -94,7 +94,7 @@ def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_
     ],
 )  # fmt: skip
 def test_pods_that_no_path_of_extra_kinds_leads_to_are_told(fields: dict[str, Any], where: str) -> None:
-    """The Pods themselves are judged."""
+    """The reviews of the Pods themselves judge them."""
     assert said("example.com/v1", "Runner", **fields).endswith(
         f"has {where}; the server judges its Pods when they are created"
     )
@@ -114,7 +114,7 @@ def test_pods_that_no_path_of_extra_kinds_leads_to_are_told(fields: dict[str, An
     ],
 )  # fmt: skip
 def test_of_what_makes_no_pods_nothing_is_said(api_version: str, kind: str, fields: dict[str, Any]) -> None:
-    """A word too many about each object hides the others."""
+    """Unnecessary notes hide the useful ones."""
     assert said(api_version, kind, **fields) == ""
 
 
@@ -129,12 +129,12 @@ def test_of_what_makes_no_pods_nothing_is_said(api_version: str, kind: str, fiel
     ],
 )  # fmt: skip
 def test_policies_that_are_not_read_are_told(api_version: str, kind: str) -> None:
-    """What they open counts beside what is read."""
+    """The traffic that they allow adds to the policies that catflap reads."""
     assert said(api_version, kind).startswith(f"catflap does not read {kind} of ")
 
 
 def test_nothing_is_said_of_what_is_read() -> None:
-    """By the same tables."""
+    """The same tables decide both."""
     assert [kind for kind in POLICY_KINDS if unsupported_policy_notice(kind.group, kind.kind)] == []
     for (group, kind), maker in BY_KIND.items():
         version = "v1" if not maker.custom else "v1alpha1"
@@ -149,12 +149,12 @@ def test_nothing_is_said_of_what_is_read() -> None:
     ],
 )  # fmt: skip
 def test_a_version_that_is_gone_is_told(api_version: str, kind: str, right: str) -> None:
-    """The object is judged all the same."""
+    """The object is still judged."""
     assert current_version(api_version, kind) == right
 
 
 def test_a_huge_object_is_looked_at_to_a_bound() -> None:
-    """What is behind that is not found, and nothing is slow."""
+    """Values beyond the limit are ignored, so the search takes little time."""
     many: list[Any] = [[] for _ in range(30_000)]
     assert said("example.com/v1", "Runner", spec={"many": many, "late": {"template": TEMPLATE}}) == ""
 
@@ -217,7 +217,7 @@ kinds = st.sampled_from(NAMES) | st.sampled_from([one.kind for one in POD_MAKERS
 def test_a_line_for_the_policy_file_is_taken_and_makes_the_object_judged(
     group: str, kind: str, path: list[str]
 ) -> None:
-    """Whatever its group, its kind and the place of its template; else there is no line."""
+    """The line works for any group, kind and place of the template; otherwise the note has no line."""
     document: Mapping[str, Any] = TEMPLATE
     for step in reversed(path):
         document = {step: document}
@@ -233,7 +233,7 @@ def test_a_line_for_the_policy_file_is_taken_and_makes_the_object_judged(
 
 
 def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
-    """A second entry of one resource is refused."""
+    """The policy file refuses a second entry for one resource."""
     extra = policy(
         "workloads: {extraKinds: [{group: example.com, resource: runners, kind: Other, template: spec.template}]}"
     )
@@ -266,5 +266,5 @@ def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
     ],
 )
 def test_a_plural_is_guessed_as_a_custom_resource_definition_has_it(kind: str, plural: str) -> None:
-    """A resource of another name is registered in vain."""
+    """An entry with another resource name would have no effect."""
     assert plural_of(kind) == plural
