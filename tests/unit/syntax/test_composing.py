@@ -1,4 +1,4 @@
-"""What one document may cost."""
+"""Check the limits of one document."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from webhook.syntax.composing import BadYamlError, compose
 
 @pytest.mark.parametrize("text", ["[1, 1, 1, 1]", "a: 1\nb: 1", "[[], [], [], []]", "- {}\n- {}\n- {}\n- {}\n"])
 def test_a_document_has_a_bound_of_values(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists, mappings, keys and scalars count; the place of the first one too many is named."""
+    """The limit counts lists, mappings, keys and scalars; the message has the place of the first value above it."""
     monkeypatch.setattr(composing, "MOST_VALUES", 4)
     with pytest.raises(BadYamlError, match="more than 4 values") as bad:
         compose(text)

@@ -1,4 +1,4 @@
-"""Where the objects of a file are, and what is said of documents that cannot be read."""
+"""Check the places of the objects in a file, and the messages about documents that cannot be read."""
 
 import codecs
 from typing import Any
@@ -13,7 +13,7 @@ POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: no
 
 
 def objects(text: str) -> list[Located]:
-    """The objects of a text that can be read."""
+    """Return the readable objects of a text."""
     return [one for one in located(text) if isinstance(one, Located)]
 
 
@@ -43,25 +43,25 @@ def objects(text: str) -> list[Located]:
 def test_a_value_has_its_line_its_column_and_how_it_is_written(
     text: str, path: tuple[str, ...], place: tuple[int, int, str | None]
 ) -> None:
-    """Counted from 1, as editors do."""
+    """Lines and columns count from 1, as in editors."""
     assert objects(text)[-1].place(path) == place
 
 
 def test_documents_behind_a_bad_one_are_read() -> None:
-    """All faults of a file are told at once."""
+    """All faults of a file are reported together."""
     found = list(located(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
     assert [isinstance(one, BadManifest) for one in found] == [False, True, False, True]
     assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [8, 17]
 
 
 def test_a_template_is_one_complaint() -> None:
-    """Every document of it would be another one."""
+    """Otherwise every document of it would have a complaint."""
     [bad] = located("{{ if .x }}\na: 1\n---\n{{ end }}\nb: 1\n---\nc: {{ .x }}\n")
     assert isinstance(bad, BadManifest)
 
 
 def test_keys_that_stand_twice_are_known() -> None:
-    """The last one counts; one that only replaces a merged one is no fault."""
+    """The last one counts; a key that replaces a merged one is no fault."""
     [one] = objects("a: {x: 1, x: 2}\nb: &b {y: 1}\nc: {<<: *b, y: 2}\n")
     assert [(key, place.line, place.column) for key, place in one.repeated] == [("x", 1, 11)]
     assert one.value["a"] == {"x": 2}
@@ -80,19 +80,19 @@ def test_keys_that_stand_twice_are_known() -> None:
     ],
 )
 def test_the_encoding_is_told_by_the_mark(data: bytes, text: str) -> None:
-    """As kubectl does."""
+    """The rule is that of kubectl."""
     assert text_of(data) == text
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_without_a_mark_is_named(encoding: str) -> None:
-    """It cannot be told from a binary file by its beginning alone, and kubectl refuses it."""
+    """Its beginning alone does not distinguish it from a binary file, and kubectl refuses it."""
     with pytest.raises(BadTextError, match="UTF-16 without a byte order mark"):
         text_of(POD.encode(encoding))
 
 
 def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
-    """A short text can stand for more values than a computer holds."""
+    """A short text can expand to more values than a computer can hold."""
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
     [bad] = located(bomb)
     assert isinstance(bad, BadManifest)
@@ -109,7 +109,7 @@ def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
     ],
 )  # fmt: skip
 def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
-    """Compared with kubectl itself in tests/oracles; these are the traps."""
+    """These are the traps; tests/oracles compares the results with kubectl itself."""
     assert plain(word) == value
     assert type(plain(word)) is type(value)
 
@@ -119,7 +119,7 @@ def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
     [(True, "true"), (7, "7"), (1.5, "1.5"), (1e6, "1e+06"), (1.1, "1.1"), (1e300, ".inf"), (123456.789, "123456.79")],
 )
 def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
-    """By Go's own way to write a number of 32 bits."""
+    """The text is that of Go's format for 32-bit numbers."""
     assert key_of(value) == key
 
 
@@ -138,7 +138,7 @@ def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
     ],
 )
 def test_what_is_no_json_behind_json_is_told(text: str, place: tuple[int, int], told: str) -> None:
-    """At its place, and not in the decoder's words; two values before it make the file JSON for certain."""
+    """The message has the place and plain words; two values before the fault prove that the file is JSON."""
     [*_, bad] = located(f"{{}} {{}}\n{text}")
     assert isinstance(bad, BadManifest)
     assert str(bad).startswith(f"not JSON: {told}")

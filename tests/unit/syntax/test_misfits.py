@@ -1,4 +1,4 @@
-"""Objects of another shape than their kind has: told in the words of the file, at the field as users write it."""
+"""Check that objects of the wrong shape have messages in the words of the file, with the field as users write it."""
 
 import copy
 import re
@@ -18,7 +18,7 @@ from webhook.review.manifests import read as read_manifest
 from webhook.review.objects import Template, template_shape
 from webhook.syntax.misfits import MOST_MISFITS, misfit, refusal, undecodable
 
-# What msgspec, json and Python say, and nobody who writes a manifest.
+# The words of msgspec, json and Python, which no author of a manifest uses.
 FOREIGN: Final = re.compile(
     r"Expected|`|\$|\bstr\b|\bint\b|\bfloat\b|\bbool\b|\bdict\b|\btuple\b|NoneType|\bobject at\b|\barray\b|datetime|msgspec|Invalid|malformed"
     r"|Traceback|codec|recursion"
@@ -31,7 +31,7 @@ Path = tuple[str | int, ...]
 
 
 def fields(shape: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Each field of a shape that is decoded, with what makes it required to be there; lists by their first item, mappings by one key."""
+    """Yield each decoded field of a shape with its type; lists by their first item, mappings by one key."""
     origin = get_origin(shape)
     if origin in {Union, UnionType}:
         for one in get_args(shape):
@@ -48,7 +48,7 @@ def fields(shape: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def sound(shape: Any) -> Any:
-    """A small object of a shape, with what the shape requires."""
+    """Return a small object of a shape with its required fields."""
     found: dict[str, Any] = {}
     for field in structs.fields(shape):
         if field.required:
@@ -57,7 +57,7 @@ def sound(shape: Any) -> Any:
 
 
 def at(shape: Any, path: Path, value: Any) -> Any:
-    """An object of a shape with a value at a path, and the required fields of each object on the way."""
+    """Return an object of a shape with a value at a path, and with the required fields on the way."""
     if not path:
         return value
     step, *rest = path
@@ -73,7 +73,7 @@ def at(shape: Any, path: Path, value: Any) -> Any:
 
 
 def paths_of(shape: Any) -> list[Path]:
-    """Each path of a shape once."""
+    """Return each path of a shape once."""
     return list(dict.fromkeys(path for path, _ in fields(shape)))
 
 
@@ -94,7 +94,7 @@ WORKLOADS: Final = [
 def test_no_wrong_value_of_a_network_policy_is_answered_in_a_librarys_words(
     resource: tuple[str, str], path: Path
 ) -> None:
-    """As plain values, and as the JSON of a review: both are told alike, with the path that users write."""
+    """Plain values and the JSON of a review have the same message, with the path that users write."""
     for value in WRONG:
         found = at(READERS[resource].shape, path, value)
         told = read(resource, found).unreadable
@@ -104,7 +104,7 @@ def test_no_wrong_value_of_a_network_policy_is_answered_in_a_librarys_words(
 
 @pytest.mark.parametrize(("maker", "path"), WORKLOADS)
 def test_no_wrong_value_of_a_workload_is_answered_in_a_librarys_words(maker: Any, path: Path) -> None:
-    """In a manifest."""
+    """The test reads each wrong value in a manifest."""
     shape = template_shape(maker.template, Any) if maker.template else Template
     answers = []
     for value in WRONG:
@@ -117,14 +117,14 @@ def test_no_wrong_value_of_a_workload_is_answered_in_a_librarys_words(maker: Any
 
 
 def test_each_kind_of_network_policy_is_tried() -> None:
-    """The table above is made from the readers; every kind has one."""
+    """The readers give the table above, and every kind has a reader."""
     assert {(kind.group, kind.resource) for kind in POLICIES_BY_KIND.values()} >= set(READERS)
     assert len(POLICIES) > 150
 
 
 @pytest.mark.parametrize("path", paths_of(AdmissionReview), ids=lambda path: ".".join(map(str, path)))
 def test_no_wrong_value_of_a_review_is_answered_in_a_librarys_words(path: Path) -> None:
-    """Whoever calls the server by hand reads it."""
+    """A person who calls the server by hand reads the message."""
     for value in WRONG:
         found = {**at(AdmissionReview, path, value)}
         found = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", path[0]: found[str(path[0])]}
@@ -151,7 +151,7 @@ PLAIN: Final = ("networking.k8s.io", "networkpolicies")
     ],
 )  # fmt: skip
 def test_a_message_has_the_field_the_value_and_what_is_expected(spec: Mapping[str, Any], told: str) -> None:
-    """As the policy file's messages do."""
+    """The messages have the form of those about the policy file."""
     assert read(PLAIN, {"spec": spec}).unreadable.startswith(told)
 
 
@@ -164,7 +164,7 @@ def test_a_message_has_the_field_the_value_and_what_is_expected(spec: Mapping[st
     ],
 )  # fmt: skip
 def test_the_trap_of_yaml_is_named(written: str | None, says: str) -> None:
-    """By the word in the file, or by all words that become booleans where the file's own are not known."""
+    """The message has the word in the file, or all words that become booleans if that word is unknown."""
     source = {"metadata": {"name": False}}
     with pytest.raises(msgspec.ValidationError) as bad:
         msgspec.convert(source, Template)
@@ -183,14 +183,14 @@ def test_the_trap_of_yaml_is_named(written: str | None, says: str) -> None:
     ],
 )
 def test_bytes_that_cannot_be_decoded_are_told(body: bytes, told: str) -> None:
-    """With where."""
+    """The message has the position."""
     with pytest.raises((msgspec.DecodeError, UnicodeError, RecursionError)) as bad:
         msgspec.json.decode(body, type=Template)
     assert refusal(bad.value) == told
 
 
 def test_half_a_character_is_told() -> None:
-    """As a policy file's."""
+    """The message is that of the policy file."""
     with pytest.raises(UnicodeError) as bad:
         "\ud800".encode()
     assert undecodable(bad.value) == "it has half a character (\\ud800 to \\udfff), which is no text"
@@ -198,7 +198,7 @@ def test_half_a_character_is_told() -> None:
 
 @pytest.mark.parametrize("wrong", range(13))
 def test_each_wrong_rule_of_a_network_policy_is_named(wrong: int) -> None:
-    """At once, as far as the bound; what is right beside them is not."""
+    """All wrong rules up to the limit are reported together; right rules between them are not."""
     ways: list[Any] = [
         {"from": {}},
         {"ports": 80},

@@ -1,4 +1,4 @@
-"""OpenShift Templates are read as `oc process` would fill them in."""
+"""Check that OpenShift Templates are read as `oc process` fills them in."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ objects:
 
 
 def test_each_object_is_filled_in() -> None:
-    """By the default values; what has none stays as it is, and the Template's labels come onto the objects themselves."""
+    """Parameters without a default value do not change, and the objects themselves get the Template's labels."""
     config, service = documents(TEMPLATE)
     assert config["metadata"] == {"name": "web", "labels": {"app": "web", "template": "web"}}
     assert config["spec"] == {"replicas": 3, "template": {"metadata": {"labels": {"app": "web-${LATER}"}}}}
@@ -42,7 +42,7 @@ def test_each_object_is_filled_in() -> None:
     ],
 )
 def test_parts_may_be_missing(change: tuple[str, str]) -> None:
-    """The objects are there all the same."""
+    """The objects are still found."""
     assert [one["kind"] for one in documents(TEMPLATE.replace(*change))] == ["DeploymentConfig", "Service"]
 
 

@@ -1,4 +1,4 @@
-"""Files of keys and certificates that cannot be read are told in words, wherever they are read."""
+"""Check that every reader of keys and certificates explains in words why a file cannot be read."""
 
 import re
 import ssl
@@ -15,7 +15,7 @@ from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, ensur
 from webhook.tls.client_certificates import request_client_certificates
 
 NOW: Final = datetime.now(UTC)
-# What OpenSSL, cryptography and Python say.
+# The words of OpenSSL, cryptography and Python.
 FOREIGN: Final = re.compile(
     r"_ssl\.c|\[SSL|Errno|cryptography|Malformed|NO_START_LINE|PEM lib|Unable to load|deserialize|asn1|password was"
 )
@@ -40,7 +40,7 @@ EXPECTED: Final = "expected the lines from -----BEGIN CERTIFICATE----- to -----E
     ],
 )  # fmt: skip
 def test_what_is_no_pem_is_told(content: bytes, wanted: str, told: str) -> None:
-    """With what is expected; nothing is told of the right form."""
+    """The message has the expected form; the right form has no message."""
     found = damage(content, wanted)
     assert found.startswith(told)
     assert bool(found) is bool(told)
@@ -59,7 +59,7 @@ BAD: Final = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_certificate_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -> None:
-    """Of the folder and of the clients' CA."""
+    """The test covers the TLS folder and the clients' CA."""
     folder = TlsFolder(tmp_path)
     issue_pair(folder, ["a.example"], NOW)
     folder.certificate.write_bytes(BAD[what])
@@ -73,7 +73,7 @@ def test_a_certificate_that_cannot_be_read_is_told_in_words(what: str, tmp_path:
 
 @pytest.mark.parametrize("what", [*BAD, "another key", "missing"])
 def test_a_key_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -> None:
-    """Of the folder and of the audit log."""
+    """The test covers the TLS folder and the audit log."""
     folder = TlsFolder(tmp_path)
     issue_pair(folder, ["a.example"], NOW)
     if what == "missing":
@@ -91,7 +91,7 @@ def test_a_key_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -
 
 
 def test_the_wrong_half_of_a_pair_is_told(tmp_path: Path) -> None:
-    """By what it holds."""
+    """The message names the content of the file."""
     private, public = write_pair(str(tmp_path / "root"))
     with pytest.raises(BadKey, match="it holds PUBLIC KEY; expected the lines from -----BEGIN PRIVATE KEY-----"):
         read_private(public)

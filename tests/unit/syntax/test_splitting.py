@@ -1,4 +1,4 @@
-"""A file is cut into documents as kubectl cuts it."""
+"""Check that a file is split into documents as kubectl splits it."""
 
 import pytest
 
@@ -22,12 +22,12 @@ END = "\r\n"
     ],
 )
 def test_documents(text: str, documents: list[tuple[str, int]]) -> None:
-    """Each with its first line."""
+    """Each document has its first line."""
     assert [(chunk.text, chunk.line) for chunk in chunks(text)] == documents
 
 
 def test_text_behind_a_separator_is_an_error_behind_the_documents_before_it() -> None:
-    """With its line."""
+    """The error has its line."""
     found = chunks("a: 1\n---\nb: 2\n--- c\n")
     assert next(found).line == 1
     with pytest.raises(BadTextError) as bad:

@@ -1,4 +1,4 @@
-"""Templates that are not rendered are known by what engines write, and other text is not taken for one."""
+"""Check that unrendered templates are recognised by their engine's syntax, and that other text is not."""
 
 import time
 from typing import Final
@@ -8,7 +8,7 @@ import pytest
 from webhook.syntax.documents import BadManifest, located
 from webhook.syntax.templating import unrendered
 
-SECONDS: Final = 3.0  # the texts take some hundredths; with a pattern that goes back, minutes
+SECONDS: Final = 3.0  # the texts take some hundredths; a pattern that backtracks takes minutes
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ SECONDS: Final = 3.0  # the texts take some hundredths; with a pattern that goes
     ],
 )
 def test_a_template_is_named_with_the_command_that_renders_it(text: str, called: str, line: int, command: str) -> None:
-    """And where it begins."""
+    """The message also has the place where it begins."""
     [bad] = located(text)
     assert isinstance(bad, BadManifest)
     assert str(bad).startswith(f"{called} that is not rendered: ")
@@ -65,7 +65,7 @@ def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_can_be_read_is_read(text: str) -> None:
-    """Kubernetes has such texts of its own; labels alone are looked at."""
+    """Kubernetes itself uses such texts; only labels are checked."""
     assert [isinstance(one, BadManifest) for one in located(text)] == [False]
 
 
@@ -74,7 +74,10 @@ def test_what_can_be_read_is_read(text: str) -> None:
     ["x: y: z" + "\n" * 20_000, "x: y: z\n" + "    \n" * 20_000, "{" + " \n" * 20_000, "a: b: " + "${a" * 20_000, "a: b: " + "local x" + " " * 40_000],
 )  # fmt: skip
 def test_no_text_takes_long_to_be_told(text: str) -> None:
-    """A pattern that runs over blank lines, or back over blanks, would take minutes; processor time is compared with a bound far above what is needed."""
+    """A pattern that crosses blank lines or backtracks over blanks would take minutes.
+
+    The test compares processor time with a limit far above the normal time.
+    """
     began = time.process_time()
     list(located(text))
     assert time.process_time() - began < SECONDS

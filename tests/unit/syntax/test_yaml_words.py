@@ -1,4 +1,4 @@
-"""Every complaint of libyaml and of PyYAML's own parser has words of its own, whichever of the two reads the text."""
+"""Check that every complaint of libyaml and of PyYAML's own parser has a plain sentence."""
 
 import ast
 import inspect
@@ -27,7 +27,8 @@ NO_TAG: Final = "is no tag that is known; remove it"
 ESCAPE: Final = "in double quotes \\ begins an escape, and this one is unknown"
 BLOCK: Final = "text behind | or >; it begins on the next line"
 CONFLICT: Final = "a merge conflict of git that is not resolved"
-# A text, the place of the fault, and what is said of it. Both parsers answer the same, but for those that one of them takes.
+# A text, the place of the fault, and the sentence. Both parsers give the same answer, except for texts that one of them
+# accepts.
 CASES: Final = (
     ("a:\n\tb: 1\n", (2, 1), TAB),
     ("a: 1\n\tb: 1\n", (2, 1), TAB),
@@ -98,7 +99,7 @@ CASES: Final = (
     ("a: 1\nb: \x07\n", (2, 4), "U+0007 is no character of a text; remove it"),
     ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> x\n", (2, 1), CONFLICT),
 )  # fmt: skip
-# What libyaml alone refuses, or puts elsewhere.
+# Faults that only libyaml finds, or that it finds at another place.
 OF_LIBYAML: Final = (
     ('a: "\\d"\n', (1, 5), ESCAPE),
     ('a: "\\ud800"\n', (1, 7), "\\ud800 to \\udfff are no characters"),
@@ -107,17 +108,17 @@ OF_LIBYAML: Final = (
     ("a: !!str, b\n", (1, 4), f"!!str, {NO_TAG}"),
     ("a: 1\n\ufeffb: 2\n", (2, 1), "U+FEFF (a byte order mark) is no character of a text"),
 )
-# What a manifest is cut at before it is parsed, and what a policy file is taken for a template by.
+# Texts at which a manifest is split before it is parsed, or that make a policy file a template.
 SEPARATE: Final = re.compile(r"---|\.\.\.|<%")
 PARSERS: Final = [pytest.param(yaml.CSafeLoader, id="libyaml"), pytest.param(yaml.SafeLoader, id="Python")]
-# What libyaml has for other ways to call it: bytes, its emitter, its own composer; and what is in PyYAML's binding.
+# The messages of libyaml for other uses: bytes, its emitter, its own composer; and texts in PyYAML's binding.
 NOT_FOR_A_TEXT: Final = re.compile(
     r"UTF-|octet|surrogate|duplicate anchor|undefined alias|stream-start|input error|input is too long|invalid (?:event|vtable|Unicode)"
 )
 
 
 def answered(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
-    """What is said of a text, and where."""
+    """Return the sentence about a text, and its place."""
     with pytest.raises(yaml.YAMLError) as bad:
         list(yaml.parse(text, parser))
     found = complaint(bad.value, text)
@@ -129,7 +130,7 @@ def answered(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
 def test_a_fault_of_yaml_is_told_in_our_words_at_its_place(
     text: str, place: tuple[int, int], says: str, parser: Any
 ) -> None:
-    """Whichever parser reads it."""
+    """Both parsers have the same sentence and place."""
     told, at = answered(text, parser)
     assert says in told
     assert at == place
@@ -137,7 +138,7 @@ def test_a_fault_of_yaml_is_told_in_our_words_at_its_place(
 
 @pytest.mark.parametrize(("text", "place", "says"), OF_LIBYAML)
 def test_what_libyaml_alone_refuses_is_told_in_our_words(text: str, place: tuple[int, int], says: str) -> None:
-    """PyYAML's own parser takes some of it."""
+    """PyYAML's own parser accepts some of these texts."""
     told, at = answered(text, yaml.CSafeLoader)
     assert says in told
     assert at == place
@@ -149,7 +150,7 @@ def test_what_libyaml_alone_refuses_is_told_in_our_words(text: str, place: tuple
 def test_a_manifest_and_a_policy_file_are_answered_in_the_same_words(
     text: str, place: tuple[int, int], says: str
 ) -> None:
-    """At the same place."""
+    """Both messages have the same place."""
     with pytest.raises(BadYamlError) as bad:
         compose(text)
     [fault] = [one for one in read(text).faults if one.message.startswith("not YAML: ")]
@@ -160,7 +161,7 @@ def test_a_manifest_and_a_policy_file_are_answered_in_the_same_words(
 
 
 def test_a_line_in_a_message_is_a_line_of_the_file() -> None:
-    """Not one of the document that it is in."""
+    """The number does not count from the beginning of the document."""
     [_, bad] = located("a: 1\n---\nb: [c\nd: 1\n")
     assert isinstance(bad, BadManifest)
     assert str(bad) == "not YAML: expected , or ] here; the [ of line 3 is not closed"
@@ -168,7 +169,7 @@ def test_a_line_in_a_message_is_a_line_of_the_file() -> None:
 
 
 def sentences_of_python() -> set[str]:
-    """The problems that PyYAML's own scanner and parser have, out of their source."""
+    """Return the problems in the source of PyYAML's own scanner and parser."""
     found = set()
     for module in (yaml.scanner, yaml.parser):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
@@ -186,11 +187,11 @@ def sentences_of_python() -> set[str]:
                     for part in (problem, context)
                 ]
                 found.add(", ".join(texts))
-    return {one for one in found if not one.startswith(", ")}  # the sentence of an exception
+    return {one for one in found if not one.startswith(", ")}  # its problem is the text of an exception
 
 
 def sentences_of_libyaml() -> set[str]:
-    """The problems that libyaml has, out of the binary that PyYAML brings."""
+    """Return the problems in libyaml's binary, which is part of PyYAML."""
     binary = Path(yaml._yaml.__file__).read_bytes()
     found = re.findall(
         rb"(?:found|did not find|could not find|block sequence entries|mapping (?:keys|values)|duplicate %)[ -~]{6,80}\0",
@@ -201,17 +202,17 @@ def sentences_of_libyaml() -> set[str]:
 
 @pytest.mark.parametrize("problem", sorted(sentences_of_python() | sentences_of_libyaml()))
 def test_every_sentence_of_the_parsers_is_translated(problem: str) -> None:
-    """A new version of a parser with a sentence more fails here, and not before a user."""
+    """If a new version of a parser has another sentence, this test fails before a user sees it."""
     assert any(pattern.search(problem) for pattern, _ in WORDS) or NOT_FOR_A_TEXT.search(problem)
 
 
 def test_the_sentences_of_both_parsers_are_found() -> None:
-    """Or the test above would test nothing."""
+    """Otherwise the test above would check nothing."""
     assert len(sentences_of_python()) > 30
     assert len(sentences_of_libyaml()) > 30
 
 
 def test_an_unknown_sentence_is_never_passed_on() -> None:
-    """Whatever a later version says."""
+    """This also applies to sentences of later versions."""
     bad = yaml.MarkedYAMLError(problem="did not expect the inquisition", context="while parsing Spain")
     assert complaint(bad, "a: 1").says == UNKNOWN
