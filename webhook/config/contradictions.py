@@ -138,7 +138,7 @@ def unjudged(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Check that the API server's copy judges pod templates, because it judges nothing else."""
+    """Check that the file judges templates if the API server has a copy, because the copy judges nothing else."""
     if policy.twin and policy.workloads.scope is not Scope.TEMPLATE:
         yield PolicyFault("twin", f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}")
 

@@ -105,7 +105,7 @@ def custom(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
-    """Yield remarks on the resources of a rule that another resource of its list includes."""
+    """Yield the index of each resource that another resource of the list includes, with the reason."""
     full = {
         name: resource_names(one.group, one.resource)[0]
         for one in POD_MAKERS

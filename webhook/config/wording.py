@@ -92,7 +92,7 @@ def clause(refused: Refused) -> str:
 
 
 def meant(refused: Refused, words: list[str]) -> str:
-    """Return the word that the value probably means, if it is clear."""
+    """Return advice on the word that the value probably means; empty if no word is likely."""
     if refused.value is None:
         return f"; {refused.empty_key}"
     if found := closest_word(refused.found.word, words):

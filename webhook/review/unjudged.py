@@ -34,7 +34,7 @@ OF_PODS: Final = frozenset(
         "tolerations",
     }
 )
-# Rules for the plural of a kind.
+# Endings that decide the plural of a kind.
 UNCHANGED: Final = ("endpoints", "securitycontextconstraints")
 VOWEL_AND_Y: Final = ("ay", "ey", "iy", "oy", "uy")
 HISSING: Final = ("s", "x", "z", "ch", "sh")

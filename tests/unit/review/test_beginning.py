@@ -63,7 +63,7 @@ def test_a_policy_with_metadata_that_do_not_end_may_be_ours() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" " * 100, TAIL.encode(), b'{"request":{"uid":"1","object":{}'])
 def test_anything_else_is_a_bad_review(body: bytes) -> None:
-    """Without a uid or a request there is no answer."""
+    """The server cannot answer such a request."""
     with pytest.raises(BadReview):
         beginning(body, WHY)
 
