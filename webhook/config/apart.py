@@ -83,7 +83,7 @@ class Reader:
         if self._owner != os.getpid():  # after a fork the process belongs to the parent
             self._process, self._owner = None, os.getpid()
         if self._process is None:
-            self._process = subprocess.Popen(  # noqa: S603 (this interpreter, with a module of ours)
+            self._process = subprocess.Popen(  # noqa: S603 (this interpreter, with a module of catflap)
                 COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
         process = self._process
@@ -93,7 +93,7 @@ class Reader:
         process.stdin.write(LENGTH.pack(len(content)) + content)
         process.stdin.flush()
         [length] = LENGTH.unpack(received(process.stdout, LENGTH.size, until))
-        answer: Loaded | tuple[PolicyFault, ...] = pickle.loads(received(process.stdout, length, until))  # noqa: S301 (written by our own module)
+        answer: Loaded | tuple[PolicyFault, ...] = pickle.loads(received(process.stdout, length, until))  # noqa: S301 (written by webhook.config.reader)
         return answer
 
 

@@ -53,7 +53,7 @@ def reserved(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 def overridden(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Yield remarks on overridden namespaces that are exempt, or that a prefix of the same override includes already."""
+    """Yield remarks on overridden namespaces that are exempt, or that a prefix of the override includes already."""
     spaces = policy.namespaces
     for number, override in enumerate(spaces.overrides):
         path = f"namespaces.overrides[{number}].names"

@@ -98,7 +98,7 @@ class TestGood:
             assert (found.template_changed, found.before is not None) == (expected, True)
 
     def test_the_labels_of_the_object_itself_are_kept_apart(self) -> None:
-        """Network policies select by them; a Pod's own labels are in their place already."""
+        """The scopes object and both judge them; a Pod's own labels are in `places` already."""
         found = asked(deployment(GOOD, labels={"app": "itself"})).workload
         assert found is not None
         assert (found.own, found.places) == (

@@ -38,7 +38,7 @@ def read(number): read_json(*sources[number % 2])
 
 @pytest.mark.parametrize("what", READS)
 def test_first_objects_in_many_threads_do_not_end_the_process(what: str) -> None:
-    """A race in msgspec ended half of such processes by a segmentation fault: it prepares each type at its first use."""
+    """A race at the first use of a type in msgspec is a segmentation fault, which ended half of such processes."""
     for _ in range(ROUNDS):
         script = f"{PREPARE}\n{READS[what]}\nrun()"
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
