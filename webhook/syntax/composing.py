@@ -105,10 +105,7 @@ def compose_with_places(text: str) -> Composed:
 
 
 def composed(text: str, first: int, places: Places | None) -> Composed:
-    """Return the first document of a text; write the places of its values into `places`, if given.
-
-    Raises BadYamlError.
-    """
+    """Return the first document of a text, and fill `places` if it is given.  Raises BadYamlError."""
     try:
         return Composer(PARSER(text), places).document()
     except yaml.YAMLError as bad:

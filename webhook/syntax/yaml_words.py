@@ -42,8 +42,7 @@ class Complaint(NamedTuple):
 class Stop(NamedTuple):
     """The place where the parser stopped, and the place of the enclosing value; lines and columns count from 0.
 
-    `context` is the construct that the parser was reading, and `first` is the number of the text's first line in its
-    file.
+    `context` is the construct that the parser was reading; `first` is the number of the text's first line in its file.
     """
 
     lines: list[str]
@@ -112,10 +111,7 @@ def complaint(bad: yaml.YAMLError, text: str, first: int = 1) -> Complaint:
 
 
 def unprintable(text: str) -> Complaint | None:
-    """Return the complaint about the first character that YAML forbids.
-
-    A byte order mark after the beginning is such a character.
-    """
+    """Return the complaint about the first forbidden character; a byte order mark is one after the beginning."""
     found = UNPRINTABLE.search(text) or re.compile(MARK).search(text, 1)
     if found is None:
         return None
@@ -197,10 +193,7 @@ def key(stop: Stop) -> str:
 
 
 def behind_value(last: str, first: str) -> str:
-    """Return the sentence for text after a value.
-
-    The arguments are the value's last character and the first character of the text.
-    """
+    """Return the sentence for text after a value, by the value's last character and the text's first one."""
     if first in OPENING:
         return f"a {first} too many; no {OPENING[first]} is open here"
     if first in PREFIXES:
