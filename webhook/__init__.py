@@ -1,8 +1,8 @@
-"""catflap: an admission webhook that lets only workloads with a known role in and closes namespaces at birth."""
+"""catflap: an admission webhook that admits only workloads with a known role and closes namespaces at creation."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 try:
     __version__ = version("catflap")
-except PackageNotFoundError:  # run from a checkout that nobody installed
+except PackageNotFoundError:  # run from a checkout without installation
     __version__ = "0+unknown"

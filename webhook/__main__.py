@@ -1,4 +1,4 @@
-"""The command `catflap`."""
+"""The entry point of the command `catflap`."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ ENDED_BY_SIGTERM: Final = 128 + signal.SIGTERM
 
 
 def main() -> None:
-    """Run the command and end with its exit code.
+    """Run the command and exit with its exit code.
 
-    As the first process of a container it takes SIGTERM from the very beginning: the kernel drops a signal that the first process
-    has no handler for, and the kubelet would wait for its whole grace period.
+    As the first process of a container, catflap handles SIGTERM from the very beginning. The kernel drops a signal for
+    which the first process has no handler, and the kubelet would then wait for its whole grace period.
     """
     if os.getpid() == FIRST_PROCESS:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))

@@ -1,6 +1,7 @@
-"""Files that a user names, read up to a bound.
+"""Read files that a user names, up to a size limit.
 
-Each message names the file, what is wrong with it and what was expected, in the same words for every verb and every form.
+Each message names the file, what is wrong with it and what was expected, in the same words for every verb and every
+form.
 """
 
 import errno
@@ -13,7 +14,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 STDIN: Final = "-"
 MIB: Final = 1 << 20
-# What is wrong, by the number of the operating system's error; other numbers keep the system's own words.
+# The fault for the number of the operating system's error; other numbers keep the system's own words.
 REASONS: Final = {
     errno.ENOENT: "no such file",
     errno.EISDIR: "this is a folder",
@@ -26,12 +27,12 @@ REASONS: Final = {
     errno.EROFS: "the file system is read-only",
     errno.ENXIO: "this is a socket",
 }
-# Reading a descriptor that is not open gives this number.
+# A read from a descriptor that is not open gives this number.
 CLOSED: Final = {errno.EBADF: "standard input is closed"}
 
 
 class Form(NamedTuple):
-    """What a file is expected to be: its noun in a message, and the most bytes that are read."""
+    """The expected form of a file: its noun in a message, and the most bytes that are read."""
 
     noun: str
     most: int
@@ -42,7 +43,7 @@ CA_BUNDLE: Final = Form("a CA certificate in PEM", MIB)
 
 
 class UnreadableFileError(Exception):
-    """A file that cannot be read, or is larger than its form may be; the message names the file and what was expected."""
+    """A file cannot be read, or is larger than its form permits; the message names the file and what was expected."""
 
 
 def read_file(path: str | PathLike[str], form: Form) -> bytes:
@@ -58,9 +59,9 @@ def read_file(path: str | PathLike[str], form: Form) -> bytes:
 
 
 def is_readable(path: str | PathLike[str], form: Form) -> None:
-    """See that another library, which opens a file by its name, finds one that is no larger than its form may be.
+    """Check that a file which another library opens by name exists and is not larger than its form permits.
 
-    A pipe is not opened, as its writer would lose its reader.  Raises UnreadableFileError.
+    The check does not open a pipe, as the pipe's writer would lose its reader.  Raises UnreadableFileError.
     """
     try:
         if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 (a path of pathlib loses a slash at its end)
@@ -73,7 +74,7 @@ def is_readable(path: str | PathLike[str], form: Form) -> None:
 
 
 def read_stdin(form: Form) -> bytes:
-    """Return what standard input has.  Raises UnreadableFileError."""
+    """Return the content of standard input.  Raises UnreadableFileError."""
     try:
         return read_from(stdin(), STDIN, form)
     except OSError as bad:
@@ -81,26 +82,26 @@ def read_stdin(form: Form) -> bytes:
 
 
 def stdin() -> BinaryIO:
-    """Return standard input.  Raises OSError where the caller has closed it: Python has no object for it then."""
+    """Return standard input.  Raises OSError if the caller closed it: Python then has no object for the stream."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     return sys.stdin.buffer
 
 
 def read_from(file: BinaryIO, name: str, form: Form) -> bytes:
-    """Return what an open file has; one byte more than the bound is enough to refuse it.  Raises OSError, UnreadableFileError."""
+    """Return the content of an open file; one byte above the limit refuses it.  Raises OSError, UnreadableFileError."""
     if is_larger(file, form.most) or len(content := file.read(form.most + 1)) > form.most:
         raise too_large(name, form)
     return content
 
 
 def too_large(name: str, form: Form) -> UnreadableFileError:
-    """Return the error of a file that is larger than its form may be."""
+    """Return the error for a file that is larger than its form permits."""
     return UnreadableFileError(f"{name}: larger than {size_in_words(form.most)}, the most that is read of {form.noun}")
 
 
 def is_larger(file: BinaryIO, most: int) -> bool:
-    """Whether the size of a regular file is known to be above the bound, so that nothing of it has to be read."""
+    """Return whether the size of a regular file is above the limit, so that no read is necessary."""
     try:
         status = os.fstat(file.fileno())
     except OSError:  # a file in memory has no descriptor
@@ -114,7 +115,7 @@ def size_in_words(size: int) -> str:
 
 
 def reason(bad: OSError) -> str:
-    """Return what keeps a file from being opened, read or written."""
+    """Return why a file cannot be opened, read or written."""
     return REASONS.get(bad.errno or 0) or (bad.strerror or str(bad)).lower()
 
 
@@ -130,5 +131,5 @@ def sentence(name: str, what: str, expected: str) -> str:
 
 
 def shown(path: str | PathLike[str]) -> str:
-    """Return a path as text that can be printed, whatever bytes it has; an empty one as quotes, so that it can be seen."""
+    """Return a path as printable text, whatever bytes it has; an empty path becomes quotes, so that it is visible."""
     return os.fsencode(path).decode("utf-8", "replace") or '""'

@@ -1,4 +1,4 @@
-"""What is counted; label values come from closed sets only.
+"""The metrics; label values come from closed sets only.
 
 docs/metrics.md lists every metric with the process that exports it.
 """
@@ -20,27 +20,28 @@ from webhook.guard import binding, namespace_labels, policy_file, policy_protect
 from webhook.model.decision import Decision, Verdict
 from webhook.rules import RULES
 
-# From a third of the time that a decision takes to the API server's longest patience with a webhook.
+# From a third of the duration of a decision to the longest timeout that the API server permits for a webhook.
 LATENCY_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5, 10)
-# A repair is to take less than a second; what takes minutes is an outage.
+# A repair takes less than a second; a repair that takes minutes is an outage.
 REPAIR_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
-# From a disk with a cache of its own to one that holds up the webhook.
+# From a disk with its own cache to a disk that delays the webhook.
 SYNC_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 PHASES = ("validate", "mutate")
 REGISTERED_PHASES = ("validating", "mutating")
-# Told anew; told before, and counted; not told, as there was too much to tell, on the way or at the API server; refused there.
+# The outcomes of an Event: posted, merged into an existing Event, rate-limited, not queued because the queue is full,
+# rejected by the API server.
 EVENTS = ("created", "counted", "limited", "dropped", "failed")
 REPORT_OUTCOMES = ("created", "updated", "removed")
 # No caller that may send reviews; too slow; too large; no JSON; no room.
 BAD_REVIEWS = (400, 401, 408, 413, 415, 503)
 SERVER, CONTROLLER = "serve", "controller"  # the processes, by their verbs
-CUSTOM = "custom"  # in the place of the id of each rule of the policy file's own
-IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; one that ends does so within a week
+CUSTOM = "custom"  # replaces the id of each custom rule in the policy file
+IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; `ending` is within a week
 
 
-REGISTRATION, COPY = "registration", "twin"  # what the API server does as the policy file says
+REGISTRATION, COPY = "registration", "twin"  # catflap makes the API server follow the policy file in these ways
 FOLLOWING = (REGISTRATION, COPY)
-# The ids that violations are counted by. A policy file may have any number of rules of its own, so those share one.
+# The ids that label the count of violations. A policy file may have any number of custom rules, so these share one id.
 VIOLATED: Final = frozenset(
     {*RULES, policy_protection.PROTECTION, namespace_labels.PROTECTION, binding.PROTECTION, policy_file.PROTECTION}
 )
@@ -48,10 +49,10 @@ EFFECTS: Final = ("denied", "warned", "audited")
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own.
+    """The metrics of one process, in their own registry.
 
-    `process` exports only what that process has to say; without it everything is exported. What a process does not export can
-    be set all the same, as both share code.
+    With `process`, only the metrics of that process are exported; without it, all are. Code may also set metrics that
+    the process does not export, because both processes share code.
     """
 
     def __init__(self, process: str | None = None) -> None:
@@ -112,7 +113,7 @@ class Metrics:
                 self._violations.labels(rule, effect)
 
     def found(self, decision: Decision) -> None:
-        """Count the faults of a decision by their rules; a rule of the policy file's own counts as `custom`."""
+        """Count the violations of a decision by rule; a custom rule counts as `custom`."""
         for effect, faults in zip(EFFECTS, (decision.denied, decision.warned, decision.audited), strict=True):
             for fault in faults:
                 self._violations.labels(fault.rule if fault.rule in VIOLATED else CUSTOM, effect).inc()
@@ -248,7 +249,7 @@ class Metrics:
         self.reports_written = {outcome: written.labels(outcome) for outcome in REPORT_OUTCOMES}
 
     def forget_scan(self) -> None:
-        """Show nothing of the last scan: another replica has the next ones."""
+        """Remove the results of the last scan: another replica does the next scans."""
         self.scan_violations.clear()
         for gauge in (self.scan_objects, self.scan_seconds, self.scan_completed):
             gauge.set(0)

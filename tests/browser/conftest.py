@@ -1,4 +1,4 @@
-"""A real browser: Debian's Chromium, headless, with an empty profile of its own."""
+"""Start a real browser: Debian's Chromium, headless, with its own empty profile."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 MISSING: Final = (
     "neither chromium nor chromium-browser is on PATH; `make browser` installs Debian's where that is possible"
 )
-# It is to talk to nobody, and root has no sandbox.
+# The browser must make no connections of its own, and root has no sandbox.
 OPTIONS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -19,7 +19,7 @@ OPTIONS: Final = (
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The browser, once for the session."""
+    """Yield the browser, once for the session."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip(f"no browser: {MISSING}")  # in CI too: it comes from a Debian mirror that may be out of reach

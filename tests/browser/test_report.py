@@ -1,4 +1,4 @@
-"""The report as an auditor sees it: in a real browser, on a desk and on a phone, in light and in dark."""
+"""Test the report in a real browser: on a desk and on a phone, in light and in dark."""
 
 import json
 from base64 import b64decode
@@ -79,7 +79,7 @@ UNLABELLED: Final = """() => [...document.querySelectorAll("table")].filter(one 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A week's report."""
+    """Return a week's report."""
     folder = tmp_path_factory.mktemp("week")
     week(folder / "audit.log")
     (folder / "policy.yaml").write_text(POLICY)
@@ -89,7 +89,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Open]:
-    """Opens a page in a window of some width; at the end, nothing may have been asked for or complained of."""
+    """Yield a function that opens a page at a window width; afterwards there must be no requests and no errors."""
     asked: list[str] = []
     said: list[str] = []
     context = browser.new_context()
@@ -122,7 +122,7 @@ def test_nothing_is_wider_than_the_window(opened: Open, written: Path, width: in
 
 
 def test_the_tables_have_the_figures_of_the_log(opened: Open, written: Path) -> None:
-    """As they are shown."""
+    """The figures are compared as shown."""
     page = opened(written)
     [rows] = page.evaluate(TABLE, "Refusals by rule, in figures")
     assert {row[0]: int(row[1]) for row in rows} == {**BROKEN_BY, "All": REFUSED}
@@ -137,19 +137,19 @@ def test_the_tables_have_the_figures_of_the_log(opened: Open, written: Path) -> 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_charts_are_seen_as_wide_as_there_is_room(opened: Open, written: Path, width: int, scheme: Scheme) -> None:
-    """Each its own picture, for the width and the scheme."""
+    """Each width and scheme has its own picture."""
     seen = opened(written, width=width, scheme=scheme).evaluate(SEEN)
     assert len(seen) == CHARTS
     for natural, shown, kind, source, alt in seen:
         assert natural > 0
-        assert 0.6 * natural < shown <= width  # no smaller than can be read
+        assert 0.6 * natural < shown <= width  # large enough to read
         assert kind == f"{'narrow' if width == PHONE else 'wide'} {scheme}"
         assert (DARK_INK in drawn(source)) is (scheme == "dark")
         assert alt
 
 
 def test_a_printed_page_is_light_and_wide_and_has_all_figures(opened: Open, written: Path) -> None:
-    """Whatever the screen is."""
+    """The screen makes no difference."""
     page = opened(written, width=PHONE, scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--page').trim()") == "#ffffff"
@@ -158,19 +158,19 @@ def test_a_printed_page_is_light_and_wide_and_has_all_figures(opened: Open, writ
 
 
 def test_match_conditions_are_printed(opened: Open, written: Path) -> None:
-    """Folded on the screen, whole on paper."""
+    """They are folded on the screen, and whole on paper."""
     page = opened(written)
     folded = page.evaluate(FOLDED)
     assert len(folded) > 10
     assert not any(folded)
     page.emulate_media(media="print")
-    page.evaluate(NEXT_FRAME)  # Chromium opens what was folded with its next frame
+    page.evaluate(NEXT_FRAME)  # Chromium opens folded parts with its next frame
     assert all(page.evaluate(FOLDED))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_states_of_exceptions_differ_in_colour(opened: Open, tmp_path: Path, scheme: Scheme) -> None:
-    """What is in force looks good, what ended does not, and what ends soon is between them."""
+    """An exception in force looks good, an expired one does not, and one that ends soon is between them."""
     week(tmp_path / "audit.log")
     soon = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
     ending = f'  - {{rule: require-app, namespace: shop, owner: team-b, reason: "two days more", until: {soon}}}\n'
@@ -184,23 +184,23 @@ def test_states_of_exceptions_differ_in_colour(opened: Open, tmp_path: Path, sch
 
 @pytest.mark.parametrize("width", [320, 360, PHONE, DESK])
 def test_no_word_is_broken(opened: Open, written: Path, width: int) -> None:
-    """Only what is longer than any word of a language may be."""
+    """Only what is longer than any word of a language may be broken."""
     assert opened(written, width=width).evaluate(BROKEN, LONGEST_WORD) == []
 
 
 def drawn(source: str) -> str:
-    """The picture of a data URI."""
+    """Return the picture of a data URI."""
     return b64decode(source.removeprefix("data:image/svg+xml;base64,")).decode()
 
 
 def sources(page: Page) -> list[str]:
-    """All pictures of a page."""
+    """Return all pictures of a page."""
     found: list[str] = page.evaluate("() => [...document.images].map(one => one.src)")
     return found
 
 
 def test_labels_of_charts_neither_overlap_nor_are_cut(opened: Open, written: Path) -> None:
-    """In each of the twelve pictures."""
+    """The test has each of the twelve pictures."""
     page = opened(written)
     pictures = sources(page)
     assert len(pictures) == 4 * CHARTS
@@ -219,7 +219,7 @@ def test_labels_of_charts_neither_overlap_nor_are_cut(opened: Open, written: Pat
 
 
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two boxes cover a common pixel; lines of text may touch."""
+    """Return whether two boxes cover a common pixel; lines of text may touch."""
     wide = min(one["right"], other["right"]) - max(one["left"], other["left"])
     high = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
     return bool(wide > 1 and high > 4)
@@ -227,13 +227,13 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_can_be_read(opened: Open, written: Path, scheme: Scheme) -> None:
-    """By its contrast."""
+    """The contrast decides."""
     faint = [one for one in opened(written, scheme=scheme).evaluate(CONTRASTS) if one[1] < CONTRAST]
     assert faint == []
 
 
 def test_headings_and_tables_can_be_heard(opened: Open, written: Path) -> None:
-    """Whoever does not see the page goes by headings, captions and the heads of rows and columns."""
+    """Readers who do not see the page use headings, captions and the heads of rows and columns."""
     page = opened(written)
     levels = page.evaluate(HEADINGS)
     assert levels.count(1) == 1
@@ -244,14 +244,14 @@ def test_headings_and_tables_can_be_heard(opened: Open, written: Path) -> None:
 
 
 def test_links_lead_to_their_sections(opened: Open, written: Path) -> None:
-    """Each of them."""
+    """This holds for each link."""
     page = opened(written)
     gone = "() => [...document.querySelectorAll('a')].filter(one => !document.querySelector(one.getAttribute('href'))).length"
     assert page.evaluate(gone) == 0
 
 
 def test_hostile_names_do_nothing(opened: Open, tmp_path: Path) -> None:
-    """They are text, also to a browser."""
+    """Hostile names are text to a browser too."""
     story = Story(tmp_path / "audit.log")
     for name in (
         "<script>alert(1)</script>",
@@ -273,7 +273,7 @@ def test_hostile_names_do_nothing(opened: Open, tmp_path: Path) -> None:
 
 
 def test_a_damaged_log_is_said_where_one_looks_first(opened: Open, written: Path, tmp_path: Path) -> None:
-    """Without scrolling, on a phone."""
+    """The message is visible without scrolling, on a phone."""
     (tmp_path / "audit.log").write_bytes((written.parent / "audit.log").read_bytes().replace(b'"carol"', b'"karol"'))
     assert report(tmp_path / "audit.log", "-o", tmp_path / "report.html").exit_code == 1
     page = opened(tmp_path / "report.html", width=PHONE)

@@ -1,4 +1,4 @@
-"""What the page about the audit log shows is so."""
+"""Test that the page about the audit log is correct."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf
 
 
 def test_a_hash_is_checked_as_the_page_says(tmp_path: Path) -> None:
-    """By two lines of Python that know nothing of ours."""
+    """Two lines of Python check it without catflap's code."""
     [snippet] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     body, equation = snippet.strip().splitlines()
     for line in two_chains(tmp_path / "log"):
@@ -22,5 +22,5 @@ def test_a_hash_is_checked_as_the_page_says(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_damage_is_explained() -> None:
-    """And none that there is not."""
+    """The page explains no other kind."""
     assert re.findall(r"^\| `([a-z]+)` \| [^|]* \|$", PAGE, re.MULTILINE) == [damage.value for damage in Damage]

@@ -1,4 +1,4 @@
-"""What the documentation says is so: generated pages are fresh, examples are real."""
+"""Test that the documentation is correct: generated pages are fresh, and examples are real."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]+)\)")
 
 
 def blocks(language: str) -> list[tuple[Path, str]]:
-    """Every code block of a language, with the page that it stands on."""
+    """Return every code block of a language, with its page."""
     return [
         (page, text)
         for page in PAGES
@@ -28,7 +28,7 @@ def blocks(language: str) -> list[tuple[Path, str]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of the headings of a page, as GitHub derives them."""
+    """Return the anchors of the headings of a page, as GitHub derives them."""
     headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -40,7 +40,7 @@ def test_generated_pages_are_fresh(page: Path) -> None:
 
 
 def test_policies_in_the_documentation_are_policies() -> None:
-    """Each parses."""
+    """Each policy parses."""
     found = [text for _, text in blocks("yaml") if "kind: GuardPolicy" in text and "---" not in text]
     assert found
     for text in found:
@@ -49,7 +49,7 @@ def test_policies_in_the_documentation_are_policies() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
-    """Within the project."""
+    """The test has the links within the project."""
     for target in LINK.findall(CODE_BLOCK.sub("", page.read_text(encoding="utf-8"))):
         name, _, anchor = target.partition("#")
         path = page.parent / name if name else page
@@ -58,14 +58,14 @@ def test_links_lead_to_a_file_and_to_a_heading_in_it(page: Path) -> None:
 
 
 def test_every_target_that_the_readme_names_is_there() -> None:
-    """`make help` knows it."""
+    """`make help` lists the target."""
     named = set(re.findall(r"(?:`|\$ )make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     known = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= known
 
 
 def test_the_page_of_commands_lists_each_command() -> None:
-    """And no other."""
+    """The page lists no other command."""
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `catflap ([a-z]+)", text, re.MULTILINE)
     done = subprocess.run([sys.executable, "-m", "webhook", "--help"], capture_output=True, text=True, check=True)

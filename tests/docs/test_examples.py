@@ -1,4 +1,4 @@
-"""The files under examples/ and the pages of the first steps are what catflap and its chart accept."""
+"""Test that catflap and its chart accept the files under examples/ and the pages of the first steps."""
 
 import json
 import re
@@ -25,7 +25,7 @@ QUICK_START: Final = ROOT / "docs" / "quick-start.md"
 PAGES: Final = (QUICK_START, ROOT / "docs" / "roll-out.md", ROOT / "docs" / "upgrade.md")
 INDENTED_BLOCK: Final = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 MOST_LINES: Final = 60  # what a reader sees at once
-# A day before the end of each exception in the pages; the clock of the test run would make them faulty later.
+# A day before the end of each exception in the pages; with the real clock they would become faulty later.
 AT: Final = datetime(2026, 12, 1, tzinfo=UTC)
 POD: Final = {
     "apiVersion": "v1",
@@ -38,24 +38,24 @@ by_name = pytest.mark.parametrize("path", [*POLICIES, *VALUES], ids=lambda path:
 
 
 def chart_values() -> dict[str, Any]:
-    """The chart's own values."""
+    """Return the chart's own values."""
     values: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
     return values
 
 
 def with_defaults(text: str) -> dict[str, Any]:
-    """Values as helm merges them with those of the chart."""
+    """Return values as helm merges them with those of the chart."""
     return merged(chart_values(), yaml.safe_load(text) or {})
 
 
 def policy_text(path: Path) -> str:
-    """The policy file of an example; of Helm values, the one that the chart makes."""
+    """Return the policy file of an example; for Helm values, it is the one that the chart makes."""
     text = path.read_text("utf-8")
     return yaml.safe_dump(with_defaults(text)["policy"]) if path in VALUES else text
 
 
 def snippets(language: str) -> list[tuple[str, str]]:
-    """The code blocks of a language in the pages, those inside of lists too and without their indentation; each with its page."""
+    """Return the code blocks of a language with their pages; blocks in lists lose their indentation."""
     return [
         (page.name, dedent(text))
         for page in PAGES
@@ -65,20 +65,20 @@ def snippets(language: str) -> list[tuple[str, str]]:
 
 
 def commands(program: str) -> list[str]:
-    """The commands of the pages that begin with a program, continued lines joined."""
+    """Return the commands of the pages that begin with a program, with continued lines joined."""
     joined = (text.replace("\\\n", " ") for _, text in snippets("console"))
     return [line[2:] for text in joined for line in text.splitlines() if line.startswith(f"$ {program} ")]
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
 def test_config_check_has_nothing_to_say_about_a_policy(path: Path) -> None:
-    """Neither a fault nor a setting without effect."""
+    """There are no faults and no settings without effect."""
     outcome = CliRunner().invoke(main, ["config", "check", str(path)])
     assert (outcome.exit_code, outcome.output) == (0, "")
 
 
 def test_policies_in_the_pages_have_no_faults_and_no_remarks() -> None:
-    """On a day before their exceptions end."""
+    """The time is a day before the end of the exceptions."""
     found = [(page, text) for page, text in snippets("yaml") if "kind: GuardPolicy" in text]
     assert found
     assert [(page, remarks_on(text, AT)) for page, text in found if remarks_on(text, AT)] == []
@@ -86,7 +86,7 @@ def test_policies_in_the_pages_have_no_faults_and_no_remarks() -> None:
 
 @by_name
 def test_the_workloads_pass_under_each_policy(path: Path, tmp_path: Path) -> None:
-    """Each of the three is judged, and none is rejected or warned of."""
+    """Each of the three is judged, and none is rejected or causes a warning."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(policy_text(path), encoding="utf-8")
     argv = ["check", "--strict", "--policy", str(policy), "--namespace", "shop", "--output", "json", str(WORKLOADS)]
@@ -113,7 +113,7 @@ def test_each_role_has_a_workload_of_its_port(role: str) -> None:
 
 @pytest.mark.parametrize("path", VALUES, ids=lambda path: path.stem)
 def test_the_chart_takes_the_values(path: Path) -> None:
-    """By its schema, with the image of this release, and a policy file without faults and remarks."""
+    """The schema accepts the values with the image of this release, and the policy file has no faults or remarks."""
     values = with_defaults(path.read_text("utf-8"))
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     assert [error.message for error in Draft7Validator(schema).iter_errors(values)] == []
@@ -122,13 +122,13 @@ def test_the_chart_takes_the_values(path: Path) -> None:
 
 
 def test_the_schema_would_refuse_a_misspelt_value() -> None:
-    """So that the test above can fail."""
+    """This proves that the previous test can fail."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     assert list(Draft7Validator(schema).iter_errors(with_defaults("image: {repo: catflap}")))
 
 
 def test_values_in_the_pages_are_values_of_the_chart() -> None:
-    """Each block of Helm values, and each `--set`."""
+    """The test has each block of Helm values, and each `--set`."""
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     blocks = [text for _, text in snippets("yaml") if "kind: GuardPolicy" not in text]
     settings = [found for line in commands("helm") for found in re.findall(r"--set (\S+)=(\S+)", line)]
@@ -145,7 +145,7 @@ def test_values_in_the_pages_are_values_of_the_chart() -> None:
 
 
 def test_files_that_commands_name_exist() -> None:
-    """Each path below examples/ and charts/."""
+    """The test has each path below examples/ and charts/."""
     text = "\n".join(block for _, block in snippets("console"))
     named = set(re.findall(r"(?<![\w/])(?:examples|charts)/[\w./-]+", text))
     assert named
@@ -153,7 +153,7 @@ def test_files_that_commands_name_exist() -> None:
 
 
 def test_commands_name_flags_of_the_verbs() -> None:
-    """Also those in indented blocks, which the test of all pages does not read."""
+    """Indented blocks are included, which the test of all pages does not read."""
     used = [(words[0], words[1:]) for line in commands("catflap") if (words := line.split()[1:])]
     assert used
     for verb, rest in used:
@@ -164,7 +164,7 @@ def test_commands_name_flags_of_the_verbs() -> None:
 
 
 def test_the_quick_start_shows_what_a_user_reads(tmp_path: Path) -> None:
-    """The refusal is the one that the server gives, as `catflap check` prints it."""
+    """The refusal is the server's, as `catflap check` prints it."""
     policy, pod = tmp_path / "policy.yaml", tmp_path / "pod.yaml"
     policy.write_text(policy_text(EXAMPLES / "values" / "kind.yaml"), encoding="utf-8")
     pod.write_text(yaml.safe_dump(POD), encoding="utf-8")
@@ -175,7 +175,7 @@ def test_the_quick_start_shows_what_a_user_reads(tmp_path: Path) -> None:
 
 
 def test_the_quick_start_shows_the_policies_that_a_namespace_gets(tmp_path: Path) -> None:
-    """Those of the values for kind, as `catflap render` prints them."""
+    """The policies are those of the values for kind, as `catflap render` prints them."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(policy_text(EXAMPLES / "values" / "kind.yaml"), encoding="utf-8")
     outcome = CliRunner().invoke(main, ["render", "-c", str(policy), "-n", "shop"])
@@ -186,7 +186,7 @@ def test_the_quick_start_shows_the_policies_that_a_namespace_gets(tmp_path: Path
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_an_example_is_short_and_says_why(path: Path) -> None:
-    """A comment at the top, and others where a reader may ask."""
+    """There is a comment at the top, and others for a reader's questions."""
     lines = path.read_text("utf-8").splitlines()
     assert len(lines) < MOST_LINES
     assert lines[0].startswith("# ")

@@ -1,4 +1,4 @@
-"""What the pages for users in trouble quote exists in the code, and every file, link and heading that they name exists."""
+"""Test that quotes in the troubleshooting pages exist in the code, and that files, links and headings exist."""
 
 import ast
 import re
@@ -20,25 +20,25 @@ PAGES: Final = (
     ROOT / "SECURITY.md",
 )
 VARIES: Final = "…"
-# What logging, str.format and % put values in for.
+# The placeholders of logging, str.format and %.
 PLACEHOLDER: Final = re.compile(r"%(?:\.\d+)?[sdrf]|\{[^{}\s]*\}")
 MESSAGES: Final = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LONGEST: Final = 80  # lines of CONTRIBUTING and SECURITY
 
 
 def text(page: Path) -> str:
-    """The text of a page."""
+    """Return the text of a page."""
     return page.read_text(encoding="utf-8")
 
 
 def trees() -> Iterator[ast.AST]:
-    """The syntax tree of each module of the product."""
+    """Yield the syntax tree of each module of the product."""
     for path in sorted((ROOT / "webhook").rglob("*.py")):
         yield ast.parse(text(path))
 
 
 def template(node: ast.expr) -> str:
-    """A string of the code with `…` in place of each value; empty for any other expression."""
+    """Return a string of the code with `…` in place of each value, or an empty text for any other expression."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return PLACEHOLDER.sub(VARIES, node.value)
     if isinstance(node, ast.JoinedStr):
@@ -52,7 +52,7 @@ TEMPLATES: Final = frozenset(
 
 
 def takers_of_a_reason() -> set[str]:
-    """The names of the functions and methods that have a parameter for a reason, such as those that pass it on to an Event."""
+    """Return the functions and methods that have a parameter for a reason, such as those that pass it to an Event."""
     made = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     return {
         one.name
@@ -62,7 +62,7 @@ def takers_of_a_reason() -> set[str]:
 
 
 def reasons() -> set[str]:
-    """The reason of each Event that the product makes: a word in the first argument of `EventDetails`, or in a call that passes one on."""
+    """Return the reasons of Events: words in the first argument of `EventDetails`, or in a call that passes one."""
     calls = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     happened = [call.args[0] for call in calls if getattr(call.func, "id", "") == "EventDetails" and call.args]
     passing = takers_of_a_reason()
@@ -81,7 +81,7 @@ def reasons() -> set[str]:
 
 
 def conditions() -> set[str]:
-    """The name of each check of readiness, as the status page prints it."""
+    """Return the name of each check of readiness, as the status page prints it."""
     found: set[str] = set()
     for path in sorted((ROOT / "webhook" / "bootstrap").glob("*.py")):
         for node in ast.walk(ast.parse(text(path))):
@@ -101,7 +101,7 @@ def test_each_quoted_message_is_printed_by_the_product() -> None:
 
 
 def test_each_message_in_a_table_is_printed_by_the_product() -> None:
-    """The first column of the tables of reasons."""
+    """The messages are in the first column of the tables of reasons."""
     page = text(TROUBLESHOOTING)
     tables = re.findall(r"^\| (?:reason|message contains) \|.*?\n\|[-|]+\|\n((?:\|.*\n)+)", page, re.MULTILINE)
     cells = [cell for table in tables for cell in re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)]
@@ -110,14 +110,14 @@ def test_each_message_in_a_table_is_printed_by_the_product() -> None:
 
 
 def test_each_event_of_the_product_is_explained() -> None:
-    """And no other one."""
+    """No other Event is explained."""
     page = text(TROUBLESHOOTING)
     listed = set(re.findall(r"^\| `([A-Z]\w+)` \|", page, re.MULTILINE))
     assert {*re.findall(r"Events? `([A-Z]\w+)`", page), *listed} == reasons()
 
 
 def test_each_event_of_the_product_is_in_the_list_of_events() -> None:
-    """And no other one; the first column of the table, which may name several."""
+    """The list has no other Event; a cell in the first column of the table may name several."""
     section = text(ROOT / "docs" / "reports.md").partition("\n## Events\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[A-Z][^|]*) \|", section, re.MULTILINE)
     listed = [word for row in rows for word in re.findall(r"`(\w+)`", row)]
@@ -125,14 +125,14 @@ def test_each_event_of_the_product_is_in_the_list_of_events() -> None:
 
 
 def test_each_condition_of_readiness_is_explained() -> None:
-    """And no other one."""
+    """No other condition is explained."""
     table = text(TROUBLESHOOTING).partition("<!-- conditions -->")[2].partition("<!-- conditions: end -->")[0]
     assert set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)) == conditions()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_metric_that_a_page_names_exists(page: Path) -> None:
-    """In the table that another test compares with the programs."""
+    """The metric is in the table that another test compares with the programs."""
     known = set(re.findall(r"^\| `(catflap_\w+)`", text(ROOT / "docs" / "metrics.md"), re.MULTILINE))
     assert set(re.findall(r"catflap_\w+", text(page))) <= known
 
@@ -154,5 +154,5 @@ def test_each_target_that_the_guide_for_contributors_names_exists() -> None:
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md"])
 def test_a_page_at_the_root_is_short(name: str) -> None:
-    """It is read by people in a hurry."""
+    """People in a hurry read it."""
     assert len(text(ROOT / name).splitlines()) < LONGEST

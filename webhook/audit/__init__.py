@@ -1,1 +1,1 @@
-"""The record of who asked what and what was answered, and of what was written."""
+"""The audit records: requests, answers and writes."""

@@ -1,7 +1,7 @@
-"""Our log held against the API server's own audit log, which bears the hash of each record that we answered with.
+"""Compare catflap's log with the API server's own audit log, which has the hash of each record of an answer.
 
-Both may be larger than memory, and several API servers write logs of their own: what is to be compared goes into a database on disk
-that is gone with the process.
+Both logs may be larger than memory, and several API servers each write a log. The data to compare is therefore in a
+database on disk, which the operating system deletes with the process.
 """
 
 import sqlite3
@@ -55,19 +55,19 @@ WHERE asked.namespace IS NULL AND NOT ours AND time >= (SELECT min(time) FROM an
 
 
 class Comparison:
-    """Takes our decisions and then the API server's events, in any order, and says at last what one side lacks."""
+    """Compares decisions with the API server's events, in any order, and yields what one side lacks."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")  # on disk, under no name
+        self._database = sqlite3.connect("")  # on disk, without a name
         self._database.executescript(TABLES)
         self._alone = Unasked(self._database)
         self._skipped: list[Finding] = []
-        self._edited: Counter[str] = Counter()  # our webhook configurations, by whom
+        self._edited: Counter[str] = Counter()  # how often each user changed catflap's webhook configurations
         self._own = {*chart_accounts(DEFAULT_NAMESPACE).users}
-        self._first = self._last = ""  # of the API server's log
+        self._first = self._last = ""  # the first and last times in the API server's log
 
     def take_records(self, line: Line, heads: Iterable[Head]) -> None:
-        """Remember the records of one of our lines."""
+        """Remember the records of one line of catflap's log."""
         for head in heads:
             if head.type == "decision" and head.phase == Phase.VALIDATE:
                 place = (line.file, line.number)
@@ -82,7 +82,7 @@ class Comparison:
             self._take(event, line)
 
     def check(self) -> None:
-        """See that the API server's log can prove anything.  Raises Unreadable."""
+        """Check that the API server's log can prove anything.  Raises Unreadable."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         if not anchors:
             what = (
@@ -93,7 +93,7 @@ class Comparison:
             raise Unreadable(f"the API server's log proves nothing: {what}; {NEEDED}")
 
     def findings(self) -> Iterator[Finding]:
-        """What of ours is gone or another one, and what went past us."""
+        """Yield records that are missing or different, and requests that the API server did not send to catflap."""
         for chain, count, seq, file, line, _ in self._database.execute(CHAINS_GONE):
             says = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
             yield Finding(Damage.MISSING, Place(file, line, 0), says, chain, seq)
@@ -109,7 +109,7 @@ class Comparison:
         yield from self._alone.findings(self._first, self._last)
 
     def notes(self) -> Iterator[str]:
-        """What the comparison rests on, and what may well be so; after the findings."""
+        """Yield the basis of the comparison, and differences that may be legitimate. Call `findings` first."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
         yield from self._alone.notes
@@ -144,7 +144,7 @@ class Comparison:
             self._insert("unasked", ours, event.ref.namespace, time, line.file, line.number, event.about)
 
     def _configured(self, event: Event, line: Line) -> None:
-        """Take a change of what the API server asks us about, by somebody else than ourselves."""
+        """Remember a change of catflap's webhook configurations that another user made."""
         if event.verb == "delete":
             self._skip(
                 line,
@@ -158,10 +158,10 @@ class Comparison:
 
     def _insert(self, table: str, *values: str | int) -> None:
         marks = ", ".join("?" * len(values))
-        self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 (our own names)
+        self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 (fixed)
 
 
 def namespace_of(head: Head) -> str:
-    """Where the writer of a chain runs; empty where its start does not say."""
+    """Return the namespace of a chain's writer, or an empty string if the start record does not name it."""
     pod = head.writer.get("pod")
     return str(pod.get("namespace", "")) if isinstance(pod, dict) else ""

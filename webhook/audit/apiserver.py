@@ -1,4 +1,4 @@
-"""Events of the API server's own audit log, as far as they say something about us: audit.k8s.io/v1."""
+"""Read the events of the API server's own audit log (audit.k8s.io/v1) that concern catflap."""
 
 import re
 from collections.abc import Collection
@@ -16,12 +16,12 @@ from webhook.model.request import OBJECT_DELETERS
 from webhook.syntax.misfits import refusal
 
 API_VERSION: Final = "audit.k8s.io/v1"
-# apiserver, pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go: the value is the entry's name.
+# kube-apiserver, pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go: the value is the entry's name.
 FAILED_OPEN: Final = (
     "failed-open.validating.webhook.admission.k8s.io/",
     "failed-open.mutation.webhook.admission.k8s.io/",
 )
-LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})  # earlier ones have no annotations yet
+LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})  # events of earlier stages have no annotations yet
 STORED: Final = range(200, 300)
 OUR_NAME: Final = re.compile(OWN_NAME_PATTERN)
 CONFIGURATIONS: Final = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
@@ -29,7 +29,7 @@ CHANGES: Final = frozenset({"update", "patch", "delete"})
 
 
 class ObjectRef(Struct, rename="camel", frozen=True):
-    """Which object a request was about."""
+    """The object of a request."""
 
     resource: str = ""
     subresource: str = ""
@@ -39,13 +39,13 @@ class ObjectRef(Struct, rename="camel", frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """What became of a request."""
+    """The status of a response."""
 
     code: int = 0
 
 
 class Caller(Struct, frozen=True):
-    """Who asked."""
+    """The user of a request."""
 
     username: str = ""
 
@@ -54,7 +54,7 @@ NOTHING: Final = ObjectRef()
 
 
 class Event(Struct, rename="camel", frozen=True):
-    """One event."""
+    """One audit event."""
 
     api_version: str
     kind: str
@@ -70,51 +70,51 @@ class Event(Struct, rename="camel", frozen=True):
 
     @property
     def time(self) -> str:
-        """When the request came."""
+        """Return when the request arrived."""
         return self.request_received_timestamp
 
     @property
     def ref(self) -> ObjectRef:
-        """The object, or none."""
+        """Return the reference to the object, which is empty if the event has none."""
         return self.object_ref or NOTHING
 
     @property
     def caller(self) -> str:
-        """Who asked, as webhooks are told."""
+        """Return the user name, which is also the one that a webhook receives."""
         return (self.impersonated_user or self.user).username
 
     @property
     def is_last(self) -> bool:
-        """Whether the request has been answered."""
+        """Return whether the API server has answered the request."""
         return self.stage in LAST_STAGES
 
     @property
     def about(self) -> str:
-        """The request in words."""
+        """Return a description of the request."""
         name = "/".join(part for part in (self.ref.namespace, self.ref.name) if part)
         return f"{self.verb} {self.ref.resource} {name} (auditID {self.audit_id})"
 
     @property
     def was_done(self) -> bool:
-        """Whether what was asked for was done."""
+        """Return whether the API server carried out the request."""
         return (self.response_status or Status()).code in STORED
 
     @property
     def skipped(self) -> list[str]:
-        """The entries of ours without whose answer the API server went on."""
+        """Return catflap's webhook entries that the API server skipped because their answer was missing."""
         found = (value for key, value in self.annotations.items() if key.startswith(FAILED_OPEN))
         return sorted({value for value in found if value.endswith(ENTRY_SUFFIX)})
 
     @property
     def is_of_ours(self) -> bool:
-        """Whether it is about a policy that bears our name."""
+        """Return whether the object is a policy with catflap's name."""
         return OUR_NAME.match(self.ref.name) is not None
 
     def due(self, own_accounts: Collection[str]) -> str:
-        """The entry of ours that was to be asked; empty where none was, or where one cannot tell by an event.
+        """Return catflap's entry that the API server had to ask, or "" if there is none or the event does not say.
 
-        What an update changed is in no event of level Metadata, so only those of our own policies count. Calico's own API server
-        asks about its own group, and logs that itself.
+        An event of level Metadata does not say what an update changed, so only updates of catflap's own policies count.
+        Calico's own API server asks webhooks about its own API group, and its own log has those requests.
         """
         ref = self.ref
         if ref.subresource or ref.api_group == CALICO:
@@ -134,7 +134,7 @@ EVENTS: Final = msgspec.json.Decoder(Event)
 
 
 def read_event(line: Line) -> Event | None:
-    """The event in a line; None where it is blank, or is still being written.  Raises Unreadable."""
+    """Return the event in a line, or None if the line is blank or not yet complete.  Raises Unreadable."""
     if not line.text.strip():
         return None
     try:

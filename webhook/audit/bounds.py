@@ -1,7 +1,8 @@
-"""How large a record is at most: what is longer is cut, and the record says so.
+"""Limit the size of a record: shorten what is longer, and say so in the record.
 
-Names, groups and reasons may be as long as a request. What reads a log back takes lines of 64 KiB apart where half a line stands
-before them (webhook.audit.chain, LONGEST_MIXED), and looks so far for a file's first time (webhook.audit.rotation, LONGEST_START).
+Names, groups and reasons may be as long as a request. A reader splits a line of up to 64 KiB that begins with a half
+line (webhook.audit.chain, LONGEST_MIXED). A reader also searches that many bytes for a file's first time
+(webhook.audit.rotation, LONGEST_START).
 """
 
 from collections.abc import Mapping
@@ -10,24 +11,25 @@ from typing import Any, Final
 from webhook.audit.chain import LONGEST_MIXED, canonical
 from webhook.model.abbreviation import shortened
 
-# Without what the chain adds: torn lines, what was seen of other chains, a signature; together as much again at most.
+# Without what the chain adds: torn lines, statements about other chains, a signature. These are at most as large again.
 LARGEST: Final = LONGEST_MIXED // 2
-# Half lines that one record owns up to, of 100 bytes each; the next record owns up to the others.
+# The most half lines of 100 bytes each that one record lists. The next record lists the others.
 MOST_TORN: Final = 64
-# Characters of a text and items of a list or mapping, where a record is too large; halved until it fits. What has a form of
-# its own, such as a time or a digest in hex, is no longer than the least of them.
+# The longest text in characters, and the most items of a list or mapping, in a record that is too large. Each step
+# halves them until the record fits. Values with a fixed form, such as a time or a digest in hex, are no longer than the
+# smallest limit.
 LONGEST_TEXTS: Final = (1024, 512, 256, 128, 64)
 MOST_ITEMS: Final = (64, 32, 16, 8, 4)
-PART: Final = "[]"  # of a list, in a path
+PART: Final = "[]"  # a list item, in a path
 MOST_PATHS: Final = 32
 
 
 def bounded(record: Mapping[str, object]) -> Mapping[str, object]:
-    """A record as it is where it has at most LARGEST bytes, else with shorter texts and lists, and `cut` for what was longer."""
+    """Return a record of at most LARGEST bytes; a shortened one lists the shortened paths in `cut`."""
     try:
         if len(canonical(record)) <= LARGEST:
             return record
-    except UnicodeEncodeError:  # half of a surrogate pair, which no reader takes
+    except UnicodeEncodeError:  # half of a surrogate pair, which no reader accepts
         pass
     smaller: dict[str, object] = {}
     for longest, most in zip(LONGEST_TEXTS, MOST_ITEMS, strict=True):
@@ -41,7 +43,7 @@ def bounded(record: Mapping[str, object]) -> Mapping[str, object]:
 
 
 class Cutter:
-    """Makes values smaller; `cut` says which, by their paths."""
+    """Shortens values, and lists the paths of shortened values in `cut`."""
 
     def __init__(self, longest: int, most: int) -> None:
         self.cut: dict[str, str] = {}
@@ -49,7 +51,7 @@ class Cutter:
         self._most = most
 
     def value(self, value: Any, path: str) -> Any:
-        """A value with no text and no list in it that is longer than it may be."""
+        """Return a value whose texts and lists have at most the permitted length."""
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, Mapping):
@@ -67,7 +69,7 @@ class Cutter:
         return shortened(text, self._longest).encode(errors="backslashreplace").decode()
 
     def _least(self, path: str) -> int:
-        """The length that is on record for a path already, of the longest text there."""
+        """Return the length of the longest text that was cut at a path so far."""
         return int(self.cut[path].split()[-2]) if path in self.cut else 0
 
     def _first(self, values: Any, path: str) -> Any:

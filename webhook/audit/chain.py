@@ -1,7 +1,8 @@
-"""The arithmetic of the chain: what makes a record's line, its hash, and the bytes that are signed.
+"""The format of a chain: a record's line, its hash, and the bytes that a signature covers.
 
-A line is one JSON object in canonical form (keys sorted, no white space, UTF-8, no floats: what RFC 8785 asks of such values), with the
-SHA-256 of that form as its last key `hash`. Each record but the first has the hash of the record before it as `prev`.
+A line is one JSON object in canonical form (keys sorted, no white space, UTF-8, no floats: what RFC 8785 requires for
+such values). The line's last key, `hash`, is the SHA-256 of that form. Each record but the first has the hash of the
+record before it as `prev`.
 """
 
 import re
@@ -12,30 +13,32 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-# Until the next checkpoint nobody vouches for the records; the clock makes some as well, where little comes.
+# No signature covers a record before the next checkpoint. A timer also makes checkpoints, for processes that write few
+# records.
 CHECKPOINT_RECORDS: Final = 1000
 GENESIS: Final = "0" * 64  # `prev` of a chain's first record
-# At the end of every line: `,"hash":"`, 64 digits, `"}`.
+# Every line ends so: `,"hash":"`, 64 digits, `"}`.
 HASH: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 HASH_LENGTH: Final = 75
-# Every record begins so, as its keys are sorted; see webhook.audit.schema.
+# Every record begins with one of these keys, because keys are sorted; see webhook.audit.schema.
 FIRST_KEYS: Final = ("accepted", "audited", "candidate", "catflap")
 OPENING: Final = re.compile(rb'\{"(?:%b)"' % "|".join(FIRST_KEYS).encode())
-# Beyond these a line is not taken apart: looking for records in it takes its length times the places where one might begin, times
-# those where one might end. Several processes may each have left half a line, of some kilobytes.
+# Above these limits, a reader does not split a line. The cost of the search is the length of the line, times the
+# possible beginnings of a record, times the possible ends. Several processes may each leave half a line of some
+# kilobytes.
 LONGEST_MIXED: Final = 1 << 16
 MOST_STARTS: Final = 64
-MOST_HASHED: Final = 1 << 22  # bytes, of one line
-# What is no JSON, or is more than anybody writes down.
+MOST_HASHED: Final = 1 << 22  # bytes of one line
+# Text that is not JSON, or is nested too deeply.
 NOT_JSON: Final = (msgspec.DecodeError, RecursionError)
-# Values that JSON can say and no record does: half a surrogate pair, numbers of more than 64 bits.
+# Values that JSON permits and no record has: half of a surrogate pair, numbers of more than 64 bits.
 UNWRITABLE: Final = (UnicodeEncodeError, OverflowError)
 
 ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
 class Link(Struct, frozen=True):
-    """A place in a chain: which record, and by its hash everything before it."""
+    """A record's place in a chain; the hash covers everything before it."""
 
     chain: str
     seq: int
@@ -43,39 +46,39 @@ class Link(Struct, frozen=True):
 
 
 class Fragment(Struct, frozen=True):
-    """A half line that a writer owns up to, as `torn` says it; none of its bytes where only the line's end was missing."""
+    """A half line that a writer lists in `torn`. It has zero bytes if only the line end was missing."""
 
     bytes: int
     sha256: str
 
 
 class Piece(NamedTuple):
-    """A part of a line: a record, or what stands between records."""
+    """A part of a line: a record, or the text between records."""
 
     text: bytes
     is_record: bool
 
 
 def canonical(record: Mapping[str, object]) -> bytes:
-    """The one way to write a record."""
+    """Return the canonical bytes of a record."""
     return ENCODER.encode(record)
 
 
 def seal(record: Mapping[str, object]) -> tuple[bytes, str]:
-    """The line of a record that has no hash yet, and that hash."""
+    """Return the line of a record without a hash, and its hash."""
     body = canonical(record)
     digest = sha256(body).hexdigest()
     return b'%b,"hash":"%b"}\n' % (body[:-1], digest.encode("ascii")), digest
 
 
 def is_sealed(line: bytes) -> bool:
-    """Whether a line without its end is exactly what its hash says."""
+    """Return whether a line without its line end matches its hash."""
     found = HASH.fullmatch(line, len(line) - HASH_LENGTH) if len(line) > HASH_LENGTH else None
     return found is not None and sha256(line[:-HASH_LENGTH] + b"}").hexdigest().encode("ascii") == found[1]
 
 
 def is_half(text: bytes) -> bool:
-    """Whether a text may be the beginning of a line whose rest could not be written: no JSON yet, however long."""
+    """Return whether a text may be the first part of a line: a text that is not JSON, of any length."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except NOT_JSON:
@@ -84,29 +87,30 @@ def is_half(text: bytes) -> bool:
 
 
 def reseal(record: Mapping[str, object]) -> bytes:
-    """The line of a record that was read and may have been written anew by others: with the hash that it ought to have."""
+    """Return the line of a record that another program may have rewritten, with the correct hash."""
     return seal({key: value for key, value in record.items() if key != "hash"})[0][:-1]
 
 
 def signed_bytes(record: Mapping[str, object]) -> bytes:
-    """What a record's signature is made over."""
+    """Return the bytes that a record's signature covers."""
     return canonical({key: value for key, value in record.items() if key not in {"signature", "hash"}})
 
 
 def certified_bytes(*, chain: str, public_key: str, writer: Mapping[str, object]) -> bytes:
-    """What the audit root key signs: that this key writes this chain, for this writer."""
+    """Return what the audit root key signs: this public key writes this chain, for this writer."""
     return canonical({"chain": chain, "publicKey": public_key, "writer": writer})
 
 
 def fragment(text: bytes) -> Fragment:
-    """A half line by its size and hash."""
+    """Return the size and hash of a half line."""
     return Fragment(len(text), sha256(text).hexdigest())
 
 
 def pieces(line: bytes) -> Iterator[Piece]:
-    """A line's records and what stands between them.
+    """Yield the records of a line and the text between them.
 
-    Usually that is one record. Where a writer could write half a line only, the next writer's record may stand behind it.
+    Usually a line is one record. If a writer wrote only half a line, the next writer's record may follow it on the same
+    line.
     """
     if is_sealed(line):
         yield Piece(line, is_record=True)

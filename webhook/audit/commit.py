@@ -1,18 +1,19 @@
-"""Bringing lines to the disk: one fdatasync for all who wait, as databases do it."""
+"""Bring lines to the disk with one fdatasync for all waiting threads, as databases do."""
 
 from collections import deque
 from collections.abc import Callable
 from threading import Condition
 from typing import Final
 
-# Of whom an earlier failure is still remembered: those who wait when it happens ask within microseconds.
+# The most failures that are remembered. Threads that wait during a failure ask about it within microseconds.
 MOST_FAILURES: Final = 16
 
 
 class GroupCommit:
-    """Counts lines, and lets those who wait for theirs share one `sync` that begins after it was written; safe between threads.
+    """Counts lines, and lets threads share one `sync` that begins after their lines were written; safe between threads.
 
-    After a failure the kernel takes the lines for written, and the next sync says nothing of them: whose line it was is told so.
+    After a failure, the kernel treats the lines as written, and the next sync does not report them. The thread that
+    waits for such a line therefore gets the error.
     """
 
     def __init__(self, sync: Callable[[], None]) -> None:
@@ -21,10 +22,10 @@ class GroupCommit:
         self._settled = 0
         self._busy = False
         self._failed: deque[tuple[range, OSError]] = deque(maxlen=MOST_FAILURES)
-        self.written = 0  # lines so far; counted by the one who writes
+        self.written = 0  # lines so far; the writer counts them
 
     def settle(self, line: int) -> None:
-        """Return when this line, by its number, is on the disk.  Raises OSError where it could not be brought there."""
+        """Return when the line with this number is on the disk.  Raises OSError if the sync failed."""
         with self._turn:
             while self._settled < line:
                 if self._busy:
@@ -36,7 +37,7 @@ class GroupCommit:
                     raise OSError(*bad.args) from bad
 
     def _lead(self) -> None:
-        """Sync for everybody whose line stands by now; the others wait for the next one."""
+        """Sync for all threads whose line is written already; the others wait for the next sync."""
         self._busy, lines = True, range(self._settled + 1, self.written + 1)
         self._turn.release()
         failure: OSError | None = None

@@ -1,4 +1,4 @@
-"""Copies of a log whose lines a collector wrote anew: the records in them, where their hashes still fit."""
+"""Find records in copies of a log whose lines a collector rewrote, if their hashes still match."""
 
 import json
 import re
@@ -9,20 +9,22 @@ from typing import Any, Final
 from webhook.audit.chain import HASH_LENGTH, NOT_JSON, OPENING, UNWRITABLE, Piece, reseal
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"  # some programs put it before a text
-# A collector's own text before a record: a time, a host, a pod, labels. Bounds how often one line is parsed.
+# The longest text of a collector before a record: a time, a host, a pod, labels. It limits how often one line is
+# parsed.
 LONGEST_PREFIX: Final = 1 << 12
 MOST_BEGINNINGS: Final = 16
-# The name of a chain in a record, also where the record is a text inside of other JSON, whose quotes are escaped.
+# The name of a chain in a record. Quotes have backslashes if the record is a text in other JSON.
 CHAIN_NAME: Final = re.compile(rb'chain\\*"\s*:\s*\\*"[0-9a-f]{32}\b')
 FIRST_KEY: Final = b'{"catflap"'
-# The keys under which collectors keep a program's line: Docker's json-file, `journalctl -o json`, and most others.
+# The keys that collectors use for a program's line: Docker's json-file, `journalctl -o json`, and most others.
 HOLDING: Final = ("log", "MESSAGE", "message", "msg")
 
 
 def rewritten(line: bytes) -> Iterator[Piece]:
-    """The records of a line as their writer wrote them, if their hashes say that this is so.
+    """Yield the records of a line in their original form, if their hashes match that form.
 
-    Text of a collector before a record and behind it is left out; half a record before it is given as a piece that is none.
+    A collector's own text before and after a record is left out. Half a record before it is yielded as a piece that is
+    no record.
     """
     text = line.removeprefix(BYTE_ORDER_MARK).strip()
     is_read = False
@@ -41,12 +43,12 @@ def rewritten(line: bytes) -> Iterator[Piece]:
 
 
 def was_record(text: bytes) -> bool:
-    """Whether a text that is no record looks like what is left of one: changed, cut off, or inside of a collector's own text."""
+    """Return whether a text looks like a damaged record: changed, cut off, or inside a collector's own text."""
     return FIRST_KEY in text or CHAIN_NAME.search(text) is not None
 
 
 def first_record(text: bytes) -> tuple[int, bytes, int] | None:
-    """Where the first record of a text begins, the record as it was written, and where it ends; None where there is none."""
+    """Return the start, original form and end of the first record in a text, or None if there is none."""
     openings = (match.start() for match in islice(re.finditer(rb"\{", text[:LONGEST_PREFIX]), MOST_BEGINNINGS))
     for begin in openings:
         try:
@@ -61,7 +63,7 @@ def first_record(text: bytes) -> tuple[int, bytes, int] | None:
 
 
 def held(found: dict[str, Any]) -> dict[str, Any]:
-    """The record that a collector's own object holds as a text; the object itself where it holds none.  Raises ValueError."""
+    """Return the record that a collector's object contains as a text, or the object itself.  Raises ValueError."""
     if "hash" in found:
         return found
     text = next((value for key in HOLDING if isinstance(value := found.get(key), str)), "")
@@ -69,7 +71,7 @@ def held(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def object_at(text: bytes) -> tuple[dict[str, Any], int]:
-    """The JSON object that a text begins with, and how many bytes it takes.  Raises ValueError for what is none."""
+    """Return the JSON object at the start of a text, and its length in bytes.  Raises ValueError."""
     decoded = text.decode(errors="surrogateescape")
     found, end = READER.raw_decode(decoded)
     if not isinstance(found, dict):
@@ -78,7 +80,7 @@ def object_at(text: bytes) -> tuple[dict[str, Any], int]:
 
 
 def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys stand there once, so that every reader sees the same.  Raises ValueError."""
+    """Return an object without repeated keys, so that every reader sees the same.  Raises ValueError."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands there twice")

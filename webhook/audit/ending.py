@@ -1,4 +1,4 @@
-"""What an earlier writer left at the end of a file."""
+"""Find what an earlier writer left at the end of a file."""
 
 import os
 from contextlib import suppress
@@ -10,11 +10,11 @@ from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON, Fragment, Link, Piece, fragment, is_half, pieces
 
-# How far from the end the last record is looked for: first a little, at last as much as no record takes.
+# How far from the end the search for the last record goes: the first window, and the largest, which no record exceeds.
 WINDOW: Final = 1 << 16
 LARGEST_WINDOW: Final = 1 << 24
-# Linux copies a line page by page, so that another process may read a part of it, for as long as the writer is not on a processor.
-# A part that a killed process left stays; the first record after it waits for this long.
+# Linux copies a line page by page. While the writer is not on a processor, another process may read a part of the line.
+# The part stays if the writer was killed; the first record after it waits for this time.
 WRITING_SECONDS: Final = 0.1
 PAUSE_SECONDS: Final = 0.002
 
@@ -22,7 +22,7 @@ LINKS: Final = msgspec.json.Decoder(Link)
 
 
 class Ending(Struct, frozen=True):
-    """The last record, what is torn behind it, and whether the end of a line has to come first."""
+    """The last record, the half lines after it, and whether the next writer has to end a line first."""
 
     last: Link | None = None
     torn: tuple[Fragment, ...] = ()
@@ -30,7 +30,7 @@ class Ending(Struct, frozen=True):
 
 
 def ending_of(path: str) -> Ending:
-    """Look back from a file's end, once no line is in the middle of being written.  Raises OSError."""
+    """Return the ending of a file when no process is in the middle of a line.  Raises OSError."""
     found, until = ending_now(path), monotonic() + WRITING_SECONDS
     while found.end_first and monotonic() < until:
         sleep(PAUSE_SECONDS)
@@ -39,7 +39,7 @@ def ending_of(path: str) -> Ending:
 
 
 def ending_now(path: str) -> Ending:
-    """Look back from a file's end as it is at this moment.  Raises OSError."""
+    """Return the ending of a file at this moment.  Raises OSError."""
     with open(path, "rb") as file:  # noqa: PTH123 (as it was opened for writing)
         size, window = file.seek(0, os.SEEK_END), WINDOW
         while True:
@@ -52,7 +52,7 @@ def ending_now(path: str) -> Ending:
 
 
 def ending(text: bytes) -> tuple[Link | None, list[Fragment]]:
-    """The last record in a text, and what is torn behind it: half lines, or its own line end."""
+    """Return the last record in a text, and what is torn after it: half lines, or the record's own line end."""
     torn: list[Fragment] = []
     for number, line in enumerate(reversed(text.split(b"\n"))):
         for piece in reversed([*pieces(line)]):
@@ -65,7 +65,7 @@ def ending(text: bytes) -> tuple[Link | None, list[Fragment]]:
 
 
 def link_of(piece: Piece) -> Link | None:
-    """A record's place in its chain; None for what is none."""
+    """Return a record's place in its chain, or None if the piece is no record."""
     with suppress(*NOT_JSON):
         return LINKS.decode(piece.text) if piece.is_record else None
     return None

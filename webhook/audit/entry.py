@@ -1,4 +1,4 @@
-"""A record as it is read back: what people ask about, whichever type and release it is of."""
+"""Read a record of any type and format version as an Entry, which has the fields that queries use."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from webhook.audit.reading import Text, read_lines
 
 
 class Who(Struct, frozen=True):
-    """Who asked."""
+    """The user of a request."""
 
     username: str
     groups: tuple[str, ...] = ()
 
 
 class Subject(Struct, frozen=True, rename="camel"):
-    """Which object: by its resource where it was asked about, by its kind where we wrote it."""
+    """The object of a record: with its resource if a request names it, with its kind if catflap wrote it."""
 
     api_group: str = ""
     api_version: str = ""
@@ -31,17 +31,17 @@ class Subject(Struct, frozen=True, rename="camel"):
 
     @property
     def path(self) -> str:
-        """The resource with its subresource, or the kind."""
+        """Return the resource with its subresource, or the kind."""
         return "/".join(part for part in (self.resource, self.subresource) if part) or self.kind
 
     @property
     def full_name(self) -> str:
-        """The name in its namespace."""
+        """Return the name with its namespace."""
         return "/".join(part for part in (self.namespace, self.name) if part)
 
 
 class Fault(Struct, frozen=True):
-    """Which rule was broken, where, in words."""
+    """A violation: the rule, the path and the message."""
 
     rule: str
     path: str
@@ -52,7 +52,7 @@ class Fault(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True, rename="camel", kw_only=True):
-    """What a record says; what its type does not say is empty."""
+    """The content of a record; fields that its type does not have are empty."""
 
     type: str
     time: str
@@ -68,7 +68,7 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
     object_ref: Subject = Subject()
     dry_run: bool | None = None
     decision: str = ""
-    reason_code: str = ""  # which formats before v1alpha4 do not have
+    reason_code: str = ""  # formats before v1alpha4 do not have it
     reason: str = ""
     denied: tuple[Fault, ...] = ()
     warned: tuple[Fault, ...] = ()
@@ -86,22 +86,22 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def username(self) -> str:
-        """Who asked, by name."""
+        """Return the user's name."""
         return self.user.username if self.user else ""
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Of whoever asked."""
+        """Return the user's groups."""
         return self.user.groups if self.user else ()
 
     @property
     def why(self) -> str:
-        """The code of the reason, and its words where there are any; the words alone where the format has no code."""
+        """Return the reason's code and words, or only the words if the format has no code."""
         return ": ".join(part for part in (self.reason_code, self.reason) if part)
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """Each rule that was broken, whatever came of it."""
+        """Return each violated rule, whatever the decision."""
         return tuple(dict.fromkeys(fault.rule for fault in (*self.denied, *self.warned, *self.audited)))
 
 
@@ -109,10 +109,10 @@ ENTRIES = msgspec.json.Decoder(Entry)
 
 
 class Entries:
-    """Each record of each file with its text, in the order given, as long as it is what its hash says.
+    """Yields each record of the given files with its text, in order, if the record matches its hash.
 
-    `lenient` takes copies that a collector wrote anew.  `read` and `passed_over` count as they are gone through, and `were_records`
-    says whether anything that was passed over looks like what is left of a record.
+    `lenient` accepts copies that a collector rewrote.  `read` and `passed_over` count records during the iteration.
+    `were_records` says whether any skipped text looks like a damaged record.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Entries:
         self.were_records = False
 
     def __iter__(self) -> Iterator[tuple[Entry, bytes]]:
-        """Raises Unreadable."""
+        """Yield each record and its text.  Raises Unreadable."""
         text = Text()
         for line in self._lines:
             before = self.read
@@ -147,7 +147,7 @@ class Entries:
 
 
 def as_entry(text: bytes) -> Entry | None:
-    """A record's text as it is read; None for what is none, or is of a format that is not known."""
+    """Return the entry of a record's text, or None if it is no record or has an unknown format."""
     try:
         return ENTRIES.decode(text)
     except NOT_JSON:

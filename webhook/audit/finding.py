@@ -1,4 +1,4 @@
-"""What can be wrong with a log, and where."""
+"""The kinds of damage to a log, and their places."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Damage(StrEnum):
-    """The closed set of what is found."""
+    """The closed set of kinds of damage."""
 
     EDITED = "edited"
     MISSING = "missing"
@@ -16,7 +16,7 @@ class Damage(StrEnum):
     INSERTED = "inserted"
     TRUNCATED = "truncated"
     FORGED = "forged"
-    SKIPPED = "skipped"  # of a request that should have come to us
+    SKIPPED = "skipped"  # a request that the API server did not send to catflap
 
 
 class Place(NamedTuple):
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 class Finding(Struct, frozen=True):
-    """One damage: of which kind, at which line, of which record as far as that is known, in words."""
+    """One damage: its kind, its line, its record if that is known, and a description."""
 
     damage: Damage
     place: Place

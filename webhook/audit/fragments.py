@@ -1,4 +1,4 @@
-"""Half lines: what a full disk or a crash leaves, as long as a writer owns up to it."""
+"""Match half lines, which a full disk or a crash leaves, with the records that list them."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
@@ -7,15 +7,17 @@ from typing import Final, NamedTuple
 from webhook.audit.chain import Fragment, fragment
 from webhook.audit.finding import Place
 
-# Of all half lines together, with what each takes to be remembered: more than this is no accident.
+# The limit for all half lines together, including the memory that each one needs. An accident does not exceed it.
 MOST_KEPT: Final = 1 << 24
 EACH_TAKES: Final = 512
-# That are tried on a text which is none of them alone: as many processes as can write half a line at one moment, and some more.
+# The most claims that are tried on a text that no single claim matches: more than the processes that can write half a
+# line at the same moment.
 MOST_CLAIMS: Final = 16
-# Bytes that are hashed to find out whose text is what, beyond which it is nobody's: nothing that a crash leaves comes near it.
+# The most bytes that are hashed to match texts with claims. Texts beyond it stay unexplained. A crash never leaves
+# nearly as much.
 MOST_HASHED: Final = 1 << 26
-EACH_COSTS: Final = 256  # a hash of nothing
-# Empty lines whose places are remembered.
+EACH_COSTS: Final = 256  # the cost of a hash without data
+# The most empty lines whose places are remembered.
 MOST_EMPTY: Final = 10_000
 
 
@@ -27,7 +29,7 @@ class Loose(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A record that owns up to a half line."""
+    """A record that lists a half line."""
 
     place: Place
     chain: str
@@ -36,26 +38,26 @@ class Claim(NamedTuple):
 
 
 class Fragments:
-    """The half lines and empty lines of a log, and the records that own up to them.
+    """The half lines and empty lines of a log, and the records that list them.
 
-    Who wrote half a line ends it before the next record. Where others have written behind it meanwhile, their line stands behind
-    the half one, and an empty line before that next record.
+    The writer of a half line ends it before its next record. If other processes write after the half line before that,
+    their line follows the half line directly, and an empty line precedes that next record.
     """
 
     def __init__(self) -> None:
         self._loose: dict[Fragment, deque[Loose]] = defaultdict(deque)
         self._kept = 0
         self._claims: list[Claim] = []
-        self._owned: list[tuple[bytes, str]] = []  # by which chain
-        self._joints: dict[str, deque[Place]] = defaultdict(deque)  # records without a line end, by their chains
+        self._owned: list[tuple[bytes, str]] = []  # the claims, each with its chain
+        self._joints: dict[str, deque[Place]] = defaultdict(deque)  # records without a line end, by chain
         self._empty: list[Place] = []
         self._empties = 0
         self._last_empty: Place | None = None
-        self._explained = 0  # how many empty lines there ought to be
+        self._explained = 0  # how many empty lines are expected
         self._left = MOST_HASHED
 
     def add(self, place: Place, text: bytes) -> bool:
-        """Keep a half line; false where there are too many already."""
+        """Keep a half line; return false if there are too many already."""
         takes = len(text) + EACH_TAKES
         if self._kept + takes > MOST_KEPT:
             return False
@@ -64,7 +66,7 @@ class Fragments:
         return True
 
     def joined(self, place: Place, chains: Sequence[str | None]) -> None:
-        """Remember a line of several pieces: of which chain each one is, None for a half line."""
+        """Remember a line of several pieces: the chain of each piece, or None for a half line."""
         for chain in chains[:-1]:
             if chain is not None:
                 self._joints[chain].append(place)
@@ -77,7 +79,7 @@ class Fragments:
             self._empty.append(place)
 
     def own(self, claim: Claim) -> None:
-        """Remember that a record owns up to a half line, or to a line end alone."""
+        """Remember that a record lists a half line or only a line end."""
         if not claim.fragment.bytes:
             if joints := self._joints.get(claim.chain):
                 joints.popleft()
@@ -89,7 +91,7 @@ class Fragments:
             self._claims.append(claim)
 
     def left(self) -> tuple[list[Loose], list[Claim], list[Place]]:
-        """What nobody owns up to, what is owned up to and not there, and where line ends are missing or too many."""
+        """Return half lines without a claim, claims without a half line, and places of missing or extra line ends."""
         loose = [one for found in self._loose.values() for one in found]
         if len(self._claims) <= MOST_CLAIMS:
             loose = [one for one in loose if not self._divide(one.text)]
@@ -100,7 +102,7 @@ class Fragments:
         return loose, missing, ends
 
     def _divide(self, text: bytes) -> bool:
-        """Whether a text is half lines one behind the other, each with a claim; takes these."""
+        """Return whether a text consists of half lines that each have a claim; remove these claims."""
         parts = next(self._divided(text, self._claims), None)
         if parts is None:
             return False
@@ -111,7 +113,7 @@ class Fragments:
         return True
 
     def _divided(self, text: bytes, claims: Sequence[Claim]) -> Iterator[list[Claim]]:
-        """Every way to make a text of half lines that records own up to, no two of one chain, as it would have ended the first."""
+        """Yield every way to compose a text from claims of different chains: a chain ends its first half line."""
         if not text:
             yield []
         for claim in claims:
@@ -121,7 +123,7 @@ class Fragments:
                     yield [claim, *rest]
 
     def _is_owned(self, claim: Claim) -> bool:
-        """Whether somebody else owned up to it as well: a process that opened the file meanwhile."""
+        """Return whether another process, which opened the file in the meantime, lists the half line as well."""
         size = claim.fragment.bytes
         others = (text for text, chain in self._owned if chain != claim.chain and len(text) >= size)
         found = any(self._is(part, claim) for text in others for part in (text[:size], text[-size:]))
@@ -129,6 +131,6 @@ class Fragments:
         return found
 
     def _is(self, text: bytes, claim: Claim) -> bool:
-        """Whether a text is what a claim is about, as long as that is worth the time."""
+        """Return whether a text matches a claim, within the limit of bytes to hash."""
         self._left -= len(text) + EACH_COSTS
         return self._left >= 0 and fragment(text) == claim.fragment

@@ -1,4 +1,4 @@
-"""How records are kept: how surely, what happens where that fails, and who is told."""
+"""How a process keeps its records: durability, the response to a failure, and observers."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -8,22 +8,22 @@ from msgspec import Struct
 
 
 class Durability(StrEnum):
-    """What must have happened to a record before its answer leaves."""
+    """The state that a record must reach before its answer leaves."""
 
-    WRITTEN = "written"  # the operating system has it: it outlives the process
-    SYNCED = "synced"  # the disk has it: it outlives the machine's power
-    BEST_EFFORT = "best-effort"  # it waits for its turn
+    WRITTEN = "written"  # the operating system has it: it survives the end of the process
+    SYNCED = "synced"  # the disk has it: it survives a power failure
+    BEST_EFFORT = "best-effort"  # it waits in a queue
 
 
 class Failure(StrEnum):
-    """What becomes of a request whose record cannot be written."""
+    """The response to a request whose record cannot be written."""
 
     REFUSE = "refuse"
-    ADMIT = "admit"  # counted, and owned up to by the next record that can be
+    ADMIT = "admit"  # the failure is counted, and the next record that can be written reports it
 
 
 class Rotation(Struct, frozen=True):
-    """When a file is put aside for a new one, and how many of those put aside are kept; None: not for this, or all."""
+    """When a file is put aside for a new one, and how many such files are kept; None means never, or all."""
 
     size: int | None = None
     age: timedelta | None = None
@@ -31,7 +31,7 @@ class Rotation(Struct, frozen=True):
 
 
 class Keeping(Struct, frozen=True):
-    """How one process keeps its records; `copy` has them on standard output as well as in the file."""
+    """How one process keeps its records; `copy` also writes them to standard output."""
 
     durability: Durability = Durability.WRITTEN
     failure: Failure = Failure.REFUSE
@@ -40,17 +40,17 @@ class Keeping(Struct, frozen=True):
 
 
 def unheard(*_: object) -> None:
-    """Tell nobody."""
+    """Ignore the event."""
 
 
 class Observer(Struct, frozen=True):
-    """Who counts what happens to records."""
+    """Callbacks that count what happens to records."""
 
     failed: Callable[[], object] = unheard  # a record could not be written, or not be brought to the disk
-    lost: Callable[[], object] = unheard  # and its request was not refused for it
+    lost: Callable[[], object] = unheard  # the record is lost, and its request was admitted
     uncopied: Callable[[], object] = unheard  # a line is in the file and not on standard output
-    queued: Callable[[int], object] = unheard  # bytes that wait for the file
-    synced: Callable[[float], object] = unheard  # seconds of one fdatasync
+    queued: Callable[[int], object] = unheard  # the bytes that wait for the file
+    synced: Callable[[float], object] = unheard  # the seconds of one fdatasync
 
 
 UNOBSERVED = Observer()

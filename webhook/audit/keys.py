@@ -1,4 +1,4 @@
-"""Ed25519 keys: each writer's own, made anew and kept in memory, and the audit root key that vouches for them."""
+"""Ed25519 keys: each writer makes its own and keeps it in memory, and the audit root key certifies it."""
 
 import base64
 import os
@@ -23,13 +23,13 @@ OTHER_KIND = f"a key of another kind than Ed25519; {REMEDY}"
 
 
 class BadKey(Exception):  # noqa: N818 (the key is bad, not the program)
-    """A key file that cannot be used; the message names the file and the remedy."""
+    """A key file is not usable; the message names the file and the remedy."""
 
 
 class WriterKey:
-    """One writer's key for a while, with the root key's word for it where there is a root key.
+    """A writer's key for a limited time, with a certificate of the root key if there is one.
 
-    Raises BadKey where the root key cannot be read.
+    Raises BadKey if the root key cannot be read.
     """
 
     def __init__(self, *, chain: str, writer: Mapping[str, object], root: Path | None) -> None:
@@ -41,21 +41,21 @@ class WriterKey:
             self.certificate = as_text(read_private(root).sign(said))
 
     def told(self) -> dict[str, str]:
-        """What a record says of the key."""
+        """Return the fields of a record that describe the key."""
         return {"publicKey": self.public, **({"certificate": self.certificate} if self.certificate else {})}
 
     def sign(self, message: bytes) -> str:
-        """The signature as text."""
+        """Return the signature as text."""
         return as_text(self._key.sign(message))
 
 
 def as_text(raw: bytes) -> str:
-    """Bytes as a record carries them."""
+    """Return bytes in the form that a record has."""
     return base64.b64encode(raw).decode("ascii")
 
 
 def vouches(public: PublicKey | str, signature: str, message: bytes) -> bool:
-    """Whether a signature is this key's on this message; what is no key and no signature is none."""
+    """Return whether a signature of a message is this key's; a malformed key or signature yields false."""
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public)) if isinstance(public, str) else public
         key.verify(base64.b64decode(signature), message)
@@ -65,7 +65,7 @@ def vouches(public: PublicKey | str, signature: str, message: bytes) -> bool:
 
 
 def write_pair(prefix: str) -> tuple[Path, Path]:
-    """Make an audit root key as PREFIX.key, for its owner's eyes, and PREFIX.pub.  Raises OSError, also where one stands already."""
+    """Write an audit root key as PREFIX.key, with access for its owner only, and PREFIX.pub.  Raises OSError."""
     key = Ed25519PrivateKey.generate()
     private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -81,13 +81,13 @@ def write_pair(prefix: str) -> tuple[Path, Path]:
 
 
 def write_new(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file that must not be there yet."""
+    """Write a file that must not exist yet."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
 
 
 def read_private(path: Path) -> Ed25519PrivateKey:
-    """The audit root key.  Raises BadKey."""
+    """Return the audit root key.  Raises BadKey."""
     key = loaded(path, partial(serialization.load_pem_private_key, password=None), PRIVATE_KEY)
     if not isinstance(key, Ed25519PrivateKey):
         raise BadKey(f"{path}: {OTHER_KIND}")
@@ -95,7 +95,7 @@ def read_private(path: Path) -> Ed25519PrivateKey:
 
 
 def read_public(path: Path) -> PublicKey:
-    """The audit root key's public half.  Raises BadKey."""
+    """Return the public half of the audit root key.  Raises BadKey."""
     key = loaded(path, serialization.load_pem_public_key, PUBLIC_KEY)
     if not isinstance(key, Ed25519PublicKey):
         raise BadKey(f"{path}: {OTHER_KIND}")
@@ -103,7 +103,7 @@ def read_public(path: Path) -> PublicKey:
 
 
 def loaded(path: Path, load: Callable[[bytes], object], wanted: str) -> object:
-    """What a key file holds; `wanted` is what stands behind BEGIN in it.  Raises BadKey."""
+    """Return the key in a file; `wanted` is the label after BEGIN in the file.  Raises BadKey."""
     try:
         content = read_file(path, KEY_FILE)
     except UnreadableFileError as bad:

@@ -1,4 +1,4 @@
-"""The audit log of one process: a chain of records of its own, with signed checkpoints."""
+"""The audit log of one process: its own chain of records, with signed checkpoints."""
 
 import logging
 import os
@@ -31,17 +31,18 @@ LONGEST_NAME: Final = 253  # of an object (apimachinery, pkg/util/validation: DN
 LOOK_SECONDS: Final = 5.0
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-POD: Final = {"namespace": "POD_NAMESPACE", "name": "POD_NAME", "uid": "POD_UID"}  # as the chart hands them in
+POD: Final = {"namespace": "POD_NAMESPACE", "name": "POD_NAME", "uid": "POD_UID"}  # the chart sets these variables
 NODE: Final = "NODE_NAME"
 
 USUAL: Final = Keeping()
 
 
 class AuditLog:
-    """Appends records to a file, or to standard output where no file is named; safe to share between threads.
+    """Appends records to a file, or to standard output if there is no path; safe to share between threads.
 
-    The chain begins with the first record, so it must be made after a fork.  A record that could not be written is no part of
-    it.  `root` vouches for the chain's keys.  Raises OSError where the file cannot be opened, BadKey for a bad root key.
+    The chain begins with the first record, so the log must be created after a fork.  A record that could not be written
+    is not part of the chain.  `root` certifies the chain's keys.  Raises OSError if the file cannot be opened, BadKey
+    for a bad root key.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class AuditLog:
         observer: Observer = UNOBSERVED,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self.may_block = keeping.durability is Durability.SYNCED  # for as long as a disk takes
+        self.may_block = keeping.durability is Durability.SYNCED  # for as long as the disk needs
         self._file = Sink(path, rotation=keeping.rotation, synced=self.may_block, observer=observer, now=now)
         is_queued = keeping.durability is Durability.BEST_EFFORT
         self._sink = Queued(self._file, queued=observer.queued) if is_queued else self._file
@@ -67,18 +68,19 @@ class AuditLog:
         self._lock = Lock()
         self._ended = Event()
         self._failing = False
-        self._lost = 0  # records that nothing says so far
+        self._lost = 0  # lost records that no record has reported yet
         self._chain = token_hex(16)
         self._writer = writer(process)
         self._key = self._new_key()
         self._key_since = self._stated_at = now()
         self._seq, self._prev = 0, GENESIS  # of the next record
-        self._signed = 0  # up to here a checkpoint vouches for the records
+        self._signed = 0  # a checkpoint covers all records before this number
 
     def append(self, record: Mapping[str, object], *, settled: bool = True) -> Link | None:
-        """Write one record, as durably as is asked for; not `settled`, it need not be on the disk yet, and nothing blocks.
+        """Write one record with the configured durability. If not `settled`, do not wait for the disk.
 
-        None where it could not be written and its request is admitted all the same.  Else raises AuditLogUnwritable.
+        Return None if the record could not be written and the configuration admits such requests; otherwise raise
+        AuditLogUnwritable.
         """
         with self._lock:
             if self._ended.is_set():
@@ -99,17 +101,17 @@ class AuditLog:
 
     @property
     def writable(self) -> bool:
-        """Whether the last record could be written, or requests are admitted without theirs."""
+        """Return whether the last record could be written, or requests without a record are admitted."""
         return self._admits or not self._failing
 
     def start(self) -> None:
-        """See to checkpoints and new keys by the clock, from a thread of its own."""
+        """Start a thread that makes checkpoints and new keys on time."""
         Thread(target=self._watch, name="audit", daemon=True).start()
 
     def look(self) -> None:
-        """Write what is due by now.  Raises AuditLogUnwritable, BadKey."""
+        """Write what is due now.  Raises AuditLogUnwritable, BadKey."""
         if self._sink.witness is not None:
-            self._sink.witness.look()  # outside of the lock, as there may be much to read
+            self._sink.witness.look()  # without the lock, as there may be much to read
         if self._failing:
             self._probe()
         with self._lock:
@@ -119,12 +121,12 @@ class AuditLog:
             try:
                 if self._is_over(self._key_since, KEY_LIFE):
                     self._change_key()
-            finally:  # a key that cannot be vouched for goes on signing
+            finally:  # without a new key, the old one continues to sign
                 if self._seq > self._signed and self._is_over(self._stated_at, CHECKPOINT_AFTER):
                     self._state({"type": "checkpoint"})
 
     def _probe(self) -> None:
-        """Try whether records can be written again: a replica that is not ready gets no requests, so nothing else would.
+        """Try to write a record after a failure: a replica that is not ready gets no requests.
 
         Raises AuditLogUnwritable.
         """
@@ -141,11 +143,11 @@ class AuditLog:
             self._settle(line)
 
     def _is_over(self, since: datetime, span: timedelta) -> bool:
-        """Whether a span of time has passed, or nobody can tell as the clock was put back."""
+        """Return whether a period has passed, or the clock was put back, which makes the period unknown."""
         return not timedelta() <= self._now() - since < span
 
     def stop(self) -> None:
-        """End the chain in order, where that can be written; nothing is written after that."""
+        """Write the stop record if possible, and close the log."""
         with self._lock:
             if self._ended.is_set():
                 return
@@ -160,7 +162,7 @@ class AuditLog:
 
     def _end(self) -> None:
         if (self._sink.torn or self._lost) and not self._seq:
-            self._begin()  # to own up to what could not be written
+            self._begin()  # the start record reports what could not be written
         if self._seq:
             self._state({"type": "stop"})
 
@@ -169,7 +171,7 @@ class AuditLog:
             self._begin()
         link = self._write(record)
         if self._seq - self._signed >= CHECKPOINT_RECORDS:
-            with suppress(AuditLogUnwritable):  # this record stands; the next one brings the next try
+            with suppress(AuditLogUnwritable):  # the next record tries the checkpoint again
                 self._write_signed({"type": "checkpoint"})
         return link
 
@@ -195,31 +197,31 @@ class AuditLog:
             self._failing = False
 
     def _begin(self) -> None:
-        # No other process begins between the look at the file's end and the record that states it.
+        # The lock keeps other processes from a start between the look at the file's end and the record that states it.
         with nullcontext() if self._is_queued else self._file.alone():
             seen = self._seen()
             last = (self._sink.witness.last if self._sink.witness else None) or self._sink.last
             if last is None and seen is not None and (last := self._file.last_put_aside()) is not None:
-                seen = replace(seen, complete=False)  # the file before this one was not read
+                seen = replace(seen, complete=False)  # this process did not read the file before this one
             previous = {} if last is None else {"previous": asdict(last)}
             start = {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told()}
             self._write({**start, **previous, **as_said(seen)})
         self._stated(seen)
 
     def _state(self, record: Mapping[str, object]) -> None:
-        """Sign a record that also states what other processes wrote to the file."""
+        """Write a signed record that also states what other processes wrote to the file."""
         seen = self._seen()
         self._write_signed({**record, **as_said(seen)})
         self._stated(seen)
 
     def _seen(self) -> Seen | None:
-        """What a record is to state of other processes; None where there is no file that can be read."""
+        """Return what a record states of other processes, or None if there is no file that can be read."""
         if self._sink.witness is None:
             return None
-        self._sink.look()  # the file may have been renamed meanwhile
+        self._sink.look()  # another process may have renamed the file
         self._sink.witness.look()
         seen = self._sink.witness.seen(self._chain)
-        # A record that waits in the queue will stand behind lines that nobody has read yet.
+        # A record that waits in the queue follows lines that this process has not read yet.
         return replace(seen, complete=False) if self._is_queued else seen
 
     def _stated(self, seen: Seen | None) -> None:
@@ -262,7 +264,7 @@ class AuditLog:
         return link
 
     def _hand_on(self, line: bytes) -> None:
-        """Copy a line to standard output; the file counts, so a copy that is missing is counted and nothing more."""
+        """Copy a line to standard output. Only count a failure, because the file is authoritative."""
         if self._copy is None:
             return
         try:
@@ -279,7 +281,7 @@ class AuditLog:
 
 
 def writer(process: str) -> Writer:
-    """Who writes a chain: which process, where, since which boot of its machine; what the environment does not tell is left out."""
+    """Return the writer of a chain: its process, its place and the boot of its machine, as far as they are known."""
     told: Writer = {"process": process, "pid": os.getpid()}
     if pod := {key: value for key, name in POD.items() if (value := named(name))}:
         told["pod"] = cast("Pod", pod)
@@ -291,5 +293,5 @@ def writer(process: str) -> Writer:
 
 
 def named(variable: str) -> str:
-    """What the environment says of the writer, no longer than a name in Kubernetes."""
+    """Return an environment variable that describes the writer, cut to the length of a name in Kubernetes."""
     return os.environ.get(variable, "")[:LONGEST_NAME].encode(errors="backslashreplace").decode()

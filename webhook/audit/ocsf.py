@@ -1,4 +1,4 @@
-"""Records as events of the Open Cybersecurity Schema Framework, class API Activity.
+"""Convert records to events of the Open Cybersecurity Schema Framework, class API Activity.
 
 https://schema.ocsf.io/1.8.0/classes/api_activity
 """
@@ -13,13 +13,13 @@ from msgspec.structs import asdict
 from webhook.audit.entry import Entry
 from webhook.model.decision import Verdict
 
-# The newest of which tests have the schema itself to hold events against; 1.9 requires nothing more of this class.
+# The newest version whose schema the tests have; 1.9 requires nothing more of this class.
 OCSF: Final = "1.8.0"
 CATEGORY: Final = 6  # Application Activity
 CLASS: Final = 6003
 PROFILE: Final = "security_control"
 
-# Records about the chain itself are no activity of an API.
+# Records about the chain itself are not API activity.
 EXPORTED: Final = frozenset({"decision", "write", "configuration", "certificate", "leader"})
 
 CREATE, UPDATE, DELETE, OTHER = 1, 3, 4, 99
@@ -42,7 +42,7 @@ SEVERITIES: Final[Mapping[str, int]] = {Verdict.DENIED: LOW, Verdict.EXEMPT: LOW
 EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MILLISECOND: Final = timedelta(milliseconds=1)
 
-# What has a place of its own in an event.
+# Fields of an entry that have their own field in an event.
 MAPPED: Final = frozenset(
     {"type", "time", "version", "catflap", "user", "verb", "object_ref", "reason_code", "reason", "writer"}
 )
@@ -53,14 +53,14 @@ Event = Mapping[str, Any]
 
 
 def lines(entries: Iterator[Entry]) -> Iterator[bytes]:
-    """A line of JSON for each record that is an event."""
+    """Yield a line of JSON for each record that is an event."""
     for entry in entries:
         if entry.type in EXPORTED:
             yield ENCODER.encode(event(entry)) + b"\n"
 
 
 def event(entry: Entry) -> Event:
-    """A record as an event: nothing that it says is lost, what the class has no name for stands in `unmapped`."""
+    """Return the event of a record without loss: fields that the class does not have are in `unmapped`."""
     activity = ACTIVITIES.get(entry.verb, OTHER)
     return {
         "category_uid": CATEGORY,
@@ -88,33 +88,33 @@ def event(entry: Entry) -> Event:
 
 
 def severity(entry: Entry) -> int:
-    """What an analyst should look at first."""
+    """Return the severity, which decides what an analyst looks at first."""
     if entry.accepted is False:
         return MEDIUM
     return SEVERITIES.get(entry.decision, INFORMATIONAL)
 
 
 def status(entry: Entry) -> int:
-    """Whether the call came to something: of what we let pass we do not know."""
+    """Return whether the call succeeded; the outcome of an admitted request is unknown."""
     if entry.type == "decision":
         return FAILURE if entry.decision in REFUSING else UNKNOWN
     return FAILURE if entry.accepted is False else SUCCESS
 
 
 def message(entry: Entry) -> str:
-    """The event in a line."""
+    """Return a one-line description of the event."""
     words = (entry.username or "catflap", entry.verb, entry.object_ref.path, entry.object_ref.full_name)
     outcome = entry.decision or ("refused" if entry.accepted is False else entry.type)
     return f"{' '.join(word for word in words if word)}: {outcome}"
 
 
 def told(entry: Entry) -> str:
-    """Why: faults, then the reason."""
+    """Return the faults, then the reason."""
     return "; ".join(part for part in (*map(str, entry.denied), *entry.faults, entry.reason) if part)
 
 
 def metadata(entry: Entry) -> Event:
-    """Where the event comes from; both phases of one request correlate by its uid."""
+    """Return the origin of the event; both phases of one request have the same uid for correlation."""
     found = {
         "version": OCSF,
         "product": {"name": "catflap", "vendor_name": "catflap", "version": entry.catflap},
@@ -131,14 +131,14 @@ def metadata(entry: Entry) -> Event:
 
 
 def actor(entry: Entry) -> Event:
-    """Who asked, or that it was ourselves."""
+    """Return the user, or catflap as the application if there is no user."""
     if entry.user is None:
         return {"app_name": "catflap"}
     return {"user": {"name": entry.username, "groups": [{"name": name} for name in entry.groups]}}
 
 
 def api(entry: Entry) -> Event:
-    """Which call."""
+    """Return the API call."""
     target = entry.object_ref
     found: dict[str, Any] = {"operation": entry.verb or entry.type, "service": {"name": "kubernetes"}}
     if target.api_version:
@@ -147,7 +147,7 @@ def api(entry: Entry) -> Event:
 
 
 def resources(entry: Entry) -> Event:
-    """Which object; a star where the API server was to make its name up."""
+    """Return the object; its name is a star if the API server generates the name."""
     target = entry.object_ref
     if not target.path:
         return {}
@@ -156,7 +156,7 @@ def resources(entry: Entry) -> Event:
 
 
 def control(entry: Entry) -> Event:
-    """What we did about it, in the words of the profile."""
+    """Return catflap's action in the terms of the profile."""
     if not entry.decision:
         return {}
     disposition = REFUSING.get(entry.decision, PASSED)
@@ -166,14 +166,14 @@ def control(entry: Entry) -> Event:
 
 
 def unmapped(entry: Entry) -> Event:
-    """The rest of the record, under the record's own names."""
+    """Return the other fields of the record under the record's own names."""
     names = zip(entry.__struct_fields__, entry.__struct_encode_fields__, strict=True)
     values = {shown: getattr(entry, name) for name, shown in names if name not in MAPPED}
     return {name: plain(value) for name, value in values.items() if value not in ("", None, (), {})}
 
 
 def plain(value: object) -> object:
-    """Faults as mappings; anything else as it is."""
+    """Return faults as mappings, and other values unchanged."""
     return (
         [asdict(one) if hasattr(one, "__struct_fields__") else one for one in value]
         if isinstance(value, tuple)

@@ -1,7 +1,8 @@
-"""Records of what was done already, which no failure of the audit log can undo: they are owed, and written as soon as it is possible.
+"""Queue the records of writes that are done already, until the audit log can be written.
 
-A request can be refused where its record cannot be written. A repair cannot wait for a record: the namespace would stay open for
-as long as the disk is full. So the write comes first, its record is queued, and the process says that it is not ready.
+catflap can refuse a request whose record cannot be written. A repair cannot wait for its record, because the namespace
+would stay open while the disk is full. So the write comes first, its record waits in a queue, and the process reports
+that it is not ready.
 """
 
 import logging
@@ -17,17 +18,17 @@ from webhook.audit.sink import AuditLogUnwritable
 
 logger = logging.getLogger(__name__)
 
-# Some 500 bytes each: 5 MB, and more repairs than a cluster has namespaces.
+# At some 500 bytes each, this takes 5 MB. It exceeds the number of a cluster's namespaces, and so of its repairs.
 MOST_OWED: Final = 10_000
 RETRY_SECONDS: Final = 1.0
-# Shorter troubles, such as a slow disk, need no other replica.
+# A shorter problem, such as a slow disk, needs no other replica.
 TIMELY_SECONDS: Final = 5.0
 
 
 class OwedRecords:
-    """A queue of records in front of an audit log, in the order of what they record; safe to share between threads.
+    """A queue of records before an audit log, in the order of the writes; safe to share between threads.
 
-    `on_lost` is called for each record for which there is no room.
+    The queue calls `on_lost` for each record for which it has no room.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class OwedRecords:
         self._clock = clock
         self._most = most
         self._owed: deque[WriteRecord] = deque()
-        self._since: float | None = None  # when the oldest one was owed
+        self._since: float | None = None  # when the oldest record was queued
         self._lock = Lock()
         self._stopped = Event()
 
@@ -51,17 +52,17 @@ class OwedRecords:
         return len(self._owed)
 
     def start(self) -> None:
-        """Write what is owed from time to time, from a thread of its own."""
+        """Start a thread that tries to write the queued records regularly."""
         Thread(target=self._keep_trying, name="owed-records", daemon=True).start()
 
     def stop(self) -> None:
-        """Try for the last time."""
+        """Try to write the queue a last time."""
         self._stopped.set()
         if not self.flush():
             logger.error("%d records of writes are lost, as the audit log cannot be written", len(self._owed))
 
     def append(self, record: WriteRecord) -> None:
-        """Write a record now, or owe it; never raises."""
+        """Write a record now, or queue it; never raises."""
         with self._lock:
             if len(self._owed) < self._most:
                 self._owed.append(record)
@@ -71,12 +72,12 @@ class OwedRecords:
         self.flush()
 
     def flush(self) -> bool:
-        """Write what is owed; whether nothing is owed any more.  Never raises."""
+        """Write the queued records; return whether the queue is empty.  Never raises."""
         with self._lock:
             while self._owed:
                 try:
                     self._audit.append(self._owed[0])
-                except AuditLogUnwritable:  # which the log itself reports
+                except AuditLogUnwritable:  # the log itself reports it
                     self._since = self._clock() if self._since is None else self._since
                     return False
                 self._owed.popleft()
@@ -85,7 +86,7 @@ class OwedRecords:
 
     @property
     def timely(self) -> bool:
-        """Whether no record has been owed for long."""
+        """Return whether no record has waited for long."""
         since = self._since
         return since is None or self._clock() - since < TIMELY_SECONDS
 

@@ -1,4 +1,4 @@
-"""Which records somebody asks for."""
+"""Select records by their fields."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,16 +17,16 @@ Test = Callable[[Entry], bool]
 
 
 def record_types() -> list[str]:
-    """Every type of record, by the schema."""
+    """Return every type of record in the schema."""
     hints = (get_type_hints(kind)["type"] for kind in KINDS)
     return [get_args(hint)[0] for hint in hints if get_origin(hint) is Literal]
 
 
 class Query(Struct, frozen=True, kw_only=True):
-    """What must hold of a record: one value of each list that has any; in names, `*` stands for any text."""
+    """Conditions for a record: it has one value of each list that is not empty; in names, `*` matches any text."""
 
     begin: datetime | None = None
-    end: datetime | None = None  # no longer in it
+    end: datetime | None = None  # exclusive
     types: Sequence[str] = ()
     decisions: Sequence[str] = ()
     users: Sequence[str] = ()
@@ -38,7 +38,7 @@ class Query(Struct, frozen=True, kw_only=True):
     reasons: Sequence[str] = ()  # codes
 
     def compiled(self) -> Test:
-        """The question as one test."""
+        """Return one test for all conditions."""
         tests = tuple(self._tests())
         return lambda entry: all(test(entry) for test in tests)
 
@@ -61,40 +61,40 @@ class Query(Struct, frozen=True, kw_only=True):
 
 
 def since(begin: str) -> Test:
-    """Whether a record is of this time or later: stamps sort as the times do."""
+    """Return a test for records of this time or later: text order is time order."""
     return lambda entry: entry.time >= begin
 
 
 def before(end: str) -> Test:
-    """Whether a record is older."""
+    """Return a test for older records."""
     return lambda entry: entry.time < end
 
 
 def one_of(patterns: Sequence[str], values: Callable[[Entry], Sequence[str]]) -> Iterator[Test]:
-    """Whether one of a record's values is of one of these patterns; no test where there is none."""
+    """Yield a test whether a record's value matches a pattern; yield nothing if there are no patterns."""
     if patterns:
         matches = re.compile("|".join(map(expression, patterns)), re.DOTALL).fullmatch
         yield lambda entry: any(matches(value) for value in values(entry))
 
 
 def expression(pattern: str) -> str:
-    """A name with stars as a regular expression."""
+    """Return the regular expression of a name with stars."""
     return ".*".join(map(re.escape, pattern.split(STAR)))
 
 
 def names_one(pattern: str, words: Iterable[str]) -> bool:
-    """Whether a name with stars is that of one of several words."""
+    """Return whether a name with stars matches one of the words."""
     matches = re.compile(expression(pattern), re.DOTALL).fullmatch
     return any(matches(word) for word in words)
 
 
 def resource_names(entry: Entry) -> tuple[str, ...]:
-    """What the object is called by kind: with and without its subresource, in lower case."""
+    """Return the names of the object's resource with and without its subresource, in lower case."""
     target = entry.object_ref
     return target.resource, target.path.lower()
 
 
 def moment(text: str) -> datetime:
-    """A date or a time as RFC 3339 writes it; UTC unless it says otherwise.  Raises ValueError."""
+    """Return a date or time of RFC 3339; UTC is the default.  Raises ValueError."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)

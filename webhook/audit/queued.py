@@ -1,4 +1,4 @@
-"""Lines on their way to a sink that may be slow, so that nobody waits for it: a bounded queue and one thread."""
+"""A bounded queue and one thread before a slow sink, so that writers do not wait."""
 
 import logging
 from collections import deque
@@ -12,16 +12,16 @@ from webhook.audit.sink import AuditLogUnwritable, Sink
 
 logger = logging.getLogger(__name__)
 
-# Some twenty thousand records: a hundred seconds of the most that a cluster was ever seen to ask.
+# Some twenty thousand records: a hundred seconds of the highest request rate seen in a cluster.
 MOST_BYTES: Final = 1 << 24
 RETRY_SECONDS: Final = 0.2
 DRAIN_SECONDS: Final = 3.0
 
 
 class Queued:
-    """A sink that takes a line at once, as long as there is room; each line is tried until it is written.
+    """Accepts lines immediately while there is room, and tries each line until it is written.
 
-    `last`, `torn` and `witness` are the sink's.  The sink must be nobody else's.
+    `last`, `torn` and `witness` are the sink's.  No other object may use the sink.
     """
 
     def __init__(self, sink: Sink, *, queued: Callable[[int], object] = unheard) -> None:
@@ -35,7 +35,7 @@ class Queued:
         self._closing = self._look_due = False
 
     def write(self, line: bytes) -> None:
-        """Take one line; raises AuditLogUnwritable where there is no room."""
+        """Queue one line; raises AuditLogUnwritable if there is no room."""
         with self._turn:
             if self._bytes + len(line) > MOST_BYTES:
                 raise AuditLogUnwritable(f"{self._bytes} bytes wait to be written; there is no room for more")
@@ -48,13 +48,13 @@ class Queued:
             self._turn.notify()
 
     def look(self) -> None:
-        """Have the sink look, when its turn comes."""
+        """Ask the thread to call the sink's `look` in its turn."""
         with self._turn:
             self._look_due = True
             self._turn.notify()
 
     def close(self) -> None:
-        """Wait until all is written, but not for long; nothing is written after that."""
+        """Wait a limited time until all lines are written, and close the sink."""
         until = monotonic() + DRAIN_SECONDS
         with self._turn:
             self._closing = True
@@ -63,7 +63,7 @@ class Queued:
                 self._turn.wait(left)
             if not self._lines:
                 self._sink.close()
-            else:  # the thread may still be at it
+            else:  # the thread may still be writing
                 logger.error("%d lines of the audit log were never written", len(self._lines))
 
     def _work(self) -> None:

@@ -1,4 +1,4 @@
-"""Logs as a stream of lines: from files, compressed or not, one after the other, and from standard input."""
+"""Read logs as a stream of lines: from files in order, compressed or not, and from standard input."""
 
 import errno
 import gzip
@@ -17,26 +17,28 @@ from webhook.audit.chain import NOT_JSON, pieces
 from webhook.files import STDIN, reason, sentence, shown, stdin
 
 GZIP: Final = b"\x1f\x8b"
-# How a log begins whose characters take two bytes or four: a byte order mark, or a brace with zeros beside it.
+# How a log begins whose characters have two or four bytes: a byte order mark, or a brace next to zeros.
 WIDE: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"{\x00", b"\x00{", b"\x00\x00\x00{")
 WIDEST: Final = max(map(len, WIDE))
 LONGEST_LINE: Final = 1 << 24
-# A longer line is skipped in constant memory; one without an end, as of /dev/zero, would be skipped for ever. A record has 16 MiB at most.
+# A longer line is skipped in constant memory. A record has 16 MiB at most. An endless line, such as that of /dev/zero,
+# must not be skipped for ever.
 LONGEST_SKIPPED: Final = 64 * LONGEST_LINE
-# gzip makes 1 of 1032 bytes at best (zlib's technical details). A record has 32 bytes that cannot be compressed, its hash, and rarely
-# more than 2 KiB; an event of the API server has 16, its auditID. A file above this and above the room was made to fill a machine.
+# The best ratio of gzip is 1032 to 1 (zlib's technical details). A record has 32 bytes that cannot be compressed, its
+# hash, and rarely more than 2 KiB; an event of the API server has 16, its auditID. A file above this ratio and above
+# the room was made to fill a machine.
 MOST_EXPANDED: Final = 256
 ROOM: Final = 1 << 20
-# No text has so much before its first record that is no UTF-8.
+# No text has so many bytes that are not UTF-8 before its first record.
 MOST_UNTEXTUAL: Final = 1 << 26
-# How files begin that other programs have compressed, and what unpacks them.
+# The first bytes of files that other programs compress, and the command that decompresses them.
 COMPRESSED: Final = {
     b"\xfd7zXZ\x00": "xz -dc",
     b"\x28\xb5\x2f\xfd": "zstd -dc",
     b"BZh": "bzip2 -dc",
     b"PK\x03\x04": "unzip -p",
 }
-# What is kept of a longer line: its beginning and its end, which say of which record it is.
+# How much of a longer line is kept: its beginning and its end, which identify its record.
 KEPT: Final = 1 << 15
 TOLD_EVERY: Final = 1 << 12  # lines
 RECODE: Final = (
@@ -46,13 +48,13 @@ RECODE: Final = (
 
 
 class Unreadable(Exception):  # noqa: N818 (the file is, not the program)
-    """A file that cannot be read to its end; the message names it."""
+    """A file cannot be read to its end; the message names it."""
 
 
 class Line(NamedTuple):
-    """One line of a file, without its end; `ended` is false for a last line that lacks it.
+    """One line of a file, without its line end; `ended` is false for a last line that lacks it.
 
-    `size` is more than the length of the text where the line is too long: the text is its beginning and its end then.
+    `size` exceeds the length of the text if the line is too long: then the text is its beginning and its end.
     """
 
     file: str
@@ -63,7 +65,7 @@ class Line(NamedTuple):
 
     @property
     def is_too_long(self) -> bool:
-        """Whether a part of it was left out."""
+        """Return whether a part of the line was left out."""
         return self.size > len(self.text)
 
 
@@ -72,7 +74,7 @@ CUT_OFF: Final = "its gzip data is cut off; copy the file again once its program
 
 
 def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[Line]:
-    """Every line of every file, in the order given; `moved` is told now and then how many bytes of all files are read.
+    """Yield every line of every file in order; `moved` receives at intervals how many bytes of all files are read.
 
     Raises Unreadable.
     """
@@ -106,12 +108,12 @@ def unread(path: str, bad: OSError) -> str:
 
 
 def no_record(paths: Iterable[str]) -> str:
-    """Return the message about files that have no record, nor anything that looks like what is left of one."""
+    """Return the message about files without any record or damaged record."""
     return f"no record in {', '.join(map(shown, paths))}; expected an audit log"
 
 
 def begins_as_log(lines: BufferedReader, path: str) -> None:
-    """See that a file begins as a text of one byte a character.  Raises Unreadable."""
+    """Check that a file begins as a text with one byte for each character.  Raises Unreadable."""
     first = lines.peek(WIDEST)
     if first.startswith(WIDE):
         raise Unreadable(f"{path}: {RECODE}")
@@ -123,7 +125,7 @@ def begins_as_log(lines: BufferedReader, path: str) -> None:
 
 
 class Text:
-    """Ends the reading of a file that is no text, such as a device or an image of a disk, as long as it has had no record."""
+    """Stops the reading of a file that is not text, such as a device or a disk image, unless it has had a record."""
 
     def __init__(self) -> None:
         self._file = ""
@@ -131,7 +133,7 @@ class Text:
         self._is_log = False
 
     def look(self, line: Line, *, has_record: bool) -> None:
-        """Take one line of the file.  Raises Unreadable."""
+        """Check one line of the file.  Raises Unreadable."""
         if line.file != self._file:
             self._file, self._bytes, self._is_log = line.file, 0, False
         if self._is_log or has_record:
@@ -145,7 +147,7 @@ class Text:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether bytes are UTF-8."""
+    """Return whether bytes are UTF-8."""
     try:
         content.decode()
     except UnicodeDecodeError:
@@ -154,7 +156,7 @@ def is_text(content: bytes) -> bool:
 
 
 def shortened(lines: IO[bytes], line: Line) -> Line:
-    """A line that is too long, of which `line` has the first bytes, read to its end in constant memory.  Raises Unreadable."""
+    """Read the rest of a line that is too long, in constant memory; `line` has the first bytes.  Raises Unreadable."""
     first, last, size = line.text[:KEPT], line.text[-KEPT:], len(line.text)
     while not last.endswith(b"\n") and (more := lines.readline(LONGEST_LINE)):
         last, size = (last + more)[-KEPT:], size + len(more)
@@ -167,7 +169,7 @@ def shortened(lines: IO[bytes], line: Line) -> Line:
 
 
 def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[dict[str, Any]]:
-    """Every record that is what its hash says; half lines and what was edited are passed over.  Raises Unreadable."""
+    """Yield every record that matches its hash; skip half lines and edited lines.  Raises Unreadable."""
     for line in read_lines(paths, moved):
         for piece in pieces(line.text):
             if piece.is_record:
@@ -176,7 +178,7 @@ def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _
 
 
 def size(paths: Iterable[str]) -> int:
-    """Return how many bytes `moved` will have reported at last; standard input and what cannot be read count for nothing."""
+    """Return how many bytes `moved` reports in total; standard input and unreadable files count as zero."""
     found = 0
     for path in paths:
         with suppress(OSError):
@@ -185,35 +187,35 @@ def size(paths: Iterable[str]) -> int:
 
 
 def opened(path: str) -> BufferedReader:
-    """A file, or standard input, which stays open."""
+    """Return an open file, or standard input, which stays open."""
     if path == STDIN:
         return open(stdin().fileno(), "rb", closefd=False)
     return Path(path).open("rb")
 
 
 def unpacked(raw: BufferedReader, path: str) -> BufferedReader:
-    """What a compressed file holds; any other as it is."""
+    """Return the content of a compressed file, or any other file unchanged."""
     if raw.peek(len(GZIP))[: len(GZIP)] != GZIP:
         return raw
     return BufferedReader(Unpacked(raw, path))
 
 
 class Taken:
-    """What a decompressor reads from; it counts the bytes."""
+    """The input of a decompressor; it counts the bytes."""
 
     def __init__(self, raw: BufferedReader) -> None:
         self._raw = raw
         self.bytes = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read so many bytes at most."""
+        """Read at most `size` bytes."""
         data = self._raw.read(size)
         self.bytes += len(data)
         return data
 
 
 class Unpacked(io.RawIOBase):
-    """What a file compressed by gzip holds, as long as that is not out of all proportion."""
+    """The content of a gzip file, up to a plausible ratio."""
 
     def __init__(self, raw: BufferedReader, path: str) -> None:
         self._taken = Taken(raw)
@@ -222,11 +224,11 @@ class Unpacked(io.RawIOBase):
         self._given = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return true."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer; return how much of it is filled.  Raises Unreadable, OSError, EOFError, zlib.error."""
+        """Fill a buffer; return how many bytes were filled.  Raises Unreadable, OSError, EOFError, zlib.error."""
         found = self._content.readinto(buffer)
         self._given += found
         if self._given > max(ROOM, MOST_EXPANDED * self._taken.bytes):

@@ -1,8 +1,8 @@
-"""One decision, or one write, as a record.
+"""Make the record of one decision or one write.
 
-Names follow the API server's own audit events (audit.k8s.io/v1) where they mean the same. It is `decision`, not
-result: a later webhook, a quota or a conflict may still refuse what we let pass. Never whole objects, never values
-other than the labels that a rule speaks of.
+Names follow the API server's own audit events (audit.k8s.io/v1) if they mean the same. The field is `decision`, not
+result: a later webhook, a quota or a conflict may still refuse what catflap admits. A record never has whole objects,
+or values other than the labels that a rule names.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from webhook.model.rule import Violation
 def decision_record(
     phase: Phase, request: Request, decision: Decision, *, policy_digest: str, at: datetime, microseconds: int
 ) -> DecisionRecord:
-    """The record of one answer; `microseconds` is what it took."""
+    """Return the record of one answer; `microseconds` is the duration."""
     record: DecisionRecord = {
         "type": "decision",
         "time": stamp(at),
@@ -61,7 +61,7 @@ def decision_record(
 
 
 def object_ref(request: Request) -> ObjectRef:
-    """Which object, by reference; empty parts are left out, and a generated name keeps its star."""
+    """Return the reference to the object without empty parts; a generated name keeps its star."""
     target = request.target
     name = target.name or (request.workload.name if request.workload else "")
     parts: ObjectRef = {
@@ -76,14 +76,14 @@ def object_ref(request: Request) -> ObjectRef:
 
 
 def fault(violation: Violation) -> Fault:
-    """A fault: which rule, where, in words."""
+    """Return a violation's rule, path and message."""
     return {"rule": violation.rule, "path": violation.path, "message": violation.message}
 
 
 def write_record(
     manifest: Mapping[str, Any], *, why: Reason, policy_digest: str, at: datetime, verb: str = "apply"
 ) -> WriteRecord:
-    """The record of one write of ours to the cluster, by what was written and why."""
+    """Return the record of one write by catflap to the cluster, with the reason."""
     return {
         "type": "write",
         "time": stamp(at),
@@ -96,7 +96,7 @@ def write_record(
 
 
 def manifest_ref(manifest: Mapping[str, Any]) -> ManifestRef:
-    """Which object a manifest is of."""
+    """Return the reference to a manifest's object."""
     metadata = manifest["metadata"]
     return {
         "apiVersion": manifest["apiVersion"],
@@ -107,7 +107,7 @@ def manifest_ref(manifest: Mapping[str, Any]) -> ManifestRef:
 
 
 def configuration_record(*, accepted: bool, faults: list[str], policy_digest: str, at: datetime) -> ConfigurationRecord:
-    """The record of a policy file that came into force, or that was refused with these faults."""
+    """Return the record of a policy file that came into force, or that was refused with these faults."""
     record: ConfigurationRecord = {
         "type": "configuration",
         "time": stamp(at),
@@ -121,7 +121,7 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
 
 
 def certificate_record(serving: ServingCertificate, *, why: Reason, at: datetime) -> CertificateRecord:
-    """The record of a serving certificate that came into use, and why."""
+    """Return the record of a serving certificate that came into use, and why."""
     return {
         "type": "certificate",
         "time": stamp(at),
@@ -132,7 +132,7 @@ def certificate_record(serving: ServingCertificate, *, why: Reason, at: datetime
 
 
 def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, why: Reason, at: datetime) -> LeaderRecord:
-    """The record of a replica that began, or ceased, to hold a Lease, by the Lease's manifest."""
+    """Return the record of a replica that began or ceased to hold a Lease; `lease` is the Lease's manifest."""
     return {
         "type": "leader",
         "time": stamp(at),
@@ -145,10 +145,10 @@ def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, why:
 
 
 def utc_now() -> datetime:
-    """The time of a record."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def stamp(at: datetime) -> str:
-    """A point in time as RFC 3339 in UTC, to the microsecond."""
+    """Return a time as RFC 3339 in UTC, to the microsecond."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,4 +1,4 @@
-"""A log's files: the one that is written, and those that were put aside, each named for when."""
+"""The files of a log: the current file, and the files that were put aside under the time of their renaming."""
 
 import errno
 import fcntl
@@ -13,30 +13,30 @@ from typing import Final
 
 import msgspec
 
-# The same width at every time, so that names in order are files in order.
+# The same width at every time, so that the order of names is the order of files.
 NAMED: Final = "%Y%m%dT%H%M%S.%fZ"
 SAMPLE: Final = "20260131T120000.000000Z"
 SUFFIX: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
 LONGEST_START: Final = 1 << 16
-# A holder looks at the end of the file and writes one record, which takes some 20 ms at most.
+# The holder of the lock looks at the end of the file and writes one record, which takes some 20 ms at most.
 LOCK_SECONDS: Final = 0.25
 PAUSE_SECONDS: Final = 0.002
 
 
 class Timed(msgspec.Struct):
-    """A record by its time."""
+    """The time of a record."""
 
     time: datetime
 
 
-# Made once, at import: msgspec 0.20 crashes where two threads prepare one type at the same time.
+# Made once, at import: msgspec 0.20 crashes if two threads prepare one type at the same time.
 TIMED = msgspec.json.Decoder(Timed)
 
 
 def put_aside(path: str, descriptor: int, at: datetime) -> None:
-    """Rename the file that is open under `descriptor`, unless another process has.  Raises OSError.
+    """Rename the file that is open under `descriptor`, unless another process did so.  Raises OSError.
 
-    A process that still writes to it continues under the new name until it looks: no line is lost.
+    A process that still writes to the file continues under the new name until its next look: no line is lost.
     """
     with locked(descriptor) as is_held:
         if not is_held:
@@ -48,7 +48,7 @@ def put_aside(path: str, descriptor: int, at: datetime) -> None:
 
 
 def next_name(path: str, at: datetime) -> str:
-    """A name behind all others, also where the clock was put back."""
+    """Return a name that sorts after all others, even if the clock was put back."""
     if old := aside(path):
         last = datetime.strptime(old[-1].name[-len(SAMPLE) :], NAMED).replace(tzinfo=UTC)
         at = max(at, last + timedelta(microseconds=1))
@@ -56,7 +56,7 @@ def next_name(path: str, at: datetime) -> str:
 
 
 def is_at(path: str, descriptor: int) -> bool:
-    """Whether the open file still has its name."""
+    """Return whether the open file still has its name."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 (as it was opened)
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def is_at(path: str, descriptor: int) -> bool:
 
 
 def aside(path: str) -> list[Path]:
-    """The files of a log that were put aside, the oldest first."""
+    """Return the files of a log that were put aside, the oldest first."""
     whole = Path(path)
     return sorted(
         one for one in whole.parent.glob(f"{escaped(whole.name)}.*") if SUFFIX.fullmatch(one.name[len(whole.name) :])
@@ -72,18 +72,18 @@ def aside(path: str) -> list[Path]:
 
 
 def escaped(name: str) -> str:
-    """A name as a pattern that fits it alone."""
+    """Return a pattern that matches only this name."""
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def discard(path: str, *, keep: int) -> None:
-    """Remove the oldest files beyond so many.  Raises OSError."""
+    """Remove the oldest files, and keep `keep` of them.  Raises OSError."""
     for old in aside(path)[: -keep or None]:
         old.unlink(missing_ok=True)
 
 
 def begun(path: str) -> datetime | None:
-    """When a file's first record was written."""
+    """Return when a file's first record was written."""
     with open(path, "rb") as file, suppress(msgspec.MsgspecError):  # noqa: PTH123 (as it was opened for writing)
         return TIMED.decode(file.readline(LONGEST_START)).time
     return None
@@ -100,22 +100,23 @@ def sync_folder(path: str) -> None:
 
 @contextmanager
 def locked(descriptor: int) -> Iterator[bool]:
-    """Keep other processes from putting this file aside and from beginning a chain in it; gives whether it could be locked in time.
+    """Lock out processes that would put this file aside or begin a chain in it; yield whether that succeeded.
 
-    A process that was stopped while it holds the lock must not stop the others.  A descriptor that is closed meanwhile has no lock any more.
+    A process that is suspended while it holds the lock must not block the others.  A descriptor that is closed in the
+    meantime has no lock any more.
     """
     is_held = lock_soon(descriptor)
     state = os.fstat(descriptor)
     try:
         yield is_held
     finally:
-        with suppress(OSError):  # it was closed
+        with suppress(OSError):  # the descriptor was closed
             if is_held and os.path.samestat(os.fstat(descriptor), state):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def lock_soon(descriptor: int) -> bool:
-    """Lock an open file, within the time that a request waits for a lock; whether that could be done."""
+    """Lock an open file within the time that a request waits for a lock; return whether that succeeded."""
     until = monotonic() + LOCK_SECONDS
     while True:
         try:

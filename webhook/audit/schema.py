@@ -1,4 +1,4 @@
-"""What each record says, as types; and the same as the JSON Schema that is published."""
+"""The types of all records, and the published JSON Schema of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
@@ -12,7 +12,7 @@ from webhook.model.authentication import Authentication
 from webhook.model.decision import Closure, Phase
 from webhook.model.reason import Activity, ReasonCode, Verdict
 
-# Of the format: whoever adds a key to a record, or takes one away, makes it a new one.
+# The version of the format. A key that a record gains or loses needs a new version.
 VERSION: Final = "catflap.dev/audit/v1alpha4"
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -244,7 +244,7 @@ KINDS: Final = (
 
 
 def codes_of(kind: str) -> list[ReasonCode]:
-    """The reason codes that a type of record may have, in the order of their definitions; none where it has no reason."""
+    """Return the reason codes of a type of record, in the order of their definitions; none if it has no reason."""
     kinds = Verdict if kind == "decision" else [one for one in Activity if one == kind]
     return [code for code in ReasonCode if code.kind in kinds]
 
@@ -254,7 +254,7 @@ REASONED: Final = frozenset({"decision", *Activity})
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of one record."""
+    """Return the JSON Schema of one record."""
     _, parts = msgspec.json.schema_components([Linked, *KINDS])
     linked = parts.pop("Linked")
     del parts[ReasonCode.__name__]

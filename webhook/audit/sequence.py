@@ -1,4 +1,4 @@
-"""One chain as it is read: what must come next, which key signs, and what of it was found wrong."""
+"""Verify one chain during reading: the next record, the key that signs, and the damage found."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,18 +13,18 @@ from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.keys import PublicKey, vouches
 from webhook.audit.witness import Seen
 
-# A checkpoint that could not be written is tried again with each record.
+# A failed checkpoint is tried again with each record.
 MOST_UNSIGNED: Final = CHECKPOINT_RECORDS + 50
-# A writer looks every few seconds whether something waits for a signature longer than a minute. One that was suspended meanwhile
-# writes records first when it goes on, and signs at its next look.
+# A writer checks every few seconds whether a record has waited for a signature for more than a minute. A writer that
+# was suspended first writes records after it resumes, and signs at its next check.
 LONGEST_UNSIGNED: Final = timedelta(minutes=2)
 LONGEST_LATE: Final = timedelta(minutes=1)
-# Beyond this the log is not damaged but shredded, and each further place says nothing new.
+# Above this number the log is destroyed rather than damaged, and further gaps say nothing new.
 MOST_GAPS: Final = 1000
 
 
 class Head(Struct, frozen=True, rename="camel"):
-    """A record as far as the chain is concerned."""
+    """The fields of a record that concern its chain."""
 
     chain: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     seq: Annotated[int, Meta(ge=0)]
@@ -34,11 +34,11 @@ class Head(Struct, frozen=True, rename="camel"):
     time: str
     torn: tuple[Fragment, ...] = ()
     lost: int = 0
-    phase: str = ""  # of a decision, and whom and what it is about
+    phase: str = ""  # of a decision, with its user and object
     user: Caller = Caller()
     verb: str = ""
     object_ref: ObjectRef = ObjectRef()
-    writer: Mapping[str, object] = {}  # the rest is of those that are signed
+    writer: Mapping[str, object] = {}  # the fields from here on are those of signed records
     public_key: str = ""
     certificate: str = ""
     signature: str = ""
@@ -47,14 +47,14 @@ class Head(Struct, frozen=True, rename="camel"):
 
 
 class Gap(Struct):
-    """Records that were jumped over: at which place, to which record, and those that have not come since."""
+    """A gap in a chain: its place, the record after it, and the records that are still missing."""
 
     place: Place
     to: int
     missing: list[range]
 
     def fill(self, seq: int) -> bool:
-        """Whether a record that comes late belongs here."""
+        """Remove a late record from the gap; return whether it was missing there."""
         for index, span in enumerate(self.missing):
             if seq in span:
                 parts = (range(span.start, seq), range(seq + 1, span.stop))
@@ -63,7 +63,7 @@ class Gap(Struct):
         return False
 
     def finding(self, chain: str) -> Finding:
-        """What became of it."""
+        """Return the finding for this gap."""
         if not self.missing:
             return Finding(
                 Damage.REORDERED, self.place, f"record {self.to} stands before others that it followed", chain, self.to
@@ -73,20 +73,20 @@ class Gap(Struct):
 
 
 class Unsigned:
-    """How long records wait for a signature, by their own times."""
+    """Measures how long records wait for a signature, by their own times."""
 
     __slots__ = ("_late", "_since")
 
     def __init__(self) -> None:
-        self._since: datetime | None = None  # the first that waits
-        self._late: datetime | None = None  # the first that came when that one had waited too long
+        self._since: datetime | None = None  # the first waiting record
+        self._late: datetime | None = None  # the first record that came when that one had waited too long
 
     def signed(self) -> None:
-        """Nothing waits any more."""
+        """Take a signature, which covers all waiting records."""
         self._since = self._late = None
 
     def waits_too_long(self, at: datetime) -> bool:
-        """Take one more that waits; whether its writer went on for long without signing what it had to."""
+        """Take one more waiting record; return whether its writer continued too long without a due signature."""
         self._since = min(self._since or at, at)
         if at - self._since >= LONGEST_UNSIGNED:
             self._late = min(self._late or at, at)
@@ -107,33 +107,33 @@ class Chain:
         self.first = self.last = place
         self.began = self.ended = time
         self.records = 0
-        self.lost = 0  # by the writer's own account
+        self.lost = 0  # as the writer's own records say
         self.head = Link(name, -1, GENESIS)
-        self.writer: Mapping[str, object] | None = None  # None until its start was read
-        self.signed = -1  # up to this record a checkpoint vouches
+        self.writer: Mapping[str, object] | None = None  # None until the start is read
+        self.signed = -1  # a checkpoint covers the records up to this number
         self.stopped = False
         self.vouched = False
         self.gaps: list[Gap] = []
-        self.is_whole = True  # no record of it is missing or damaged so far
+        self.is_whole = True  # no record is missing or damaged so far
         self._key = ""
         self._unsigned = Unsigned()
-        self._accused = False  # of having signed nothing for too long
+        self._accused = False  # whether there is a finding about missing signatures since the last one
         self._spoilt: set[int] = set()
 
     def spoil(self, seq: int) -> None:
-        """Remember that a record stands there, though not as it was written, which has been told."""
+        """Remember that a damaged record has this place; its finding exists already."""
         self.is_whole = False
         if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
             self._spoilt.add(seq)
 
     def reached(self, link: Link) -> Damage | None:
-        """What is wrong with this chain, if it stood at this link when another one began."""
+        """Return what contradicts a statement that this chain ended at this link when another chain began."""
         if self.head.seq < link.seq:
             return None if link.seq in self._spoilt else Damage.TRUNCATED
         return Damage.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
 
     def follow(self, head: Head, place: Place) -> Iterator[Finding]:
-        """Take the next record of this chain, by its place in it."""
+        """Take the next record of this chain in the log."""
         self.last, self.ended, self.records = place, head.time, self.records + 1
         expected = self.head.seq + 1
         if head.seq < expected:
@@ -155,7 +155,7 @@ class Chain:
         self.stopped = head.type == "stop"
 
     def _wait(self, head: Head, place: Place) -> Iterator[Finding]:
-        """See that its writer signed in time what stands before this record, as far as its key is known."""
+        """Check that the writer signed the earlier records in time, if its key is known."""
         try:
             late = self._unsigned.waits_too_long(datetime.fromisoformat(head.time))
         except (TypeError, ValueError):
@@ -167,13 +167,13 @@ class Chain:
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
 
     def certify(self, head: Head, record: bytes, place: Place, roots: Sequence[PublicKey]) -> Iterator[Finding]:
-        """Take the start, a checkpoint, a new key or the end; a root key has to vouch for each key where there are `roots`."""
+        """Take the start, a checkpoint, a new key or the end; one of `roots`, if any, has to certify each key."""
         if head.type == "start":
             self.writer = head.writer
         elif self._key and self._has_signed(record, head.signature):
             self.signed, self._accused = head.seq, False
             self._unsigned.signed()
-        elif self._key and not self.gaps:  # what is missing may have been a new key
+        elif self._key and not self.gaps:  # a new key may be among the missing records
             says = (
                 "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
             )
@@ -203,11 +203,11 @@ class Chain:
             self.gaps.append(gap)
 
     def _again(self, head: Head, place: Place) -> Iterator[Finding]:
-        """A record whose place has been passed: one that was jumped over, or one that stood there already."""
+        """Take a record whose place is passed: it fills a gap, or is a repetition."""
         if not any(gap.fill(head.seq) for gap in self.gaps):
             yield Finding(Damage.REPEATED, place, f"record {head.seq} has its place further up", self.name, head.seq)
 
 
 def spelled(span: range) -> str:
-    """Records by their numbers."""
+    """Return a description of a span of record numbers."""
     return f"record {span.start}" if len(span) == 1 else f"records {span.start} to {span.stop - 1}"

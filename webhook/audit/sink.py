@@ -1,4 +1,4 @@
-"""Where lines go: to a file or to standard output, handed to the operating system before the call returns."""
+"""Write lines to a file or to standard output; the operating system has each line before the call returns."""
 
 import logging
 import os
@@ -23,23 +23,23 @@ logger = logging.getLogger(__name__)
 STDOUT: Final = 1
 FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 NO_ROTATION: Final = Rotation()
-# A pipe that has room at all takes as much without blocking.
+# A pipe with any room takes this many bytes without blocking.
 PIECE: Final = select.PIPE_BUF
-# For once a reader who is busy is waited for; every request waits as long.
+# The sink waits this long once for a busy reader, and every request waits with it.
 PATIENCE_SECONDS: Final = 0.25
 
 
 class AuditLogUnwritable(Exception):  # noqa: N818 (a state of the disk)
-    """The record could not be written whole; the decision must not leave."""
+    """A record could not be written completely, so its decision must not leave."""
 
 
 class Sink:
-    """Appends lines to a file, or to standard output where no file is named.
+    """Appends lines to a file, or to standard output if there is no path.
 
-    Each line is one `write` on a descriptor opened for append, so that writers of several processes do not mix.  `last` is the
-    last record that stood in the file when it was opened, `torn` the half lines that a next record has to own up to: whoever
-    writes that one takes them off.  A pipe that nobody reads is waited for once, for `patience` seconds, or for ever where that is
-    None.
+    Each line is one `write` on a descriptor that is open for append, so lines of several processes do not mix.  `last`
+    is the last record in the file when it was opened.  `torn` has the half lines that the next record has to list; the
+    writer of that record removes them from `torn`.  The sink waits once for a pipe without a reader: for `patience`
+    seconds, or for ever if `patience` is None.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Sink:
     ) -> None:
         self.last: Link | None = None
         self.torn: list[Fragment] = []
-        self.witness: Witness | None = None  # of the other processes that write to the file
+        self.witness: Witness | None = None  # reads the records of the other processes that write to the file
         self._path = path
         self._rotation = rotation
         self._synced = synced
@@ -95,11 +95,11 @@ class Sink:
 
     @property
     def written(self) -> int:
-        """How many lines were written: the number of the last one."""
+        """Return how many lines were written, which is the number of the last one."""
         return self._commit.written
 
     def write(self, line: bytes) -> None:
-        """Write one line; raises AuditLogUnwritable where less than all of it is taken."""
+        """Write one line; raises AuditLogUnwritable if the operating system takes only a part."""
         if self._may_move:
             self._move_on(len(line))
         data = b"\n" + line if self._end_first else line
@@ -112,7 +112,7 @@ class Sink:
             self._commit.written += 1
             return
         part = data[:taken].removeprefix(b"\n")
-        if len(part) == len(line) - 1:  # the record stands, only its end does not
+        if len(part) == len(line) - 1:  # the record is complete, only its line end is missing
             self._end_first = True
             self.torn.append(fragment(b""))
             self._commit.written += 1
@@ -123,14 +123,14 @@ class Sink:
         raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were taken")
 
     def settle(self, line: int) -> None:
-        """Return when a line is on the disk, by its number; raises AuditLogUnwritable where it could not be brought there."""
+        """Return when the line with this number is on the disk; raises AuditLogUnwritable if the sync failed."""
         try:
             self._commit.settle(line)
         except OSError as bad:
             raise AuditLogUnwritable(f"the disk did not take it: {bad}") from bad
 
     def look(self) -> None:
-        """Put the file aside if it is time, and follow if somebody else has."""
+        """Put the file aside when it is due, and follow if another process did so."""
         if self._path is None or not self._is_file:
             return
         self._stuck = False
@@ -145,23 +145,24 @@ class Sink:
     def alone(self) -> Iterator[None]:
         """Keep other processes from beginning a chain in this file, and from putting it aside.
 
-        Where the file cannot be locked soon, because its file system has no locks or a stopped process holds one, nothing is kept.
+        This has no effect if the file cannot be locked soon, because its file system has no locks or a suspended
+        process holds the lock.
         """
         self.look()
         with locked(self._descriptor) if self._may_move else nullcontext():
             yield
 
     def last_put_aside(self) -> Link | None:
-        """The last record of the newest file that was put aside; None where there is none that can be read."""
+        """Return the last record of the newest file that was put aside, or None if no such file is readable."""
         with suppress(OSError):
             if self._path is not None and (files := aside(self._path)):
                 return ending_of(str(files[-1])).last
         return None
 
     def close(self) -> None:
-        """Give the file back; nothing is written after that."""
+        """Close the file; nothing is written after that."""
         if self._synced:
-            with suppress(OSError):  # whoever waits is told
+            with suppress(OSError):  # each waiting thread gets the error
                 self._commit.settle(self._commit.written)
         if self.witness is not None:
             self.witness.close()
@@ -169,9 +170,10 @@ class Sink:
             os.close(self._descriptor)
 
     def _move_on(self, size: int) -> None:
-        """Begin another file where this one has no room for so many bytes, or was deleted.
+        """Begin another file if this one was deleted or has no room for `size` more bytes.
 
-        Each time, for the file is not ours alone: half a microsecond.  Raises AuditLogUnwritable.
+        The check runs for every line, because other processes write to the file too. It takes half a microsecond.
+        Raises AuditLogUnwritable.
         """
         state, most = os.fstat(self._descriptor), self._rotation.size
         if state.st_nlink:
@@ -186,12 +188,12 @@ class Sink:
             raise AuditLogUnwritable(f"{self._path} was deleted, and cannot be made anew")
 
     def _rotate(self) -> None:
-        """Begin a new file; where that fails, the old one stays, and the next look brings the next try."""
+        """Begin a new file; after a failure the old one stays, and the next look tries again."""
         assert self._path is not None
         old, rotation = self._descriptor, self._rotation
         try:
             if self._synced:
-                with suppress(OSError):  # whoever waits is told
+                with suppress(OSError):  # each waiting thread gets the error
                     self._commit.settle(self._commit.written)
             put_aside(self._path, old, self._now())
             self._open(self._path)
@@ -201,11 +203,11 @@ class Sink:
             if rotation.keep is not None:
                 discard(self._path, keep=rotation.keep)
         except OSError as bad:
-            self._stuck = True  # so that not each line tries it again, but the next look does
+            self._stuck = True  # no line tries it again before the next look
             logger.error("the audit log's files are not in order: %s", bad)  # noqa: TRY400 (it says where)
 
     def _write_in_pieces(self, data: bytes) -> int:
-        """Write to a pipe what it takes within our patience."""
+        """Write to a pipe what it takes in the permitted time; return the number of bytes."""
         poll, taken = select.poll(), 0
         poll.register(self._descriptor, select.POLLOUT)
         patience = self._patience and 1000 * (0 if self._stalled else self._patience)
@@ -232,5 +234,5 @@ class Sink:
 
 
 def is_file(descriptor: int) -> bool:
-    """Whether it can be read back: a device or a pipe would never end."""
+    """Return whether a descriptor can be read back: a device or a pipe never ends."""
     return stat.S_ISREG(os.fstat(descriptor).st_mode)

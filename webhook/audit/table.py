@@ -1,4 +1,4 @@
-"""Records as rows of CSV, safe to open in a spreadsheet."""
+"""Convert records to rows of CSV that are safe to open in a spreadsheet."""
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,8 @@ import msgspec
 from webhook.audit.entry import Entry, Fault
 from webhook.model.abbreviation import printable
 
-# OWASP, CSV Injection: how a formula begins, also in the wide forms that spreadsheets take for the same; and our own mark.
+# OWASP, CSV Injection: the first characters of a formula, with the wide forms that spreadsheets treat the same; and the
+# mark that catflap itself adds.
 FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20'")
 MARK: Final = "'"
 BETWEEN: Final = " | "
@@ -18,12 +19,12 @@ Cell = Callable[[Entry], str | int | bool | None]
 
 
 def listed(faults: tuple[Fault, ...]) -> str:
-    """Faults in one cell."""
+    """Return faults as the text of one cell."""
     return BETWEEN.join(map(str, faults))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """What has keys of its own, in one cell."""
+    """Return a value with keys as the text of one cell."""
     return msgspec.json.encode(value, order="sorted").decode() if value else ""
 
 
@@ -67,15 +68,15 @@ COLUMNS: Final[Mapping[str, Cell]] = {
 
 
 class Line:
-    """What a csv writer writes to, to have the line back."""
+    """A target for a csv writer, which returns each line."""
 
     def write(self, text: str) -> str:
-        """The line."""
+        """Return the line."""
         return text
 
 
 def lines(entries: Iterator[Entry]) -> Iterator[bytes]:
-    """The line of names, then a line a record, by RFC 4180; every cell stands in quotes."""
+    """Yield the line of column names, then one line for each record, as in RFC 4180; every cell has quotes."""
     writer = csv.writer(Line(), quoting=csv.QUOTE_ALL)
     yield str(writer.writerow(COLUMNS)).encode()
     for entry in entries:
@@ -83,7 +84,10 @@ def lines(entries: Iterator[Entry]) -> Iterator[bytes]:
 
 
 def cell(value: str | int | bool | None) -> str:
-    """A value as text that no spreadsheet takes for a formula: with a mark before what begins like one, or with the mark."""
+    """Return a value as text that no spreadsheet treats as a formula.
+
+    A text that begins like a formula, or with the mark, gets the mark as a prefix.
+    """
     match value:
         case None:
             return ""

@@ -1,8 +1,8 @@
-"""Whether chains that share a file agree: what each writer states of the others, held against what stands in the log.
+"""Check that chains in one file agree: compare each writer's statements about other chains with the log.
 
-A writer states, in records that it signs, the last record of each other chain that it has read, and whether these are all chains
-of which a record was added to the file since its last complete statement (webhook.audit.witness).  So a chain that is named has to
-be there, and a record that stands where a writer had read everything has to be named.
+A writer states in signed records the last record of each other chain that it has read. It also states whether these are
+all chains that gained a record in the file since its last complete statement (webhook.audit.witness).  So every named
+chain has to be present, and a record in a part that a writer had read completely has to be named.
 """
 
 import re
@@ -18,9 +18,11 @@ from webhook.audit.finding import Damage, Finding, Place
 from webhook.audit.sequence import Chain, Head
 from webhook.audit.witness import Seen
 
-# Chains that are compared with statements, all in all.  Each statement has few; more than this is made to take time.
+# The most chains that are compared with statements in total.  Each statement has few; a log above the limit was made to
+# take time.
 MOST_COMPARED: Final = 1 << 22
-# What rotation adds to a file's name: webhook.audit.rotation's time, or logrotate's number, and what compression adds.
+# The suffixes that rotation adds to a file's name: the time of webhook.audit.rotation or the number of logrotate, and
+# the suffix of compression.
 ROTATED: Final = re.compile(r"(\.\d{8}T\d{6}\.\d{6}Z|[.-]\d+)?(\.gz)?$")
 
 
@@ -35,23 +37,23 @@ class Unnamed(Struct):
 
 
 class Doubt(Struct, frozen=True):
-    """A record that a writer ought to have read and did not."""
+    """A record that a writer should have read and did not."""
 
     seq: int
     place: Place
     says: str
-    is_race: bool  # it may have been written while the other process began
+    is_race: bool  # the record may have been written while the other process began
 
 
 class Testimony:
-    """Takes the records of all chains, and the statements among them, in the order of the lines."""
+    """Takes the records of all chains and their statements, in the order of the lines."""
 
     def __init__(self, chains: Mapping[str, Chain]) -> None:
         self._chains = chains
-        self._unnamed: OrderedDict[str, Unnamed] = OrderedDict()  # by their last lines
-        self._read_to: dict[str, int] = {}  # each writer's last complete statement, by the line that it reaches to
+        self._unnamed: OrderedDict[str, Unnamed] = OrderedDict()  # in the order of their last lines
+        self._read_to: dict[str, int] = {}  # the line that each writer's last complete statement reaches
         self._doubts: dict[str, Doubt] = {}
-        self.absent: set[str] = set()  # chains of which nothing is there, which was told
+        self.absent: set[str] = set()  # chains without any record, which have a finding already
         self._compared = 0
         self.notes: list[str] = []
 
@@ -65,12 +67,12 @@ class Testimony:
         self._unnamed.move_to_end(head.chain)
 
     def signed(self, chain: str) -> None:
-        """Take a signature that holds: what stands before it in its chain was written by its process."""
+        """Take a valid signature, which proves that the chain's process wrote the chain's earlier records."""
         if chain in self._doubts and self._doubts[chain].is_race:
             del self._doubts[chain]
 
     def began(self, head: Head, place: Place) -> Iterator[Finding]:
-        """Take a start that states what its process read of the file."""
+        """Take a start record that states what its process read in the file."""
         if head.seen is None:
             return
         self._read_to[head.chain] = place.order
@@ -96,7 +98,7 @@ class Testimony:
         if begin is None or not (head.seen.complete or head.seen.anew):
             return
         self._read_to[head.chain] = reached
-        if head.seen.anew or not self._chains[head.chain].is_whole:  # what it lacks may have named them
+        if head.seen.anew or not self._chains[head.chain].is_whole:  # a missing record may have named them
             return
         says = (
             f"chain {head.chain} had read all of the file up to here by its record {head.seq}, and this was not in it"
@@ -111,12 +113,12 @@ class Testimony:
             yield Finding(Damage.INSERTED, place, TOO_MANY, head.chain, head.seq)
 
     def findings(self) -> Iterator[Finding]:
-        """The records that no statement explains."""
+        """Yield the records that no statement explains."""
         for name, doubt in self._doubts.items():
             yield Finding(Damage.INSERTED, doubt.place, doubt.says, name, doubt.seq)
 
     def _named(self, head: Head, seen: Seen, place: Place, *, but: str = "") -> Iterator[Finding]:
-        """See that the records that a statement names are there."""
+        """Check that the records in a statement are present."""
         for link in seen.chains:
             if link.chain == but:
                 continue
@@ -129,7 +131,7 @@ class Testimony:
             self._confirm(link)
 
     def _gone(self, head: Head, link: Link, place: Place) -> Iterator[Finding]:
-        """A chain of which nothing is there; told once."""
+        """Yield a finding for a chain without any record, once."""
         if link.chain in self.absent:
             return
         what = f"record {link.seq} of chain {link.chain}"
@@ -141,7 +143,7 @@ class Testimony:
             yield Finding(Damage.MISSING, place, says, head.chain, head.seq)
 
     def _compare_start(self, head: Head, seen: Seen, previous: Link, before: Chain) -> int:
-        """See that what stands before a start was read by its process; gives the line of the last record that it had read."""
+        """Check that a start's process had read all earlier records; return the line of the last one it read."""
         reached = before.last.order
         if before.head.seq > previous.seq:
             says = f"record {previous.seq} was the last one of this chain when chain {head.chain} began"
@@ -160,7 +162,7 @@ class Testimony:
         return reached
 
     def _between(self, own: str, begin: int, place: Place) -> Iterator[tuple[str, Unnamed]]:
-        """The chains of the same log with records behind a line that nobody has named."""
+        """Yield the chains of the same log that have unnamed records after a line."""
         found = []
         for name, one in reversed(self._unnamed.items()):
             if one.last <= begin or self._compared >= MOST_COMPARED:
@@ -202,5 +204,5 @@ TOO_MANY: Final = (
 
 @cache
 def family(path: str) -> str:
-    """The name of the log that a file belongs to, without what rotation and compression add."""
+    """Return the name of the log that a file belongs to, without the suffixes of rotation and compression."""
     return ROTATED.sub("", path)

@@ -1,4 +1,4 @@
-"""Decisions of ours that the API server's log has no request for: which may well be so, and which nobody can explain."""
+"""Find decisions without a request in the API server's log, and separate legitimate from unexplained ones."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,10 @@ from webhook.audit.record import stamp
 from webhook.audit.sequence import Head
 from webhook.model.counting import counted
 
-# Clocks of two machines differ, and a request may wait for other webhooks: an event so far away may be the same request's.
+# Clocks of two machines differ, and a request may wait for other webhooks: an event within this time may be the same
+# request's.
 SAME_REQUEST: Final = timedelta(minutes=5)
-# An event is written when its request has been answered. No webhook may take longer than this:
+# The API server writes an event after the answer to its request. No webhook may take longer than this:
 # https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts
 NOT_LOGGED_YET: Final = timedelta(seconds=30)
 MOST_TOLD: Final = 1000
@@ -41,7 +42,7 @@ AND (namespace = ? OR resource = '/namespaces') AND (name = ? OR name = '' OR ? 
 
 
 class Unasked:
-    """Takes the API server's requests, and tells the decisions that none of them explains."""
+    """Takes the API server's requests, and yields the decisions that no request explains."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -49,14 +50,14 @@ class Unasked:
         self.notes: list[str] = []
 
     def take(self, event: Event) -> None:
-        """Remember a request that may have been the one that we decided on."""
+        """Remember a request that may belong to a decision."""
         if event.verb not in READS:
             ref = event.ref
             values = (kind(ref.api_group, ref.resource), event.caller, event.verb in DELETES, ref.namespace, ref.name)
             self._database.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)", (*values, event.time))
 
     def findings(self, first: str, last: str) -> Iterator[Finding]:
-        """The decisions between two times that the API server's log ought to have a request for, and has none."""
+        """Yield decisions between two times whose request should be in the API server's log and is missing."""
         self._database.executescript(INDEXES)
         told = explained = late = more = 0
         since = ""
@@ -84,14 +85,14 @@ class Unasked:
             self.notes.append(f"{counted(more, 'more decision')} that the API server never asked for")
 
     def _has_same(self, time: str, about: Sequence[str]) -> bool:
-        """Whether there is an event of such a request: asked again, or given up."""
+        """Return whether there is an event of the same request, which was sent again or abandoned."""
         resource, user, verb, namespace, name = about
         around = (moved(time, -SAME_REQUEST), moved(time, SAME_REQUEST))
         values = (resource, user, verb in DELETES, *around, namespace, name, name)
         return self._database.execute(SAME, values).fetchone() is not None
 
     def _covers(self, resource: str, user: str, verb: str, namespace: str, _: str) -> str:
-        """Why such a request would be in the log; empty where the API server's policy may leave it out."""
+        """Return why such a request would be in the log, or an empty string if the API server's policy may omit it."""
         alike = self._count("resource = ? AND deletes = ?", resource, verb in DELETES)
         theirs = self._count("user = ?", user)
         there = self._count("namespace = ?", namespace) if namespace else 1
@@ -100,23 +101,23 @@ class Unasked:
         return f"{counted(alike, 'request')} to {'delete' if verb in DELETES else 'write'} {resource.strip('/')}, {theirs} by this user"
 
     def _count(self, where: str, *values: str | bool) -> int:
-        [(count,)] = self._database.execute(f"SELECT count(*) FROM requests WHERE {where}", values)  # noqa: S608 (our own)
+        [(count,)] = self._database.execute(f"SELECT count(*) FROM requests WHERE {where}", values)  # noqa: S608 (fixed)
         return int(count)
 
 
 def kind(group: str, resource: str) -> str:
-    """A resource with its API group."""
+    """Return a resource with its API group."""
     return f"{group}/{resource}"
 
 
 def about_record(head: Head) -> tuple[str, str, str, str, str]:
-    """What a decision is about, as requests are told apart: resource, user, verb, namespace, name."""
+    """Return what identifies a decision's request: resource, user, verb, namespace, name."""
     ref = head.object_ref
     return kind(ref.api_group, ref.resource), head.user.username, head.verb, ref.namespace, ref.name
 
 
 def in_words(about: list[str], evidence: str) -> str:
-    """One decision that nobody asked for."""
+    """Return the description of a decision without a request."""
     resource, user, verb, namespace, name = about
     target = "/".join(part for part in (namespace, name) if part)
     what = f"{verb} {resource.strip('/')} {target} by {user}"
@@ -125,7 +126,7 @@ def in_words(about: list[str], evidence: str) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def moved(time: str, by: timedelta) -> str:
-    """Another time, as records and events write it."""
+    """Return a time moved by a period, in the format of records and events."""
     try:
         return stamp(datetime.fromisoformat(time).astimezone(UTC) + by)
     except (ValueError, OverflowError):

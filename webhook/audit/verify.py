@@ -1,4 +1,4 @@
-"""Whether a log is what its writers wrote: record by record, each chain in constant memory."""
+"""Verify that a log is what its writers wrote: record by record, with constant memory for each chain."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +19,10 @@ from webhook.model.counting import counted
 
 MOST_FINDINGS: Final = 1000
 MOST_NOTES: Final = 100
-# Each process that ever wrote has one; some kilobytes each.
+# Each process that ever wrote has one chain; a chain takes some kilobytes.
 MOST_CHAINS: Final = 20_000
 SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
-# What a line that is no record any more may still tell of itself.
+# A damaged line may still have the chain and the number of its record.
 CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
 SEQ_IN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
@@ -33,36 +33,36 @@ HEADS: Final = msgspec.json.Decoder(Head)
 
 
 class Report(Struct, frozen=True):
-    """What was found: each chain, each damage in the order of the lines, and how many more there are than are told."""
+    """The result: each chain, each damage in the order of the lines, and the number of further damages."""
 
     chains: tuple[Chain, ...]
     findings: tuple[Finding, ...]
     untold: int
     notes: tuple[str, ...]
-    is_log: bool = True  # whether there is a record, or what is left of one
+    is_log: bool = True  # whether there is a record or a damaged one
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Return whether there is no damage."""
         return not self.findings
 
     @property
     def records(self) -> int:
-        """How many records are what their hashes say."""
+        """Return how many records match their hashes."""
         return sum(chain.records for chain in self.chains)
 
     def joined(self, findings: Iterable[Finding], notes: Iterable[str]) -> "Report":
-        """This and what was found by other means."""
+        """Return this report with the findings and notes of another check."""
         found = [*self.findings, *findings]
         untold = self.untold + len(found[MOST_FINDINGS:])
         return Report(self.chains, tuple(found[:MOST_FINDINGS]), untold, (*self.notes, *notes), self.is_log)
 
 
 class Verifier:
-    """Takes lines one after the other, and says at last what is wrong with them.
+    """Takes lines in order, and reports what is wrong with them.
 
-    `roots` are the root keys that have to vouch for the chains' keys, if any; `closed` has each chain end in its stop record;
-    `lenient` takes copies that a collector wrote anew, as long as they say the same.
+    `roots` are the root keys that have to certify the chains' keys, if any. `closed` requires a stop record at the end
+    of each chain. `lenient` accepts copies that a collector rewrote, if they say the same.
     """
 
     def __init__(self, *, roots: Sequence[PublicKey] = (), closed: bool = False, lenient: bool = False) -> None:
@@ -78,11 +78,11 @@ class Verifier:
         self._notes: list[str] = []
         self._order = 0
         self._prefixed = 0  # lines with other text before their record
-        self._was_log = False  # whether a line looks like what is left of a record
-        self._logs: set[str] = set()  # those with a record, whatever files they were put aside to
+        self._was_log = False  # whether a line looks like a damaged record
+        self._logs: set[str] = set()  # the logs with a record; files that were put aside count as one log
 
     def take(self, line: Line) -> list[Head]:
-        """Check one line; gives the records in it that are what their hashes say."""
+        """Check one line; return the records in it that match their hashes."""
         self._order += 1
         place = Place(line.file, line.number, self._order)
         if line.is_too_long:
@@ -101,12 +101,12 @@ class Verifier:
         return [head for head in heads if head]
 
     def finish(self) -> Report:
-        """All that was found; nothing is taken after that."""
+        """Return the report; nothing is taken after that."""
         chains = tuple(self._chains.values())
         gaps = (gap.finding(chain.name) for chain in chains for gap in chain.gaps)
         unexplained = (*self._unexplained(), *self._testimony.findings())
         found = sorted([*self._findings, *gaps, *unexplained], key=lambda finding: finding.place.order)
-        if self._closed:  # what is missing at the end comes after all that stands
+        if self._closed:  # findings about missing ends come last
             found += [cut(chain) for chain in chains if not chain.stopped]
         if 2 * self._prefixed > self._order:
             self._notes.append(PREFIXED)
@@ -126,7 +126,7 @@ class Verifier:
         self._untold += len(findings[room:])
 
     def _piece(self, piece: Piece, place: Place) -> Head | None:
-        """A record, checked; None for what is none."""
+        """Check a piece; return its record, or None if it is no record."""
         head = head_of(piece)
         if head is not None:
             self._record(head, piece.text, place)
@@ -168,14 +168,14 @@ class Verifier:
         self._logs.add(family(place.file))
 
     def _judged(self, chain: Chain, findings: Iterator[Finding]) -> bool:
-        """Take what was found in a chain; whether that is nothing."""
+        """Take the findings of a chain; return whether there are none."""
         found = [*findings]
         self._found(*found)
         chain.is_whole = chain.is_whole and not found
         return not found
 
     def _stated(self, head: Head, place: Place, reached: int, *, holds: bool) -> Iterator[Finding]:
-        """See that what a writer states of other chains is so."""
+        """Check a writer's statement about other chains."""
         if head.type == "start":
             yield from self._testimony.began(head, place)
         elif holds:
@@ -183,7 +183,7 @@ class Verifier:
             yield from self._testimony.stated(head, place, reached)
 
     def _before(self, head: Head, place: Place) -> Iterator[Finding]:
-        """See whether the record is there that stood last when a chain began."""
+        """Check that the record that was last when a chain began is present."""
         link = head.previous
         if link is None:
             return
@@ -208,7 +208,7 @@ class Verifier:
 
 
 def remarks(chain: Chain) -> Iterator[str]:
-    """What a writer owns up to, and what its chain rests on."""
+    """Yield what a writer reports of lost records, and what its chain rests on."""
     if chain.lost:
         yield f"chain {chain.name} says of itself that it lacks the records of {counted(chain.lost, 'admitted request')}"
     if chain.writer is None:
@@ -218,7 +218,7 @@ def remarks(chain: Chain) -> Iterator[str]:
 
 
 def head_of(piece: Piece) -> Head | None:
-    """A piece as a record; None for what is none, or is of another format."""
+    """Return the record of a piece, or None if it is no record or has another format."""
     if not piece.is_record:
         return None
     try:
@@ -228,30 +228,30 @@ def head_of(piece: Piece) -> Head | None:
 
 
 def no_fragment(claim: Claim) -> Finding:
-    """A half line that ought to be there."""
+    """Return the finding for a missing half line."""
     says = f"a half line of {claim.fragment.bytes} bytes is missing, to which this record owns up"
     return Finding(Damage.MISSING, claim.place, says, claim.chain, claim.seq)
 
 
 def cut(chain: Chain) -> Finding:
-    """A chain without its end."""
+    """Return the finding for a chain without a stop record."""
     says = f"the chain has no stop behind record {chain.head.seq}: it was cut, or its writer was killed or still writes"
     return Finding(Damage.TRUNCATED, chain.last, says, chain.name, chain.head.seq)
 
 
 def begins_no_line(head: Head, place: Place) -> Finding:
-    """Who owns up to a half line has ended it."""
+    """Return the finding for a missing line end: a writer that lists a half line has ended that line."""
     return Finding(Damage.EDITED, place, "the line end before it is missing", head.chain, head.seq)
 
 
 def told_of(text: bytes) -> tuple[str, int | None]:
-    """Of which chain a spoilt line says that it is, and which record."""
+    """Return the chain and the record number that a damaged line has."""
     chain, seq = CHAIN_IN.search(text), SEQ_IN.search(text)
     return chain[1].decode("ascii") if chain else "", int(seq[1]) if seq else None
 
 
 def no_record(place: Place, text: bytes) -> Finding:
-    """Text that nobody owns up to: a record once, or a half line."""
+    """Return the finding for unexplained text: a damaged record or a half line."""
     chain, seq = told_of(text)
     if text.endswith(b"\r"):
         return Finding(

@@ -1,4 +1,4 @@
-"""What a process reads of the other chains in its file, so that its own signed records can state it."""
+"""Read the other chains in a process's file, so that its own signed records can state them."""
 
 import logging
 import os
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 # How much of a file's end a process reads when it opens the file: about 25,000 records, 20 ms.
 OPENING_WINDOW: Final = 1 << 24
 BLOCK: Final = 1 << 18
-LONGEST_PART: Final = 1 << 24  # of a line whose end has not been read yet
-# Chains that one record names. Each takes about 150 bytes.
+LONGEST_PART: Final = 1 << 24  # of a line whose end is not read yet
+# The most chains that one record names. Each takes about 150 bytes.
 MOST_NAMED: Final = 64
-# A file that was renamed may still get lines from processes that have not noticed: they look every 5 seconds.
+# A renamed file may still get lines from processes that have not noticed: they check every 5 seconds.
 SETTLE_SECONDS: Final = 10.0
 
 CHAIN_KEY: Final = b'"chain":"'
@@ -34,11 +34,12 @@ UNREAD: Final = "the audit log cannot be read back, so it does not state what ot
 
 
 class Seen(Struct, frozen=True):
-    """What the writer has read in its file of other chains, and had not stated before.
+    """The records of other chains that the writer has read in its file since its last statement.
 
-    `complete`: these are all other chains of which a record was added to the file between the writer's last complete statement
-    and the writer's last record before this one.  In a start, where there is no such statement: since the start of the chain `since`.
-    `anew`: the writer lost sight of the file for a while, and its next complete statement is about what comes after this one.
+    `complete`: these are all other chains that gained a record in the file between the writer's last complete statement
+    and the writer's last record before this one.  A start has no earlier statement: there it means since the start of
+    the chain `since`. `anew`: the writer lost sight of the file for a while, and its next complete statement is about
+    what comes after this one.
     """
 
     chains: tuple[Link, ...] = ()  # the last record of each
@@ -57,7 +58,7 @@ class Tail:
         self._skipping = offset > 0  # to the next line
 
     def blocks(self) -> Iterator[bytes]:
-        """Whole lines, as many at a time as a block has.  Raises OSError."""
+        """Yield whole lines, as many at a time as a block has.  Raises OSError."""
         while block := os.pread(self._descriptor, BLOCK, self._offset):
             self._offset += len(block)
             whole, end, part = block.rpartition(b"\n")
@@ -74,7 +75,7 @@ class Tail:
         self._part = b"" if self._skipping else part
 
     def is_of(self, path: Path) -> bool:
-        """Whether these are the lines of the file that has this name.  Raises OSError."""
+        """Return whether the file still has this name.  Raises OSError."""
         return os.path.samestat(path.stat(), os.fstat(self._descriptor))
 
     def close(self) -> None:
@@ -91,16 +92,16 @@ class Witness:
     def __init__(self) -> None:
         self._lock = Lock()
         self._tail: Tail | None = None
-        self._former: list[tuple[Tail, float]] = []  # files that were renamed, and until when others may write to them
-        self._heads: dict[str, Link] = {}  # what was read and not stated yet
+        self._former: list[tuple[Tail, float]] = []  # renamed files, and until when other processes may write to them
+        self._heads: dict[str, Link] = {}  # read and not stated yet
         self._since = ""  # the first chain in the current file whose start was read
-        self._failed = False  # the last look; the next one reads from where it stopped
-        self._lost = False  # lines that this process never reads
+        self._failed = False  # the last look failed; the next one continues where it stopped
+        self._lost = False  # this process never reads some lines
         self._has_begun = False
         self.last: Link | None = None
 
     def follow(self, path: str, descriptor: int) -> None:
-        """Read the file that is open under `descriptor` from here on; before the chain begins, the end of what is there too."""
+        """Read the file under `descriptor` from here on; before the chain begins, read its existing end too."""
         with self._lock:
             try:
                 reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -109,7 +110,7 @@ class Witness:
                 logger.warning(UNREAD, bad)
                 return
             state, before = os.fstat(reader), self._tail
-            self._lost = not os.path.samestat(state, os.fstat(descriptor))  # it was renamed in this moment
+            self._lost = not os.path.samestat(state, os.fstat(descriptor))  # another process renamed it in this moment
             self.last, self._since = None, ""
             self._tail = Tail(reader, 0 if self._has_begun else max(0, state.st_size - OPENING_WINDOW))
             if before is not None and self._has_begun:
@@ -121,7 +122,7 @@ class Witness:
                 self._heads = {}
 
     def look(self) -> None:
-        """Read what came since the last look."""
+        """Read what was added since the last look."""
         with self._lock:
             now = monotonic()
             try:
@@ -139,7 +140,7 @@ class Witness:
             self._former = [(tail, until) for tail, until in self._former if until > now]
 
     def seen(self, own: str) -> Seen:
-        """What there is to state; `own` is the writer's chain.  It counts as stated when `stated` is called."""
+        """Return what the chain `own` has to state.  It counts as stated when `stated` is called."""
         with self._lock:
             self._has_begun = True
             self._heads.pop(own, None)
@@ -149,7 +150,7 @@ class Witness:
             return Seen(chains, reads_all and not self._lost, reads_all and self._lost, self._since)
 
     def stated(self, seen: Seen) -> None:
-        """Forget what a record says by now."""
+        """Forget what a record has stated."""
         with self._lock:
             self._lost = self._lost and not seen.anew
             for link in seen.chains:
@@ -164,18 +165,18 @@ class Witness:
             self._former, self._tail = [], None
 
     def _skipped(self, path: str, before: Tail) -> Iterator[Tail]:
-        """The files between the one that was read and the current one, where several were renamed since the last look."""
+        """Yield the files between the last read file and the current one, if several were renamed."""
         files = aside(path)
         try:
             index = next(number for number, file in enumerate(files) if before.is_of(file))
             for file in files[index + 1 :]:
                 if self._tail is None or not self._tail.is_of(file):
                     yield Tail(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
-        except (OSError, StopIteration):  # it was moved elsewhere, or renamed by another program
+        except (OSError, StopIteration):  # the file was moved elsewhere, or renamed by another program
             self._lost = True
 
     def _read(self, tail: Tail) -> Link | None:
-        """Take what was added to a file; gives the last record in it."""
+        """Take what was added to a file; return the last record in it."""
         last: Link | None = None
         for block in tail.blocks():
             heads = heads_in(block)
@@ -183,13 +184,13 @@ class Witness:
             if tail is self._tail and not self._since:
                 self._since = first_start(block)
             for link in reversed(heads):
-                self._heads.pop(link.chain, None)  # so that the latest stand at the end
+                self._heads.pop(link.chain, None)  # so that the latest are last
                 self._heads[link.chain] = link
         return last
 
 
 def as_said(seen: Seen | None) -> dict[str, object]:
-    """What a record says of it: in dictionaries, whose keys are written in order."""
+    """Return the fields of a record that state it, as dictionaries, whose keys are written in order."""
     if seen is None:
         return {}
     more = {"anew": True} if seen.anew else {}
@@ -198,7 +199,7 @@ def as_said(seen: Seen | None) -> dict[str, object]:
 
 
 def first_start(text: bytes) -> str:
-    """The chain of the first start record in some lines; empty where there is none."""
+    """Return the chain of the first start record in some lines, or an empty string."""
     at = text.find(START)
     while at >= 0:
         line = text[text.rfind(b"\n", 0, at) + 1 :].partition(b"\n")[0]
@@ -210,7 +211,7 @@ def first_start(text: bytes) -> str:
 
 
 def heads_in(text: bytes) -> list[Link]:
-    """The last record of each chain in some lines, the last line's first."""
+    """Return the last record of each chain in some lines, in reverse order of the lines."""
     found: dict[bytes, Link] = {}
     for line in reversed(text.split(b"\n")):
         at = line.find(CHAIN_KEY) + len(CHAIN_KEY)

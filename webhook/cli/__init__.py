@@ -1,7 +1,8 @@
-"""One verb a file; a new file here with a click command `verb` is a new verb.
+"""Find the verbs: each file has one verb, and a new file here with a click command `verb` is a new verb.
 
-A verb's module is imported only when the verb is called, so that `catflap check` does not pay for a server. The list of all verbs reads
-their sentences from the source, as an import of each would take a second (tests/contracts/test_imports.py).
+A verb's module is imported only when the verb is called, so that `catflap check` does not pay for a server. The list of
+all verbs reads their sentences from the source, as an import of each would take a second
+(tests/contracts/test_imports.py).
 """
 
 import ast
@@ -14,18 +15,18 @@ import click
 from webhook import __version__
 
 FOLDER: Final = Path(__file__).parent
-INDENT: Final = 6  # of click's lists, with what is between their columns
+INDENT: Final = 6  # of click's lists, including the space between their columns
 
 
 class Verbs(click.Group):
-    """The verbs, found by name."""
+    """The group of all verbs, which finds them by name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
-        """Every module of this folder that is a verb."""
+        """Return every module of this folder that is a verb."""
         return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of one verb."""
+        """Return the command of one verb."""
         if cmd_name not in self.list_commands(ctx):
             return None
         return import_module(f"webhook.cli.{cmd_name}").verb  # type: ignore[no-any-return]
@@ -33,7 +34,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb of a command line; the message about one that is unknown names the nearest."""
+        """Return the verb of a command line; the error for an unknown one names the nearest."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as bad:
@@ -50,7 +51,7 @@ class Verbs(click.Group):
 
 
 def sentence(name: str) -> str:
-    """The docstring of a verb's function, without an import of its module."""
+    """Return the docstring of a verb's function, without an import of its module."""
     source = FOLDER.joinpath(f"{name}.py").read_text(encoding="utf-8")
     functions = (one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef) and one.name == "verb")
     return next((ast.get_docstring(one) or "" for one in functions), "")

@@ -1,4 +1,4 @@
-"""Values that a command line chooses among known ones; one that is none of them is answered with the nearest."""
+"""Values that a command line chooses from known ones; the message about an unknown value names the nearest."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from webhook.cli._options import complain
 from webhook.model.reason import ReasonCode
 from webhook.model.spelling import closest_word
 
-# What a namespace name has, and the star that stands for any text.
+# The characters of a namespace name, and the star that matches any text.
 PATTERN: Final = re.compile(r"[a-z0-9*-]{1,63}")
 
 
@@ -22,12 +22,12 @@ class OneOf(click.Choice[str]):
     """One of several words."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Return the message for a word that is none of them."""
+        """Return the message for an unknown word."""
         return f"{super().get_invalid_choice_message(value, ctx)}{meant(str(value), map(str, self.choices))}"
 
 
 class NamespacePattern(click.ParamType[str]):
-    """A namespace name in which stars stand for any text."""
+    """A namespace name in which stars match any text."""
 
     name = "NAME"
 
@@ -43,7 +43,7 @@ class NamespacePattern(click.ParamType[str]):
 
 
 class ReasonPattern(click.ParamType[str]):
-    """A reason code in which stars stand for any text."""
+    """A reason code in which stars match any text."""
 
     name = "CODE"
 
@@ -60,7 +60,7 @@ class ReasonPattern(click.ParamType[str]):
 
 
 class Amount(click.ParamType[float]):
-    """A number of something, at least so many."""
+    """A number with a lower limit."""
 
     def __init__(self, name: str, least: float, example: str, *, whole: bool = False) -> None:
         self.name = name
@@ -84,12 +84,12 @@ class Amount(click.ParamType[float]):
 
 
 def meant(word: str, words: Iterable[str]) -> str:
-    """Return the end of a message about an unknown word: which word may be meant, if one is near."""
+    """Return the end of a message about an unknown word: which word the user may mean, if one is near."""
     found = closest_word(word, words)
     return f" Did you mean {found!r}?" if found else ""
 
 
 def in_order(begin: datetime | None, end: datetime | None) -> None:
-    """End the command where a time span ends before it begins: nothing is in it."""
+    """End the command if a time span ends before it begins: it contains nothing."""
     if begin and end and begin >= end:
         complain([f"--from {stamp(begin)} is not before --to {stamp(end)}; exchange the two, or move one"])

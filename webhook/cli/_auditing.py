@@ -1,4 +1,4 @@
-"""What a verification found: for people, and as JSON for programs."""
+"""Print the result of a verification: for people, and as JSON for programs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,19 +11,19 @@ from webhook.cli._tables import Column, echo_table
 from webhook.model.counting import counted
 
 COLUMNS = tuple(map(Column, ("CHAIN", "WRITER", "FROM", "TO", "RECORDS", "SIGNED", "KEY", "END")))
-SHORT = 8  # of a chain's name: enough to tell a log's chains apart
+SHORT = 8  # of a chain's name: enough to distinguish a log's chains
 UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
 
 
 def show(report: Report, *, trusted: bool) -> None:
-    """Each chain on a line, then each damage, then the verdict."""
+    """Print each chain on a line, then each damage, then the verdict."""
     echo_table(COLUMNS, map(tuple, map(cells, report.chains)))
     for line in (*map(in_words, report.findings), *ending(report, trusted=trusted)):
         say(line)
 
 
 def cells(chain: Chain) -> Iterator[str]:
-    """One line of the table."""
+    """Yield the cells of one row of the table."""
     yield chain.name[:SHORT]
     yield writer(chain)
     yield from (chain.began[:19], chain.ended[:19], str(chain.records))
@@ -33,7 +33,7 @@ def cells(chain: Chain) -> Iterator[str]:
 
 
 def writer(chain: Chain) -> str:
-    """Who wrote a chain: its process, and its Pod or its process id."""
+    """Return the writer of a chain: its process, and its Pod or its process id."""
     if chain.writer is None:
         return "?"
     pod = chain.writer.get("pod")
@@ -42,14 +42,14 @@ def writer(chain: Chain) -> str:
 
 
 def in_words(finding: Finding) -> str:
-    """A damage on a line that editors can jump to."""
+    """Return a damage as a line with a position that editors can jump to."""
     which = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
     which += f" record {finding.seq}" if finding.seq is not None else ""
     return f"{finding.place.file}:{finding.place.line}:{which} {finding.damage}: {finding.says}"
 
 
 def ending(report: Report, *, trusted: bool) -> Iterator[str]:
-    """What the result rests on, and the result."""
+    """Yield what the result rests on, and the result."""
     yield from (f"note: {note}" for note in report.notes)
     if not trusted:
         yield f"note: {UNVOUCHED}"
@@ -61,7 +61,7 @@ def ending(report: Report, *, trusted: bool) -> Iterator[str]:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The documented JSON."""
+    """Return the documented JSON."""
     return {
         "sound": report.is_sound,
         "records": report.records,
@@ -73,7 +73,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def chain_as_json(chain: Chain) -> dict[str, Any]:
-    """One chain."""
+    """Return one chain as JSON."""
     return {
         "chain": chain.name,
         "writer": chain.writer,
@@ -89,7 +89,7 @@ def chain_as_json(chain: Chain) -> dict[str, Any]:
 
 
 def finding_as_json(finding: Finding) -> dict[str, Any]:
-    """One damage."""
+    """Return one damage as JSON."""
     place = {"file": finding.place.file, "line": finding.place.line}
     which = {"chain": finding.chain or None, "seq": finding.seq}
     return {"damage": finding.damage, **place, **which, "message": finding.says}

@@ -1,4 +1,4 @@
-"""What `catflap check` found: in words for people, as JSON for programs."""
+"""Print the result of `catflap check`: in words for people, as JSON for programs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,12 +16,12 @@ from webhook.model.rule import Remedy, Violation
 from webhook.review.manifests import Manifest
 from webhook.syntax.documents import Located
 
-# What a user who checks the output of `catflap render` asks.
+# The answer for a user who checks the output of `catflap render`.
 OWN_POLICY = "catflap's controller writes this policy itself; catflap render prints it to be read, and no user applies it beside catflap"
 
 
 class Checked(Struct, frozen=True):
-    """One object of a file and what was decided on it."""
+    """One object of a file with its decision."""
 
     source: str
     found: Located
@@ -30,14 +30,14 @@ class Checked(Struct, frozen=True):
 
     @property
     def violations(self) -> Iterator[tuple[Effect, Violation]]:
-        """Every violation with what it does to the object."""
+        """Yield every violation with its effect on the object."""
         yield from ((Effect.REFUSED, one) for one in self.decision.denied)
         yield from ((Effect.WARNED, one) for one in self.decision.warned)
         yield from ((Effect.RECORDED, one) for one in self.decision.audited)
 
 
 class Counts(Struct):
-    """How many objects were checked, and what became of them."""
+    """The numbers of objects that were checked, by result."""
 
     objects: int = 0
     makers: int = 0
@@ -53,7 +53,7 @@ class Counts(Struct):
 
 
 def as_json(checked: Checked) -> dict[str, Any]:
-    """One object as the documented JSON."""
+    """Return one object as the documented JSON."""
     manifest, unchecked = checked.manifest, checked.decision.unchecked
     return {
         "source": checked.source,
@@ -71,12 +71,12 @@ def as_json(checked: Checked) -> dict[str, Any]:
 
 
 def needs_more(decision: Decision) -> bool:
-    """Whether the fix of an object sets more labels than the remedies of its violations do, so that it is listed by itself."""
+    """Return whether an object's fix sets more labels than its violations' remedies, and so needs its own entry."""
     return set(decision.fix) != {one.remedy for one in decision.denied if one.remedy}
 
 
 def violation_as_json(effect: Effect, violation: Violation) -> dict[str, Any]:
-    """One violation: which rule, what it does, and the label that would mend it."""
+    """Return one violation as JSON: the rule, the effect, and the label that would repair it."""
     return {
         "rule": violation.rule,
         "effect": effect,
@@ -87,12 +87,12 @@ def violation_as_json(effect: Effect, violation: Violation) -> dict[str, Any]:
 
 
 def remedy_as_json(remedy: Remedy) -> dict[str, Any]:
-    """One label to set."""
+    """Return one label to set as JSON."""
     return {"path": remedy.place, "label": remedy.label, "value": remedy.value, "choices": remedy.choices}
 
 
 def show(one: Checked) -> None:
-    """Print what is to be said of one object; nothing where all is well."""
+    """Print the messages about one object; print nothing if there are none."""
     if one.decision.message:
         click.echo(f"{printable(one.source)}: {one.decision.message}\n")
     for line in lines(one):
@@ -100,12 +100,12 @@ def show(one: Checked) -> None:
 
 
 def tell(line: str) -> None:
-    """Print a line, and an empty one behind it."""
+    """Print a line, and an empty one after it."""
     click.echo(f"{printable(line)}\n")
 
 
 def lines(one: Checked) -> Iterator[str]:
-    """Yield a line for each thing that refuses nothing; one that names no field of the object has the object's place."""
+    """Yield a line for each message that refuses nothing; a message without a field has the object's place."""
     whose = one.manifest.reference
     for effect, violation in one.violations:
         if effect is not Effect.REFUSED:
@@ -121,7 +121,7 @@ def lines(one: Checked) -> Iterator[str]:
 
 
 def noted_of(manifest: Manifest, note: str) -> str:
-    """Return the sentence for what a user should know of an object."""
+    """Return the sentence with a note about an object."""
     return f"note: {manifest.reference}: {note}"
 
 
@@ -131,7 +131,7 @@ def not_judged(manifest: Manifest) -> str:
 
 
 def notes(one: Checked) -> Iterator[str]:
-    """What else a user should know of one object."""
+    """Yield further notes about one object."""
     yield from one.manifest.notes
     yield from (notice for notice in one.decision.notices if notice != one.manifest.not_judged)
     if any(violation.rule == PROTECTION for violation in one.decision.denied):
@@ -141,7 +141,7 @@ def notes(one: Checked) -> Iterator[str]:
 
 
 def totals(counts: Counts, inputs: Inputs) -> Iterator[str]:
-    """The parts of the last line."""
+    """Yield the parts of the last line."""
     yield counted(counts.objects, "object")
     yield f"{counts.makers} of them {'makes' if counts.makers == 1 else 'make'} Pods"
     yield f"{counts.refused} refused"

@@ -1,4 +1,4 @@
-"""What a command says of a cluster that does not answer, or that answers with an error."""
+"""Messages about a cluster that does not answer, or that answers with an error."""
 
 from typing import Final, NoReturn
 
@@ -10,14 +10,14 @@ HINT: Final = "see whether the cluster runs, and whether --kubeconfig and --cont
 
 
 def in_words(bad: Exception) -> str:
-    """Return the message; of a server that did not answer it names the address."""
+    """Return the message; if a server did not answer, the message names the address."""
     if isinstance(bad, ApiError) and not bad.status and bad.server:
         return f"the API server {bad.server} gave no answer: {bad}; {HINT}"
     return str(bad)
 
 
 def give_up(bad: Exception, *, failed: int, doing: str = "") -> NoReturn:
-    """End the command: with 2 where no API server answered, so that nothing is known, else with `failed`."""
+    """End the command: with 2 if no API server answered, so that nothing is known, else with `failed`."""
     warn(f"{doing}{in_words(bad)}")
     unanswered = isinstance(bad, ApiError) and not bad.status
     raise SystemExit(BAD_INPUT if unanswered else failed) from bad

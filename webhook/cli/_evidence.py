@@ -1,4 +1,4 @@
-"""`catflap audit query` and `export`: what a log tells, record by record."""
+"""`catflap audit query` and `export`: print what a log says, record by record."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,11 +26,11 @@ from webhook.model.decision import Verdict
 from webhook.rules import RULES
 
 FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {"ocsf": ocsf.lines, "csv": table.lines}
-# Wide enough for most; what is longer pushes its line's rest to the right.
+# Wide enough for most values; a longer value moves the rest of its line to the right.
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
 LENIENT: Final = "--lenient reads copies whose lines a collector wrote anew"
 GAP: Final = "   "
-# What a record may name as broken, besides custom rules.
+# The rules, other than custom rules, that a record may name as violated.
 BUILT_IN: Final = (
     *RULES,
     *(module.PROTECTION for module in (binding, policy_file, namespace_labels, policy_protection)),
@@ -41,12 +41,12 @@ lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose
 
 
 class MomentType(click.ParamType[datetime]):
-    """A date or a time, UTC unless it says otherwise."""
+    """A date or a time; UTC is the default."""
 
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The point in time."""
+        """Return the time."""
         if isinstance(value, datetime):
             return value
         try:
@@ -56,7 +56,7 @@ class MomentType(click.ParamType[datetime]):
 
 
 def filters(function: Function) -> Function:
-    """The questions of a query."""
+    """Add the filter options of a query."""
     kinds, verdicts = OneOf(record_types()), OneOf([verdict.value for verdict in Verdict])
     options: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         (("--type", "types"), kinds, "Records of this type."),
@@ -108,17 +108,17 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
 
 
 class Found:
-    """Which records a question takes, and what the records say whatever they are asked."""
+    """Decides which records match a query, and collects what the records contain regardless of the query."""
 
     def __init__(self, fits: Test) -> None:
         self._fits = fits
         self.read = 0
         self.matched = 0
-        self.without_code = 0  # though their type has reasons
+        self.without_code = 0  # records without a code whose type has reasons
         self.rules: set[str] = set()
 
     def takes(self, entry: Entry) -> bool:
-        """Whether the question takes a record."""
+        """Return whether the query matches a record."""
         fits = self._fits(entry)
         self.read += 1
         self.matched += fits
@@ -133,7 +133,7 @@ def custom_rules(policy: Path | None) -> tuple[CustomRule, ...]:
 
 
 def unknown_rule(rule: str, known: Iterable[str], records: int) -> str:
-    """Return the message about a rule that is asked for and that neither catflap nor a record has."""
+    """Return the message about a rule in the query that neither catflap nor a record has."""
     return (
         f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{meant(rule, sorted(known))} "
         f"The rules are {', '.join(sorted(known))}; a custom rule that was not broken yet is known by -c POLICY"
@@ -153,7 +153,7 @@ def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
 
 
 def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[Entry, bytes]]:
-    """Every record, with a bar where that can be seen; what is no record is counted at the end."""
+    """Yield every record, with a bar on a terminal; report at the end how many texts are no record."""
     once(files)
     try:
         with progress(files, doing, prints=True) as moved:
@@ -170,13 +170,13 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
 
 
 def unread(files: tuple[str, ...], *, lenient: bool) -> str:
-    """Return the message about a log of which no record can be read."""
+    """Return the message about a log without a readable record."""
     remedy = "catflap audit verify says what they are" if lenient else LENIENT
     return f"no record of {', '.join(map(shown, files))} is as it was written; {remedy}"
 
 
 def cells(entry: Entry) -> tuple[str, ...]:
-    """A record in the columns of the table."""
+    """Return the cells of a record in the table."""
     target = entry.object_ref
     what = entry.decision or entry.type
     who = entry.username or str(entry.writer.get("process", ""))
@@ -186,6 +186,6 @@ def cells(entry: Entry) -> tuple[str, ...]:
 
 
 def line(values: Any) -> bytes:
-    """Values under each other."""
+    """Return one line of aligned values."""
     padded = (printable(value).ljust(width) for value, width in zip(values, COLUMNS.values(), strict=True))
     return f"{GAP.join(padded).rstrip()}\n".encode()

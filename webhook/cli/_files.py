@@ -1,4 +1,4 @@
-"""Manifests as the command line names them: files, folders, standard input."""
+"""Read manifests as the command line names them: files, folders, standard input."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
@@ -13,10 +13,10 @@ from webhook.syntax.composing import Place
 from webhook.syntax.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
 from webhook.syntax.splitting import BadTextError, text_of
 
-# Twenty objects as large as etcd stores them (1.5 MiB, its --max-request-bytes), or 3,000 Pods of 10 KiB as kubectl get -o json prints
-# them. The values of as much JSON take 500 MiB of memory.
+# Twenty objects as large as etcd stores them (1.5 MiB, its --max-request-bytes), or 3,000 Pods of 10 KiB as kubectl get
+# -o json prints them. The values of as much JSON take 500 MiB of memory.
 MANIFESTS: Final = Form("manifests", 32 << 20)
-# A file of a folder without this word is another program's, whatever is wrong with it.
+# A file of a folder without this word is another program's, whatever its faults.
 NEEDED: Final = "apiVersion"
 EMPTY_INPUT: Final = "-: standard input has no manifest; if another command writes it (helm template … | catflap check -), see whether that command failed"
 
@@ -24,10 +24,10 @@ Object = TypeVar("Object")
 
 
 class Inputs:
-    """The files that a command line names, and what is found out while they are read.
+    """The files that a command line names, and what their reading shows.
 
-    `complaints` say what cannot be read, `notes` what a user should know of what can; `passed_over` are the files of other programs in
-    folders, and `unreadable` counts the objects among the complaints.
+    `complaints` say what cannot be read. `notes` say what a user should know about the rest. `passed_over` are the
+    files of other programs in folders. `unreadable` counts the objects among the complaints.
     """
 
     def __init__(self, paths: tuple[str, ...]) -> None:
@@ -41,9 +41,9 @@ class Inputs:
         self.unreadable = 0
 
     def objects(self, read: Callable[[Any], Object]) -> Iterator[tuple[str, Located, Object]]:
-        """Each object with its file and its place.
+        """Yield each object with its file and its place.
 
-        `read` makes an object of its document, and may raise BadManifest.
+        `read` converts a document to an object, and may raise BadManifest.
         """
         for source, is_named in self._sources():
             self._files += 1
@@ -108,7 +108,7 @@ class Inputs:
             self._documents += 1  # a List without items
 
     def _sources(self) -> Iterator[tuple[str, bool]]:
-        """Each file, and whether it was named itself: in a folder, files of other programs are passed over."""
+        """Yield each file, and whether the command line names it: in folders, other programs' files are skipped."""
         for path in self._paths:
             if path == STDIN:
                 yield path, True
@@ -121,10 +121,10 @@ class Inputs:
 
 
 def too_many(source: str) -> str:
-    """Return the message of a command line with more objects than are read."""
+    """Return the message for a command line with more objects than the limit."""
     return f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to here, the most of one command; give fewer files at once"
 
 
 def at(source: str, place: Place | None, message: str) -> str:
-    """A message about a place in a file, as editors can jump to it: FILE:LINE:COLUMN."""
+    """Return a message with its place in a file, in the form that editors can jump to: FILE:LINE:COLUMN."""
     return f"{shown(source)}:{place.line}:{place.column}: {message}" if place else f"{shown(source)}: {message}"

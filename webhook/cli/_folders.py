@@ -1,4 +1,4 @@
-"""The manifests' files in a folder and in all folders in it, and what there cannot be read."""
+"""Find the manifest files in a folder and its subfolders, and what is unreadable in them."""
 
 import os
 import stat
@@ -9,20 +9,20 @@ from typing import Final, NamedTuple
 from webhook.files import reason, sentence, shown
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
-# As many objects are read of one command (webhook.syntax.documents), each of which may have a file of its own.
+# One command reads at most as many objects (webhook.syntax.documents), and each may have its own file.
 MOST_FILES: Final = 100_000
 EXPECTED: Final = "manifests: a file, a folder or - for standard input"
 ONE_FILE: Final = "a file of manifests"
 
 
 class Unread(NamedTuple):
-    """Something that is not read; the message names it and says why."""
+    """A path that is not read; the message names it and says why."""
 
     why: str
 
 
 def files_of(path: str) -> Iterator[str | Unread]:
-    """Yield a path itself if it is no folder, else each file in it that a manifest may be in, in order."""
+    """Yield a path itself if it is no folder, else each file in it that may have a manifest, in order."""
     try:
         kind = os.stat(path).st_mode  # noqa: PTH116 (a path of pathlib loses a slash at its end)
     except OSError as bad:
@@ -43,12 +43,12 @@ def files_of(path: str) -> Iterator[str | Unread]:
 
 
 def first(files: Iterator[str]) -> Iterator[str]:
-    """Yield as many files as are read of a folder, and one more where there are more."""
+    """Yield at most as many files as the limit for a folder, and one more if there are more."""
     yield from (file for file, _ in zip(files, range(MOST_FILES + 1), strict=False))
 
 
 def walked(path: str, unread: list[Unread]) -> Iterator[str]:
-    """Yield each file of a folder by its name; a folder in it that cannot be read is added to `unread`."""
+    """Yield each file of a folder by its name; add an unreadable subfolder to `unread`."""
 
     def failed(bad: OSError) -> None:
         unread.append(Unread(sentence(shown(bad.filename or path), reason(bad), "a folder of manifests")))
@@ -58,7 +58,7 @@ def walked(path: str, unread: list[Unread]) -> Iterator[str]:
 
 
 def entry(file: str) -> str | Unread:
-    """Return a file of a folder; what is no file, such as a pipe that would be waited for, is not read."""
+    """Return a file of a folder; return what is no file as unread, as a pipe could block the command."""
     try:
         kind = os.stat(file).st_mode  # noqa: PTH116 (as above)
     except OSError as bad:

@@ -1,4 +1,4 @@
-"""What `serve` and `controller` are told about their audit log."""
+"""The options of `serve` and `controller` for their audit log."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Measure(click.ParamType[int]):
-    """A number with a unit, in the smallest one."""
+    """A number with a unit, converted to the smallest unit."""
 
     def __init__(self, name: str, units: dict[str, int], example: str) -> None:
         self.name = name
@@ -27,7 +27,7 @@ class Measure(click.ParamType[int]):
         self._example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number in the smallest unit."""
+        """Return the number in the smallest unit."""
         if isinstance(value, int):
             return value
         found = re.fullmatch(r"([1-9]\d{0,11})([A-Za-z]*)", str(value), re.ASCII)
@@ -37,7 +37,7 @@ class Measure(click.ParamType[int]):
         return int(found[1]) * self._units[found[2]]
 
 
-# Where nothing is said about them.
+# The default response to a failure for each durability.
 USUAL_FAILURE: Final = {
     Durability.WRITTEN: Failure.REFUSE,
     Durability.SYNCED: Failure.REFUSE,
@@ -70,7 +70,7 @@ OPTIONS: Final = (
 
 
 def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The options, which the verb gets as one value `keeping`."""
+    """Add the options, which the verb receives as one value `keeping`."""
 
     @wraps(function)
     def verb(
@@ -101,7 +101,7 @@ def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def unopened(file: str | None) -> list[str]:
-    """Why a file cannot be appended to; without that, a server would start a worker again and again."""
+    """Return why a file cannot be opened for appending; otherwise a server would restart a worker again and again."""
     try:
         if file is not None:
             Sink(file).close()
@@ -111,7 +111,7 @@ def unopened(file: str | None) -> list[str]:
 
 
 def contradictions(file: str | None, keeping: Keeping) -> list[str]:
-    """What cannot be kept as it was asked for."""
+    """Return the contradictions between the options."""
     faults = []
     if keeping.durability is Durability.SYNCED and file is None:
         faults.append(

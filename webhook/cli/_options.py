@@ -1,6 +1,7 @@
-"""What several verbs are told, and how their words become values.
+"""Options that several verbs share, and the conversion of their texts to values.
 
-An option has one name in every verb: -c/--policy, -n/--namespace, -o/--output, --kubeconfig, --context (tests/contracts/test_options.py).
+An option has one name in every verb: -c/--policy, -n/--namespace, -o/--output, --kubeconfig, --context
+(tests/contracts/test_options.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -24,9 +25,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class FileName(click.ParamType[str]):
-    """The name of a file or folder that is read; `missing` says what to give where there is none.
+    """The name of a file or folder to read; `missing` says what to give if it is absent.
 
-    Whether it can be read is found out by reading it (`webhook.files`), so that every verb reports the same in the same words.
+    The option does not check whether the file is readable. The read itself (`webhook.files`) reports that, so that
+    every verb uses the same words.
     """
 
     name = "FILE"
@@ -39,7 +41,7 @@ class FileName(click.ParamType[str]):
         return self._missing
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it was written."""
+        """Return the name as the user wrote it."""
         if value == "":
             self.fail('"" is no file name; if it comes from a variable of the shell, the variable is empty', param, ctx)
         return str(value)
@@ -58,7 +60,7 @@ class FilePath(click.ParamType[Path]):
         return self._file_name.get_missing_message(param, ctx)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path."""
+        """Return the path."""
         return Path(self._file_name.convert(value, param, ctx))
 
 
@@ -70,7 +72,7 @@ POLICY: Final = FilePath("Give a policy file; catflap config show > policy.yaml 
 
 
 class Renamed(click.Option):
-    """An option that had other names before; these still count, and the help does not show them."""
+    """An option with former names, which still work and are not in the help."""
 
     def __init__(self, *arguments: Any, former: tuple[str, ...], **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -82,7 +84,7 @@ class Renamed(click.Option):
         return " / ".join(f"'{name}'" for name in self.opts if name not in self._former)
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The names and the help of the option."""
+        """Return the names and the help of the option."""
         known = self.opts
         self.opts = [name for name in known if name not in self._former]
         try:
@@ -92,13 +94,13 @@ class Renamed(click.Option):
 
 
 class Single(click.Option):
-    """An option that is given once: of two values the last one would count, and the other would be dropped in silence."""
+    """An option that a user may give once; click itself would silently use the last of two values."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **{**named, "multiple": True})
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
-        """Return the one value, or None.  Raises click.BadParameter where there are several."""
+        """Return the one value, or None.  Raises click.BadParameter if there are several."""
         found = super().process_value(ctx, value)
         if len(found) > 1:
             raise click.BadParameter(
@@ -130,7 +132,7 @@ NAMESPACE: Final = NamespaceType()
 def policy_option(
     *, required: bool, says: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
 ) -> Callable[[Function], Function]:
-    """`-c/--policy FILE` of the verbs that read a policy file once."""
+    """Return the option `-c/--policy FILE` of the verbs that read a policy file once."""
     return click.option(
         "-c", "--policy", "policy", cls=Single, type=POLICY, metavar="FILE", required=required, help=says
     )
@@ -140,12 +142,12 @@ policy_file = policy_option(required=True)
 
 
 def own_namespace_option(*, says: str) -> Callable[[Function], Function]:
-    """`--own-namespace NAME` of the verbs that judge manifests without a cluster."""
+    """Return the option `--own-namespace NAME` of the verbs that judge manifests without a cluster."""
     return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=says)
 
 
 def cluster_options(function: Function) -> Function:
-    """`--kubeconfig` and `--context`."""
+    """Add `--kubeconfig` and `--context`."""
     options = (
         click.option("--kubeconfig", cls=Single, metavar="FILE", type=FILE_NAME, help="The kubeconfig; by default kubectl's."),
         click.option("--context", cls=Single, metavar="NAME", help="The context of the kubeconfig; by default its current one."),
@@ -156,7 +158,7 @@ def cluster_options(function: Function) -> Function:
 
 
 def load_policy(path: Path) -> Loaded:
-    """The policy in a file, or in the manifest of its ConfigMap; a bad one ends the command with every fault."""
+    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one."""
     try:
         return parse_file(read_text(path))
     except BadPolicy as bad:
@@ -175,19 +177,19 @@ def read_text(path: Path) -> str:
 
 
 def once(paths: Iterable[Path | str | None]) -> None:
-    """End the command where standard input is named more than once, as it can be read once only."""
+    """End the command if standard input is named more than once, as only one read is possible."""
     if sum(str(path) == STDIN for path in paths) > 1:
         complain(["-: standard input can be read once; name a file instead of one of the two"])
 
 
 def faults_of(name: str, bad: BadPolicy) -> list[str]:
-    """Each fault of a policy file on a line that editors can jump to: FILE:LINE:COLUMN: PATH: what is wrong."""
+    """Return each fault of a policy file as a line that editors can jump to: FILE:LINE:COLUMN: PATH: what is wrong."""
     hint = EMPTY_INPUT if name == STDIN and isinstance(bad, NoPolicy) else ""
     return [f"{at(name, fault)}: {fault}{hint}" for fault in bad.faults]
 
 
 def at(name: str, fault: PolicyFault) -> str:
-    """Where a fault is: FILE:LINE:COLUMN."""
+    """Return the place of a fault: FILE:LINE:COLUMN."""
     shown_name = printable(name)
     return f"{shown_name}:{fault.place.line}:{fault.place.column}" if fault.place else shown_name
 

@@ -1,4 +1,4 @@
-"""What a preview found: as a table for people, as JSON for programs."""
+"""Print the result of a preview: as a table for people, as JSON for programs."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -30,10 +30,10 @@ EXPLANATION = (
 
 
 class Findings(Struct, frozen=True):
-    """All that one call of the verb found out.
+    """All results of one call of the verb.
 
-    `changes` is None where nothing was compared; `differences` are those of the files, in words; `notes` say what the
-    result rests on, `unseen` what could not be looked at.
+    `changes` is None if there is no comparison. `differences` are those of the files, in words. `notes` say what the
+    result rests on, and `unseen` says what could not be read.
     """
 
     preview: Preview
@@ -44,14 +44,14 @@ class Findings(Struct, frozen=True):
 
     @property
     def says_something(self) -> bool:
-        """Whether something would be refused; where files are compared, whether anything differs."""
+        """Return whether an object would be refused; in a comparison of files, whether there is a difference."""
         if self.changes is not None:
             return bool(self.changes or self.differences)
         return any(row.effect is Effect.REFUSED for row in self.preview.rows)
 
 
 def show(found: Findings, *, wide: bool) -> None:
-    """Print what was found for a person."""
+    """Print the result for a person."""
     faults = (Column("FAULT"),) if wide else ()
     if found.changes is None:
         echo_table(
@@ -73,24 +73,24 @@ def cells(row: PreviewRow, *outcomes: str, wide: bool) -> tuple[str, ...]:
 
 
 def short(owner: ObjectName) -> str:
-    """An owner as kubectl writes it, but for its kind: `Deployment/web`."""
+    """Return an owner in kubectl's form except for its kind: `Deployment/web`."""
     return f"{owner.full_kind}/{owner.name}"
 
 
 def fault(violation: Violation) -> str:
-    """A fault on one line, without its rule."""
+    """Return a violation as one line, without its rule."""
     return ": ".join(part for part in (violation.path, violation.message) if part)
 
 
 def in_words(found: RuleOutcome | None) -> str:
-    """What would happen to an owner, in a word."""
+    """Return in one word what would happen to an owner."""
     if found is None:
         return "admitted"
     return LATER if found.keeps_running else str(found.effect)
 
 
 def totals_in_words(found: Findings) -> Iterator[str]:
-    """The last lines: how much was looked at, and how much would become of it."""
+    """Yield the last lines: how much was examined, and what would happen to it."""
     looked = f"{counted(found.preview.objects, 'object')} of {counted(found.preview.owners, 'owner')}"
     if found.changes is not None:
         newly = len({one.owner for one in found.changes if one.is_newly_refused})
@@ -111,13 +111,13 @@ def totals_in_words(found: Findings) -> Iterator[str]:
 
 
 def refused_by(preview: Preview, key: Callable[[PreviewRow], str]) -> dict[str, int]:
-    """How many owners would be refused, by a property of theirs."""
+    """Return how many owners would be refused, by a property of the owners."""
     pairs = sorted({(key(row), row.owner) for row in preview.rows if row.effect is Effect.REFUSED})
     return dict(Counter(value for value, _ in pairs))
 
 
 def totals(preview: Preview) -> dict[str, Any]:
-    """How many owners each effect would have; one of two effects counts for both."""
+    """Return how many owners each effect would have; an owner with two effects counts for both."""
     by_effect = {effect: {row.owner for row in preview.rows if row.effect is effect} for effect in Effect}
     now = {row.owner for row in preview.rows if row.effect is Effect.REFUSED and not row.keeps_running}
     pods: Counter[ObjectName] = Counter()
@@ -138,7 +138,7 @@ def totals(preview: Preview) -> dict[str, Any]:
 
 
 def as_json(found: Findings) -> Mapping[str, Any]:
-    """The documented JSON."""
+    """Return the documented JSON."""
     said: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
     if found.changes is None:
         return {
@@ -153,17 +153,17 @@ def as_json(found: Findings) -> Mapping[str, Any]:
 
 
 def place(row: PreviewRow) -> dict[str, str]:
-    """Whom a row is about."""
+    """Return the owner of a row."""
     owner = row.owner
     said = {"namespace": owner.namespace, "group": owner.group, "kind": owner.kind, "name": owner.name}
     return {**said, "rule": row.rule}
 
 
 def outcome(found: RuleOutcome | None) -> dict[str, Any]:
-    """What would happen."""
+    """Return what would happen."""
     return {"effect": found.effect if found else "admitted", "keepsRunning": bool(found and found.keeps_running)}
 
 
 def detail(row: PreviewRow) -> dict[str, Any]:
-    """How many Pods, and what is wrong."""
+    """Return the number of Pods, and the violations."""
     return {"pods": row.pods, "faults": [{"path": one.path, "message": one.message} for one in row.faults]}

@@ -1,4 +1,4 @@
-"""How far a long reading has come."""
+"""Show the progress of a long read."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from webhook.audit.reading import size
 
 @contextmanager
 def progress(files: tuple[str, ...], doing: str, *, prints: bool = False) -> Iterator[Callable[..., None]]:
-    """A bar on standard error while files are read, on a terminal only; none there where the command `prints` meanwhile."""
+    """Show a bar on standard error during a read, on a terminal only, unless the command `prints` there too."""
     console = Console(stderr=True)
     shown = console.is_terminal and not (prints and sys.stdout.isatty())
     with Progress(

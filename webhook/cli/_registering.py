@@ -1,4 +1,4 @@
-"""Where the API server finds the server, as `controller` and `registration` are given it."""
+"""The options of `controller` and `registration` that say where the API server finds the server."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ DEPLOYMENT: Final = re.compile(r"([a-z0-9.-]+)/([a-z0-9.-]+):([1-9][0-9]*)")
 
 
 def endpoint_options(function: Function) -> Function:
-    """`--url`, `--service` and `--ca`."""
+    """Add `--url`, `--service` and `--ca`."""
     options = (
         click.option("--url", metavar="https://HOST:PORT", help="Where the server is reached by address."),
         click.option(
@@ -45,7 +45,7 @@ def endpoint_options(function: Function) -> Function:
 
 
 def token_file_option(function: Function) -> Function:
-    """`--path-token-file`, of what registers."""
+    """Add `--path-token-file` to a verb that registers."""
     return click.option(
         "--path-token-file", type=FILE, metavar="FILE",
         help="Register the path with the first token of this file, one a line, as serve --path-token-file accepts it.",
@@ -53,14 +53,14 @@ def token_file_option(function: Function) -> Function:
 
 
 def check_token_file(path: Path) -> str:
-    """The first token of a file; one without ends the command."""
+    """Return the first token of a file; end the command if there is none."""
     try:
         return read_token_file(path)[0]
     except BadTokenFile as bad:
         complain([str(bad)])
 
 
-# How the controller registers catflap.
+# The options for the registration by the controller.
 OPTIONS: Final = (
     endpoint_options,
     click.option(
@@ -87,7 +87,7 @@ OPTIONS: Final = (
 
 
 def registering_options(function: Function) -> Function:
-    """How the controller registers catflap, put together as `registering`."""
+    """Add the options for the registration by the controller, joined as `registering`."""
 
     @wraps(function)
     def joined(  # noqa: PLR0917 (click calls it by name)
@@ -128,25 +128,25 @@ def registering_options(function: Function) -> Function:
 
 
 def one_of(url: str | None, service: str | None) -> Callable[[str], Endpoint]:
-    """What makes the endpoint of a CA bundle; giving both ways, or none, ends the command."""
+    """Return what makes the endpoint from a CA bundle; end the command unless exactly one option is given."""
     if (url is None) == (service is None):
         complain(["give either --url or --service"])
     if url is not None:
-        by_url(url, "")  # a bad one ends the command now
+        by_url(url, "")  # a bad URL ends the command here
         return partial(by_url, url)
     by_service(service or "", "")
     return partial(by_service, service or "")
 
 
 def replicas(text: str) -> RequiredReplicas:
-    """The Deployment of the servers and how many replicas of it must be ready."""
+    """Return the servers' Deployment, and how many of its replicas must be ready."""
     if (found := DEPLOYMENT.fullmatch(text)) is None:
         complain([f"--server-deployment {text}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"])
     return RequiredReplicas(found[1], found[2], required=int(found[3]))
 
 
 def pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:
-    """KEY=VALUE words as a mapping."""
+    """Return KEY=VALUE words as a mapping."""
     for word in words:
         if not word.partition("=")[0] or "=" not in word:
             complain([f"{option} {word}: write KEY=VALUE"])
@@ -154,10 +154,10 @@ def pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def by_url(url: str, bundle: str) -> Endpoint:
-    """The endpoint at an address."""
+    """Return the endpoint at an address."""
     try:
         parts = urlsplit(url)
-        port_or_none = parts.port  # reading it raises ValueError for what is no port
+        port_or_none = parts.port  # raises ValueError if it is not a port
     except ValueError:
         complain([f"--url {url}: write https://HOST:PORT"])
     extras = parts.query or parts.fragment or parts.username
@@ -167,7 +167,7 @@ def by_url(url: str, bundle: str) -> Endpoint:
 
 
 def by_service(service: str, bundle: str) -> Endpoint:
-    """The endpoint behind a Service."""
+    """Return the endpoint of a Service."""
     namespace, slash, rest = service.partition("/")
     name, colon, port = rest.partition(":")
     is_port = not colon or (port.isdecimal() and 0 < int(port) <= HIGHEST_PORT)

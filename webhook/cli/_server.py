@@ -1,4 +1,4 @@
-"""A throw-away `catflap serve` on this machine, and reviews sent to it as the API server sends them."""
+"""Start a temporary `catflap serve` on this machine, and send it reviews as the API server does."""
 
 import http.client
 import os
@@ -24,18 +24,18 @@ ANSWER_SECONDS = 5.0
 
 
 class ServerDied(Exception):  # noqa: N818 (what happened)
-    """The server did not come up; the message is what it said last."""
+    """The server did not start; the message is its last output."""
 
 
 class Throwaway(Struct, frozen=True):
-    """A running server: its port, the CA that vouches for it, and the log that it leaves."""
+    """A running server: its port, the CA that certifies it, and its log."""
 
     port: int
     authority: Path
     audit_log: Path
 
     def review(self, path: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """POST one AdmissionReview and give back its `response`; raises OSError where there is none."""
+        """POST one AdmissionReview and return its `response`; raises OSError if there is none."""
         body = msgspec.json.encode({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
         context = ssl.create_default_context(cafile=str(self.authority))
         connection = http.client.HTTPSConnection("localhost", self.port, context=context, timeout=ANSWER_SECONDS)
@@ -48,7 +48,7 @@ class Throwaway(Struct, frozen=True):
 
 
 def creation(resource: str, manifest: Mapping[str, Any], *, namespace: str) -> dict[str, Any]:
-    """The `request` that the API server makes of a person's CREATE."""
+    """Return the `request` that the API server makes of a user's CREATE."""
     group, _, version = manifest["apiVersion"].rpartition("/")
     return {
         "uid": str(uuid4()),
@@ -66,14 +66,14 @@ def creation(resource: str, manifest: Mapping[str, Any], *, namespace: str) -> d
 
 @contextmanager
 def throwaway(policy: Path, folder: Path) -> Iterator[Throwaway]:
-    """Start the real server without a cluster, wait until it is ready, and end it at last.  Raises ServerDied."""
+    """Start the real server without a cluster, wait until it is ready, and stop it at the end.  Raises ServerDied."""
     port, status_port = free_port(), free_port()
     log = folder / "server.log"
     argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy)]
     argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
     argv += ["--tls-dir", str(folder / "tls"), "--audit-log", str(folder / "audit.log")]
     environment = {key: value for key, value in os.environ.items() if key != "POD_NAMESPACE"}
-    with ending_in_order(), log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (our own program)
+    with ending_in_order(), log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (catflap)
         try:
             wait_until_ready(server, status_port, log)
             yield Throwaway(port, folder / "tls" / "ca.crt", folder / "audit.log")
@@ -83,7 +83,7 @@ def throwaway(policy: Path, folder: Path) -> Iterator[Throwaway]:
 
 @contextmanager
 def ending_in_order() -> Iterator[None]:
-    """Leave the block at SIGTERM as at SIGINT: whatever was started in it is ended as well."""
+    """Leave the block at SIGTERM as at SIGINT, so that the programs started in it also end."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield
@@ -92,7 +92,7 @@ def ending_in_order() -> Iterator[None]:
 
 
 def wait_until_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    """Ask /readyz until it says ok.  Raises ServerDied."""
+    """Request /readyz until it answers ok.  Raises ServerDied."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -104,6 +104,6 @@ def wait_until_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) ->
 
 
 def free_port() -> int:
-    """A port that nobody uses at the moment."""
+    """Return a port that no program uses at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What `serve` and `controller` are told: where they listen, which cluster they are for, and whose reviews they take."""
+"""The options of `serve` and `controller`: their addresses, their cluster, and the trusted senders of reviews."""
 
 import errno
 import socket
@@ -27,12 +27,12 @@ BIND_PROBLEMS: Final = {
 
 
 class AddressType(click.ParamType[tuple[str, int]]):
-    """HOST:PORT; an IPv6 host in brackets, an empty one is every address."""
+    """HOST:PORT; an IPv6 host has brackets, and an empty host means every address."""
 
     name = "HOST:PORT"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """The host and the port."""
+        """Return the host and the port."""
         if isinstance(value, tuple):
             return value
         host, colon, port = str(value).rpartition(":")
@@ -59,7 +59,7 @@ def check_addresses(**addresses: tuple[str, int]) -> None:
 
 
 def bind_problem(host: str, port: int, sockets: ExitStack) -> str:
-    """Return why a program cannot listen on an address; an empty text if it can. The socket stays open in `sockets`."""
+    """Return why a program cannot listen on an address, or an empty text. The socket stays open in `sockets`."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         sockets.enter_context(socket.create_server(address[:2], family=family))
@@ -71,12 +71,12 @@ def bind_problem(host: str, port: int, sockets: ExitStack) -> str:
 
 
 class LocationType(click.ParamType[Path | ConfigMapRef]):
-    """A policy file, or the ConfigMap that holds it."""
+    """A policy file, or the ConfigMap that contains it."""
 
     name = "FILE|configmap:NS/NAME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | ConfigMapRef:
-        """The path or the reference."""
+        """Return the path or the reference."""
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
         if value == STDIN:
@@ -88,7 +88,7 @@ class LocationType(click.ParamType[Path | ConfigMapRef]):
 
 
 def serving_options(function: Function) -> Function:
-    """What `serve` and `controller` share."""
+    """Add the options that `serve` and `controller` share."""
     options = (
         click.option(
             "-c", "--policy", cls=Single, type=LocationType(), required=True,
@@ -115,7 +115,7 @@ def serving_options(function: Function) -> Function:
 
 
 def trust_options(function: Function) -> Function:
-    """Which senders `serve` takes for the API server."""
+    """Add the options for the senders that `serve` accepts as the API server."""
     options = (
         click.option(
             "--client-ca", type=FILE, metavar="FILE",
@@ -148,9 +148,9 @@ def trust(
     secret: bool | None,
     default: bool,
 ) -> SenderAuthentication:
-    """What proves a sender to be the API server; `default` says whether the Secret counts where nothing is asked for.
+    """Return what proves that a sender is the API server; `default` says whether the Secret counts without an option.
 
-    Options that contradict each other end the command.
+    Contradictory options end the command.
     """
     if client_names and client_ca is None:
         complain(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
@@ -170,7 +170,7 @@ def trust(
 
 
 def check_audit_key(path: Path | None) -> None:
-    """See that the audit root key can be read, before anything is made that needs it; a bad one ends the command."""
+    """Check that the audit root key is readable before anything that needs it is made; a bad key ends the command."""
     try:
         if path is not None:
             read_private(path)
@@ -179,6 +179,6 @@ def check_audit_key(path: Path | None) -> None:
 
 
 def check_context(kubeconfig: str | None, context: str | None) -> None:
-    """See that a context is one of a kubeconfig that is named: a Pod's own ServiceAccount has none."""
+    """Check that a context belongs to a named kubeconfig: a Pod's own ServiceAccount has no contexts."""
     if context and not kubeconfig:
         complain(["--context needs --kubeconfig: without it the Pod's own ServiceAccount counts"])

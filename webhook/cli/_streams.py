@@ -1,6 +1,6 @@
-"""The standard streams of the command, and the exit code where one of them fails.
+"""The standard streams of the command, and the exit code if one of them fails.
 
-Every verb writes to the streams that are set up here, so none has to think of a full disk, a closed stream or a reader that
+Every verb writes to the streams of this module, so no verb has to handle a full disk, a closed stream or a reader that
 ends early (docs/exit-codes.md).
 """
 
@@ -18,20 +18,21 @@ import click
 from webhook.files import reason
 from webhook.model.abbreviation import printable
 
-# As grep and diff do: 1 is a result of theirs, 2 is trouble, what cannot be written too.
+# As grep and diff do: their 1 is a result, and 2 is trouble, which includes a failed write.
 TROUBLE: Final = 2
-# As a shell reports a program that a signal ended: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html
+# As a shell reports a program that a signal ended:
+# https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html
 READER_ENDED: Final = 128 + signal.SIGPIPE
 INTERRUPTED: Final = 128 + signal.SIGINT
 STDIN, STDOUT, STDERR = 0, 1, 2
-# A descriptor that is closed is opened so that its use fails: standard input for writing, standard output for reading. Otherwise the
-# next file that is opened would get its number, and records or tables would be written there (gnulib, lib/stdopen.c).
+# A closed descriptor is opened so that its use fails: standard input for writing, standard output for reading.
+# Otherwise the next opened file would get its number, and would receive records or tables (gnulib, lib/stdopen.c).
 SUBSTITUTES: Final = {STDIN: os.O_WRONLY, STDOUT: os.O_RDONLY, STDERR: os.O_WRONLY}
 WRONG: Final = {errno.EBADF: "it is closed", errno.ENOSPC: "no space left on the device"}
 
 
 def say(line: str) -> None:
-    """Print one line for a person: what would act on the terminal, such as in the name of a file, is shown by its code."""
+    """Print one line for a person; codes replace characters that act on a terminal, such as those in a file name."""
     click.echo(printable(line))
 
 
@@ -43,14 +44,15 @@ def warn(line: str) -> None:
 class CannotWriteError(Exception):
     """Standard output takes no more.
 
-    It is no OSError: a verb that expects one from a file of its own must not take it for that.
+    The error is no OSError: a verb that expects an OSError from its own file must not confuse the two.
     """
 
 
 class Output(io.FileIO):
-    """A standard stream that remembers its first failure, and drops what comes behind it.
+    """A standard stream that remembers its first failure, and drops all later output.
 
-    `raises` says whether the failure ends the command: a message that standard error does not take cannot be told anywhere.
+    `raises` says whether the failure ends the command. A message that standard error does not take cannot be reported
+    at all.
     """
 
     def __init__(self, descriptor: int, *, raises: bool) -> None:
@@ -71,7 +73,7 @@ class Output(io.FileIO):
 
 
 def run(command: Callable[..., Any]) -> int:
-    """Run the command with streams whose failures count; return its exit code."""
+    """Run the command with streams that detect failures; return its exit code."""
     closed = {number for number, one in enumerate((sys.stdin, sys.stdout, sys.stderr)) if one is None}
     output, errors = set_up(closed)
     code = ended(command)
@@ -84,7 +86,7 @@ def run(command: Callable[..., Any]) -> int:
 
 
 def set_up(closed: set[int]) -> tuple[Output, Output]:
-    """Put streams in place that say when they fail; `closed` are the numbers of those that the caller has closed."""
+    """Install streams that report their failures; `closed` has the numbers of those that the caller closed."""
     for number in sorted(closed):
         substitute(number)
     if STDIN in closed:
@@ -96,7 +98,7 @@ def set_up(closed: set[int]) -> tuple[Output, Output]:
 
 
 def substitute(number: int) -> None:
-    """Open a descriptor that is closed, so that its use fails; one that is open by now is left alone."""
+    """Open a closed descriptor so that its use fails; do nothing if it is open by now."""
     try:
         os.fstat(number)
     except OSError:
@@ -109,7 +111,7 @@ def substitute(number: int) -> None:
 def text(raw: Output, before: Any, *, unencodable: str, by_line: bool = False) -> io.TextIOWrapper:
     """Return a text stream over a raw one, in the encoding of the stream before it.
 
-    `unencodable` says what becomes of characters that the encoding does not have.
+    `unencodable` says how to handle characters that the encoding does not have.
     """
     encoding = before.encoding if before is not None else "utf-8"
     return io.TextIOWrapper(
@@ -118,7 +120,7 @@ def text(raw: Output, before: Any, *, unencodable: str, by_line: bool = False) -
 
 
 def ended(command: Callable[..., Any]) -> int:
-    """Run the command; return its exit code.  A fault of the program itself goes on as an exception."""
+    """Run the command; return its exit code.  A fault of the program itself passes through as an exception."""
     try:
         found = command(standalone_mode=False)
     except click.ClickException as bad:
@@ -136,20 +138,20 @@ def ended(command: Callable[..., Any]) -> int:
         return code_of(end.code)
     return (
         found if isinstance(found, int) else 0
-    )  # click gives the code of --help and --version, else what the verb returns
+    )  # click gives the code of --help and --version, else the verb's result
 
 
 def code_of(status: object) -> int:
-    """Return the exit code that a status of `sys.exit` stands for; text is a message, and the code is 1 then."""
+    """Return the exit code of a status of `sys.exit`; a text is a message, and its code is 1."""
     if isinstance(status, str):
         click.echo(status, err=True)
     return status if isinstance(status, int) else int(status is not None)
 
 
 def without_output(failure: OSError) -> int:
-    """Say why standard output takes no more; return the exit code.
+    """Report why standard output takes no more; return the exit code.
 
-    A reader that ends early, such as `head`, has all that it wants: nothing is said then.
+    A reader that ends early, such as `head`, has all that it wants, so there is no message then.
     """
     if failure.errno == errno.EPIPE:
         return READER_ENDED

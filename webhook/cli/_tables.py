@@ -1,7 +1,7 @@
-"""Tables as kubectl prints them: each column as wide as its widest cell, each row on one line.
+"""Print tables as kubectl does: each column as wide as its widest cell, each row on one line.
 
-A terminal folds a long line itself. A library that folds cells measures each of them several times, and took longer for ten thousand rows
-than to judge what they show.
+A terminal wraps a long line itself. A library that wraps cells measures each of them several times, and took longer for
+ten thousand rows than their evaluation.
 """
 
 import os
@@ -25,7 +25,7 @@ class Column(NamedTuple):
 
 
 def echo_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, with colours on a terminal only; nothing where there are no rows."""
+    """Print a table, with colours on a terminal only; print nothing if there are no rows."""
     found = [tuple(map(printable, row)) for row in rows]
     if found:
         # https://no-color.org
@@ -33,7 +33,7 @@ def echo_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None
 
 
 def lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the heading and each row as a line, without blanks at its end."""
+    """Yield the heading and each row as a line, without trailing blanks."""
     headings = [column.heading for column in columns]
     widths = [max(map(width, cells)) for cells in zip(headings, *rows, strict=True)]
     yield line([Column("", column.is_number) for column in columns], widths, headings)
@@ -44,7 +44,7 @@ def lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[
 def line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
     """Return one row as a line."""
     parts: list[str] = []
-    blanks = 0  # before the next cell; those behind the last one are left out
+    blanks = 0  # before the next cell; those after the last one are left out
     for column, wide, cell in zip(columns, widths, cells, strict=True):
         missing = wide - width(cell)
         before, blanks = (blanks + missing, GAP) if column.is_number else (blanks, GAP + missing)

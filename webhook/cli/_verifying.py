@@ -1,4 +1,4 @@
-"""Logs verified, and compared, as they are read."""
+"""Verify logs, and compare them, during one read."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,9 +18,10 @@ def verified(
     doing: str,
     on_line: Callable[[Line, list[Head]], object] = lambda *_: None,
 ) -> Report:
-    """What is found in our logs, and by comparison with the API server's; `on_line` is given each line with its records.
+    """Verify catflap's logs and compare them with the API server's; `on_line` gets each line with its records.
 
-    Raises Unreadable, also where the files are no audit log; without one, requests that the API server's log has are still told.
+    Raises Unreadable, also if the files are no audit log. Without an audit log, the report still has the requests in
+    the API server's log.
     """
     comparison, text = Comparison() if against else None, Text()
     with progress((*files, *against), doing) as moved:

@@ -1,4 +1,4 @@
-"""`catflap audit`: the audit log looked at by itself, without a cluster and without the process that wrote it."""
+"""`catflap audit`: examine the audit log alone, without a cluster and without the process that wrote it."""
 
 import json
 from pathlib import Path

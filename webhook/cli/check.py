@@ -35,7 +35,7 @@ VIOLATIONS = 1
 
 
 class Offline(Struct, frozen=True):
-    """What manifests are judged by."""
+    """The basis of verdicts on manifests."""
 
     policy: GuardPolicy
     namespace: str
@@ -80,7 +80,7 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
 
 
 def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
-    """Each object with its decision; what cannot be read is among the complaints of `inputs`."""
+    """Yield each object with its decision; add what cannot be read to the complaints of `inputs`."""
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
         refused = refused_by_api_server(manifest, found)
@@ -95,7 +95,7 @@ def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
 def judged(
     manifest: Manifest, policy: GuardPolicy, refused: tuple[RefusedLabel, ...] = (), *, own_namespace: str = ""
 ) -> Decision:
-    """Return the decision of catflap and of the API server on the creation of one object, as far as it is known without a cluster.
+    """Return the decision of catflap and the API server on an object's creation, as far as it is known offline.
 
     `refused` are the labels of the manifest that the API server refuses.
     """

@@ -1,4 +1,4 @@
-"""`catflap config`: the policy file by itself, before it counts."""
+"""`catflap config`: examine the policy file alone, before it takes effect."""
 
 import json
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def check(files: tuple[Path, ...]) -> None:
 
 
 def checked(name: str, text: str) -> int:
-    """Print what is wrong with one file, and what has no effect; the exit code for it."""
+    """Print the faults of one file, and the settings without effect; return the exit code for the file."""
     status = 0
     try:
         parse_file(text)

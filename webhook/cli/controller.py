@@ -1,4 +1,4 @@
-"""`catflap controller`: closes namespaces and keeps them closed."""
+"""`catflap controller`: close namespaces and keep them closed."""
 
 from pathlib import Path
 

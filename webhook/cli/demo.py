@@ -1,4 +1,4 @@
-"""`catflap demo`: the main job as a story, by the real server and real reviews, without a cluster."""
+"""`catflap demo`: show the main job as a story, with the real server and real reviews, without a cluster."""
 
 import base64
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ NEW_NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": N
 
 
 def deployment(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """A Deployment whose Pods carry `labels`."""
+    """Return a Deployment whose Pods have `labels`."""
     pod = {"metadata": {"labels": dict(labels)}, "spec": {"containers": [{"name": name, "image": "nginx"}]}}
     spec = {"replicas": 2, "selector": {"matchLabels": {"tier": "web"}}, "template": pod}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
@@ -58,7 +58,7 @@ def verb() -> None:
 
 
 class Story:
-    """The chapters, printed as they happen."""
+    """The chapters, which are printed as they happen."""
 
     def __init__(self, console: Console, server: Throwaway) -> None:
         self.console = console
@@ -69,7 +69,7 @@ class Story:
         self.console.rule(f"[bold]{title}", align="left", characters="─")
 
     def ask(self, path: str, resource: str, manifest: Mapping[str, Any], *, allowed: bool) -> dict[str, Any]:
-        """Send one review; the story ends here where the answer is another than told."""
+        """Send one review; end the story if the answer is not the expected one."""
         response = self.server.review(path, creation(resource, manifest, namespace=NAMESPACE))
         verdict = "[green]admitted" if response["allowed"] else "[red]refused"
         reference = f"{manifest['kind']} {manifest['metadata']['name']}"
@@ -84,7 +84,7 @@ class Story:
         raise SystemExit(OTHERWISE)
 
     def show(self, text: str, language: str) -> None:
-        """Print code; coloured on a terminal only."""
+        """Print code, coloured on a terminal only."""
         if self.console.is_terminal:
             self.console.print(Syntax(text.rstrip(), language, background_color="default", word_wrap=True))
         else:
@@ -92,7 +92,7 @@ class Story:
 
 
 def tell(story: Story) -> None:
-    """The whole story."""
+    """Run the whole story."""
     console = story.console
     console.print(f"The webhook listens on https://localhost:{story.server.port}, under a CA made for this minute.")
     console.print("The policy is the default one: every Pod has an app and one of the roles frontend, backend, data.\n")

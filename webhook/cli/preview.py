@@ -1,4 +1,4 @@
-"""`catflap preview`: what a policy file would refuse, before it is applied."""
+"""`catflap preview`: show what a policy file would refuse before it is applied."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,7 +59,7 @@ UNDATED = "since when catflap is installed may not be seen, so no owner counts a
 
 
 class Asked(Struct, frozen=True):
-    """What the command line asks for."""
+    """The options and arguments of the command line."""
 
     after: GuardPolicy
     before: Path | None
@@ -121,7 +121,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 
 
 def tell(found: Findings, output: str, *, is_of_files: bool) -> None:
-    """Print what was found and end with the status that says so; of files `catflap check` says the same in the same words."""
+    """Print the result and end with its status; for files, `catflap check` uses the same status and the same words."""
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(as_json(found)), indent=2))
     else:
@@ -132,7 +132,7 @@ def tell(found: Findings, output: str, *, is_of_files: bool) -> None:
 
 
 def from_files(asked: Asked, api: Api | None) -> Findings:
-    """What would become of manifests."""
+    """Return what would happen to manifests."""
     inputs = Inputs(asked.paths)
     before = policy_before(asked, api)
     space = asked.namespaces[0] if asked.namespaces else "default"
@@ -145,7 +145,7 @@ def from_files(asked: Asked, api: Api | None) -> Findings:
 
 
 def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, ExistingObject]:
-    """An object of a file, and the same as if it stood in the cluster; raises BadManifest."""
+    """Return an object of a file, and the same object as if it were in the cluster; raises BadManifest."""
     manifest = read(document, default_namespace=default_namespace, extra=extra)
     return manifest, standing(manifest, document)
 
@@ -153,7 +153,7 @@ def standing_in_file(document: Any, *, default_namespace: str, extra: Makers) ->
 def noted(
     objects: Iterator[tuple[str, Located, tuple[Manifest, ExistingObject]]], notes: list[str]
 ) -> Iterator[ExistingObject]:
-    """Each object of the files, with the labels that the API server refuses; what is not judged is added to `notes`."""
+    """Yield each object of the files with the labels that the API server refuses; add unjudged ones to `notes`."""
     for source, found, (manifest, one) in objects:
         if manifest.not_judged:
             notes.append(at(source, found.place(), not_judged(manifest)))
@@ -162,7 +162,7 @@ def noted(
 
 
 def from_cluster(asked: Asked, api: Api) -> Findings:
-    """What would become of what stands in a cluster.  Raises ApiError."""
+    """Return what would happen to the objects in a cluster.  Raises ApiError."""
     before = policy_before(asked, api)
     with progress() as on_page:
         extra = extra_kinds(asked.after, before)
@@ -182,7 +182,7 @@ def judged(
     where: PreviewContext,
     unseen: list[str],
 ) -> Findings:
-    """What a policy file would do, or what it would do otherwise than another one."""
+    """Return the effects of a policy file, or how they differ from those of another one."""
     if before is None:
         [found] = preview(objects, [asked.after], where)
         return Findings(found, notes=tuple(left_out(found)), unseen=tuple(unseen))
@@ -192,18 +192,18 @@ def judged(
 
 
 def left_out(*found: Preview) -> Iterator[str]:
-    """Which custom rules were not asked of every object."""
+    """Yield which custom rules did not evaluate every object."""
     for one in sorted({rule for each in found for rule in each.unchecked}):
         yield f"not checked: {one.rule}: {one.why}"
 
 
 def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
-    """The kinds that either file adds to those that are built in."""
+    """Return the kinds that either file adds to the built-in ones."""
     return {**(before.workloads.extra_by_kind if before else {}), **after.workloads.extra_by_kind}
 
 
 def setting_of(api: Api, listing: ObjectLister) -> tuple[PreviewContext, tuple[str, ...]]:
-    """What is known of the cluster, and what is to be said about that.  Raises ApiError."""
+    """Return what is known of the cluster, and the notes about it.  Raises ApiError."""
     now = datetime.now(UTC)
     own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
     namespaces = listing.namespaces()
@@ -216,12 +216,12 @@ def setting_of(api: Api, listing: ObjectLister) -> tuple[PreviewContext, tuple[s
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
-        notes.append(f"{UNDATED}: {error}")  # errs on the side of a refusal, so the rest may be believed
+        notes.append(f"{UNDATED}: {error}")  # it errs towards refusal, so the rest is reliable
     return build_setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
 
 
 def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
-    """The policy to compare with; a bad one, or none where one was named, ends the command.  Raises ApiError."""
+    """Return the policy to compare with; a bad or absent one that is named ends the command.  Raises ApiError."""
     if asked.before is not None:
         return load_policy(asked.before).policy
     if not asked.before_in_cluster or api is None:
@@ -239,7 +239,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[ListProgress], None]]:
-    """A bar on standard error while a cluster is listed, on a terminal only; it is moved with each page."""
+    """Show a bar on standard error while a cluster is listed, on a terminal only; it moves with each page."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("listing", total=None)

@@ -1,4 +1,4 @@
-"""`catflap registration`: the webhook configurations, printed; and catflap turned on again where it was turned off."""
+"""`catflap registration`: print the webhook configurations, or turn catflap on again after it was turned off."""
 
 import base64
 from pathlib import Path
@@ -72,7 +72,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 
 
 def asked(kubeconfig: str | None, context: str | None) -> str:
-    """The user that a kubeconfig is of; a cluster that does not tell ends the command."""
+    """Return the user of a kubeconfig; a cluster that does not say ends the command."""
     try:
         return own_user(connect_as_kubectl(kubeconfig, context))
     except NoClusterError as bad:
@@ -82,7 +82,7 @@ def asked(kubeconfig: str | None, context: str | None) -> str:
 
 
 def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
-    """Forget that catflap was turned off, in words; the controller registers it once the servers answer."""
+    """Remove the mark that catflap is off; return the message. The controller registers it once the servers answer."""
     try:
         found = turn_on(connect_as_kubectl(kubeconfig, context), own_namespace=namespace)
     except NoClusterError as bad:

@@ -1,4 +1,4 @@
-"""`catflap render`: the manifests that close a namespace, printed."""
+"""`catflap render`: print the manifests that close a namespace."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,9 +60,9 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
 
 
 def assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:
-    """Yield what is assumed of the cluster's name servers, and which address is missing, in lines.
+    """Yield the assumptions about the cluster's name servers, and which address is missing, in lines.
 
-    Nothing where `network.dns` of the policy file determines the name servers without a cluster.
+    Yield nothing if `network.dns` of the policy file determines the name servers without a cluster.
     """
     if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
         return

@@ -1,4 +1,4 @@
-"""`catflap report`: what audit logs say, as one page for an auditor."""
+"""`catflap report`: write what audit logs say as one page for an auditor."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ from webhook.report.ruled import entries, exceptions, left_out
 
 
 def verification(function: Function) -> Function:
-    """The options of `audit verify`."""
+    """Add the options of `audit verify`."""
     options = (
         click.option("--trust", type=FILE, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
         click.option("--against", type=FILE_NAME, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
@@ -50,7 +50,7 @@ def verification(function: Function) -> Function:
 
 
 def naming(function: Function) -> Function:
-    """What only the preparer knows, for the first page."""
+    """Add the options for what only the preparer knows, which the first page shows."""
     options = (
         click.option("--cluster-name", default="", metavar="TEXT", help="The cluster's name, for the first page."),
         click.option("--scope", default="", metavar="TEXT", help="What the report is about, such as an audit and its period, for the first page."),
@@ -130,7 +130,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 
 
 def spared(output: str, inputs: Iterable[str]) -> None:
-    """Refuse to write the page over a file that is read for it."""
+    """Refuse to write the page over one of its input files."""
     page_file = Path(output)
     if output != "-" and page_file.exists():
         for one in inputs:
@@ -139,7 +139,7 @@ def spared(output: str, inputs: Iterable[str]) -> None:
 
 
 def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool) -> None:
-    """Gather the records of a line that are what their hashes say; nearly always the line is one."""
+    """Gather the records of a line that match their hashes; nearly always the line is one record."""
     if len(heads) == 1 and (whole := as_entry(line.text)) is not None:
         gathering.take(whole, line.file)
     elif heads:
@@ -149,7 +149,7 @@ def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool)
 
 
 def summary(found: Report, gathering: Gathering) -> str:
-    """The page in one line, for a terminal."""
+    """Return the page's summary in one line, for a terminal."""
     damage = f"DAMAGED, {counted(len(found.findings) + found.untold, 'finding')}"
     total = gathering.ledger.total
     figures = (
@@ -162,7 +162,7 @@ def summary(found: Report, gathering: Gathering) -> str:
 
 
 def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
-    """What a policy file keeps from the guard, and the webhook configurations that fit it."""
+    """Return what a policy file excludes from the guard, and the webhook configurations that fit it."""
     configurations = webhook_configurations(loaded.policy, Endpoint(ca_bundle="", namespace=DEFAULT_NAMESPACE))
     return Ruled(
         name,
@@ -174,13 +174,13 @@ def ruled_by(loaded: Loaded, name: str, at: datetime) -> Ruled:
 
 
 def standing(loaded: Loaded | None, kubeconfig: str | None, context: str | None) -> Now:
-    """The namespaces of the cluster now.  Raises NoCluster, ApiError."""
+    """Return the current state of the cluster's namespaces.  Raises NoCluster, ApiError."""
     api = connect_as_kubectl(kubeconfig, context)
     return look(api, loaded.policy if loaded else None, own_namespace=find_own_namespace(api))
 
 
 def write(output: str, text: str) -> None:
-    """Write the page in its place, at once or not at all; a device or a pipe is written to, and not replaced by a file."""
+    """Write the page atomically; write to a device or a pipe directly, without replacing it by a file."""
     place = Path(output)
     try:
         with click.open_file(output, "w", encoding="utf-8", atomic=place.is_file() or not place.exists()) as file:

@@ -1,4 +1,4 @@
-"""`catflap selftest`: whether a cluster judges Pods by a policy file."""
+"""`catflap selftest`: test whether a cluster judges Pods by a policy file."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.review.manifests import read
 
 FAILED: Final = 1
-DENIED: Final = "denied the request: "  # apiserver, pkg/admission/plugin/webhook/errors, ToStatusErr
-# What the strictest Pod Security Standard asks for, so that no other admission refuses the Pod.
+DENIED: Final = "denied the request: "  # kube-apiserver, pkg/admission/plugin/webhook/errors, ToStatusErr
+# The requirements of the strictest Pod Security Standard, so that no other admission refuses the Pod.
 SECURITY: Final = {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
 NAME: Final = "catflap-selftest"
 CONTAINER: Final = {
@@ -71,13 +71,13 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
 
 
 def admission(api: Api, labelled: dict[str, Any]) -> list[str]:
-    """Return what is wrong where a Pod with labels is refused.  Raises ApiError where that cannot be found out."""
+    """Return the problems if a Pod with labels is refused.  Raises ApiError if the result is unknown."""
     said = answer(api, labelled)
     return [f"a Pod with labels is refused: {said}"] if said else []
 
 
 def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
-    """Return what is wrong where a Pod without labels is not refused by catflap.  Raises ApiError where that cannot be found out."""
+    """Return the problems if catflap does not refuse a Pod without labels.  Raises ApiError if that is unknown."""
     said = answer(api, pod(namespace, {}))
     if not said:
         return [
@@ -88,7 +88,7 @@ def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
 
 
 def answer(api: Api, body: dict[str, Any]) -> str:
-    """Return with which words the API server refuses a Pod; an empty text where it admits it.  Raises ApiError for any other failure."""
+    """Return the words of the refusal of a Pod, or "" if the Pod is admitted.  Raises ApiError for other failures."""
     try:
         api.try_create(collection("v1", "pods", body["metadata"]["namespace"]), body)
     except ApiError as error:

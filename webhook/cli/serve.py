@@ -1,4 +1,4 @@
-"""`catflap serve`: the webhook server."""
+"""`catflap serve`: run the webhook server."""
 
 import base64
 import ipaddress
@@ -114,7 +114,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 
 
 def print_authority(folder: TlsFolder) -> None:
-    """Print the CA of the certificates as a webhook configuration has it, if catflap issued them."""
+    """Print the CA of the certificates in the form of a webhook configuration, if catflap issued them."""
     if folder.authority.exists():
         bundle = base64.b64encode(folder.authority.read_bytes()).decode("ascii")
         click.echo(f"caBundle: {bundle}", err=True)
@@ -128,9 +128,9 @@ def tls_folder(path: Path) -> TlsFolder:
 
 
 def check_cluster(kubeconfig: str | None, context: str | None) -> None:
-    """See that there is a cluster before anything is made; a bad kubeconfig ends the command.
+    """Check that there is a cluster before anything is made; a bad kubeconfig ends the command.
 
-    The connections that last are made after the fork.
+    The server makes its permanent connections after the fork.
     """
     check_context(kubeconfig, context)
     try:
@@ -140,14 +140,14 @@ def check_cluster(kubeconfig: str | None, context: str | None) -> None:
 
 
 def hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
-    """What the issued certificate is for: the chart's Service, this machine, and what the caller adds."""
+    """Return the names for the issued certificate: the chart's Service, this machine, and the caller's names."""
     own = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
     anywhere = {"0.0.0.0", "::"}  # noqa: S104 (no name of anything)
     return list(dict.fromkeys([*own, *({listen} - anywhere), *names]))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a listening address."""
+    """Return whether only this machine reaches a listening address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

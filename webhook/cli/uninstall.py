@@ -1,4 +1,4 @@
-"""`catflap uninstall`: what catflap wrote into a cluster, removed."""
+"""`catflap uninstall`: remove what catflap wrote into a cluster."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What is answered, and why."""
+"""The decision on one request, and the questions that it needs answered first."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -16,17 +16,17 @@ Found = TypeVar("Found")
 
 
 class Phase(StrEnum):
-    """The two phases of admission, by the path that each is served under."""
+    """The two phases of admission; each is also the path that serves it."""
 
     VALIDATE = "validate"
     MUTATE = "mutate"
 
 
 class Closure(StrEnum):
-    """What is known of a namespace's default-deny policy.
+    """The state of a namespace's default-deny policy.
 
-    `written` says that it was not there and is now; `unwritten` that it is not there and a dry run may not write it;
-    `staged` that the policy file wants nothing enforced yet; `unchecked` that there is no cluster to ask.
+    `written`: the policy was missing and is now written. `unwritten`: the policy is missing and a dry run may not write
+    it. `staged`: the policy file enforces nothing yet. `unchecked`: there is no cluster to ask.
     """
 
     PROVEN = "proven"
@@ -38,7 +38,7 @@ class Closure(StrEnum):
 
 
 class Unchecked(Struct, frozen=True, order=True):
-    """A custom rule that was not asked, and why not, in words."""
+    """A custom rule that was not evaluated, with the reason in words."""
 
     rule: str
     why: str
@@ -47,10 +47,12 @@ class Unchecked(Struct, frozen=True, order=True):
 class Decision(Struct, frozen=True):
     """The answer to one request.
 
-    `why` is the reason, whose code determines the verdict. `denied` holds the faults that refuse, `warned` those the user is told of,
-    `audited` those that only the record shows. `notices` are for the user as well, though nothing is wrong.
-    `closure` says what is known of the namespace where a Pod would be stored; `labels` are those to be written at `labels_path` in the mutating phase. `unchecked` are the custom
-    rules that read what nobody here can tell. `fix` has the labels of which the message says that they mend the object, `fix_notes` what else it says.
+    `why` is the reason, whose code determines the verdict. `denied` has the violations that refuse the request,
+    `warned` those in warnings to the user, and `audited` those that only the audit record has. `notices` also go to the
+    user, though nothing is wrong. `closure` is the state of the namespace where a Pod would be stored. `labels` are the
+    labels to write at `labels_path` in the mutating phase. `unchecked` are the custom rules that read what is unknown
+    here. `fix` has the labels that the message offers to repair the object, and `fix_notes` has the message's further
+    remarks.
     """
 
     why: Reason
@@ -67,34 +69,34 @@ class Decision(Struct, frozen=True):
 
     @property
     def verdict(self) -> Verdict:
-        """The answer; the code of its reason has exactly one."""
+        """Return the verdict; each reason code has exactly one."""
         verdict = self.why.code.kind
         assert isinstance(verdict, Verdict)
         return verdict
 
     @property
     def reason(self) -> str:
-        """Why, in words for people; empty where the code and the faults say everything."""
+        """Return the reason in words, or an empty string if the code and the violations say everything."""
         return self.why.words
 
     @property
     def allowed(self) -> bool:
-        """Whether the request may go on."""
+        """Return whether the verdict admits the request."""
         return self.verdict not in {Verdict.DENIED, Verdict.UNAVAILABLE}
 
 
 class OwnerWanted(Struct, frozen=True):
-    """The decision hangs on which of the owners above an object, from this one up, are older than catflap."""
+    """The decision depends on which owners above an object, from this one up, are older than catflap."""
 
     namespace: str
     owner: Owner
 
 
 class OldOwner(Struct, frozen=True):
-    """An owner that is older than catflap, as it is stored: what Pods it asks for.
+    """A stored owner that is older than catflap, with the Pods that it requests.
 
-    `workload` is the owner itself; `made` are the labels that it writes onto what it makes besides Pods, and `template`
-    is its pod template, for rules that read all of it.
+    `workload` is the owner itself. `made` are the labels that it writes to the objects that it creates other than Pods.
+    `template` is its Pod template, for rules that read all of it.
     """
 
     workload: Workload
@@ -103,63 +105,63 @@ class OldOwner(Struct, frozen=True):
 
 
 class ClosureWanted(Struct, frozen=True):
-    """The decision hangs on whether this namespace is closed, or need not be; `dry_run` must not close it."""
+    """The decision depends on whether this namespace is closed, or need not be; `dry_run` must not close it."""
 
     namespace: str
     dry_run: bool
 
 
 class GuardWanted(Struct, frozen=True):
-    """The decision hangs on whether this namespace is guarded at all."""
+    """The decision depends on whether catflap guards this namespace."""
 
     namespace: str
 
 
 class LabelsWanted(Struct, frozen=True):
-    """The decision hangs on the labels of this namespace, or on a rule that reads more of it; one look tells both."""
+    """The decision depends on this namespace's labels, or on a rule that reads more of it; one request gets both."""
 
     namespace: str
 
 
 class FaultsWanted(Struct, frozen=True):
-    """The decision hangs on what is wrong with this text of a policy file."""
+    """The decision depends on the faults of this policy file text."""
 
     text: str
 
 
 class NamespaceSeen(Struct, frozen=True):
-    """A namespace as custom rules read it; `content` is None where there is no cluster to ask."""
+    """A namespace as custom rules read it; `content` is None if there is no cluster to ask."""
 
     content: Mapping[str, Any] | None
 
 
 class ForesightWanted(Struct, frozen=True):
-    """The answer is to say what this text of a policy file, which is sound, would change of what stands.
+    """The answer is to say what this valid policy file text would change in the cluster.
 
-    `user` is who reads it.
+    `user` is the user who reads the answer.
     """
 
     text: str
     user: User
 
 
-# What only the cluster can tell.
+# Questions that only the cluster can answer.
 ClusterQuestion = OwnerWanted | ClosureWanted | GuardWanted | LabelsWanted | ForesightWanted
-# What the request itself does not tell: ask, then decide again with the answer.
+# Questions that the request itself does not answer: answer one, then decide again.
 Question = ClusterQuestion | FaultsWanted
 
 
 class Findings:
-    """What was found out about one request by its content alone, so that it is found out once, however often the decision begins.
+    """Results that depend on one request's content alone, so that repeated decisions compute them only once.
 
-    Not safe between threads: a request is decided by one at a time.
+    Not safe between threads: one thread at a time decides a request.
     """
 
     def __init__(self) -> None:
         self._found: dict[str, Any] = {}
 
     def once(self, what: str, find: Callable[[], Found]) -> Found:
-        """What `find` gives, which is asked at the first time alone; its errors pass through."""
+        """Return the result of `find`, which is called only the first time; its errors pass through."""
         if what not in self._found:
             self._found[what] = find()
         found: Found = self._found[what]
@@ -167,11 +169,10 @@ class Findings:
 
 
 class Known(Struct, frozen=True):
-    """The answers so far; None where the question was not asked.
+    """The answers so far; None means that a question was not asked.
 
-    `findings` remembers what the rules said, where the same request is decided several times.
-
-    `old_owners` are those above an object, or the object itself, that are older than catflap; none where the topmost one is younger.
+    `findings` keeps the results of rules if the same request is decided several times. `old_owners` are the owners
+    above an object, or the object itself, that are older than catflap. It is empty if the topmost owner is younger.
     """
 
     old_owners: tuple[OldOwner, ...] | None = None
@@ -184,5 +185,5 @@ class Known(Struct, frozen=True):
     findings: Findings | None = None
 
     def once(self, what: str, find: Callable[[], Found]) -> Found:
-        """What `find` gives; asked once a request where that is remembered."""
+        """Return the result of `find`, which is called once for each request if `findings` is set."""
         return self.findings.once(what, find) if self.findings else find()

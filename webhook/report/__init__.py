@@ -1,1 +1,1 @@
-"""What an audit log says to an auditor: gathered in one reading, and shown as one page that needs nothing else."""
+"""The auditor's report on an audit log: records gathered in one reading, and one self-contained page."""

@@ -16,7 +16,8 @@ from webhook.report.timeline import DAY, OTHERS, Series
 WIDE, NARROW = 960, 365
 FONT: Final = 13
 LINE: Final = 18
-# The widest common letters of a sans-serif font take 0.62 of its size on average (measured with DejaVu Sans, the widest of those that pages use).
+# The widest common letters of a sans-serif font take 0.62 of its size on average (measured with DejaVu Sans, the widest
+# font that pages use).
 CHARACTER: Final = 0.62 * FONT
 MOST_SERIES: Final = 5
 MOST_BARS: Final = 8
@@ -35,7 +36,7 @@ INK: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {LIGHT: ("#1c2733", "#c9
 
 
 class Chart(Struct, frozen=True):
-    """One chart as data URIs, and in words."""
+    """One chart as data URIs, with its description."""
 
     alt: str
     wide: str
@@ -103,7 +104,7 @@ def drawn(draw: Callable[[Canvas], float], alt: str) -> Chart:
 
 
 def stacked(canvas: Canvas, series: Series) -> float:
-    """Draw a legend, and below it the steps of time with a bar for each name."""
+    """Draw a legend, and below it the time steps with a bar for each name."""
     folded = series.folded(MOST_SERIES)
     colours = [len(canvas.colours) - 1 if name == OTHERS else number for number, name in enumerate(folded)]
     top = legend(canvas, [name or "others" for name in folded], colours) + LINE / 2
@@ -137,7 +138,7 @@ def legend(canvas: Canvas, names: Sequence[str], colours: Sequence[int]) -> floa
 
 
 def times(canvas: Canvas, series: Series, left: float, step: float, bottom: float) -> float:
-    """Write when some of the steps begin, below their bars; return the height."""
+    """Write the beginnings of some steps below their bars; return the height."""
     whole_days = series.step.total_seconds() >= DAY
     form = "%d %b %Y" if whole_days else "%d %b\n%H:%M"
     half = CHARACTER * (11 if whole_days else 6) / 2
@@ -149,7 +150,7 @@ def times(canvas: Canvas, series: Series, left: float, step: float, bottom: floa
 
 
 def horizontal(canvas: Canvas, bars: Sequence[tuple[str, int]]) -> float:
-    """Draw horizontal bars, the first one on top, each with its name before it and its count behind it."""
+    """Draw horizontal bars, the first one on top, each with its name before it and its count after it."""
     labels = [shortened(name, LONGEST_LABEL[canvas.width]) for name, _ in bars]
     most = max(count for _, count in bars)
     left = CHARACTER * max(map(cell_len, labels)) + 8
@@ -178,6 +179,6 @@ def steps() -> Iterator[int]:
 
 
 def shortened(name: str, most: int) -> str:
-    """Return a name as far as there is room for it; the table next to the chart has the whole name."""
+    """Return a name shortened to the available room; the table next to the chart has the whole name."""
     shown = printable(name)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -1,4 +1,4 @@
-"""Which namespaces of a cluster are closed now: by the whole spec of the policy that stands, never by a label."""
+"""List which namespaces of a cluster are closed now: by the whole spec of the stored policy, never by a label."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -21,7 +21,7 @@ CLOSED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, n
 
 
 class Standing(Struct, frozen=True):
-    """A namespace as it stands."""
+    """The current state of a namespace."""
 
     name: str
     created: str
@@ -35,17 +35,17 @@ class Now(Struct, frozen=True):
     spaces: tuple[Standing, ...]
 
     def of(self, state: str) -> int:
-        """How many there are of a state."""
+        """Return how many namespaces have a state."""
         return sum(one.state == state for one in self.spaces)
 
     @property
     def due(self) -> int:
-        """How many are to be closed, or are."""
+        """Return how many namespaces are closed or have to be."""
         return self.of(CLOSED) + self.of(OPEN)
 
 
 def look(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> Now:
-    """The namespaces as they stand, by a policy file or by the defaults.  Raises ApiError."""
+    """Return the state of all namespaces under a policy file or the defaults.  Raises ApiError."""
     now = datetime.now(UTC)
     policy = policy or DEFAULTS
     moments = InstallRecord(api, own_namespace=own_namespace).read(api)
@@ -68,7 +68,7 @@ def look(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> Now:
 
 
 def closed_spaces(api: Api) -> frozenset[str]:
-    """The namespaces in which either engine's default-deny stands as it is to be.  Raises ApiError."""
+    """Return the namespaces with a correct default-deny policy of either engine.  Raises ApiError."""
     return frozenset(
         found["metadata"]["namespace"]
         for manifest in map(denial, Engine)
@@ -78,5 +78,5 @@ def closed_spaces(api: Api) -> frozenset[str]:
 
 
 def denial(engine: Engine) -> Manifest:
-    """The policy that closes a namespace, as an engine says it: the same in every namespace and under every file."""
+    """Return an engine's policy that closes a namespace: it is the same in every namespace and under every file."""
     return render_namespace(DEFAULTS, RenderTarget("", "", ""), engine)[0]

@@ -1,4 +1,4 @@
-"""Which controls of which standards the log evidences, each by its own figures, and what it does not show of them."""
+"""List the controls of standards that the log evidences, each with its figures and with what the log does not show."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -12,7 +12,7 @@ from webhook.report.words import duration
 
 
 class Figures(Struct, frozen=True):
-    """What the page counts, as far as controls are about it."""
+    """The figures of the page that concern controls."""
 
     report: Report
     trusted: bool
@@ -20,17 +20,17 @@ class Figures(Struct, frozen=True):
     coverage: Coverage
     decisions: int
     refused: int
-    guard_refused: int  # refusals of edits of our own policies
+    guard_refused: int  # refused edits of catflap's own policies
     exempt: int
     broken_glass: int
-    exempt_without_code: int  # by records of a release that had no reason codes
+    exempt_without_code: int  # by records of a release without reason codes
     files: int  # policy files that came into force
     files_refused: int
-    closing_now: tuple[int, int] | None  # namespaces that are closed, of how many that are to be
+    closing_now: tuple[int, int] | None  # closed namespaces, and namespaces that have to be closed
 
 
 class Control(Struct, frozen=True):
-    """A control, what the log shows of it, and what it does not."""
+    """A control, what the log shows about it, and what the log does not show."""
 
     standard: str
     name: str
@@ -40,7 +40,7 @@ class Control(Struct, frozen=True):
 
 
 def closing(figures: Figures) -> tuple[str, ...]:
-    """How namespaces are closed."""
+    """Return how namespaces are closed."""
     found = figures.coverage
     if not found.known:
         return ("not known, because no record of this period tells of a default-deny policy",)
@@ -62,7 +62,7 @@ def closing(figures: Figures) -> tuple[str, ...]:
 
 
 def without(found: Coverage) -> str:
-    """For how long namespaces were open, in words."""
+    """Return how long namespaces were open, in words."""
     untold = (
         f"; {counted(found.unexplained, 'write')} of an earlier release may have restored it or not"
         if found.unexplained
@@ -77,7 +77,7 @@ def without(found: Coverage) -> str:
 
 
 def flows(figures: Figures) -> tuple[str, ...]:
-    """How exceptions from default-deny are controlled."""
+    """Return how exceptions from default-deny are controlled."""
     if not figures.decisions:
         return (
             *closing(figures),
@@ -91,14 +91,14 @@ def flows(figures: Figures) -> tuple[str, ...]:
 
 
 def exemptions(figures: Figures) -> str:
-    """How many requests passed as exempt, and how many of them by break-glass, as far as the records tell."""
+    """Return how many requests passed as exempt, and how many of these by break-glass, as far as records say."""
     passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass"
     untold = figures.exempt_without_code
     return f"{passed}; of {untold:,} an earlier release did not record whether it was that" if untold else passed
 
 
 def rulesets(figures: Figures) -> tuple[str, ...]:
-    """How the policy file changed."""
+    """Return how the policy file changed."""
     changed = f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty"
     unknown = "policy files: not known, because none came into force or was refused in this period"
     return (
@@ -108,14 +108,14 @@ def rulesets(figures: Figures) -> tuple[str, ...]:
 
 
 def recording(figures: Figures) -> tuple[str, ...]:
-    """What is recorded."""
+    """Return what is recorded."""
     chains = counted(len(figures.report.chains), "chain")
     here = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
     return (f"{counted(figures.report.records, 'record')} in {chains}", here)
 
 
 def protection(figures: Figures) -> tuple[str, ...]:
-    """Whether the log is whole."""
+    """Return whether the log is whole."""
     report = figures.report
     found = len(report.findings) + report.untold
     lost = sum(chain.lost for chain in report.chains)
@@ -129,7 +129,7 @@ def protection(figures: Figures) -> tuple[str, ...]:
 
 
 def signing(figures: Figures) -> tuple[str, ...]:
-    """Whose word it is."""
+    """Return which keys certify the log."""
     chains = figures.report.chains
     signed = sum(chain.signed >= 0 for chain in chains)
     vouched = sum(chain.vouched for chain in chains)
@@ -169,5 +169,5 @@ class Evidenced(Struct, frozen=True):
 
 
 def evidenced(figures: Figures) -> tuple[Evidenced, ...]:
-    """Every control."""
+    """Return every control."""
     return tuple(Evidenced(control, tuple(control.shows(figures))) for control in CONTROLS)

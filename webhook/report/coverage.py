@@ -1,9 +1,9 @@
-"""For how long a namespace was without its default-deny policy, as far as the log tells.
+"""Compute how long a namespace was without its default-deny policy, as far as the log says.
 
-A removal that catflap let through is on record, and so is each restoration: the time between is known. Where somebody removed it past
-catflap, the policy was last known to stand when a Pod was admitted on its proof, or when it was written: the time from
-there to the restoration is the most that it can have been gone. A write whose record has no reason code may be a restoration or not:
-it ends a removal that is on record, and is counted where it tells of none.
+The log has each removal that catflap admitted, and each restoration, so the time between them is exact. If a user
+removed the policy without a request to catflap, the last proof of the policy is an admitted Pod or a write. The time
+from that proof to the restoration is an upper bound. A write whose record has no reason code may or may not be a
+restoration: it ends a removal that is on record, and otherwise counts as unexplained.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,24 +19,24 @@ BIRTH = "its birth"
 
 
 class Space(Struct):
-    """What the log says of one namespace."""
+    """The history of one namespace in the log."""
 
     name: str
-    closed: str = ""  # when its policy is first known to stand
-    seen: str = ""  # when it is last known to
-    to_close: float | None = None  # seconds from its birth until it was closed, where both are on record
+    closed: str = ""  # the first time at which the policy is known to exist
+    seen: str = ""  # the last such time
+    to_close: float | None = None  # seconds from its birth until it was closed, if both are on record
     lapses: int = 0
-    without: float = 0.0  # seconds: exact ones, and the most that the others can be
+    without: float = 0.0  # seconds: exact values, and upper bounds for the others
     exact: bool = True  # whether each lapse's beginning is on record
-    unknown: int = 0  # lapses of which nothing tells when they began
-    unexplained: int = 0  # writes over a policy of which nothing tells whether it was gone
-    open_since: str = ""  # removed, and not known to be restored
+    unknown: int = 0  # lapses with an unknown beginning
+    unexplained: int = 0  # writes over a policy that may or may not have been missing
+    open_since: str = ""  # when it was removed, if no restoration is known
     open_by: str = ""
     ended: bool = False
 
     @property
     def state(self) -> str:
-        """How it stood at the end."""
+        """Return the state at the end of the log."""
         if self.ended:
             return "deleted"
         if self.open_since:
@@ -45,25 +45,25 @@ class Space(Struct):
 
 
 class Coverage(Struct, frozen=True):
-    """What the log says of all namespaces; the ones that were without for longest come first."""
+    """The sums over all namespaces in the log; the longest times without a policy come first."""
 
     spaces: tuple[Space, ...]
     more: int
     known: int  # how many were closed at some time
     open: int
     lapses: int
-    lapsed: int  # how many namespaces had any
+    lapsed: int  # how many namespaces had a lapse
     without: float
     exact: bool
     unknown: int
     unexplained: int
     slowest: float | None  # the longest time from birth until closed
-    born: int  # of how many namespaces that is known
-    unclosed: int  # created, and nothing on record that closed them
+    born: int  # how many namespaces have a known time from birth until closed
+    unclosed: int  # created, without a record that they were closed
 
 
 def coverage(events: Iterable[Event], most: int) -> Coverage:
-    """The sums over all namespaces, and as many rows."""
+    """Return the sums over all namespaces, and at most `most` rows."""
     spaces: list[Space] = []
     count = known = opened = lapses = lapsed = unknown = unexplained = born = unclosed = 0
     without, exact, slowest = 0.0, True, None
@@ -92,16 +92,16 @@ def coverage(events: Iterable[Event], most: int) -> Coverage:
 
 
 def worst(spaces: list[Space], most: int) -> list[Space]:
-    """Those to be told of first."""
+    """Return the first `most` namespaces in the order of the report."""
     return sorted(spaces, key=lambda one: (not one.open_since or one.ended, -one.without, -one.lapses, one.name))[:most]
 
 
 def each_space(events: Iterable[Event]) -> Iterator[Space]:
-    """Each namespace, by its events in order."""
+    """Yield each namespace with its events applied in order."""
     for name, own in groupby(events, key=lambda event: event.space):
         space, engine = Space(name), ""
         for event in own:
-            if event.what == LEFT and event.who != engine:  # another engine's, whose place ours has taken
+            if event.what == LEFT and event.who != engine:  # a replaced policy of another engine
                 continue
             if event.what in {CREATED, RESTORED, WRITTEN}:
                 engine = event.who
@@ -110,7 +110,7 @@ def each_space(events: Iterable[Event]) -> Iterator[Space]:
 
 
 def follow(space: Space, event: Event) -> None:
-    """What one event tells."""
+    """Apply one event."""
     match event.what:
         case _ if event.what == BORN:
             space.ended, space.open_since, space.seen = False, event.time, ""
@@ -130,13 +130,13 @@ def follow(space: Space, event: Event) -> None:
 
 
 def stand(space: Space, event: Event) -> None:
-    """The policy stands at this time."""
+    """Remember that the policy exists at this time."""
     space.closed = space.closed or event.time
     space.seen, space.open_since, space.open_by = event.time, "", ""
 
 
 def restore(space: Space, event: Event) -> None:
-    """How long it was gone."""
+    """Add the time that the policy was missing."""
     if space.open_since and not space.seen:  # never closed since its birth
         space.to_close = max(space.to_close or 0.0, seconds(space.open_since, event.time))
         return
@@ -156,6 +156,6 @@ def restore(space: Space, event: Event) -> None:
 
 
 def seconds(begin: str, end: str) -> float:
-    """The time between two records; nothing where one of them has no time."""
+    """Return the seconds between two records, or zero if one has no valid time."""
     first, last = moment_of(begin), moment_of(end)
     return max((last - first).total_seconds(), 0.0) if first and last else 0.0

@@ -1,4 +1,4 @@
-"""Records to counts and events, one after the other: what the page tells is gathered here in one reading."""
+"""Gather the counts and events of the report from records, in one reading."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ from webhook.model.request import User
 from webhook.report.ledger import Event, Happening, Ledger
 from webhook.report.timeline import Timeline
 
-CLUSTER: Final = "(cluster-wide)"  # what is in no namespace
-# What an event says of a namespace's default-deny policy.
+CLUSTER: Final = "(cluster-wide)"  # objects without a namespace
+# The meaning of an event for a namespace's default-deny policy.
 BORN, STANDS, CREATED, RESTORED, WRITTEN, REMOVED, LEFT, ENDING = (
     "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
@@ -23,7 +23,7 @@ LABELLING: Final = "decision of the labelling phase, which refuses nothing"
 
 
 class Gathering:
-    """Takes each record of a period: `begin` is in it, `end` is not, both as records write times; empty is open."""
+    """Takes the records of a period from `begin`, inclusive, to `end`, exclusive; an empty time is open."""
 
     def __init__(self, *, begin: str = "", end: str = "") -> None:
         self.begin = begin
@@ -64,7 +64,7 @@ class Gathering:
                 self.ledger.happened(entry.type, Happening(time, what, details))
 
     def _mutated(self, entry: Entry) -> None:
-        """The first of a request's two phases: it labels, and does not judge."""
+        """Take the decision of the mutating phase, which labels and does not judge."""
         target = entry.object_ref
         if (target.path, entry.verb) == ("namespaces", "create") and not entry.dry_run:
             self._event(target.name, entry, BORN)
@@ -90,7 +90,7 @@ class Gathering:
         self._isolated(entry)
 
     def _isolated(self, entry: Entry) -> None:
-        """What a decision says of its namespace's default-deny policy."""
+        """Take what a decision says about its namespace's default-deny policy."""
         count, time = self.ledger.count, entry.time
         if (entry.object_ref.path, entry.verb) == ("pods", "create"):
             count("new pod", entry.decision, time)
@@ -123,7 +123,7 @@ class Gathering:
 
 
 def is_removal(entry: Entry) -> bool:
-    """Whether somebody was let remove a namespace's default-deny policy, or edit it, which may open as much."""
+    """Return whether a user could remove or edit a namespace's default-deny policy; an edit may open as much."""
     target = entry.object_ref
     let = entry.decision not in {Verdict.DENIED, Verdict.UNAVAILABLE} and not entry.dry_run
     return (
@@ -132,22 +132,25 @@ def is_removal(entry: Entry) -> bool:
 
 
 def applies_exception(entry: Entry) -> bool:
-    """Whether an exception let a request pass; before there were codes, nothing else that was allowed had a reason."""
+    """Return whether an exception admitted a request.
+
+    Before reason codes existed, no other admitted request had a reason.
+    """
     if entry.reason_code:
         return entry.reason_code == ReasonCode.EXCEPTION_APPLIED
     return entry.decision == Verdict.ALLOWED and bool(entry.reason)
 
 
 def ends(entry: Entry) -> bool:
-    """Whether a policy is removed because its namespace is; where there is no code, who removes it tells as much."""
+    """Return whether a policy is removed with its namespace; without a reason code, the user shows this as well."""
     if entry.reason_code:
         return entry.reason_code == ReasonCode.NAMESPACE_TERMINATING
     return User(entry.username).is_namespace_deleter
 
 
 def written(entry: Entry) -> str:
-    """What a write of a default-deny policy means for its namespace; empty where nothing was written."""
-    if entry.verb == "get":  # something was found that cannot be put right
+    """Return what a write of a default-deny policy means for its namespace, or "" if nothing was written."""
+    if entry.verb == "get":  # the record reports something that cannot be repaired
         return ""
     if entry.verb == "delete":
         return LEFT
@@ -157,7 +160,7 @@ def written(entry: Entry) -> str:
 
 
 def told(entry: Entry) -> tuple[str, str]:
-    """What happened, and the details."""
+    """Return what happened, and the details."""
     match entry.type:
         case "configuration":
             return ACCEPTED if entry.accepted else REFUSED, "; ".join(entry.faults) or f"policy {entry.policy_digest}"

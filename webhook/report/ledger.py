@@ -1,4 +1,4 @@
-"""Exact counts of any number of names, in bounded memory: what does not fit goes into a database on disk that is gone with the process."""
+"""Count any number of names exactly in bounded memory; a database on disk, deleted with the process, has the rest."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 # Some ten MiB; a cluster's own names are fewer.
 MOST_IN_MEMORY: Final = 20_000
-LONGEST_NAME: Final = 300  # of what is counted; whoever asks may name things at length
+LONGEST_NAME: Final = 300  # of a counted name, which a user may choose at any length
 
 TABLES: Final = """
 PRAGMA journal_mode = OFF;
@@ -24,7 +24,7 @@ SET count = count + excluded.count, first = min(first, excluded.first), last = m
 
 
 class Count(Struct, frozen=True):
-    """How often something stands in the log, and from when to when."""
+    """How often a name is in the log, with its first and last time."""
 
     name: str
     count: int
@@ -33,11 +33,11 @@ class Count(Struct, frozen=True):
 
 
 class Top(Struct, frozen=True):
-    """The most frequent of a kind; the others are counted together."""
+    """The most frequent names of a kind; the others are counted together."""
 
     rows: tuple[Count, ...] = ()
-    others: int = 0  # how many names
-    others_count: int = 0  # how often all of them
+    others: int = 0  # the number of names
+    others_count: int = 0  # the sum of their counts
     total: int = 0
 
     def __bool__(self) -> bool:
@@ -45,12 +45,12 @@ class Top(Struct, frozen=True):
 
     @property
     def names(self) -> int:
-        """How many there are in all."""
+        """Return the number of all names."""
         return len(self.rows) + self.others
 
 
 class Happening(Struct, frozen=True):
-    """One thing that is told by itself."""
+    """One event with its own row in the report."""
 
     time: str
     what: str
@@ -58,7 +58,7 @@ class Happening(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """Something that says how it stood with a namespace's default-deny policy."""
+    """An event in the history of a namespace's default-deny policy."""
 
     space: str
     time: str
@@ -67,16 +67,16 @@ class Event(Struct, frozen=True):
 
 
 class Ledger:
-    """Takes counts and events one by one, and gives them back in order."""
+    """Takes counts and events one by one, and returns them in order."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")  # on disk, under no name
+        self._database = sqlite3.connect("")  # on disk, without a name
         self._database.executescript(TABLES)
-        self._counts: dict[tuple[str, str], list[Any]] = {}  # count, first and last
+        self._counts: dict[tuple[str, str], list[Any]] = {}  # count, first and last time
         self._events: list[tuple[str, str, str, str]] = []
 
     def count(self, kind: str, name: str, time: str) -> None:
-        """One more of a name."""
+        """Count a name once more."""
         key = (kind, name[:LONGEST_NAME])
         found = self._counts.get(key)
         if found is None:
@@ -89,18 +89,18 @@ class Ledger:
         found[2] = max(found[2], time)
 
     def event(self, event: Event) -> None:
-        """One more event."""
+        """Add an event."""
         self._events.append((event.space[:LONGEST_NAME], event.time, event.what, event.who[:LONGEST_NAME]))
         if len(self._events) > MOST_IN_MEMORY:
             self._put_aside()
 
     def happened(self, kind: str, happening: Happening) -> None:
-        """One more thing that is told by itself."""
+        """Add an event with its own row."""
         values = (kind, happening.time, happening.what[:LONGEST_NAME], happening.details[:LONGEST_NAME])
         self._database.execute("INSERT INTO happenings VALUES (?, ?, ?, ?)", values)
 
     def top(self, kind: str, most: int) -> Top:
-        """The most frequent names of a kind, the most frequent one first."""
+        """Return the most frequent names of a kind, the most frequent one first."""
         self._put_aside()
         [(names, total)] = self._database.execute("SELECT count(*), sum(count) FROM counts WHERE kind = ?", (kind,))
         found = self._database.execute(
@@ -111,14 +111,14 @@ class Ledger:
         return Top(rows, names - len(rows), total - sum(row.count for row in rows), total)
 
     def total(self, kind: str, name: str | None = None) -> int:
-        """How often a name of a kind stands there, or all of them."""
+        """Return how often a name of a kind occurs, or all names of the kind."""
         self._put_aside()
         asked = "SELECT sum(count) FROM counts WHERE kind = ?1 AND ?2 IN (name, '')"
         [(found,)] = self._database.execute(asked, (kind, name or ""))
         return found or 0
 
     def happenings(self, kind: str, most: int) -> tuple[tuple[Happening, ...], int]:
-        """The last ones of a kind in the order of their times, and how many came before."""
+        """Return the last events of a kind in time order, and the number of earlier ones."""
         [(total,)] = self._database.execute("SELECT count(*) FROM happenings WHERE kind = ?", (kind,))
         found = self._database.execute(
             "SELECT time, what, details FROM happenings WHERE kind = ? ORDER BY time DESC LIMIT ?", (kind, most)
@@ -127,7 +127,7 @@ class Ledger:
         return rows[::-1], total - len(rows)
 
     def events(self) -> Iterator[Event]:
-        """Every event, namespace by namespace, in the order of their times: files of several writers overlap."""
+        """Return all events by namespace, in time order: files of several writers overlap."""
         self._put_aside()
         found = self._database.execute("SELECT space, time, what, who FROM events ORDER BY space, time, rowid")
         return (Event(*row) for row in found)

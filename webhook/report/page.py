@@ -1,4 +1,4 @@
-"""The page: everything that was found as one HTML text that loads nothing and runs nothing."""
+"""Make the page: all results as one HTML text that loads nothing and runs nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,7 +33,7 @@ HAPPENINGS: Final = ("configuration", "start", "stop", "leader", "certificate")
 
 
 class Ruled(Struct, frozen=True):
-    """What a policy file says, and how it was named."""
+    """The content of a policy file, and the name that the command line gave it."""
 
     name: str
     digest: str
@@ -43,7 +43,7 @@ class Ruled(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """What the page is about, as somebody asked for it."""
+    """The inputs of the page from the command line."""
 
     files: Sequence[str]
     against: Sequence[str]
@@ -54,13 +54,13 @@ class Asked(Struct, frozen=True):
     lenient: bool
     release: str
     made: datetime
-    cluster: str = ""  # its name, as the preparer says it
+    cluster: str = ""  # its name, from the preparer
     scope: str = ""
     preparer: str = ""
 
 
 def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | None, now: Now | None) -> str:
-    """The whole page."""
+    """Return the whole page."""
     covered = coverage(gathering.ledger.events(), MOST_SPACES)
     series = gathering.refusals.series()
     tops = {kind: gathering.ledger.top(kind, MOST_ROWS) for kind in COUNTS}
@@ -93,7 +93,7 @@ def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | N
 
 
 def figures(asked: Asked, gathering: Gathering, report: Report, covered: Coverage, now: Now | None) -> Figures:
-    """What controls are told by."""
+    """Return the figures that controls use."""
     ledger = gathering.ledger
     return Figures(
         report=report,
@@ -113,7 +113,7 @@ def figures(asked: Asked, gathering: Gathering, report: Report, covered: Coverag
 
 
 def environment() -> Environment:
-    """Templates whose every value is escaped, and shown as `words.shown` has it."""
+    """Return templates that escape every value and print it by `words.shown`."""
     made = Environment(
         loader=PackageLoader("webhook.report", "."),
         autoescape=True,

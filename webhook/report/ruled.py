@@ -1,4 +1,4 @@
-"""What a policy file and the webhook configurations keep from the guard, and the exceptions that the file makes."""
+"""List what a policy file and the webhook configurations exclude from the guard, and the exceptions of the file."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ from webhook.model.policy import GuardPolicy
 
 
 class LeftOut(Struct, frozen=True):
-    """Something that the file frees, and of what."""
+    """An exclusion: what the file excludes, and from what."""
 
     what: str
     which: str
@@ -19,7 +19,7 @@ class LeftOut(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """One entry of the webhook configurations: what is asked about, and when it is not."""
+    """One entry of the webhook configurations: which requests the API server sends, and when it does not."""
 
     name: str
     phase: str
@@ -29,7 +29,7 @@ class Entry(Struct, frozen=True):
 
 
 class Exceptional(Struct, frozen=True):
-    """One exception of the file, and whether it counts."""
+    """One exception of the file, and its state."""
 
     rule: str
     namespace: str
@@ -40,14 +40,14 @@ class Exceptional(Struct, frozen=True):
 
 
 def left_out(policy: GuardPolicy) -> Iterator[LeftOut]:
-    """All that is freed of anything."""
+    """Yield all exclusions."""
     yield from freed_of_rules(policy)
     yield from freed_of_refusing(policy)
     yield from freed_of_closing(policy)
 
 
 def freed_of_rules(policy: GuardPolicy) -> Iterator[LeftOut]:
-    """Where and for whom no rule holds."""
+    """Yield where and for whom no rule applies."""
     yield LeftOut("namespaces, by name or prefix", listed(policy.namespaces.exempted), "rules and closing")
     for what, names in (
         ("users", policy.exempt.users),
@@ -64,7 +64,7 @@ def freed_of_rules(policy: GuardPolicy) -> Iterator[LeftOut]:
 
 
 def freed_of_refusing(policy: GuardPolicy) -> Iterator[LeftOut]:
-    """Where rules hold, and do not refuse."""
+    """Yield where rules apply and do not refuse."""
     if policy.mode is not Mode.ENFORCE:
         yield LeftOut("every rule that says nothing of its own", f"mode {policy.mode}", "refusing")
     for rule, mode in policy.rules.items():
@@ -77,7 +77,7 @@ def freed_of_refusing(policy: GuardPolicy) -> Iterator[LeftOut]:
 
 
 def freed_of_closing(policy: GuardPolicy) -> Iterator[LeftOut]:
-    """Which namespaces are left open."""
+    """Yield which namespaces stay open."""
     if policy.namespaces.adopt != "all":
         adopted = (
             policy.namespaces.adopt if isinstance(policy.namespaces.adopt, str) else listed(policy.namespaces.adopt)
@@ -90,12 +90,12 @@ def freed_of_closing(policy: GuardPolicy) -> Iterator[LeftOut]:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Names in a row."""
+    """Return names as a list in one text."""
     return ", ".join(map(str, names)) or "nobody"
 
 
 def entries(configurations: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
-    """Each entry of webhook configurations."""
+    """Yield each entry of webhook configurations."""
     for configuration in configurations:
         phase = str(configuration["kind"]).removesuffix("WebhookConfiguration").lower()
         for hook in configuration["webhooks"]:
@@ -104,14 +104,14 @@ def entries(configurations: Iterable[Mapping[str, Any]]) -> Iterator[Entry]:
 
 
 def requests_of(hook: Mapping[str, Any]) -> str:
-    """Which resources and operations an entry is asked about; resources by their names, each once."""
+    """Return the resources and operations of an entry; each resource once."""
     resources = dict.fromkeys(resource for rule in hook["rules"] for resource in rule["resources"])
     operations = dict.fromkeys(operation for rule in hook["rules"] for operation in rule["operations"])
     return f"{', '.join(resources)}: {', '.join(operations)}"
 
 
 def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[Exceptional]:
-    """The file's exceptions; the first to end comes first."""
+    """Yield the file's exceptions; the first to end comes first."""
     for one in sorted(policy.exceptions, key=lambda one: one.until):
         counting = "ending" if one.ends_soon(at) else "in force"
         state = counting if one.counts(at) else "expired"

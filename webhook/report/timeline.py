@@ -1,11 +1,11 @@
-"""How often something happened over time: as fine as the period allows, in a bounded number of steps."""
+"""Count events over time: as fine as the period allows, in a limited number of steps."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-# The steps that people think in, in seconds; the last ones are for records that lie about their time.
+# Familiar steps, in seconds; the last ones are for records with a false time.
 STEPS: Final = (
     MINUTE,
     5 * MINUTE,
@@ -19,16 +19,16 @@ STEPS: Final = (
     3_640 * DAY,
     36_400 * DAY,
 )
-MOST_STEPS: Final = 2_000  # while it is read
+MOST_STEPS: Final = 2_000  # during the reading
 SHOWN_STEPS: Final = 48
-MOST_NAMES: Final = 100  # beyond these names are counted together
+MOST_NAMES: Final = 100  # further names are counted together
 OTHERS: Final = ""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-YEARS: Final = range(EPOCH.year, 3_000)  # others are nobody's
+YEARS: Final = range(EPOCH.year, 3_000)  # the years that a genuine record can have
 
 
 def moment_of(time: str) -> datetime | None:
-    """A record's time; None for what is none, which a forged record may have."""
+    """Return a record's time, or None if it is not valid, as in a forged record."""
     try:
         found = datetime.fromisoformat(time)
     except ValueError:
@@ -37,16 +37,16 @@ def moment_of(time: str) -> datetime | None:
 
 
 class Timeline:
-    """Counts by name and step of time."""
+    """Counts by name and time step."""
 
     def __init__(self) -> None:
-        self._step = 0  # which of STEPS
+        self._step = 0  # an index of STEPS
         self._counts: dict[int, Counter[str]] = {}
         self._names: set[str] = set()
         self.undated = 0
 
     def add(self, name: str, time: str) -> None:
-        """One more, at a time."""
+        """Count a name once more, at a time."""
         at = moment_of(time)
         if at is None:
             self.undated += 1
@@ -60,7 +60,7 @@ class Timeline:
             self._coarsen()
 
     def series(self) -> "Series":
-        """The counts in steps of one length without gaps, few enough to be shown."""
+        """Return the counts in steps of one length without gaps, few enough for the page."""
         while self._counts and self._span() > SHOWN_STEPS:
             self._coarsen()
         if not self._counts:
@@ -100,7 +100,7 @@ class Series:
         return bool(self.begins)
 
     def folded(self, most: int) -> dict[str, list[int]]:
-        """The most frequent names, and under `OTHERS` all that is left."""
+        """Return the most frequent names, and the sum of the others under `OTHERS`."""
         named = [name for name in self.counts if name != OTHERS]
         kept = {name: self.counts[name] for name in named[:most]}
         rest = [self.counts[name] for name in self.counts if name not in kept]

@@ -1,4 +1,4 @@
-"""Numbers, spans of time and names as people read them."""
+"""Format numbers, time spans and names for people."""
 
 from math import ceil
 from typing import Any, Final
@@ -10,11 +10,11 @@ from webhook.model.abbreviation import printable
 LONGEST_TEXT: Final = 4_000
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 UNITS: Final = ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s"), (1, "s", 1, ""))
-FINE: Final = 10  # seconds; below this fractions are told
+FINE: Final = 10  # seconds; a shorter span has fractions
 
 
 def duration(seconds: float) -> str:
-    """A span of time in the two largest units that it has, no shorter than it is: many a one is an upper bound."""
+    """Return a time span in its two largest units, rounded up, because many spans are upper bounds."""
     if seconds < FINE:
         return f"{seconds:.2g} s"
     size, unit, part, part_unit = next(one for one in UNITS if seconds >= one[0])
@@ -23,12 +23,15 @@ def duration(seconds: float) -> str:
 
 
 def instant(time: str) -> str:
-    """A record's time to the second."""
+    """Return a record's time to the second."""
     return time[:19].replace("T", " ")
 
 
 def shown(value: Any) -> Any:
-    """What a page prints: numbers with thousands apart; of texts what would move a cursor or turn the writing round by its code."""
+    """Return a value as the page prints it.
+
+    Numbers get separators of thousands. Characters of a text that move the cursor or reverse the writing become codes.
+    """
     if isinstance(value, Markup):
         return value
     if isinstance(value, int) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Logs to look at, as processes leave them."""
+"""Sample logs, as processes leave them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,34 +16,34 @@ RECORD = write_record(MANIFEST, why=Reason(ReasonCode.POLICY_CREATED, "created")
 
 
 class Clock:
-    """A time that a test moves."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.time = AT
 
     def __call__(self) -> datetime:
-        """Now."""
+        """Return the current time."""
         return self.time
 
     def advance(self, by: timedelta) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.time += by
 
 
 def log_of(path: Path, clock: Clock, **options: Any) -> AuditLog:
-    """A process's log at a clock."""
+    """Return a process's log with a clock."""
     return AuditLog(str(path), process="serve", now=clock, **options)
 
 
 def appended(log: AuditLog, record: Mapping[str, object] = RECORD) -> Link:
-    """The place of a record that is written."""
+    """Write a record and return its place."""
     link = log.append(record)
     assert link is not None
     return link
 
 
 def two_chains(path: Path, **options: Any) -> list[bytes]:
-    """The lines of a log of two processes one after the other: start, write, key, write, stop, start, write, stop."""
+    """Return the log of two processes in sequence: start, write, key, write, stop, start, write, stop."""
     clock = Clock()
     for life in (KEY_LIFE, timedelta(0)):
         log = log_of(path, clock, **options)

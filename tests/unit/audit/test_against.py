@@ -1,4 +1,4 @@
-"""Our records beside the API server's events."""
+"""Compare catflap's records with the API server's events."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ CHAIN, OTHER = "a" * 32, "b" * 32
 
 
 def head(seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "validate", digest: str = "") -> Head:
-    """One of our decisions."""
+    """Return one of catflap's decisions."""
     time = f"2026-01-31T12:{minute:02}:00.000000Z"
     return Head(chain, seq, "", digest or f"{seq:064}", "decision", time, phase=phase)
 
@@ -24,7 +24,7 @@ def head(seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "valida
 def event(
     *, entry: str = "pods", seq: int | None = None, chain: str = CHAIN, minute: int = 30, **said: Any
 ) -> dict[str, Any]:
-    """An event about a Pod's creation; with the hash of our record where `seq` is given."""
+    """Return an event about a Pod's creation; with `seq`, it has the hash of catflap's record."""
     name = f"{entry}.catflap.dev"
     anchor = {} if seq is None else {"record-chain": chain, "record-seq": str(seq), "record-hash": f"{seq:064}"}
     return {
@@ -43,7 +43,7 @@ def event(
 
 
 def compared(heads: list[Head], *events: dict[str, Any]) -> Comparison:
-    """Both sides."""
+    """Return a comparison of both sides."""
     comparison = Comparison()
     for number, one in enumerate(heads, 1):
         comparison.take_records(Line("ours.log", number, b""), [one])
@@ -53,29 +53,29 @@ def compared(heads: list[Head], *events: dict[str, Any]) -> Comparison:
 
 
 def found(heads: list[Head], *events: dict[str, Any]) -> list[tuple[Damage, int, str, int | None]]:
-    """What is wrong: kind, line, chain and record."""
+    """Return the findings: kind, line, chain and record."""
     return [(one.damage, one.place.line, one.chain, one.seq) for one in compared(heads, *events).findings()]
 
 
 def test_records_that_both_sides_have_are_no_finding() -> None:
-    """In whatever order they came."""
+    """The result is the same for any order of the inputs."""
     assert found([head(1), head(2)], event(seq=2), event(seq=1)) == []
 
 
 def test_a_record_that_is_gone_is_named_by_its_event() -> None:
-    """Chain and number stand in the annotation."""
+    """The event's annotation has the chain and the number."""
     [one] = compared([head(1)], event(seq=1), event(seq=2)).findings()
     assert (one.damage, one.place.line, one.chain, one.seq) == (Damage.MISSING, 2, CHAIN, 2)
     assert one.says == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
 
 
 def test_a_record_with_another_hash_is_another_one() -> None:
-    """Whatever its chain says."""
+    """The chain of the record makes no difference."""
     assert found([head(1, digest="f" * 64)], event(seq=1)) == [(Damage.FORGED, 1, CHAIN, 1)]
 
 
 def test_a_chain_that_is_gone_whole_is_one_finding() -> None:
-    """It may be another replica's, whose file was not named."""
+    """The chain may be another replica's, whose file is not named."""
     events = [event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
     [one] = compared([head(1)], event(seq=1), *events).findings()
     assert (one.damage, one.chain, one.seq) == (Damage.MISSING, OTHER, 7)
@@ -83,7 +83,7 @@ def test_a_chain_that_is_gone_whole_is_one_finding() -> None:
 
 
 def test_records_of_the_mutating_phase_are_not_expected() -> None:
-    """Their answers bear no hash."""
+    """Answers of the mutating phase have no hash."""
     assert [*compared([head(1), head(2, phase="mutate")], event(seq=1)).notes()] == [
         "the API server's log, from 2026-01-31T12:30:00.000000Z to 2026-01-31T12:30:00.000000Z, has the hashes of 1 decision"
     ]
@@ -93,12 +93,12 @@ POD = ObjectRef("pods", namespace="shop", name="web")
 
 
 def decided(seq: int, *, minute: int, ref: ObjectRef = POD, user: str = "alice", verb: str = "create") -> Head:
-    """A decision of ours by whom and what it is about."""
+    """Return one of catflap's decisions on an object by a user."""
     return replace(head(seq, minute=minute), object_ref=ref, user=Caller(user), verb=verb)
 
 
 ALICE: dict[str, Any] = {"user": {"username": "alice"}}
-# The API server's log goes on for half an hour; it has Pods that alice created in several namespaces.
+# The API server's log covers half an hour; it has Pods that alice created in several namespaces.
 USUAL = (
     event(seq=1, **ALICE),
     event(minute=40, objectRef={"resource": "pods", "namespace": "other", "name": "x"}, **ALICE),
@@ -108,10 +108,10 @@ AGREED = [head(1), head(2, minute=59)]
 
 
 class TestNobodyAsked:
-    """Decisions on our record that the API server's log has no request for."""
+    """Decisions in catflap's log without a request in the API server's log."""
 
     def test_one_that_the_log_ought_to_have_is_a_finding(self) -> None:
-        """By our own line, with what speaks for it."""
+        """The finding names catflap's own line and the evidence."""
         [one] = compared([*AGREED, decided(7, minute=45)], *USUAL).findings()
         assert (one.damage, one.place.file, one.place.line, one.seq) == (Damage.INSERTED, "ours.log", 3, 7)
         assert one.says.startswith("the API server never asked for this decision (create pods shop/web by alice): ")
@@ -130,11 +130,11 @@ class TestNobodyAsked:
         ],
     )  # fmt: skip
     def test_one_that_may_well_be_so_is_no_finding(self, ours: Head) -> None:
-        """What is no proof is at most a note."""
+        """An unproven case yields at most a note."""
         assert found([*AGREED, ours], event(seq=1, **ALICE), *USUAL[1:2], event(minute=59, seq=2)) == []
 
     def test_names_that_the_api_server_makes_up_are_the_same_request(self) -> None:
-        """Ours has a star, the event has the name, or none."""
+        """The record of catflap has a star; the event has the name, or none."""
         made_up = decided(7, minute=33, ref=replace(POD, name="web-*"))
         assert found([*AGREED, made_up], *USUAL) == []
         emptied = event(
@@ -143,12 +143,12 @@ class TestNobodyAsked:
         assert found([*AGREED, decided(7, minute=45, verb="delete")], *USUAL, emptied) == []
 
     def test_who_is_not_in_the_log_at_all_does_not_go_free(self) -> None:
-        """A user's name costs a stranger nothing."""
+        """An attacker can invent a user name freely."""
         [one] = compared([*AGREED, decided(7, minute=45, user="mallory")], *USUAL).findings()
         assert "0 by this user" in one.says
 
     def test_many_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Beyond those that are told."""
+        """Findings above the limit are only counted."""
         monkeypatch.setattr("webhook.audit.unasked.MOST_TOLD", 2)
         comparison = compared([*AGREED, *(decided(seq, minute=45) for seq in range(7, 12))], *USUAL)
         assert len([*comparison.findings()]) == 2
@@ -156,10 +156,10 @@ class TestNobodyAsked:
 
 
 class TestNeverAsked:
-    """Pods that were created, with nothing of ours in their events."""
+    """Pod creations whose events have no annotation by catflap."""
 
     def test_in_a_namespace_where_we_are_asked_it_shows(self) -> None:
-        """Whether it was before or after that."""
+        """The finding appears for a Pod before and after an answered request."""
         assert found([head(1)], event(seq=1), event(minute=31)) == [(Damage.SKIPPED, 2, "", None)]
 
     @pytest.mark.parametrize(
@@ -176,11 +176,11 @@ class TestNeverAsked:
         ],
     )
     def test_what_need_not_have_come_to_us_does_not(self, said: dict[str, Any]) -> None:
-        """What is no proof is no finding."""
+        """An unproven case yields no finding."""
         assert found([head(1)], event(seq=1), event(minute=31, **said)) == []
 
     def test_namespaces_that_we_are_never_asked_about_are_named(self) -> None:
-        """An admin knows which ones are exempt."""
+        """An administrator knows which namespaces are exempt."""
         others = [event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
         *_, note = compared([head(1)], event(seq=1), *others).notes()
         assert note.startswith(
@@ -199,7 +199,7 @@ OWN = "system:serviceaccount:guards:catflap-controller"
 
 
 class TestOtherRequests:
-    """What else should have come to us, as far as events tell."""
+    """Other requests that the API server should have sent to catflap, as far as events show."""
 
     @pytest.mark.parametrize(
         ("entry", "group", "resource"),
@@ -207,7 +207,7 @@ class TestOtherRequests:
          ("open-policies", "networking.k8s.io", "networkpolicies")],
     )  # fmt: skip
     def test_what_makes_pods_or_may_open_a_namespace(self, entry: str, group: str, resource: str) -> None:
-        """Where we are asked about anything."""
+        """The finding appears in namespaces with any answered request."""
         about = {"resource": resource, "apiGroup": group, "namespace": "shop", "name": "x"}
         assert found([head(1)], event(seq=1), event(minute=31, objectRef=about)) == [(Damage.SKIPPED, 2, "", None)]
         asked = event(minute=31, objectRef=about, entry=entry, seq=2)
@@ -217,7 +217,7 @@ class TestOtherRequests:
 
     @pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
     def test_our_own_policies_wherever_they_are(self, verb: str) -> None:
-        """A namespace that has one is closed, whether we were ever asked about it or not."""
+        """A namespace with such a policy is closed, whether the API server ever sent its requests to catflap or not."""
         [one] = compared([head(1)], event(seq=1), event(minute=31, verb=verb, objectRef=OURS)).findings()
         assert one.says.startswith(
             f"the API server never asked, though the policy is ours: {verb} networkpolicies quiet/"
@@ -227,7 +227,7 @@ class TestOtherRequests:
 
     @pytest.mark.parametrize("who", [OWN, "system:serviceaccount:kube-system:namespace-controller"])
     def test_whom_we_are_not_asked_about(self, who: str) -> None:
-        """Ourselves, where our own log says that we run, and whoever empties namespaces; as impersonated, if so."""
+        """The exclusions are catflap, in the namespace of its own log, and controllers that empty namespaces."""
         began = Head(CHAIN, 0, "", "0" * 64, "start", "", writer={"pod": {"namespace": "guards"}})
         removal = event(minute=31, verb="delete", objectRef=OURS, user={"username": who})
         assert found([began, head(1)], event(seq=1), removal) == []
@@ -243,12 +243,12 @@ class TestOtherRequests:
         ],
     )
     def test_what_an_event_does_not_tell(self, said: dict[str, Any]) -> None:
-        """What is no proof is no finding."""
+        """An unproven case yields no finding."""
         other = event(minute=31, **{"verb": "delete", "objectRef": OURS, **said})
         assert found([head(1)], event(seq=1), other) == []
 
     def test_who_had_us_asked_about_nothing(self) -> None:
-        """From then on nothing comes to us; who changes what is asked stands in a note."""
+        """After a deletion catflap gets no requests; a note names the users who change the configurations."""
         about = {"resource": "validatingwebhookconfigurations", "name": "catflap"}
         ann = {"username": "ann"}
         events = [
@@ -270,7 +270,7 @@ class TestOtherRequests:
 
 @pytest.mark.parametrize("phase", ["validating", "mutation"])
 def test_what_went_on_without_our_answer_shows(phase: str) -> None:
-    """The API server tells which entry; others' entries are none of our business."""
+    """The annotation names the skipped entry; entries of other webhooks have no effect."""
     key = f"failed-open.{phase}.webhook.admission.k8s.io/round_0_index_"
     said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
     [one] = compared([head(1)], event(seq=1), event(annotations=said)).findings()
@@ -289,7 +289,7 @@ def test_what_went_on_without_our_answer_shows(phase: str) -> None:
     ],
 )
 def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dict[str, Any]], says: str) -> None:
-    """Nobody takes the one for the other, by the exit code either."""
+    """The exit code also distinguishes the two."""
     with pytest.raises(Unreadable, match=rf"proves nothing: .*{says}.*; its audit policy has to"):
         compared([head(1)], *events).check()
     compared([head(1)], event(seq=1)).check()
@@ -297,12 +297,12 @@ def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dic
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}'])
 def test_what_is_no_event_is_unreadable(text: bytes) -> None:
-    """Nobody takes another file for the API server's log."""
+    """Another file is never accepted as the API server's log."""
     with pytest.raises(Unreadable, match=r"api\.log:3: no "):
         Comparison().take_event(Line("api.log", 3, text))
 
 
 @pytest.mark.parametrize(("text", "ended"), [(b'{"kind":"Ev', False), (b"", True), (b"  ", True)])
 def test_what_says_nothing_is_passed_over(text: bytes, *, ended: bool) -> None:
-    """The last line of a log in use, and those between logs that were put together."""
+    """Such lines are the last line of an active log, and blank lines between joined logs."""
     Comparison().take_event(Line("api.log", 3, text, ended=ended))

@@ -1,4 +1,4 @@
-"""One sync for all who wait."""
+"""Test that waiting threads share one sync."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -9,7 +9,7 @@ from webhook.audit.commit import GroupCommit
 
 
 class Disk:
-    """Syncs that a test lets end one by one; one that is told to fails."""
+    """A disk whose syncs end one by one under a test's control, and fail on request."""
 
     def __init__(self) -> None:
         self.begun = Event()
@@ -18,7 +18,7 @@ class Disk:
         self.fails = False
 
     def __call__(self) -> None:
-        """Bring all to the disk."""
+        """Sync the disk."""
         self.count += 1
         fails = self.fails
         self.begun.set()
@@ -29,12 +29,12 @@ class Disk:
 
 @pytest.fixture
 def disk() -> Disk:
-    """A disk."""
+    """Return a disk."""
     return Disk()
 
 
 def test_those_who_come_during_a_sync_share_the_next_one(disk: Disk) -> None:
-    """The one under way began before their lines stood."""
+    """The current sync began before their lines were written."""
     commit = GroupCommit(disk)
     commit.written = 1
     with ThreadPoolExecutor(9) as pool:
@@ -50,7 +50,7 @@ def test_those_who_come_during_a_sync_share_the_next_one(disk: Disk) -> None:
 
 
 def test_a_line_that_is_on_the_disk_waits_for_nothing(disk: Disk) -> None:
-    """Another one's sync brought it there."""
+    """Another thread's sync brought the line to the disk."""
     disk.go.set()
     commit = GroupCommit(disk)
     commit.written = 3
@@ -60,7 +60,7 @@ def test_a_line_that_is_on_the_disk_waits_for_nothing(disk: Disk) -> None:
 
 
 def test_whose_line_a_failure_hit_is_told_so_for_ever(disk: Disk) -> None:
-    """The kernel reports it once, and takes the lines for written after that."""
+    """The kernel reports the failure once, and treats the lines as written after that."""
     disk.go.set()
     commit = GroupCommit(disk)
     commit.written, disk.fails = 2, True

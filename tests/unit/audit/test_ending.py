@@ -1,4 +1,4 @@
-"""What is found at the end of a file that other processes write to."""
+"""Test what is found at the end of a file that other processes write to."""
 
 import threading
 import time
@@ -10,13 +10,13 @@ import pytest
 from tests.unit.audit.logs import two_chains
 from webhook.audit.ending import WRITING_SECONDS, Ending, ending_of
 
-# Where a line is cut: behind its first byte, in its middle, before its hash, before its end.
+# The places of the cut in a line: after its first byte, in its middle, before its hash, before its end.
 CUTS: Final = (1, 100, -80, -1)
 
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) -> None:
-    """Its writer may be off the processor between two pages; taking its part for a half line would put a line end into it."""
+    """The writer may be off the processor between two pages, and its part must not count as a half line."""
     path = tmp_path / "half.log"
     *before, last = two_chains(path)
     path.write_bytes(b"".join(before) + last[:cut])
@@ -36,7 +36,7 @@ def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) ->
 
 @pytest.mark.parametrize("cut", CUTS)
 def test_a_half_line_that_stays_is_owned_up_to(tmp_path: Path, cut: int) -> None:
-    """A killed process left it: the next record has to begin on another line."""
+    """A killed process left the half line: the next record has to begin on another line."""
     path = tmp_path / "half.log"
     *before, last = two_chains(path)
     path.write_bytes(b"".join(before) + last[:cut])
@@ -46,7 +46,7 @@ def test_a_half_line_that_stays_is_owned_up_to(tmp_path: Path, cut: int) -> None
 
 
 def test_a_file_without_records_has_no_end(tmp_path: Path) -> None:
-    """Nothing is waited for."""
+    """The call does not wait."""
     path = tmp_path / "half.log"
     path.touch()
     assert ending_of(str(path)) == Ending()

@@ -1,4 +1,4 @@
-"""How a log keeps its records: what it does where it cannot, and where the copies go."""
+"""Test how a log keeps its records: its response to failures, and its copies."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ RECORD = configuration_record(accepted=True, faults=[], policy_digest="0123", at
 
 
 class Counts:
-    """What an observer is told."""
+    """An observer that remembers its calls."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -39,19 +39,19 @@ class Counts:
 
 @pytest.fixture
 def counts() -> Counts:
-    """Somebody who counts."""
+    """Return an observer."""
     return Counts()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a log is to be."""
+    """Return the path of a future log."""
     return tmp_path / "audit.log"
 
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many bytes the disk takes of the next lines; whole ones when the list is empty."""
+    """Yield how many bytes the disk takes of each following line; it takes whole lines when the list is empty."""
     taken: list[int] = []
     whole = os.write
     monkeypatch.setattr(
@@ -62,19 +62,19 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def made(path: Path, keeping: Keeping, counts: Counts) -> AuditLog:
-    """A log."""
+    """Return a log."""
     return AuditLog(str(path), process="serve", keeping=keeping, observer=counts.observer)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Its records; half lines left out."""
+    """Return the log's records without half lines."""
     return [json.loads(line) for line in path.read_bytes().splitlines() if line.endswith(b"}")]
 
 
 def test_what_is_admitted_without_a_record_is_owned_up_to(
     path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By the next record, once; and it is told once, not for each request."""
+    """The next record reports the loss once; the message appears once, not for each request."""
     log = made(path, ADMIT, counts)
     log.append(RECORD)
     full += [0, 30, 0]
@@ -98,7 +98,7 @@ def test_what_is_admitted_without_a_record_is_owned_up_to(
 def test_what_is_refused_is_not_lost(
     path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing has happened that a record would be about."""
+    """A refused request has no effect that a record would describe."""
     log = made(path, Keeping(), counts)
     log.append(RECORD)
     full += [0]
@@ -111,7 +111,7 @@ def test_what_is_refused_is_not_lost(
 
 
 def test_an_end_owns_up_too(path: Path, counts: Counts, full: list[int]) -> None:
-    """Where no request follows."""
+    """The stop record reports the loss if no request follows."""
     log = made(path, ADMIT, counts)
     log.append(RECORD)
     full += [0]
@@ -121,7 +121,7 @@ def test_an_end_owns_up_too(path: Path, counts: Counts, full: list[int]) -> None
 
 
 def test_a_closed_log_admits_nobody(path: Path, counts: Counts) -> None:
-    """As no record would own up to it any more."""
+    """No later record could report the loss."""
     log = made(path, ADMIT, counts)
     log.append(RECORD)
     log.stop()
@@ -130,7 +130,7 @@ def test_a_closed_log_admits_nobody(path: Path, counts: Counts) -> None:
 
 
 def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, counts: Counts) -> None:
-    """But for one that is said not to wait."""
+    """A record with `settled=False` does not wait."""
     log = made(path, SYNCED, counts)
     log.append(RECORD, settled=False)
     assert counts.told == []
@@ -143,7 +143,7 @@ def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, coun
 def test_a_disk_that_does_not_sync_is_as_one_that_does_not_write(
     path: Path, counts: Counts, failure: Failure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record stands all the same, so that nothing is lost where it is admitted."""
+    """The record is written all the same, so nothing is lost if the request is admitted."""
     log = made(path, Keeping(durability=Durability.SYNCED, failure=failure), counts)
 
     def fail(_: int) -> None:
@@ -165,7 +165,7 @@ def test_a_disk_that_does_not_sync_is_as_one_that_does_not_write(
 def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
     path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a disk that takes nothing for a while; the chain stays whole."""
+    """The disk takes nothing for a while; the chain stays whole."""
     monkeypatch.setattr("webhook.audit.queued.RETRY_SECONDS", 0.001)
     monkeypatch.setattr("webhook.audit.queued.MOST_BYTES", 2500)
     whole, is_full = os.write, [True]
@@ -193,7 +193,7 @@ def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
 
 
 def test_a_copy_goes_to_standard_output(path: Path, counts: Counts, capfd: pytest.CaptureFixture[str]) -> None:
-    """Byte by byte what stands in the file, so that it verifies by itself."""
+    """The copy equals the file byte for byte, so it verifies alone."""
     log = made(path, Keeping(copy=True), counts)
     for _ in range(3):
         log.append(RECORD)
@@ -205,21 +205,21 @@ def test_a_copy_goes_to_standard_output(path: Path, counts: Counts, capfd: pytes
 def test_a_copy_that_is_not_taken_is_counted_and_nothing_more(
     path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file counts."""
+    """The file is authoritative."""
     log = made(path, Keeping(copy=True), counts)
     monkeypatch.setattr("webhook.audit.queued.Queued.write", refuse)
     assert log.append(RECORD) is not None
-    assert counts.told == ["uncopied"] * 2  # the start's as well
+    assert counts.told == ["uncopied"] * 2  # with the start's
     assert len(read(path)) == 2
 
 
 def refuse(_queued: Queued, _line: bytes) -> None:
-    """Take nothing."""
+    """Refuse every line."""
     raise AuditLogUnwritable("no room")
 
 
 def test_a_pipe_that_nobody_reads_is_waited_for_once(tmp_path: Path) -> None:
-    """Then refused at once, until it is read again: nothing waits for ever, and no line is lost or torn without a word."""
+    """Later lines are refused at once until a reader returns: nothing waits for ever, and no loss is silent."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

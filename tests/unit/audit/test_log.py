@@ -1,4 +1,4 @@
-"""One process's chain: begun, signed, given a new key, ended."""
+"""Test one process's chain: start, signatures, key change, stop."""
 
 import json
 import os
@@ -24,28 +24,28 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a log is to be."""
+    """Return the path of a future log."""
     return tmp_path / "audit.log"
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Its time."""
+    """Return the log's clock."""
     return Clock()
 
 
 def read(path: Path) -> list[Json]:
-    """Its records."""
+    """Return the log's records."""
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def types(path: Path) -> list[str]:
-    """What each record is."""
+    """Return the type of each record."""
     return [record["type"] for record in read(path)]
 
 
 def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as the Pod was told."""
+    """The start has the parts of the Pod that the environment names."""
     for name in ("POD_NAME", "POD_UID", "NODE_NAME"):
         monkeypatch.setenv(name, f"its-{name}")
     monkeypatch.setenv("POD_NAMESPACE", "")
@@ -60,8 +60,8 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
 
 
 def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: Clock) -> None:
-    """With the format and the release that wrote it; and the caller is told its place."""
-    odd = path.with_name("odd.log")  # of no type that there is
+    """The record also has the format and the release, and the caller receives its place."""
+    odd = path.with_name("odd.log")  # records of a type that does not exist
     link = appended(log_of(odd, clock), {"b": ["ü", None], "a": "x\ny"})
     line = odd.read_bytes().splitlines(keepends=True)[1]
     record = json.loads(line)
@@ -73,7 +73,7 @@ def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: C
 
 
 def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) -> None:
-    """So that a process that is forked later begins its own chain."""
+    """A process that is forked later therefore begins its own chain."""
     log = log_of(path, clock)
     log.look()
     log.stop()
@@ -81,7 +81,7 @@ def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) ->
 
 
 def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, clock: Clock) -> None:
-    """So that one that is taken out whole is missed."""
+    """The removal of a whole chain is therefore detected."""
     last = appended(log_of(path, clock))
     log_of(path, clock).append(RECORD)
     start = read(path)[2]
@@ -91,7 +91,7 @@ def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, 
 
 
 def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
-    """And nothing comes after it."""
+    """Nothing follows the stop."""
     log = log_of(path, clock)
     log.append(RECORD)
     log.stop()
@@ -106,7 +106,7 @@ def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
 
 
 def test_a_checkpoint_is_signed_by_count(path: Path, clock: Clock) -> None:
-    """Under load nobody has to wait for the clock."""
+    """Under load the checkpoint does not depend on the clock."""
     log = log_of(path, clock)
     for _ in range(2 * CHECKPOINT_RECORDS):
         log.append(RECORD)
@@ -115,7 +115,7 @@ def test_a_checkpoint_is_signed_by_count(path: Path, clock: Clock) -> None:
 
 
 def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Path, clock: Clock) -> None:
-    """And only then."""
+    """The clock makes no checkpoint without new records."""
     log = log_of(path, clock)
     log.append(RECORD)
     clock.advance(CHECKPOINT_AFTER - timedelta(seconds=1))
@@ -132,7 +132,7 @@ def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Pat
 
 
 def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, clock: Clock) -> None:
-    """Once a day."""
+    """The key changes once a day."""
     log = log_of(path, clock)
     log.append(RECORD)
     clock.advance(KEY_LIFE)
@@ -148,7 +148,7 @@ def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, cl
 
 
 def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
-    """For this chain and this writer alone."""
+    """The certificate is valid for this chain and this writer only."""
     private, public = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
     log.append(RECORD)
@@ -163,7 +163,7 @@ def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, 
 
 
 def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock, tmp_path: Path) -> None:
-    """An old key that is vouched for is better than a new one that is not, and it signs as before."""
+    """An old key with a certificate is better than a new one without, and it continues to sign."""
     private, _ = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
     log.append(RECORD)
@@ -178,9 +178,9 @@ def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """How many bytes the disk takes of the next lines; whole ones when the list is empty.
+    """Yield how many bytes the disk takes of each following line; it takes whole lines when the list is empty.
 
-    Threads that other tests left write whole lines, and take nothing off the list.
+    Threads of earlier tests write whole lines, and use none of the list.
     """
     taken: list[int] = []
     whole, own = os.write, threading.get_ident()
@@ -194,7 +194,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
-    """Its place goes to the next record, which owns up to the half line."""
+    """The next record gets the same number, and lists the half line."""
     log = log_of(path, clock)
     log.append(RECORD)
     full += [0, 30]
@@ -209,7 +209,7 @@ def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Cl
 
 
 def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, full: list[int]) -> None:
-    """With its start, and once."""
+    """The chain begins with its start, once."""
     log = log_of(path, clock)
     full += [0, 50]
     for _ in range(2):
@@ -222,7 +222,7 @@ def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, ful
 
 
 def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: Clock, full: list[int]) -> None:
-    """The record that it would have followed stands; the next one brings the next try."""
+    """The record before the checkpoint is written; the next record tries the checkpoint again."""
     log = log_of(path, clock)
     full += [1 << 20] * CHECKPOINT_RECORDS + [0]
     for _ in range(CHECKPOINT_RECORDS):
@@ -233,7 +233,7 @@ def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: C
 def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
     path: Path, clock: Clock, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And is told."""
+    """A message reports the failure."""
     log = log_of(path, clock)
     log.append(RECORD)
     full.append(0)
@@ -244,7 +244,7 @@ def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
 
 
 def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
-    """Each record has a place of its own."""
+    """Each record has its own number."""
     log = log_of(path, clock)
 
     def write() -> None:
@@ -264,7 +264,7 @@ def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
 def test_the_clock_is_looked_at_from_a_thread_of_its_own(
     path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until the end."""
+    """The thread runs until the log stops."""
     monkeypatch.setattr("webhook.audit.log.LOOK_SECONDS", 0.001)
     log = log_of(path, clock)
     log.append(RECORD)

@@ -1,4 +1,4 @@
-"""Records as OCSF events, held against OCSF's own schema of API Activity."""
+"""Validate OCSF events of records with OCSF's own schema of API Activity."""
 
 from functools import cache
 from typing import Any
@@ -48,26 +48,26 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 @cache
 def api_activity() -> Draft202012Validator:
-    """The class as OCSF says it, with the profile that we use."""
+    """Return the class in OCSF's schema, with the profile that catflap uses."""
     schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF))
     name = schema.lookup_class_name_from_uid(class_uid=CLASS)
     return Draft202012Validator(schema.get_class_schema(class_name=name, profiles=[PROFILE]))
 
 
 def exported(*records: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a reader of the export sees."""
+    """Return the events that a reader of the export gets."""
     return [msgspec.json.decode(line) for line in lines(iter([entry(record) for record in records]))]
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_an_event_is_what_the_schema_says(name: str) -> None:
-    """Nothing that is required is missing, nothing is there that the class does not know."""
+    """No required attribute is missing, and no attribute is unknown to the class."""
     [found] = exported(EVENTS[name])
     assert [(list(fault.path), fault.message) for fault in api_activity().iter_errors(found)] == []
 
 
 def test_the_schema_would_complain() -> None:
-    """Of each attribute that it requires."""
+    """The schema rejects an event without any one of the required attributes."""
     [found] = exported(DECISION)
     for required in ("actor", "api", "src_endpoint", "metadata", "time", "severity_id", "type_uid", "activity_id"):
         assert not api_activity().is_valid({key: value for key, value in found.items() if key != required})
@@ -75,7 +75,7 @@ def test_the_schema_would_complain() -> None:
 
 
 def test_a_refusal_is_told_whole() -> None:
-    """Who, what, where, why, and which record it was."""
+    """The event has the user, the object, the place, the reason and the record."""
     record = entry(DENIED)
     assert event(record) == {
         "category_uid": 6,
@@ -145,7 +145,7 @@ def test_a_refusal_is_told_whole() -> None:
     ],
 )
 def test_what_came_of_it(name: str, status: int, severity: int, action: int | None, disposition: int | None) -> None:
-    """That we let a request pass does not say that it succeeded."""
+    """An admitted request has not necessarily succeeded."""
     [found] = exported(EVENTS[name])
     assert (found["status_id"], found["severity_id"]) == (status, severity)
     assert (found.get("action_id"), found.get("disposition_id")) == (action, disposition)
@@ -156,12 +156,12 @@ def test_what_came_of_it(name: str, status: int, severity: int, action: int | No
     [("allowed", (1, "Create")), ("write", (3, "Update")), ("removal", (4, "Delete")), ("connect", (99, "connect")), ("accepted file", (99, "configuration"))],
 )  # fmt: skip
 def test_which_activity_it_is(name: str, activity: tuple[int, str]) -> None:
-    """By the verb, and by its own name where OCSF has none."""
+    """The verb determines the activity, which gets the verb's own name if OCSF has none."""
     [found] = exported(EVENTS[name])
     assert (found["activity_id"], found["activity_name"]) == activity
     assert found["type_uid"] == 600300 + activity[0]
 
 
 def test_records_about_the_chain_are_no_events() -> None:
-    """They stay in the log."""
+    """Such records stay in the log."""
     assert len(exported(START, DECISION, STOP)) == 1

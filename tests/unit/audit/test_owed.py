@@ -1,4 +1,4 @@
-"""Records of what was done already are owed, not lost, and hold up nothing."""
+"""Test that records of completed writes wait in a queue, are not lost, and block nothing."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def record(number: int) -> Any:
-    """The record of a write."""
+    """Return the record of a write."""
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"n{number}"}}
     return write_record(manifest, why=Reason(ReasonCode.POLICY_CREATED, "created: a test"), policy_digest="", at=AT)
 
@@ -30,7 +30,7 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """What every log is on."""
+    """Return the disk of every log."""
     made, write = Disk(), Sink.write
 
     def written(sink: Sink, line: bytes) -> None:
@@ -43,7 +43,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def names(path: Path) -> list[str]:
-    """What is on record, in order."""
+    """Return the recorded names in order."""
     return [
         line.split(b'"name":"')[1].split(b'"')[0].decode()
         for line in path.read_bytes().splitlines()
@@ -52,7 +52,7 @@ def names(path: Path) -> list[str]:
 
 
 def test_what_is_owed_is_written_in_order_as_soon_as_there_is_room(tmp_path: Path, disk: Disk) -> None:
-    """And nothing raises meanwhile."""
+    """No call raises in the meantime."""
     path, now = tmp_path / "audit.log", [0.0]
     owed = OwedRecords(AuditLog(str(path), process="controller"), clock=lambda: now[0])
     owed.append(record(0))
@@ -71,7 +71,7 @@ def test_what_is_owed_is_written_in_order_as_soon_as_there_is_room(tmp_path: Pat
 
 
 def test_the_queue_has_an_end(tmp_path: Path, disk: Disk) -> None:
-    """What finds no room is counted."""
+    """Records without room are counted."""
     lost: list[int] = []
     log = AuditLog(str(tmp_path / "audit.log"), process="controller")
     owed = OwedRecords(log, most=2, on_lost=lambda: lost.append(1))

@@ -1,4 +1,4 @@
-"""Which records answer a question."""
+"""Test which records match a query."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -81,13 +81,13 @@ MISSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("asked", "record"), HITS)
 def test_a_record_answers(asked: dict[str, Any], record: dict[str, Any]) -> None:
-    """All that is asked holds of it."""
+    """The record meets all conditions."""
     assert Query(**asked).compiled()(entry(record))
 
 
 @pytest.mark.parametrize(("asked", "record"), MISSES)
 def test_a_record_does_not_answer(asked: dict[str, Any], record: dict[str, Any]) -> None:
-    """Something that is asked does not hold."""
+    """The record fails a condition."""
     assert not Query(**asked).compiled()(entry(record))
 
 
@@ -101,16 +101,16 @@ def test_a_record_does_not_answer(asked: dict[str, Any], record: dict[str, Any])
     ],
 )
 def test_a_moment_is_utc_unless_it_says_otherwise(text: str, expected: str) -> None:
-    """Dates are their first moment."""
+    """A date means its first moment."""
     assert moment(text).astimezone(UTC).isoformat() == expected
 
 
 def test_every_type_of_the_schema_can_be_asked_for() -> None:
-    """None is forgotten when one is added."""
+    """The test finds a new type that queries lack."""
     told = [part["properties"]["type"]["enum"][0] for part in schema()["$defs"].values() if is_record(part)]
     assert sorted(record_types()) == sorted(told)
 
 
 def is_record(part: dict[str, Any]) -> bool:
-    """Whether a part of the schema is a type of record."""
+    """Return whether a part of the schema is a type of record."""
     return "type" in part.get("properties", {}) and "seq" in part["properties"]

@@ -1,4 +1,4 @@
-"""A queue in front of a sink: nobody waits, nothing is out of order, and what has no room is refused."""
+"""Test the queue before a sink: no writer waits, the order is kept, and lines without room are refused."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ LINES = [b"%d\n" % number for number in range(100)]
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """A pipe that nobody reads until a test does, by its path and the end to read."""
+    """Yield the path of a pipe without a reader, and its read end."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -28,7 +28,7 @@ def fifo(tmp_path: Path) -> Iterator[tuple[str, int]]:
 
 
 def test_every_line_is_written_in_order(tmp_path: Path) -> None:
-    """And the number of bytes that wait is told, to nothing at last."""
+    """The observer gets the number of waiting bytes, which ends at zero."""
     waiting: list[int] = []
     queued = Queued(Sink(str(tmp_path / "log")), queued=waiting.append)
     for line in LINES:
@@ -40,14 +40,14 @@ def test_every_line_is_written_in_order(tmp_path: Path) -> None:
 
 
 def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has no room is refused, and what was taken comes when it is read."""
+    """A line without room is refused, and the accepted lines arrive when a reader comes."""
     path, reader = fifo
     monkeypatch.setattr("webhook.audit.queued.MOST_BYTES", 1 << 18)
     queued = Queued(Sink(path, patience=None))
     line = b"x" * 1023 + b"\n"
     for _ in range((1 << 18) >> 10):
         queued.write(line)
-    with pytest.raises(AuditLogUnwritable, match="no room"):  # the pipe takes a part of them, not all again
+    with pytest.raises(AuditLogUnwritable, match="no room"):  # the pipe takes some of them, but not all once more
         deque(map(queued.write, repeat(line, (1 << 18) >> 10)))
     read = bytearray()
     while len(read) < 1 << 18:
@@ -65,7 +65,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeyp
 
 
 def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a line is ended, and waits for a record that owns up to it."""
+    """A half line gets a line end, and waits for a record that lists it."""
     whole, taken = os.write, [2, 0]
     monkeypatch.setattr("webhook.audit.queued.RETRY_SECONDS", 0.001)
     monkeypatch.setattr(
@@ -82,7 +82,7 @@ def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: py
 def test_an_end_does_not_wait_for_ever(
     fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What could not be written is told."""
+    """A message reports what could not be written."""
     monkeypatch.setattr("webhook.audit.queued.DRAIN_SECONDS", 0.01)
     queued = Queued(Sink(fifo[0], patience=None))
     queued.write(b"x" * (1 << 18))

@@ -1,4 +1,4 @@
-"""Logs as lines, from whatever they are kept in."""
+"""Test that logs are read as lines from any kind of file."""
 
 import gzip
 import os
@@ -13,7 +13,7 @@ from webhook.audit.reading import TOLD_EVERY, Line, Unreadable, read_lines, read
 
 
 def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
-    """Compressed or not, by what is in them and not by their names; whether a last line is ended is told."""
+    """The content, not the name, shows the compression; a last line without an end is marked."""
     first, second = tmp_path / "a", tmp_path / "b"
     first.write_bytes(gzip.compress(b"1\n2\n"))
     second.write_bytes(b"\n3")
@@ -26,7 +26,7 @@ def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
 
 
 def test_it_is_told_how_far_reading_is(tmp_path: Path) -> None:
-    """In bytes of the files, as a bar shows it."""
+    """The progress is in bytes of the files, as a bar needs it."""
     told: list[int] = []
     paths = [tmp_path / "a", tmp_path / "b"]
     paths[0].write_bytes(b"line\n" * (TOLD_EVERY + 1))
@@ -47,7 +47,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_what_cannot_be_read_to_its_end_is_named(tmp_path: Path, what: str) -> None:
-    """Nobody takes a part for the whole."""
+    """A part is never accepted as the whole."""
     path = tmp_path / "log"
     UNREADABLE[what](path)
     with pytest.raises(Unreadable, match=str(path)):
@@ -59,7 +59,7 @@ def test_what_cannot_be_read_to_its_end_is_named(tmp_path: Path, what: str) -> N
 def test_a_line_that_is_too_long_is_shortened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, end: bytes
 ) -> None:
-    """To its beginning and its end; what follows is read as usual, and memory does not grow."""
+    """The line keeps its beginning and its end. The next lines are read as usual, and memory does not grow."""
     monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", 10)
     monkeypatch.setattr("webhook.audit.reading.KEPT", 4)
     path, after = tmp_path / "log", b"next\n" if end else b""
@@ -73,7 +73,7 @@ def test_a_line_that_is_too_long_is_shortened(
 
 
 def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some times the longest line are held at a time, however long it is."""
+    """The read holds a few times the longest line, whatever the actual length."""
     longest = 1 << 17
     monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", longest)
     path = tmp_path / "log"
@@ -90,7 +90,7 @@ def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: py
 
 
 def test_records_are_those_that_are_what_their_hashes_say(tmp_path: Path) -> None:
-    """Half lines and edited ones are passed over; `audit verify` is who tells of them."""
+    """Half lines and edited lines are skipped; only `audit verify` reports them."""
     path = tmp_path / "log"
     lines = two_chains(path)
     path.write_bytes(b"".join([*lines[:2], b"{half\n", lines[3].replace(b"created", b"creates"), *lines[4:]]))

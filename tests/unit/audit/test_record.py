@@ -1,4 +1,4 @@
-"""What a record says, and what it never says."""
+"""Test what a record has, and what it never has."""
 
 import json
 from datetime import UTC, datetime
@@ -21,22 +21,22 @@ WHEN: Final = "2026-01-31T12:00:00.000250Z"
 
 
 def record(request: Request, decision: Decision, phase: Phase = Phase.VALIDATE) -> Json:
-    """The record of a decision, under a policy whose digest is 0123."""
+    """Return the record of a decision, under a policy with the digest 0123."""
     return dict(decision_record(phase, request, decision, policy_digest="0123", at=AT, microseconds=64))
 
 
 def decided(request: Request, text: str = "") -> Decision:
-    """The decision on a request."""
+    """Return the decision on a request."""
     found = settled(request, policy(text))
     assert isinstance(found, Decision)
     return found
 
 
 class TestDecisions:
-    """One record an answer."""
+    """Each answer has one record."""
 
     def test_an_admission_says_who_asked_what(self) -> None:
-        """In the words of the API server's own audit log."""
+        """The names are those of the API server's own audit log."""
         request = asked(pod(GOOD), dryRun=True)
         assert record(request, decided(request)) == {
             "type": "decision",
@@ -55,7 +55,7 @@ class TestDecisions:
         }
 
     def test_a_refusal_says_every_fault(self) -> None:
-        """Which rule, where, in words; what is warned of and what is only recorded apart."""
+        """Each violation has its rule, place and message; warned and audited ones are separate."""
         request = asked(deployment({"role": "fronted"}))
         found = record(request, decided(request, "rules: {require-app: warn}"))
         assert (found["decision"], found["reasonCode"]) == ("denied", "RuleViolated")
@@ -73,7 +73,7 @@ class TestDecisions:
         assert found["objectRef"]["apiGroup"] == "apps"
 
     def test_a_mode_that_only_records_is_recorded(self) -> None:
-        """It has no other trace."""
+        """This mode has no other trace."""
         request = asked(pod())
         found = record(request, decided(request, "mode: audit"))
         assert (found["decision"], found["reasonCode"]) == ("allowed", "ViolationNotEnforced")
@@ -100,28 +100,28 @@ class TestDecisions:
         assert (found["decision"], found["reasonCode"], found["reason"]) == (decision, code, said)
 
     def test_doubt_says_what_could_not_be_found_out(self) -> None:
-        """Our own trouble is told from a bad object."""
+        """The record distinguishes a failure of catflap from a bad object."""
         found = record(asked(pod()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "nobody answers"))
         assert (found["decision"], found["reason"]) == ("unavailable", "nobody answers")
 
     def test_a_generated_name_keeps_its_star(self) -> None:
-        """In the mutating phase there is no other."""
+        """The mutating phase has no other name."""
         request = asked(pod(GOOD, name="", generateName="web-"), name="")
         assert record(request, decided(request))["objectRef"]["name"] == "web-*"
 
     def test_a_subresource_is_named(self) -> None:
-        """As in the API server's log."""
+        """The name is the one in the API server's log."""
         request = asked(pod(GOOD), subResource="status")
         assert record(request, decided(request))["objectRef"]["subresource"] == "status"
 
     def test_what_the_mutating_phase_writes_is_recorded(self) -> None:
-        """Label by label."""
+        """The record has each label."""
         request = asked(pod({"app.kubernetes.io/name": "web"}))
         found = record(request, mutate(request, policy()), Phase.MUTATE)
         assert (found["phase"], found["patchedLabels"]) == ("mutate", {"app": "web"})
 
     def test_a_record_is_json(self) -> None:
-        """Whatever a decision holds."""
+        """This holds for every content of a decision."""
         request = asked(pod())
         for found in (decided(request), mutate(request, policy()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "x")):
             assert json.loads(json.dumps(record(request, found)))["type"] == "decision"
@@ -131,7 +131,7 @@ SECRET: Final = "s3cr3t"
 
 
 def secretive(labels: dict[str, str]) -> Json:
-    """A Pod that says something secret wherever no rule looks."""
+    """Return the record of a Pod with a secret in every field that no rule reads."""
     source = pod({**labels, "password": SECRET}, annotations={"token": SECRET}, finalizers=[SECRET])
     source["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": SECRET}]
     return source
@@ -147,7 +147,7 @@ def secretive(labels: dict[str, str]) -> Json:
 )
 @pytest.mark.parametrize("text", ["", "mode: warn", "mode: audit", "mode: off"])
 def test_a_record_never_holds_what_no_rule_speaks_of(labels: dict[str, str], text: str) -> None:
-    """No other label's value, no annotation, nothing of the Pod itself."""
+    """The record has no other label's value, no annotation, and nothing of the Pod itself."""
     for request in (asked(secretive(labels)), asked(secretive(labels), before=secretive(GOOD))):
         written = json.dumps([record(request, decided(request, text)), record(request, mutate(request, policy(text)))])
         assert SECRET not in written
@@ -155,7 +155,7 @@ def test_a_record_never_holds_what_no_rule_speaks_of(labels: dict[str, str], tex
 
 
 def test_a_write_of_ours_is_recorded() -> None:
-    """What, where, why, and under which policy."""
+    """The record has the object, the reason and the policy."""
     manifest = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -191,7 +191,7 @@ def test_a_write_of_ours_is_recorded() -> None:
     ],
 )
 def test_a_change_of_policy_is_recorded(faults: list[str], more: dict[str, Any], *, accepted: bool) -> None:
-    """In force, or refused with its faults."""
+    """The record says that the file is in force, or refused with its faults."""
     assert configuration_record(accepted=accepted, faults=faults, policy_digest="0123", at=AT) == {
         "type": "configuration",
         "time": WHEN,
@@ -202,6 +202,6 @@ def test_a_change_of_policy_is_recorded(faults: list[str], more: dict[str, Any],
 
 
 def test_times_are_utc_to_the_microsecond() -> None:
-    """With every digit, so that texts sort like times."""
+    """Every digit is present, so that texts sort as times do."""
     assert stamp(AT) == WHEN
     assert stamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"

@@ -1,4 +1,4 @@
-"""Files put aside: when, by whom, and which are kept; no line is lost on the way."""
+"""Test when and by which process files are put aside, which are kept, and that no line is lost."""
 
 import fcntl
 import json
@@ -27,17 +27,17 @@ RECORD = {"type": "write", "time": stamp(AT)}
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a log is."""
+    """Return the path of a log."""
     return tmp_path / "audit[1].log"
 
 
 def sink(path: Path, at: datetime = AT, **rotation: Any) -> Sink:
-    """A sink at a time that stands still."""
+    """Return a sink with a fixed time."""
     return Sink(str(path), rotation=Rotation(**rotation), now=lambda: at)
 
 
 def test_a_file_is_put_aside_before_it_grows_too_large(path: Path) -> None:
-    """Each has whole lines, and the names are in the order of the files though the clock stands still."""
+    """Each file has whole lines, and the order of names is the order of files, though the time is fixed."""
     written = sink(path, size=250)
     for number in range(5):
         written.write(b"%d" % number + LINE)
@@ -56,14 +56,14 @@ def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
 
 @pytest.mark.parametrize(("older", "files"), [(timedelta(hours=1), 2), (timedelta(minutes=59), 1)])
 def test_a_file_is_put_aside_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
-    """Also when the process has just begun."""
+    """This also holds for a process that has just begun."""
     path.write_bytes(seal({"time": stamp(AT - older)})[0])
     sink(path, age=timedelta(hours=1)).look()
     assert len([*aside(str(path)), path]) == files
 
 
 def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
-    """An empty one does not age."""
+    """An empty file does not age."""
     now = [AT]
     written = Sink(str(path), rotation=Rotation(age=timedelta(hours=1)), now=lambda: now[0])
     now[0] += timedelta(hours=2)
@@ -77,7 +77,7 @@ def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
 
 
 def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path) -> None:
-    """What others wrote counts, though nobody has looked."""
+    """Lines of other processes count without a look."""
     one, other = sink(path, size=250), sink(path, size=250)
     for _ in range(4):
         one.write(LINE)
@@ -86,7 +86,7 @@ def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path)
 
 
 def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What was answered until then is gone with it; what is answered from then on is on record, and all of it is told."""
+    """The earlier records are lost with the file; later answers are on record, and messages report all of this."""
     failures: list[None] = []
     written = Sink(str(path), observer=Observer(failed=lambda: failures.append(None)))
     written.write(b"1" + LINE)
@@ -98,7 +98,7 @@ def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.
 
 
 def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path: Path) -> None:
-    """Until a look finds that it can."""
+    """The sink works again after a look finds that the file can be created."""
     folder = tmp_path / "folder"
     folder.mkdir()
     written = Sink(str(folder / "gone.log"))
@@ -114,7 +114,7 @@ def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path:
 
 
 def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
-    """By us in another process, or by logrotate: what is written until then is where it was put."""
+    """Another process or logrotate renamed the file: earlier lines stay under the new name."""
     written = sink(path)
     written.write(b"1" + LINE)
     path.rename(path.with_name("elsewhere"))
@@ -126,7 +126,7 @@ def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
 
 
 def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
-    """The others follow."""
+    """The other processes follow."""
     first, second = sink(path, size=150), sink(path, size=150)
     for written in (first, second, first, second):
         written.write(LINE)
@@ -140,7 +140,7 @@ def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
 
 
 def test_the_last_ones_are_kept(path: Path) -> None:
-    """Of this log alone: other files of a similar name are none of it."""
+    """Only this log's files are removed: files with a similar name stay."""
     for name in ("audit[1].log.old", "audit1.log.20260131T120000.000000Z", "audit[1].log.20260131T120000.000000Z.gz"):
         path.with_name(name).touch()
     written = sink(path, size=50, keep=2)
@@ -153,7 +153,7 @@ def test_the_last_ones_are_kept(path: Path) -> None:
 
 
 def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """And it is told."""
+    """A message reports the failure."""
     folder = path.parent / "logs"
     folder.mkdir()
     written = sink(folder / "log", size=150)
@@ -167,7 +167,7 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: p
 
 
 def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
-    """Let another process act in the moment between a log's next look at its file and its next record."""
+    """Run another process's action between a log's next look at its file and its next record."""
     other, witness = threading.Thread(target=act), log._file.witness
     assert witness is not None
     look = witness.look
@@ -183,7 +183,7 @@ def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
 
 
 def starts(path: Path) -> list[dict[str, Any]]:
-    """The records that begin a chain in a file."""
+    """Return the records that begin a chain in a file."""
     return [record for record in map(json.loads, path.read_bytes().splitlines()) if record["type"] == "start"]
 
 
@@ -202,7 +202,7 @@ def test_of_two_chains_that_begin_at_once_one_states_the_other(path: Path, monke
 def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though another process writes to the new file in that very moment."""
+    """Another process writes to the new file at that same moment."""
     older, younger = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
     last = older.append(RECORD)
     assert last is not None
@@ -219,7 +219,7 @@ def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
 
 
 def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: Path) -> None:
-    """A stopped process must not stop the others' records."""
+    """A suspended process must not block the records of the others."""
     log = AuditLog(str(path), process="serve")
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -244,7 +244,7 @@ def test_a_file_that_another_process_keeps_locked_is_put_aside_later(
 
 
 def test_an_emptied_log_is_noted(path: Path) -> None:
-    """Where its lines are put before it again: the process that begins had read that there were none."""
+    """If the lines are restored later, the new process has stated that it read none."""
     one = AuditLog(str(path), process="serve")
     one.append(RECORD)
     before = path.read_bytes()
@@ -256,7 +256,7 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
 def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
-    """Of several writers with several threads each: the set in order is sound, and has every record."""
+    """Several writers have several threads each: the files in order are sound, and have every record."""
     keeping = Keeping(rotation=Rotation(size=5000), durability=durability)
     logs = [AuditLog(str(path), process="serve", keeping=keeping) for _ in range(2)]
 

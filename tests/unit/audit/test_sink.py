@@ -1,4 +1,4 @@
-"""Where lines go: whole or refused, and what a half one leaves."""
+"""Test that lines are written whole or refused, and what a half line leaves."""
 
 import errno
 import os
@@ -20,30 +20,30 @@ NAME = "0" * 32
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a log is to be."""
+    """Return the path of a future log."""
     return tmp_path / "lines"
 
 
 def test_a_log_is_for_its_owner_only(path: Path) -> None:
-    """It names people."""
+    """The log has the names of people."""
     Sink(str(path))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_log_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
-    """Not at the first decision."""
+    """The error does not wait for the first decision."""
     with pytest.raises(OSError, match=os.strerror(errno.ENOENT)):
         Sink(str(tmp_path / "no" / "audit.log"))
 
 
 def test_without_a_file_lines_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    """Where a container's log is collected."""
+    """A container's log is collected there."""
     Sink(None).write(LINE)
     assert capfd.readouterr().out.encode() == LINE
 
 
 def test_lines_of_many_threads_and_logs_do_not_mix(path: Path) -> None:
-    """Each is whole."""
+    """Each line is whole."""
 
     def write(name: str) -> None:
         sink = Sink(str(path))
@@ -66,11 +66,11 @@ def test_a_full_disk_is_an_error() -> None:
 
 
 class TestShortWrites:
-    """A disk that takes only a part, as one does that is just filling up."""
+    """A disk that takes only a part, such as a disk that is almost full."""
 
     @staticmethod
     def take(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        """Have the operating system take only so many bytes of the next line."""
+        """Limit how many bytes the operating system takes of the next line."""
         whole: Write = os.write
 
         def write(descriptor: int, line: bytes) -> int:
@@ -80,14 +80,14 @@ class TestShortWrites:
         monkeypatch.setattr("webhook.audit.sink.os.write", write)
 
     def refuse(self, sink: Sink, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        """Write a line of which so many bytes are taken."""
+        """Write a line of which `count` bytes are taken."""
         self.take(monkeypatch, count)
         with pytest.raises(AuditLogUnwritable, match=rf"^{count} of \d+ bytes were taken$"):
             sink.write(LINE)
 
     @pytest.mark.parametrize("count", [0, 1, 6])
     def test_the_next_line_stands_on_its_own(self, path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-        """The torn one is ended, hides nothing that follows, and is to be owned up to until something follows."""
+        """The half line gets a line end, hides nothing after it, and stays in `torn` until a record follows."""
         sink = Sink(str(path))
         sink.write(LINE)
         self.refuse(sink, monkeypatch, count)
@@ -98,7 +98,7 @@ class TestShortWrites:
         assert path.read_bytes() == LINE + torn + LINE + LINE
 
     def test_a_line_end_alone_owns_up_to_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Torn again right behind the end of the torn line."""
+        """The second tear is directly after the line end of the half line."""
         sink = Sink(str(path))
         for count in (5, 1, 0, 3):
             self.refuse(sink, monkeypatch, count)
@@ -107,7 +107,7 @@ class TestShortWrites:
         assert path.read_bytes() == LINE[:5] + b"\n" + LINE[:3] + b"\n" + LINE
 
     def test_a_line_that_lacks_its_end_alone_is_written(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The record stands; its place in the chain must not be given away a second time."""
+        """The record is complete, so its number in the chain must not be used twice."""
         sink = Sink(str(path))
         self.take(monkeypatch, len(LINE) - 1)
         sink.write(LINE)
@@ -117,12 +117,12 @@ class TestShortWrites:
 
 
 def record(seq: int, **more: object) -> bytes:
-    """The line of a record."""
+    """Return the line of a record."""
     return seal({"catflap": "0", "chain": NAME, "seq": seq, **more})[0]
 
 
 class TestOpening:
-    """What an earlier writer left."""
+    """A sink finds what an earlier writer left in the file."""
 
     @pytest.mark.parametrize(
         ("stands", "last", "torn"),
@@ -146,7 +146,7 @@ class TestOpening:
     def test_the_last_record_is_found_and_what_is_torn(
         self, path: Path, stands: bytes, last: int | None, torn: list[bytes]
     ) -> None:
-        """However little was written; nobody owns up to what is no half line."""
+        """The length of the line makes no difference; no record lists what is no half line."""
         path.write_bytes(stands)
         sink = Sink(str(path))
         assert (None if sink.last is None else sink.last.seq) == last
@@ -156,11 +156,11 @@ class TestOpening:
         assert path.read_bytes() == stands + (b"\n" if unended else b"") + LINE
 
     def test_the_last_record_is_told_whole(self, path: Path) -> None:
-        """By its hash the new chain hangs on it."""
+        """The new chain refers to the record by its hash."""
         line, digest = seal({"chain": NAME, "seq": 7})
         path.write_bytes(line)
         assert Sink(str(path)).last == Link(NAME, 7, digest)
 
     def test_what_is_no_file_is_not_read(self) -> None:
-        """A device or a pipe would never end."""
+        """A device or a pipe never ends."""
         assert Sink("/dev/null").last is None

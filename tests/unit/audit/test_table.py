@@ -1,4 +1,4 @@
-"""Records as CSV: every record a row, and no cell that a spreadsheet would run."""
+"""Test CSV: each record is a row, and no cell is a formula to a spreadsheet."""
 
 import csv
 import io
@@ -29,20 +29,20 @@ from webhook.audit.table import COLUMNS, FORMULA, cell, lines
 
 
 def rows(*records: dict[str, Any]) -> list[dict[str, str]]:
-    """What a reader of CSV sees."""
+    """Return the rows that a reader of CSV gets."""
     text = b"".join(lines(iter([entry(record) for record in records]))).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def told(row: dict[str, str]) -> dict[str, str]:
-    """The cells that say something, without those that every record has."""
+    """Return the cells with content, without those that every record has."""
     return {
         key: text for key, text in row.items() if text and key not in {"version", "chain", "seq", "hash", "catflap"}
     }
 
 
 def test_a_refusal_is_told_whole() -> None:
-    """Who, what, where, why."""
+    """The row has the user, the object, the place and the reason."""
     [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [FAULT, FAULT]})
     fault = "known-role at metadata.labels.role: the role 'fronted' is not known"
     assert told(row) == {
@@ -71,7 +71,7 @@ def test_a_refusal_is_told_whole() -> None:
 
 
 def test_every_record_is_a_row() -> None:
-    """Those about the chain too; the order is the log's."""
+    """Records about the chain are rows too; the order is the log's."""
     found = rows(START, DECISION, WRITE, ACCEPTED_FILE, REFUSED_FILE, CERTIFICATE, LEADER, STOP)
     types = ["start", "decision", "write", "configuration", "configuration", "certificate", "leader", "stop"]
     assert [row["type"] for row in found] == types
@@ -84,7 +84,7 @@ def test_every_record_is_a_row() -> None:
 
 
 def test_the_first_line_names_the_columns() -> None:
-    """Also where there is no record; lines end as RFC 4180 has it."""
+    """This also holds without records; lines end as RFC 4180 requires."""
     assert b"".join(lines(iter([]))) == (",".join(f'"{name}"' for name in COLUMNS) + "\r\n").encode()
 
 
@@ -108,7 +108,7 @@ def test_the_first_line_names_the_columns() -> None:
     ],
 )
 def test_a_formula_is_text(text: str) -> None:
-    """Whoever may choose a name may choose this one."""
+    """A user who may choose a name may choose this one."""
     [row] = rows(DECISION | {"user": {"username": text, "groups": [text]}})
     assert row["user"].startswith(("'", "\\"))
     assert row["groups"].startswith(("'", "\\"))
@@ -116,7 +116,7 @@ def test_a_formula_is_text(text: str) -> None:
 
 @given(st.text())
 def test_a_cell_begins_no_formula_and_is_one_line(text: str) -> None:
-    """Whatever the text; who takes the mark away has it back as far as it can be printed."""
+    """This holds for any text; without the mark, a reader has the printable part of the text."""
     found = cell(text)
     assert found.isprintable()
     assert not found.lstrip().startswith(tuple(set(FORMULA) - {"'"}))
@@ -125,14 +125,14 @@ def test_a_cell_begins_no_formula_and_is_one_line(text: str) -> None:
 
 
 def test_a_value_cannot_leave_its_cell() -> None:
-    """Neither by a quote nor by a comma or a new line."""
+    """A quote, a comma or a new line does not end the cell."""
     [row] = rows(DECISION | {"user": {"username": 'a","=1\r\n","b', "groups": []}})
     assert row["user"] == 'a","=1\\r\\n","b'
     assert row["namespace"] == "shop"
 
 
 def test_every_column_is_documented() -> None:
-    """In the order in which they stand."""
+    """The columns are documented in their order."""
     page = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text(encoding="utf-8")
     table = page.partition("| column | content |\n|---|---|\n")[2].partition("\n\n")[0]
     named = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]

@@ -1,4 +1,4 @@
-"""What is said of a damaged log: which damage, where, of which record."""
+"""Test the report on a damaged log: the kind of damage, the place and the record."""
 
 import json
 import resource
@@ -28,12 +28,12 @@ FIRST, SECOND = 0, 1
 
 @pytest.fixture
 def lines(tmp_path: Path) -> Lines:
-    """A sound log."""
+    """Return a sound log."""
     return two_chains(tmp_path / "log")
 
 
 def verified(lines: Lines, **options: Any) -> Report:
-    """What is said of them."""
+    """Return the report on the lines."""
     verifier = Verifier(**options)
     for number, line in enumerate(b"".join(lines).splitlines(keepends=True), 1):
         verifier.take(Line("log", number, line.removesuffix(b"\n"), line.endswith(b"\n")))
@@ -41,17 +41,17 @@ def verified(lines: Lines, **options: Any) -> Report:
 
 
 def record(line: bytes) -> dict[str, Any]:
-    """A line as a record."""
+    """Return the record of a line."""
     return json.loads(line)  # type: ignore[no-any-return]
 
 
 def changed(line: bytes, **what: Any) -> bytes:
-    """A record with other content, and the hash that fits it."""
+    """Return a record with other content and its correct hash."""
     return seal({key: value for key, value in record(line).items() if key != "hash"} | what)[0]
 
 
 def test_a_sound_log_is_told_chain_by_chain(lines: Lines) -> None:
-    """By whom, how many records, up to which signature, and how it ends."""
+    """The report has each chain's writer, number of records, last signature and end."""
     report = verified(lines, closed=True)
     assert (report.is_sound, report.records, report.notes) == (True, 8, ())
     assert [(chain.records, chain.signed, chain.stopped) for chain in report.chains] == [(5, 4, True), (3, 2, True)]
@@ -89,7 +89,7 @@ DAMAGED: dict[str, tuple[Callable[[Lines], Lines], Damage, int, int, int | None]
 
 
 def following(line: bytes, **more: Any) -> bytes:
-    """An invented record that follows another one."""
+    """Return an invented record that follows another one."""
     before = record(line)
     linked = {"chain": before["chain"], "seq": before["seq"] + 1, "prev": before["hash"]}
     return seal({"type": "write", "time": before["time"], **linked, **more})[0]
@@ -97,7 +97,7 @@ def following(line: bytes, **more: Any) -> bytes:
 
 @pytest.mark.parametrize("what", DAMAGED)
 def test_each_damage_is_told_by_its_place(lines: Lines, what: str) -> None:
-    """The first one: its kind, the line, the chain and the record, as far as the line tells."""
+    """The first finding has the kind, the line, the chain and the record, as far as the line says."""
     damage, expected, line, chain, seq = DAMAGED[what]
     found = verified(damage(lines)).findings[0]
     assert (found.damage, found.place.line) == (expected, line)
@@ -106,19 +106,19 @@ def test_each_damage_is_told_by_its_place(lines: Lines, what: str) -> None:
 
 
 def test_what_follows_a_damaged_record_is_not_damaged(lines: Lines) -> None:
-    """One edit is one finding."""
+    """One edit yields one finding."""
     report = verified([*lines[:3], lines[3].replace(b"created", b"creates"), *lines[4:]], closed=True)
     assert len(report.findings) == 1
 
 
 def test_missing_records_are_counted(lines: Lines) -> None:
-    """As far as the chain tells."""
+    """The chain determines the number."""
     [found] = verified(lines[:1] + lines[3:]).findings
     assert found.says == "before this line records 1 to 2 stood"
 
 
 def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
-    """By the one that hangs on it."""
+    """The chain that names it as its predecessor shows the loss."""
     two_chains(tmp_path / "log")
     four = two_chains(tmp_path / "log")
     [found] = verified(four[:5] + four[8:]).findings
@@ -127,7 +127,7 @@ def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
 
 
 def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
-    """Older files may be gone, by right; which one is missed is told all the same."""
+    """Older files may be removed legitimately; the report still names the missing record."""
     report = verified(lines[5:], closed=True)
     assert report.is_sound
     assert report.notes == (
@@ -136,24 +136,24 @@ def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
 
 
 def test_a_rewritten_end_shows_by_what_hangs_on_it(lines: Lines) -> None:
-    """Even where the chain itself was signed anew."""
+    """This holds even if the chain itself has new signatures."""
     report = verified([*lines[:4], changed(lines[4], time="2026-02-02T00:00:00.000000Z"), *lines[5:]])
     assert [(one.damage, one.place.line) for one in report.findings] == [(Damage.FORGED, 5), (Damage.FORGED, 6)]
 
 
 def test_an_open_chain_is_damaged_only_where_it_is_to_be_closed(lines: Lines) -> None:
-    """A process that runs has not ended its chain yet; one that was killed never will."""
+    """A running process has not ended its chain yet, and a killed process never does."""
     assert verified(lines[:-1]).is_sound
     [found] = verified(lines[:-1], closed=True).findings
     assert (found.damage, found.place.line, found.seq) == (Damage.TRUNCATED, 7, 1)
 
 
 class TestTrust:
-    """Who vouches for the keys."""
+    """Test which root keys certify the keys."""
 
     @pytest.mark.parametrize("rooted", [True, False])
     def test_each_key_needs_the_word_of_a_trusted_root(self, tmp_path: Path, *, rooted: bool) -> None:
-        """At the start, and at each new key."""
+        """The start and each new key need a certificate."""
         private, public = write_pair(str(tmp_path / "root"))
         lines = two_chains(tmp_path / "log", root=private if rooted else None)
         report = verified(lines, roots=[read_public(public)])
@@ -163,7 +163,7 @@ class TestTrust:
         assert all(chain.vouched == rooted for chain in report.chains)
 
     def test_any_trusted_root_will_do(self, tmp_path: Path) -> None:
-        """So that a root key can be replaced."""
+        """A root key can therefore be replaced."""
         private, public = write_pair(str(tmp_path / "root"))
         _, other = write_pair(str(tmp_path / "other"))
         lines = two_chains(tmp_path / "log", root=private)
@@ -171,7 +171,7 @@ class TestTrust:
         assert not verified(lines, roots=[read_public(other)]).is_sound
 
     def test_a_certificate_is_for_one_chain(self, tmp_path: Path) -> None:
-        """One that was taken from another chain vouches for nothing."""
+        """A certificate of another chain is not valid."""
         private, public = write_pair(str(tmp_path / "root"))
         lines = two_chains(tmp_path / "log", root=private)
         told = {key: record(lines[0])[key] for key in ("certificate", "publicKey")}
@@ -180,7 +180,7 @@ class TestTrust:
 
     @pytest.mark.parametrize("garbage", ["", "AA==", "no base64!", "é"])
     def test_what_is_no_signature_is_none(self, lines: Lines, garbage: str) -> None:
-        """Nobody's log ends the verification."""
+        """No content of a log ends the verification with an error."""
         [found] = verified([*lines[:4], changed(lines[4], signature=garbage)]).findings
         assert (found.damage, found.seq) == (Damage.FORGED, 4)
 
@@ -189,7 +189,7 @@ class TestHalfLines:
     """Text between records that is no record."""
 
     def owner(self, line: bytes, *torn: bytes) -> bytes:
-        """A stop's line that owns up to half lines."""
+        """Return the line of a stop record that lists half lines."""
         return changed(line, torn=[{"bytes": len(one), "sha256": fragment(one).sha256} for one in torn])
 
     @pytest.mark.parametrize(
@@ -201,69 +201,69 @@ class TestHalfLines:
         ],
     )
     def test_a_half_line_that_a_writer_owns_up_to_is_no_damage(self, lines: Lines, stands: Lines, owned: Lines) -> None:
-        """A full disk is no crime."""
+        """A full disk leaves half lines without any attack."""
         assert [one.damage for one in verified([*lines[:4], *stands, self.owner(lines[4], *owned)]).findings] == [
-            Damage.FORGED  # that the signature does not fit is this test's doing
+            Damage.FORGED  # this test makes the signature invalid
         ]
 
     def test_one_that_nobody_owns_up_to_is(self, lines: Lines) -> None:
-        """Whatever it was once."""
+        """The original content of the text makes no difference."""
         [found] = verified([*lines[:4], b"{ha\n", *lines[4:]]).findings
         assert (found.damage, found.place.line) == (Damage.TRUNCATED, 5)
         assert found.says == "3 bytes that are no record, and no writer owns up to a half line"
 
     def test_one_that_is_owned_up_to_has_to_be_there(self, lines: Lines) -> None:
-        """It was removed."""
+        """The half line was removed."""
         assert Damage.MISSING in {one.damage for one in verified([*lines[:4], self.owner(lines[4], b"{ha")]).findings}
 
     def test_a_whole_line_is_no_half_line(self, lines: Lines) -> None:
-        """Nobody can have an edited record away by owning up to it."""
+        """An edited record is damage even if a record lists it as a half line."""
         edited = lines[3].replace(b"created", b"creates").removesuffix(b"\n")
         report = verified([*lines[:3], edited + b"\n", self.owner(lines[4], edited)])
         assert (report.findings[0].damage, report.findings[0].place.line) == (Damage.EDITED, 4)
 
 
 class TestLenient:
-    """Copies that a collector wrote anew."""
+    """Copies that a collector rewrote."""
 
     def rewritten(self, line: bytes) -> bytes:
-        """The same record in other words."""
+        """Return the same record in another form."""
         said = record(line)
         return json.dumps(dict(reversed(said.items())), indent=None, ensure_ascii=True).encode() + b" \n"
 
     def test_what_says_the_same_is_sound(self, lines: Lines) -> None:
-        """Order, white space and escapes do not count, nor do empty lines; by default they do."""
+        """Order, white space, escapes and empty lines make no difference; by default they do."""
         copy = [one for line in lines for one in (self.rewritten(line), b"\n")]
         assert verified(copy, lenient=True, closed=True).is_sound
         assert len(verified(copy).findings) == 2 * len(lines)
 
     @pytest.mark.parametrize("line", [b"[]\n", b"7\n", b'"x"\n', b'{"a":"\\ud800"}\n', b"{\n", b'{"hash":"x"}\n'])
     def test_what_is_no_record_is_damage(self, lines: Lines, line: bytes) -> None:
-        """Of whatever it is made."""
+        """The kind of content makes no difference."""
         [found] = verified([*lines[:4], line, *lines[4:]], lenient=True).findings
         assert found.place.line == 5
 
     def test_an_edit_shows(self, lines: Lines) -> None:
-        """By its hash."""
+        """The hash shows the edit."""
         edited = self.rewritten(lines[3].replace(b"created", b"creates"))
         [found] = verified([*lines[:3], edited, *lines[4:]], lenient=True).findings
         assert (found.damage, found.seq) == (Damage.EDITED, 3)
 
 
 def test_a_shredded_log_is_told_in_so_many_words(lines: Lines) -> None:
-    """And the rest counted."""
+    """The report lists findings up to its limit and counts the rest."""
     report = verified([*lines, *([lines[1]] * (MOST_FINDINGS + 7))])
     assert (len(report.findings), report.untold) == (MOST_FINDINGS, 7)
     assert not report.is_sound
 
 
 def test_records_have_one_form() -> None:
-    """Whatever order they are made in."""
+    """The order of the keys at creation makes no difference."""
     assert canonical({"b": {"d": 1, "c": "é"}, "a": []}) == '{"a":[],"b":{"c":"é","d":1}}'.encode()
 
 
 def test_a_chain_that_is_signed_no_longer_shows(tmp_path: Path) -> None:
-    """Whoever writes records without the key can leave the signatures out, but not for long."""
+    """An attacker without the key can omit signatures, but not for long."""
     lines = two_chains(tmp_path / "log")
     for _ in range(MOST_UNSIGNED + 1):
         lines.append(following(lines[-1]) if len(lines) > 8 else following(lines[6]))
@@ -272,7 +272,7 @@ def test_a_chain_that_is_signed_no_longer_shows(tmp_path: Path) -> None:
 
 
 def test_every_record_begins_with_a_key_that_lines_are_taken_apart_by() -> None:
-    """The first one of its keys in order, with each that it may have before those that it must."""
+    """The first key in order is one of the record's required keys, or one of the optional keys before them."""
     for part in schema()["$defs"].values():
         if "prev" in part.get("required", ()):
             first = min(part["required"])
@@ -280,14 +280,14 @@ def test_every_record_begins_with_a_key_that_lines_are_taken_apart_by() -> None:
 
 
 def claiming(number: int, text: bytes) -> bytes:
-    """The start of a chain that owns up to a half line."""
+    """Return the start of a chain that lists a half line."""
     torn = [{"bytes": len(text), "sha256": fragment(text).sha256}]
     linked = {"chain": f"{number:032x}", "seq": 0, "prev": GENESIS, "time": stamp(AT), "torn": torn}
     return seal({"type": "start", "catflap": "0", **linked})[0]
 
 
 def wait(lines: Lines, *seconds: float) -> Lines:
-    """A chain without a signature but its start's, whose records come at these times after it."""
+    """Return a chain with only the start's signature; its records have these times after the start."""
     start = json.loads(lines[0])
     began = datetime.fromisoformat(start["time"])
     found = [lines[0]]
@@ -307,13 +307,13 @@ def wait(lines: Lines, *seconds: float) -> Lines:
     ],
 )
 def test_a_chain_that_is_not_signed_in_time_shows(tmp_path: Path, seconds: Iterable[int], forged: int | None) -> None:
-    """Whoever writes records without the key can leave the signatures out for minutes at most."""
+    """An attacker without the key can omit signatures for minutes at most."""
     report = verified(wait(two_chains(tmp_path / "log"), *seconds))
     assert [(one.damage, one.seq) for one in report.findings] == ([(Damage.FORGED, forged)] if forged else [])
 
 
 def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Path) -> None:
-    """Its signatures cannot be checked, which is said."""
+    """The signatures of the chain cannot be checked, and a note says so."""
     lines = wait(two_chains(tmp_path / "log"), *range(0, 7200, 60))
     report = verified(lines[1:])
     assert [one.damage for one in report.findings] == [Damage.MISSING]
@@ -321,7 +321,7 @@ def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Pat
 
 
 def test_a_half_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
-    """Not even one that tells its chain and place, and that the next writer owns up to."""
+    """This holds even if the half line names its chain and number, and the next writer lists it."""
     path = tmp_path / "log"
     lines = two_chains(path)
     path.write_bytes(b"".join(lines[:2]) + b'{"chain":"%b","seq":2' % json.loads(lines[0])["chain"].encode())
@@ -346,7 +346,7 @@ def test_a_half_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
     ],
 )
 def test_a_hostile_log_costs_no_more_than_its_size(hostile: Lines) -> None:
-    """Whoever makes one wants it not to be read to its end."""
+    """An attacker wants the read not to finish."""
     begun, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert not verified(hostile).is_sound
     assert time.process_time() - begun < 10
@@ -355,14 +355,14 @@ def test_a_hostile_log_costs_no_more_than_its_size(hostile: Lines) -> None:
 
 @pytest.mark.parametrize("key", ['"decision"', '"type"'])
 def test_a_copy_that_says_a_thing_twice_is_no_copy(lines: Lines, key: str) -> None:
-    """One reader takes the first, another the last."""
+    """One reader uses the first value, another the last."""
     twice = lines[1].replace(b"{", b'{%b:"allowed",' % key.encode(), 1)
     found = verified([lines[0], twice, *lines[2:]], lenient=True).findings
     assert {one.damage for one in found} >= {Damage.EDITED}
 
 
 def test_a_copy_as_text_is_told_as_one(lines: Lines) -> None:
-    """Lenient, it is taken."""
+    """The lenient mode accepts the copy."""
     copied = [line.replace(b"\n", b"\r\n") for line in lines]
     assert "--lenient takes that" in verified(copied).findings[0].says
     assert verified([b"\xef\xbb\xbf" + copied[0], *copied[1:]], lenient=True).is_sound

@@ -1,4 +1,4 @@
-"""What a process states of the other chains in its file, and what is made of it."""
+"""Test what a process states about the other chains in its file, and what the verification concludes."""
 
 import json
 from collections.abc import Iterator
@@ -21,30 +21,30 @@ Seconds = list[float]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a log is."""
+    """Return the path of a log."""
     return tmp_path / "log"
 
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
-    """A clock for files that were put aside."""
+    """Return a clock for files that were put aside."""
     now = [0.0]
     monkeypatch.setattr("webhook.audit.witness.monotonic", lambda: now[0])
     return now
 
 
 def records(*paths: Path) -> list[dict[str, Any]]:
-    """The records of a log."""
+    """Return the records of a log."""
     return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
 def seen(record: dict[str, Any]) -> tuple[list[tuple[str, int]], bool]:
-    """What a record states: the other chains, and whether these are all."""
+    """Return what a record states: the other chains, and whether these are all."""
     return [(link["chain"], link["seq"]) for link in record["seen"]["chains"]], record["seen"]["complete"]
 
 
 def test_a_process_states_what_another_one_wrote(path: Path) -> None:
-    """At its start, each minute and at its end; the same thing once."""
+    """The process states it at its start, each minute and at its end, but only once."""
     clock = Clock()
     one, other = log_of(path, clock), log_of(path, clock)
     first, second = appended(one), appended(other)
@@ -65,7 +65,7 @@ def test_a_process_states_what_another_one_wrote(path: Path) -> None:
 
 
 def test_a_checkpoint_that_a_request_writes_reads_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request would wait for it."""
+    """The request would wait for the read."""
     monkeypatch.setattr("webhook.audit.log.CHECKPOINT_RECORDS", 2)
     log = log_of(path, Clock())
     for _ in range(3):
@@ -75,7 +75,7 @@ def test_a_checkpoint_that_a_request_writes_reads_nothing(path: Path, monkeypatc
 
 
 def test_best_effort_never_claims_to_name_all(path: Path) -> None:
-    """What waits in the queue will stand behind lines that nobody has read yet."""
+    """A record in the queue follows lines that the process has not read yet."""
     log = log_of(path, Clock(), keeping=Keeping(durability=Durability.BEST_EFFORT))
     log.append(RECORD)
     log.stop()
@@ -83,7 +83,7 @@ def test_best_effort_never_claims_to_name_all(path: Path) -> None:
 
 
 def test_a_file_that_was_put_aside_is_read_until_others_have_noticed(path: Path, seconds: Seconds) -> None:
-    """Until then no statement is complete, and what they write there meanwhile is named."""
+    """Until then no statement is complete, and statements name the chains of new lines in the old file."""
     clock = Clock()
     one, other = log_of(path, clock), log_of(path, clock)
     appended(one)
@@ -103,7 +103,7 @@ def test_a_file_that_was_put_aside_is_read_until_others_have_noticed(path: Path,
 
 
 def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, seconds: Seconds) -> None:
-    """Nobody knows how many files came between."""
+    """The number of files in between is unknown."""
     clock = Clock()
     log = log_of(path, clock)
     log.append(RECORD)
@@ -124,7 +124,7 @@ def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, s
 
 
 def test_more_chains_than_one_record_names_are_named_by_the_next(path: Path) -> None:
-    """So that a record stays small."""
+    """The limit keeps a record small."""
     clock = Clock()
     for _ in range(MOST_NAMED + 6):
         log = log_of(path, clock)
@@ -139,7 +139,7 @@ def test_more_chains_than_one_record_names_are_named_by_the_next(path: Path) -> 
 
 
 def test_logs_of_an_older_release_stay_readable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their chains say nothing of each other, and nothing is held against them; also where a newer process goes on."""
+    """Their chains state nothing about each other, which is no damage, even if a newer process continues the log."""
     monkeypatch.setattr("webhook.audit.log.VERSION", "catflap.dev/audit/v1alpha2")
     monkeypatch.setattr("webhook.audit.sink.Witness.follow", lambda *_, **__: None)
     monkeypatch.setattr("webhook.audit.log.as_said", lambda _: {})
@@ -159,7 +159,7 @@ def test_logs_of_an_older_release_stay_readable(path: Path, monkeypatch: pytest.
 
 
 def test_a_copy_that_was_merged_is_not_held_against_its_chains(path: Path, tmp_path: Path) -> None:
-    """With --lenient; the lines of another file stand where a process had read its own."""
+    """With --lenient, lines of another file may be among lines that a process had read."""
     clock = Clock()
     elsewhere = tmp_path / "other.log"
     one, other = log_of(path, clock), log_of(elsewhere, clock)
@@ -176,13 +176,13 @@ def test_a_copy_that_was_merged_is_not_held_against_its_chains(path: Path, tmp_p
 
 
 def blocks(tail: Tail) -> bytes:
-    """All that a tail reads now."""
+    """Return all that a tail reads now."""
     return b"".join(block + b"\n" for block in tail.blocks())
 
 
 @pytest.fixture
 def tail(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tail]:
-    """A file that is read in small blocks."""
+    """Yield the tail of a file, with small blocks."""
     monkeypatch.setattr("webhook.audit.witness.BLOCK", 4)
     path.write_bytes(b"")
     with path.open("rb") as file:
@@ -191,7 +191,7 @@ def tail(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tail]:
 
 
 def test_lines_are_read_when_they_are_whole(path: Path, tail: Tail) -> None:
-    """In however many pieces they come."""
+    """The number of pieces makes no difference."""
     for text, whole in ((b"a", b""), (b"bcdefgh", b""), (b"\n12", b"abcdefgh\n"), (b"3\n4\n", b"123\n4\n"), (b"", b"")):
         with path.open("ab") as file:
             file.write(text)
@@ -199,7 +199,7 @@ def test_lines_are_read_when_they_are_whole(path: Path, tail: Tail) -> None:
 
 
 def test_the_last_record_of_each_chain_is_found_on_mixed_lines_too() -> None:
-    """A half line of one process may have another one's record behind it."""
+    """A half line of one process may have another process's record after it."""
     linked = [{"catflap": "0", "chain": name * 32, "seq": seq} for name, seq in (("a", 1), ("b", 1), ("a", 2))]
     one, other, last = (seal(link)[0] for link in linked)
     text = one + b'{"catflap":"0","chain":"%b' % (b"a" * 32) + other + last

@@ -1,4 +1,4 @@
-"""Whether records can be written, as readiness tells it: found out again without a request."""
+"""Test whether readiness sees that records can be written again, without a request."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ RECORD = configuration_record(accepted=True, faults=[], policy_digest="597718279
 
 
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on the disk takes nothing."""
+    """Make the disk refuse everything from now on."""
 
     def write(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -27,7 +27,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_is_writable_again_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, *, begun: bool
 ) -> None:
-    """Not before, and without another record to be written: a server that is not ready gets no review."""
+    """The log is not writable before that, and needs no other record: a server that is not ready gets no review."""
     log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(durability=durability))
     assert log.writable
     if begun:
@@ -48,7 +48,7 @@ def test_it_is_writable_again_once_there_is_room(
 def test_where_requests_are_admitted_without_a_record_it_counts_as_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The admin asked for that, so no replica is taken out of service for it."""
+    """The administrator chose this, so no replica leaves the service because of it."""
     log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(failure=Failure.ADMIT))
     log.append(RECORD)
     full(monkeypatch)

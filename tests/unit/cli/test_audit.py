@@ -1,4 +1,4 @@
-"""`catflap audit`: the log by itself."""
+"""Test `catflap audit` with logs alone."""
 
 import gzip
 import json
@@ -16,20 +16,20 @@ Verify = Callable[..., Result]
 
 
 def run(*arguments: object, stdin: bytes | None = None) -> Result:
-    """The verb."""
+    """Run the verb."""
     return CliRunner().invoke(main, ["audit", *map(str, arguments)], input=stdin)
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A sound log."""
+    """Return a sound log."""
     path = tmp_path / "log"
     two_chains(path)
     return path
 
 
 def test_a_sound_log_is_a_table_and_a_verdict(log: Path) -> None:
-    """Status 0; whose word it is is said."""
+    """The status is 0, and the output names the key that certifies the log."""
     outcome = run("verify", log, "--closed")
     assert outcome.exit_code == 0
     head, first, second, note, verdict = outcome.stdout.splitlines()
@@ -42,7 +42,7 @@ def test_a_sound_log_is_a_table_and_a_verdict(log: Path) -> None:
 
 
 def test_a_damaged_log_names_the_place(log: Path) -> None:
-    """Status 1, on a line that editors can jump to."""
+    """The status is 1, and editors can jump to the line."""
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:3] + lines[4:]))
     outcome = run("verify", log)
@@ -53,7 +53,7 @@ def test_a_damaged_log_names_the_place(log: Path) -> None:
 
 
 def test_programs_get_json(log: Path) -> None:
-    """With everything that the table says, names in full."""
+    """JSON has all content of the table, with full names."""
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:3] + lines[4:]))
     outcome = run("verify", log, "-o", "json")
@@ -78,7 +78,7 @@ def test_programs_get_json(log: Path) -> None:
 
 
 def test_several_files_are_one_log(log: Path, tmp_path: Path) -> None:
-    """Older ones compressed, the newest from standard input."""
+    """The older files are compressed, and the newest is standard input."""
     lines = log.read_bytes().splitlines(keepends=True)
     older = tmp_path / "older.gz"
     older.write_bytes(gzip.compress(b"".join(lines[:3])))
@@ -90,7 +90,7 @@ def test_several_files_are_one_log(log: Path, tmp_path: Path) -> None:
 
 
 def test_the_root_key_is_made_and_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The private half for its owner alone; neither is overwritten."""
+    """Only the owner can read the private half; neither file is overwritten."""
     monkeypatch.chdir(tmp_path)
     assert run("keygen").exit_code == 0
     assert stat.S_IMODE((tmp_path / "audit.key").stat().st_mode) == 0o600
@@ -111,7 +111,7 @@ def test_the_root_key_is_made_and_trusted(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_cannot_be_read_is_status_2(log: Path, tmp_path: Path) -> None:
-    """A log without a record too: nobody should take it for a sound one."""
+    """A log without a record is included, so that it is not accepted as a sound one."""
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
     nothing = run("verify", empty)
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_status_2(log: Path, tmp_path: Path) -> None:
 
 
 def test_the_api_servers_log_is_compared(log: Path, tmp_path: Path) -> None:
-    """What it says is told with the rest."""
+    """The results of the comparison are in the same report."""
     anchor = {"record-chain": "a" * 32, "record-seq": "1", "record-hash": "b" * 64}
     event = {
         "kind": "Event",

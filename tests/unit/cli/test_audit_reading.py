@@ -1,4 +1,4 @@
-"""`catflap audit query` and `export`: what a log tells, whatever its length."""
+"""Test `catflap audit query` and `export` with logs of any length."""
 
 import csv
 import gzip
@@ -36,31 +36,31 @@ TIME                  WHAT            WHO                            VERB      O
 2026-01-31T12:00:00   configuration                                                                                   PolicyFileRefused: mode: 'loud' is none of enforce, warn, audit, off
 """
 SHORT, LONG = 20_000, 200_000
-# A tenth of what the longer log's records alone take in memory.
+# A tenth of the memory that the longer log's records alone would need.
 ROOM_KIB = 8 * 1024
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A log of one record of each kind."""
+    """Return a log of one record of each kind."""
     path = tmp_path / "some.jsonl"
     path.write_bytes(b"".join(line(record) + b"\n" for record in RECORDS))
     return path
 
 
 def audit(*arguments: str | Path) -> Result:
-    """Runs the verb."""
+    """Run `catflap audit`."""
     return CliRunner().invoke(main, ["audit", *map(str, arguments)], prog_name="catflap")
 
 
 def test_a_query_is_a_table(log: Path) -> None:
-    """One line a record, and nothing in it that a terminal would obey."""
+    """Each record has one line, without characters that act on a terminal."""
     done = audit("query", log)
     assert (done.exit_code, done.stdout, done.stderr) == (0, TABLE, "")
 
 
 def test_json_is_the_record_as_it_stands(log: Path) -> None:
-    """To the byte, so that it still verifies."""
+    """The record is equal to the byte, so that it still verifies."""
     done = audit("query", log, "-o", "json")
     assert done.stdout_bytes == log.read_bytes()
 
@@ -88,7 +88,7 @@ def test_questions_narrow_it_down(log: Path) -> None:
     "options", [["--type", "x"], ["--decision", "x"], ["--from", "yesterday"], ["--format", "csv"]]
 )
 def test_a_question_that_makes_no_sense_is_refused(log: Path, options: list[str]) -> None:
-    """Status 2, as for any bad command line."""
+    """The status is 2, as for any bad command line."""
     assert audit("query", log, *options).exit_code == 2
 
 
@@ -110,7 +110,7 @@ def test_an_export_is_read_by_others(log: Path) -> None:
 
 
 def test_several_files_compressed_or_not_and_standard_input(log: Path, tmp_path: Path) -> None:
-    """In the order given."""
+    """The order is the given one."""
     packed = tmp_path / "older.gz"
     packed.write_bytes(gzip.compress(line(DENIED) + b"\n"))
     command = [sys.executable, "-m", "webhook", "audit", "query", str(packed), "-", str(log), "-o", "json"]
@@ -119,7 +119,7 @@ def test_several_files_compressed_or_not_and_standard_input(log: Path, tmp_path:
 
 
 def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
-    """What is not what its hash says is no evidence."""
+    """A record that does not match its hash is no evidence."""
     log.write_bytes(log.read_bytes().replace(b"alice", b"alicf") + b'{"half')
     for verb, *options in (["query"], ["export", "--format", "csv"]):
         done = audit(verb, log, *options)
@@ -131,7 +131,7 @@ def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
 
 
 def test_a_copy_that_was_written_anew_is_read_by_choice(log: Path) -> None:
-    """As `verify --lenient` does."""
+    """The option works as for `verify --lenient`."""
     spaced = b"".join(json.dumps(json.loads(text)).encode() + b"\n" for text in log.read_bytes().splitlines())
     log.write_bytes(spaced)
     assert audit("query", log).exit_code == 2
@@ -140,7 +140,7 @@ def test_a_copy_that_was_written_anew_is_read_by_choice(log: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b'{"kind":"Event"}\n', gzip.compress(b"x" * 999, mtime=0)[:20]])
 def test_what_is_no_log_is_refused(log: Path, content: bytes) -> None:
-    """Status 2, and its name."""
+    """The status is 2, and the message names the file."""
     log.write_bytes(content)
     for verb, *options in (["query"], ["export", "--format", "ocsf"]):
         done = audit(verb, log, *options)
@@ -158,7 +158,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 
 @pytest.fixture(scope="module")
 def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A log, and one ten times as long."""
+    """Return a log, and one ten times as long."""
     folder = tmp_path_factory.mktemp("long")
     paths = folder / "short.jsonl", folder / "long.jsonl"
     for path, count in zip(paths, (SHORT, LONG), strict=True):
@@ -177,13 +177,13 @@ def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     ids=" ".join,
 )
 def test_memory_does_not_grow_with_the_log(lengths: tuple[Path, Path], arguments: list[str]) -> None:
-    """Ten times the records take no more of it."""
+    """Ten times the records need no more memory."""
     short, long = (peak_kib(path, arguments) for path in lengths)
     assert long - short < ROOM_KIB
 
 
 def peak_kib(path: Path, arguments: list[str]) -> int:
-    """The most memory that a run of the verb had at any time."""
+    """Return the peak memory of a run of the verb."""
     command = [sys.executable, "-c", PEAK, "audit", arguments[0], str(path), *arguments[1:]]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True)
     return int(done.stderr)
@@ -192,7 +192,7 @@ def peak_kib(path: Path, arguments: list[str]) -> int:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: a device that is always full")
 @pytest.mark.parametrize("verb", [("query",), ("export", "--format", "csv")])
 def test_what_cannot_be_printed_ends_it_with_status_2(log: Path, verb: tuple[str, ...]) -> None:
-    """A page that is half there is told from a whole one."""
+    """The status distinguishes half a page from a whole one."""
     argv = [sys.executable, "-m", "webhook", "audit", *verb, str(log)]
     with open("/dev/full", "wb") as full:  # noqa: PTH123 (as a shell does)
         done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -203,7 +203,7 @@ def test_what_cannot_be_printed_ends_it_with_status_2(log: Path, verb: tuple[str
 
 @pytest.mark.parametrize(("stderr_is", "shown"), [("a terminal", True), ("a pipe", False)])
 def test_progress_is_for_terminals(lengths: tuple[Path, Path], stderr_is: str, *, shown: bool) -> None:
-    """How much of the file has been read, of how much."""
+    """The bar shows how much of the file was read, and its size."""
     command = [sys.executable, "-m", "webhook", "audit", "export", str(lengths[1]), "--format", "csv"]
     ours, theirs = pty.openpty() if stderr_is == "a terminal" else os.pipe()
     with subprocess.Popen(
@@ -217,12 +217,12 @@ def test_progress_is_for_terminals(lengths: tuple[Path, Path], stderr_is: str, *
 
 
 def everything(descriptor: int) -> bytes:
-    """What is written until the other side ends."""
+    """Return what is written until the other side ends."""
     said = b""
     while True:
         try:
             part = os.read(descriptor, 1 << 16)
-        except OSError:  # so a terminal ends
+        except OSError:  # a terminal ends so
             return said
         if not part:
             return said
@@ -254,14 +254,14 @@ def test_a_value_that_cannot_be_is_refused(log: Path, arguments: tuple[str, ...]
     [("--user", "nobody"), ("-n", "sh*p-1"), ("--group", "g"), ("--rule", "guard-labels"), ("--from", "2030-01-01")],
 )
 def test_a_value_that_may_be_and_matches_nothing_is_noted(log: Path, arguments: tuple[str, ...]) -> None:
-    """With the number of the records, so that an empty log is told from a wrong question."""
+    """The note has the number of records, which distinguishes an empty log from a wrong query."""
     done = audit("query", log, *arguments, "-o", "json")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "catflap: no record matches, of 6 records read\n"
 
 
 def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) -> None:
-    """Also where no object has broken it yet."""
+    """This also holds if no object has violated the rule yet."""
     rule = "custom: [{id: our-rule, resources: [pods], cel: 'true', message: m}]\n"
     (tmp_path / "policy.yaml").write_text(HEAD + rule, encoding="utf-8")
     assert audit("query", log, "--rule", "our-rule").exit_code == 2
@@ -271,6 +271,6 @@ def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("verb", [("query",), ("export", "-o", "csv"), ("verify",)])
 def test_standard_input_is_one_log(verb: tuple[str, ...]) -> None:
-    """The second one would be empty."""
+    """A second read would be empty."""
     done = audit(*verb, "-", "-")
     assert (done.exit_code, "standard input can be read once" in done.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""Input without measure: every verb ends, in bounded memory, and its message names the file and the bound."""
+"""Test unlimited input: every verb ends, in bounded memory, and its message names the file and the limit."""
 
 import gzip
 import json
@@ -25,18 +25,18 @@ LOGS: Final = {
     "report": ("report", "-o", "page.html"),
 }
 POD: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: a, role: data}}\nspec: {containers: []}\n"
-# Runs the command in a process whose memory may not grow further than what a verb and the largest file of its form take together.
+# This runs the command in a process whose memory has the limit of a verb with the largest file of its form.
 LIMITED: Final = (
     "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv.pop(1)),) * 2)\n"
     "from webhook.__main__ import main\nmain()\n"
 )
-MANY: Final = 100  # in place of 100,000
+MANY: Final = 100  # instead of 100,000
 MIB: Final = 1 << 20
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a policy file, in which the commands run."""
+    """Return a folder with a policy file, in which the commands run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(HEAD, encoding="utf-8")
     return tmp_path
@@ -48,7 +48,7 @@ def check(*paths: str) -> Result:
 
 
 def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
-    """Run a command that may take so many MiB of memory."""
+    """Run a command that may use `mib` MiB of memory."""
     argv = [sys.executable, "-c", LIMITED, str(mib * MIB), *arguments]
     return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
 
@@ -69,7 +69,7 @@ def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
     ],
 )
 def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
-    """As does a file of any size."""
+    """A file of any size behaves the same."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
     done = limited(*arguments, "/dev/zero", mib=400)
@@ -79,7 +79,7 @@ def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...]
 
 @pytest.mark.parametrize("verb", LOGS)
 def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a device, or of a file that is no log."""
+    """The input is a device, or a file that is no log."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
     monkeypatch.setattr(reading, "LONGEST_SKIPPED", 1 << 26)
@@ -90,7 +90,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("verb", LOGS)
 def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image of a disk has no line without an end."""
+    """A disk image has no line without an end."""
     monkeypatch.setattr(reading, "MOST_UNTEXTUAL", MIB)
     Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "image"])
@@ -101,7 +101,7 @@ def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("verb", LOGS)
 @pytest.mark.parametrize("content", [b"\0", b"x" * 127 + b"\n"], ids=["zeros", "lines"])
 def test_gzip_data_that_unpacks_without_measure_ends_the_reading(verb: str, content: bytes) -> None:
-    """A file of a few kilobytes would keep a machine busy for hours."""
+    """Such a file of a few kilobytes would occupy a machine for hours."""
     with gzip.open("bomb.gz", "wb") as file:
         for _ in range(16):
             file.write(content * (MIB // len(content)))
@@ -119,7 +119,7 @@ def test_gzip_data_that_unpacks_without_measure_ends_the_reading(verb: str, cont
 def test_a_log_that_another_program_compressed_is_answered_with_the_command(
     verb: str, magic: bytes, command: str
 ) -> None:
-    """As log rotation may be set up to compress by any of them."""
+    """Log rotation can use any of these programs."""
     Path("log").write_bytes(magic + bytes(100))
     outcome = CliRunner().invoke(main, [*LOGS[verb], "log"])
     assert (outcome.exit_code, f"unpack it first: {command} log | catflap audit" in outcome.stderr) == (2, True)
@@ -138,7 +138,7 @@ def test_documents_are_counted_the_empty_ones_too(monkeypatch: pytest.MonkeyPatc
 
 
 def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is where the time went."""
+    """The parser took that time."""
     parsed: list[str] = []
 
     def counting(text: str, line: int) -> Composed:
@@ -152,7 +152,7 @@ def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_large_document_of_yaml_is_to_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its places take much memory."""
+    """The places of YAML values need much memory."""
     monkeypatch.setattr(documents, "LARGEST_YAML", 1 << 20)
     item = "".join(f"  {line}\n" for line in POD.splitlines()).replace("  ", "- ", 1)
     Path("list.yaml").write_text(
@@ -164,7 +164,7 @@ def test_a_large_document_of_yaml_is_to_be_json(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more is one too many, in one file and in one command."""
+    """One more object is too many, in one file and in one command."""
     monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
     monkeypatch.setattr("webhook.cli._files.MOST_OBJECTS", MANY)
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
@@ -182,7 +182,7 @@ def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_folder_of_too_many_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing of it is read: a part would look like the whole."""
+    """No file of it is read: a part would look like the whole."""
     monkeypatch.setattr(_folders, "MOST_FILES", MANY)
     Path("many").mkdir()
     for number in range(MANY + 1):
@@ -195,17 +195,17 @@ def test_a_folder_of_too_many_files_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def pipe(path: Path) -> None:
-    """A named pipe that nobody writes to."""
+    """Make a named pipe without a writer."""
     os.mkfifo(path)
 
 
 def broken(path: Path) -> None:
-    """A link to nothing."""
+    """Make a link to nothing."""
     path.symlink_to("gone")
 
 
 def circle(path: Path) -> None:
-    """A link to itself."""
+    """Make a link to itself."""
     path.symlink_to(path.name)
 
 
@@ -214,7 +214,7 @@ def circle(path: Path) -> None:
     [(pipe, "this is no regular file"), (broken, "no such file"), (circle, "its symbolic links lead in a circle")],
 )
 def test_what_in_a_folder_cannot_be_read_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
-    """It was passed over in silence, as if it were not there."""
+    """An earlier release silently skipped such paths."""
     (here / "f").mkdir()
     (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")
     make(here / "f" / "b.yaml")
@@ -226,7 +226,7 @@ def test_what_in_a_folder_cannot_be_read_is_reported(make: Callable[[Path], None
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
 def test_a_folder_that_cannot_be_read_is_reported(here: Path) -> None:
-    """Whatever manifests are in it."""
+    """The manifests in it make no difference."""
     (here / "f" / "g").mkdir(parents=True)
     (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")
     (here / "f" / "g").chmod(0)
@@ -254,7 +254,7 @@ def test_a_folder_that_cannot_be_read_is_reported(here: Path) -> None:
 )
 @pytest.mark.parametrize("verb", ["check", "preview"])
 def test_nesting_and_aliases_are_bounded(verb: str, text: str, what: str) -> None:
-    """With the place."""
+    """The message has the place."""
     Path("a.yaml").write_text(text, encoding="utf-8")
     outcome = CliRunner().invoke(main, [verb, "-c", "policy.yaml", "a.yaml"])
     assert outcome.exit_code == 2

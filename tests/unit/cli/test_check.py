@@ -1,4 +1,4 @@
-"""`catflap check`: the server's verdicts on files."""
+"""Test `catflap check`, which gives the server's verdicts on files."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ Check = Callable[..., Result]
 
 @pytest.fixture
 def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Runs the verb in a folder of its own under the default policy."""
+    """Return a function that runs the verb in its own folder under the default policy."""
     monkeypatch.chdir(tmp_path)
     Path("policy.yml").write_text(HEAD, encoding="utf-8")
 
@@ -55,7 +55,7 @@ WIDGETS = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind
 
 
 def test_the_policys_own_kinds_are_judged(check: Check) -> None:
-    """By group and kind, in any version; under another policy they are objects like any other."""
+    """A kind is identified by group and name in any version; another policy treats its objects as ordinary ones."""
     write({"widget.yaml": "apiVersion: example.com/v7\nkind: Widget\nmetadata: {name: web}\nspec: {}\n"})
     assert check("widget.yaml").stdout == "1 object, 0 of them make Pods, 0 refused\n"
     write({"policy.yml": HEAD + WIDGETS})
@@ -91,7 +91,7 @@ def test_rules_about_isolated_namespaces_hold_only_if_there_are_any(check: Check
 
 
 def test_a_person_reads_the_servers_own_message(check: Check) -> None:
-    """And how many objects there were."""
+    """The output also has the number of objects."""
     write({"pods.yaml": f"{GOOD}---\n{BAD}---\n{SERVICE}"})
     outcome = check("pods.yaml")
     assert outcome.stdout == TEXT
@@ -99,7 +99,7 @@ def test_a_person_reads_the_servers_own_message(check: Check) -> None:
 
 
 def test_a_program_reads_json(check: Check) -> None:
-    """One entry an object, those without faults too."""
+    """Each object has one entry, including objects without violations."""
     write({"pods.yaml": f"{BAD}---\n{SERVICE}"})
     outcome = check("--format", "json", "pods.yaml")
     assert json.loads(outcome.stdout) == [
@@ -167,7 +167,7 @@ def test_a_program_reads_json(check: Check) -> None:
 def test_the_status_tells_refused_from_unreadable(
     check: Check, files: dict[str, str], arguments: list[str], status: int, complaint: str
 ) -> None:
-    """0, 1 or 2; what cannot be read is named on standard error."""
+    """The status is 0, 1 or 2; standard error names what cannot be read."""
     write(files)
     outcome = check(*arguments)
     assert outcome.exit_code == status, outcome.output
@@ -176,7 +176,7 @@ def test_the_status_tells_refused_from_unreadable(
 
 
 def test_everything_is_read_before_it_ends(check: Check) -> None:
-    """A broken file hides no fault of the others."""
+    """A broken file does not hide violations in the others."""
     write({"a.yaml": f"{BROKEN}", "b.yaml": BAD})
     outcome = check("a.yaml", "b.yaml")
     assert "Pod default/bad has 1 fault" in outcome.stdout
@@ -184,14 +184,14 @@ def test_everything_is_read_before_it_ends(check: Check) -> None:
 
 
 def test_standard_input_is_read_where_it_is_named(check: Check) -> None:
-    """As `kubectl … -o yaml | catflap check -`."""
+    """The form is `kubectl … -o yaml | catflap check -`."""
     outcome = check("-n", "shop", "-", input=BAD)
     assert "-: Pod shop/bad has 1 fault:" in outcome.stdout
     assert outcome.exit_code == 1
 
 
 def test_what_is_not_utf_8_is_read_as_kubectl_reads_it(check: Check) -> None:
-    """Kubectl reads replacement characters there, so it matters where it is part of a label."""
+    """Kubectl reads replacement characters there, which matters in labels."""
     Path("a.yaml").write_bytes(GOOD.replace("web,", "web\xff,").encode("latin-1"))
     outcome = check("a.yaml")
     assert outcome.exit_code == 1
@@ -199,7 +199,7 @@ def test_what_is_not_utf_8_is_read_as_kubectl_reads_it(check: Check) -> None:
 
 
 def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> None:
-    """As the server does."""
+    """The server does the same."""
     write({"policy.yml": HEAD + "mode: warn\n", "a.yaml": BAD})
     outcome = check("a.yaml")
     assert outcome.exit_code == 0
@@ -210,7 +210,7 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
 
 
 def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
-    """Before any manifest is read."""
+    """The command ends before it reads any manifest."""
     write({"policy.yml": HEAD + "mode: loud\nruls: []\n"})
     outcome = check("nothing.yaml")
     assert outcome.exit_code == 2
@@ -221,7 +221,7 @@ def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
 
 
 def test_custom_rules_are_asked_too(check: Check) -> None:
-    """What they need of a cluster is told as not checked."""
+    """Rules that need a cluster are reported as not checked."""
     rules = [
         '{id: small, resources: [pods], cel: "object.metadata.name.size() < 4", message: a shorter name}',
         "{id: gold, resources: [pods], cel: \"namespaceObject.metadata.name == 'gold'\"}",
@@ -243,7 +243,7 @@ VM = "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n"
 
 @pytest.mark.parametrize(("arguments", "status"), [([], 0), (["--strict"], 1)])
 def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: list[str], status: int) -> None:
-    """Without it, it is said and passes."""
+    """Without the option, the command reports it and succeeds."""
     write({"vm.yaml": f"{VM}---\n{GOOD}"})
     outcome = check(*arguments, "vm.yaml")
     assert outcome.exit_code == status
@@ -256,7 +256,7 @@ def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: 
 
 
 def test_a_policy_files_own_kind_is_judged_and_not_named(check: Check) -> None:
-    """It is known then."""
+    """The kind is known in that case."""
     kinds = "{group: kubevirt.io, resource: virtualmachines, kind: VirtualMachine, template: spec.template}"
     write({"vm.yaml": VM, "policy.yml": f"{HEAD}workloads: {{extraKinds: [{kinds}]}}\n"})
     outcome = check("--strict", "vm.yaml")
@@ -265,7 +265,7 @@ def test_a_policy_files_own_kind_is_judged_and_not_named(check: Check) -> None:
 
 
 def test_an_empty_pipe_is_no_success(check: Check) -> None:
-    """`helm template … | catflap check -` where helm failed."""
+    """The example is `helm template … | catflap check -` after a failure of helm."""
     for text in ("", "\n", "# Source: chart/templates/web.yaml\n---\n"):
         outcome = check("-", input=text)
         assert outcome.exit_code == 2
@@ -273,7 +273,7 @@ def test_an_empty_pipe_is_no_success(check: Check) -> None:
 
 
 def test_a_named_file_beside_an_empty_pipe_does_not_hide_it(check: Check) -> None:
-    """Each source answers for itself."""
+    """Each source is checked by itself."""
     write({"a.yaml": GOOD})
     outcome = check("a.yaml", "-", input="")
     assert outcome.exit_code == 2
@@ -281,14 +281,14 @@ def test_a_named_file_beside_an_empty_pipe_does_not_hide_it(check: Check) -> Non
 
 @pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
 def test_a_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
-    """UTF-16 with a byte order mark."""
+    """The file is UTF-16 with a byte order mark."""
     encoding = "utf-16-le" if mark == b"\xff\xfe" else "utf-16-be"
     Path("a.yaml").write_bytes(mark + GOOD.replace("\n", "\r\n").encode(encoding))
     assert check("a.yaml").exit_code == 0
 
 
 def test_labels_that_no_api_server_takes_are_refused_by_its_name(check: Check) -> None:
-    """In every namespace and of every kind; a rule that speaks of the label speaks alone."""
+    """This holds in every namespace and for every kind; a rule about the label replaces the message."""
     bad = GOOD.replace("web,", '"my shop",')
     write({"a.yaml": f"{bad}---\n{SERVICE.replace('name: web', 'name: web, labels: {a/b/c: x}')}"})
     outcome = check("-n", "kube-system", "a.yaml")
@@ -307,14 +307,14 @@ def test_labels_that_no_api_server_takes_are_refused_by_its_name(check: Check) -
 
 @pytest.mark.parametrize("option", ["-o", "--output", "--format"])
 def test_the_form_has_one_name_and_an_older_one(check: Check, option: str) -> None:
-    """The name that it has in other verbs."""
+    """The option has the same name in other verbs."""
     write({"a.yaml": GOOD})
     assert json.loads(check(option, "json", "a.yaml").stdout)[0]["allowed"]
 
 
 @pytest.mark.parametrize("option", ["-n", "--own-namespace"])
 def test_a_name_that_no_namespace_can_have_is_refused(check: Check, option: str) -> None:
-    """It would be nobody's, and everything in it judged in vain."""
+    """No namespace has such a name, so the verdicts would be useless."""
     write({"a.yaml": GOOD})
     outcome = check(option, "A_B", "a.yaml")
     assert outcome.exit_code == 2
@@ -322,14 +322,14 @@ def test_a_name_that_no_namespace_can_have_is_refused(check: Check, option: str)
 
 
 def test_catflaps_own_namespace_is_exempt(check: Check) -> None:
-    """As on the server."""
+    """The server does the same."""
     write({"a.yaml": BAD.replace("name: bad", "name: bad, namespace: guard")})
     assert check("a.yaml").exit_code == 1
     assert check("--own-namespace", "guard", "a.yaml").exit_code == 0
 
 
 def test_what_render_prints_is_refused_with_the_reason(check: Check) -> None:
-    """Catflap writes it itself."""
+    """The reason is that catflap writes these objects itself."""
     rendered = CliRunner().invoke(main, ["render", "-c", "policy.yml", "-n", "shop"]).stdout
     outcome = check("-", input=rendered)
     assert outcome.exit_code == 1
@@ -337,7 +337,7 @@ def test_what_render_prints_is_refused_with_the_reason(check: Check) -> None:
 
 
 def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
-    """Even those that are neither YAML nor JSON."""
+    """Files that are neither YAML nor JSON count too."""
     others = {
         "d/Chart.yaml": "apiVersion: v2\nname: web\n", "d/values.yaml": "role: data\n", "d/docker-compose.yml": OTHER,
         "d/package.json": "{}", "d/tsconfig.json": "{\n // settings\n}", "d/kustomization.yaml": "resources: [web.yaml]\n",
@@ -349,7 +349,7 @@ def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
 
 
 def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
-    """Each effect has its word, and its object."""
+    """Each effect has its own word, and names its object."""
     write({"policy.yml": HEAD + "rules: {known-role: audit}\n", "a.yaml": BAD})
     assert check("a.yaml").stdout.startswith("a.yaml: recorded only: Pod default/bad: known-role: ")
     [found] = json.loads(check("-o", "json", "a.yaml").stdout)
@@ -358,7 +358,7 @@ def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
 
 @pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff"])
 def test_a_policy_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
-    """UTF-16 with a byte order mark, by `check` and by `config check`."""
+    """The file is UTF-16 with a byte order mark; the verbs are `check` and `config check`."""
     write({"a.yaml": GOOD})
     encoding = "utf-16-le" if mark == b"\xff\xfe" else "utf-16-be"
     Path("policy.yml").write_bytes(mark + HEAD.replace("\n", "\r\n").encode(encoding))
@@ -367,7 +367,7 @@ def test_a_policy_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
 
 
 def test_a_policy_file_that_is_no_text_ends_it(check: Check) -> None:
-    """A policy is read more strictly than a manifest."""
+    """A policy file is read more strictly than a manifest."""
     write({"a.yaml": GOOD})
     Path("policy.yml").write_bytes(b"\xff" + HEAD.encode())
     assert check("a.yaml").exit_code == 2
@@ -375,7 +375,7 @@ def test_a_policy_file_that_is_no_text_ends_it(check: Check) -> None:
 
 @pytest.mark.parametrize("mode", ["warn", "audit", "enforce"])
 def test_no_remedy_breaks_a_selector_whatever_the_mode_of_its_rule(check: Check, mode: str) -> None:
-    """A program that applies what the JSON offers keeps the Pods under their ReplicaSet."""
+    """A program that applies the remedies in the JSON keeps the Pods under their ReplicaSet."""
     Path("policy.yml").write_text(f"{HEAD}rules: {{require-app: {mode}}}\n", encoding="utf-8")
     write({"set.yaml": SET})
     [found] = json.loads(check("-o", "json", "set.yaml").stdout)
@@ -385,7 +385,7 @@ def test_no_remedy_breaks_a_selector_whatever_the_mode_of_its_rule(check: Check,
 
 @pytest.mark.parametrize("mode", ["warn", "audit", "enforce"])
 def test_a_possible_remedy_is_offered_whatever_the_mode_of_its_rule(check: Check, mode: str) -> None:
-    """The label that mends a warning is told to programs as the one that mends a refusal."""
+    """The JSON has the label that fixes a warning in the same form as one that fixes a refusal."""
     Path("policy.yml").write_text(f"{HEAD}rules: {{require-app: {mode}}}\n", encoding="utf-8")
     write({"set.yaml": SET.replace("DoesNotExist", "Exists")})
     [found] = json.loads(check("-o", "json", "set.yaml").stdout)

@@ -1,4 +1,4 @@
-"""`catflap config`: a policy file by itself."""
+"""Test `catflap config` with a policy file alone."""
 
 import json
 from itertools import pairwise
@@ -29,32 +29,32 @@ FAULTS: Final = (
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
-    """The verb."""
+    """Run the verb."""
     return CliRunner().invoke(main, ["config", *arguments], input=stdin)
 
 
 def written(folder: Path, text: str, name: str = "policy.yaml") -> str:
-    """A file with a text."""
+    """Write a file and return its name."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
 def is_comment(line: str) -> bool:
-    """Whether a line says what the next one means."""
+    """Return whether a line is a comment about the next one."""
     return line.lstrip().startswith("# ")
 
 
 class TestCheck:
-    """Every fault, each where it is."""
+    """`config check` reports every fault with its place."""
 
     def test_a_sound_file_is_silent(self, tmp_path: Path) -> None:
-        """Status 0."""
+        """The status is 0."""
         outcome = run("check", written(tmp_path, SOUND), written(tmp_path, DEFAULT_POLICY, "other.yaml"))
         assert (outcome.exit_code, outcome.output) == (0, "")
 
     def test_every_fault_of_every_file_is_a_line(self, tmp_path: Path) -> None:
-        """As editors and CI jobs read them; status 1."""
+        """Editors and CI jobs can parse the lines; the status is 1."""
         bad, good = written(tmp_path, FAULTY), written(tmp_path, SOUND, "good.yaml")
         again = written(tmp_path, "mode: [", "broken.yaml")
         outcome = run("check", bad, good, again)
@@ -64,13 +64,13 @@ class TestCheck:
         assert [line.startswith(f"{again}:1:8: mode: not YAML: ") for line in lines[2:]] == [True]
 
     def test_standard_input(self) -> None:
-        """For pipes."""
+        """A pipe can provide the policy file."""
         assert run("check", "-", stdin=SOUND).exit_code == 0
         outcome = run("check", "-", stdin=FAULTY)
         assert (outcome.exit_code, outcome.stdout.startswith(f"-:{FAULTS[0]}")) == (1, True)
 
     def test_what_cannot_be_read_is_status_2(self, tmp_path: Path) -> None:
-        """It says nothing about the policy."""
+        """The status is not about the policy."""
         assert run("check", str(tmp_path / "nowhere.yaml")).exit_code == 2
         (tmp_path / "binary").write_bytes(b"mode\xff")
         outcome = run("check", str(tmp_path / "binary"))
@@ -86,7 +86,7 @@ class TestCheck:
     def test_what_is_empty_is_status_2_of_each_verb(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], text: str
     ) -> None:
-        """From a file and from standard input: there is nothing that could be right or wrong."""
+        """The input is a file and standard input: an empty text can be neither right nor wrong."""
         monkeypatch.chdir(tmp_path)
         written(tmp_path, SOUND, "good.yaml")
         written(tmp_path, text, "empty.yaml")
@@ -98,7 +98,7 @@ class TestCheck:
             )
 
     def test_an_empty_file_hides_no_fault_of_another(self, tmp_path: Path) -> None:
-        """In whatever order; status 2, as nothing is known of the empty one."""
+        """The order makes no difference; the status is 2, as nothing is known about the empty file."""
         bad, empty = written(tmp_path, FAULTY), written(tmp_path, "", "empty.yaml")
         for names in ((bad, empty), (empty, bad)):
             outcome = run("check", *names)
@@ -109,7 +109,7 @@ class TestCheck:
             )
 
     def test_a_config_map_with_an_empty_policy_file_has_a_fault(self) -> None:
-        """The manifest itself has a content; status 1."""
+        """The manifest itself has content; the status is 1."""
         outcome = run(
             "check",
             "-",
@@ -121,7 +121,7 @@ class TestCheck:
         ) == (1, True)
 
     def test_a_file_that_is_not_there_hides_no_fault_of_another(self, tmp_path: Path) -> None:
-        """In whatever order; status 2, as not all were looked at."""
+        """The order makes no difference; the status is 2, as one file was not checked."""
         bad, nowhere = written(tmp_path, FAULTY), str(tmp_path / "nowhere.yaml")
         for names in ((bad, nowhere, str(tmp_path)), (str(tmp_path), nowhere, bad)):
             outcome = run("check", *names)
@@ -133,12 +133,12 @@ class TestCheck:
             assert set(outcome.stderr.splitlines()) == told
 
     def test_standard_input_is_named_once(self) -> None:
-        """It would be empty the second time."""
+        """A second read would be empty."""
         outcome = run("check", "-", "-", stdin=SOUND)
         assert (outcome.exit_code, "standard input can be read once" in outcome.stderr) == (2, True)
 
     def test_what_has_no_effect_is_a_warning(self, tmp_path: Path) -> None:
-        """On standard error, with status 0."""
+        """The warning is on standard error, and the status is 0."""
         path = written(tmp_path, f"{HEAD}network: {{clusterCIDRs: [10.0.0.0/8, 10.1.0.0/16]}}\n")
         outcome = run("check", path)
         told = (
@@ -147,7 +147,7 @@ class TestCheck:
         assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", told)
 
     def test_warnings_are_printed_beside_faults(self, tmp_path: Path) -> None:
-        """The faults on standard output as ever; the code is theirs."""
+        """The faults are on standard output as usual, and determine the status."""
         path = written(tmp_path, f"{FAULTY}network: {{nodeCIDRs: [10.0.0.0/8]}}\n")
         outcome = run("check", path)
         warning = f"{path}:6:11: warning: network.nodeCIDRs: it has no effect without the preset kubelet-probes\n"
@@ -155,10 +155,10 @@ class TestCheck:
 
 
 class TestShow:
-    """Every key, with what it means."""
+    """`config show` prints every key with its meaning."""
 
     def test_the_defaults_are_the_defaults(self) -> None:
-        """Read back, they are the same policy; each key has a comment above it."""
+        """The output parses to the default policy; each key has a comment above it."""
         outcome = run("show")
         assert outcome.exit_code == 0
         assert parse(outcome.stdout).policy == parse(DEFAULT_POLICY).policy
@@ -167,13 +167,13 @@ class TestShow:
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
     def test_a_file_spelled_out_means_the_same(self, case: Path) -> None:
-        """Whatever it says."""
+        """This holds for every content of the file."""
         policy = parse(case.read_text("utf-8")).policy
         assert parse(spelled_out(policy)).policy == policy
         assert parse(run("show", str(case)).stdout).policy == policy
 
     def test_a_bad_file_is_not_shown(self, tmp_path: Path) -> None:
-        """Its faults are, with status 2."""
+        """The command prints its faults, with status 2."""
         path = written(tmp_path, FAULTY)
         outcome = run("show", path)
         assert (outcome.exit_code, outcome.stdout) == (2, "")
@@ -181,17 +181,17 @@ class TestShow:
 
 
 class TestSchema:
-    """What editors are given."""
+    """`config schema` prints the schema for editors."""
 
     def test_it_is_a_schema(self) -> None:
-        """Of the draft that it names."""
+        """The schema is valid in the draft that it names."""
         printed = json.loads(run("schema").stdout)
         assert printed == schema()
         Draft202012Validator.check_schema(printed)
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
     def test_it_takes_what_the_program_takes(self, case: Path) -> None:
-        """Every policy of the test cases."""
+        """The test has every policy of the test cases."""
         Draft202012Validator(schema()).validate(yaml.safe_load(case.read_text("utf-8")))
 
     @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ class TestSchema:
         ],
     )
     def test_it_refuses_what_an_editor_can_see(self, change: dict[str, Any]) -> None:
-        """Contradictions between keys are for `config check`."""
+        """Only `config check` finds contradictions between keys."""
         whole = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
         assert Draft202012Validator(schema()).is_valid(whole)
         assert not Draft202012Validator(schema()).is_valid({**whole, **change})

@@ -1,4 +1,4 @@
-"""A log of the last format without reason codes, as its release wrote it: every command reads it, alone and with newer records."""
+"""Test that every command reads a log of the last format without reason codes, alone and with newer records."""
 
 import csv
 import io
@@ -28,7 +28,7 @@ def audit(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """The old log, to which a process of this release appends."""
+    """Return the old log, to which a process of this release appends."""
     path = tmp_path / "audit.log"
     shutil.copy(OLD, path)
     story = Story(path)
@@ -41,13 +41,13 @@ def mixed(tmp_path: Path) -> Path:
 
 
 def test_an_old_log_is_sound() -> None:
-    """By its hashes and signatures, which are over the records as they are."""
+    """Its hashes and signatures cover the records in their original form."""
     found = verified(OLD, closed=True)
     assert (found.findings, found.records) == ((), RECORDS)
 
 
 def test_records_of_both_formats_in_one_file_are_sound(mixed: Path) -> None:
-    """The new process names the last record of the old one; an edited record of either shows."""
+    """The new process names the last record of the old one; an edit of a record in either format shows."""
     assert verified(mixed, closed=True).findings == ()
     for before, after in ((b'"carol"', b'"karol"'), (b"require-role until", b"require-rolf until")):
         whole = mixed.read_bytes()
@@ -58,7 +58,7 @@ def test_records_of_both_formats_in_one_file_are_sound(mixed: Path) -> None:
 
 
 def test_a_query_shows_each_record_as_it_is() -> None:
-    """To the byte, and in the table by its words."""
+    """JSON equals the record to the byte, and the table has its words."""
     assert audit("query", OLD, "-o", "json").stdout_bytes == OLD.read_bytes()
     table = audit("query", OLD, "--decision", "exempt")
     assert table.stdout.splitlines()[1].endswith("   break-glass: member of catflap:break-glass")
@@ -66,7 +66,7 @@ def test_a_query_shows_each_record_as_it_is() -> None:
 
 
 def test_a_query_by_code_says_which_records_have_none(mixed: Path) -> None:
-    """They may be what was asked for."""
+    """Such records may be among those that the query means."""
     done = audit("query", mixed, "--reason", "BreakGlass", "--reason", "*Restored", "-o", "json")
     assert [json.loads(text)["reasonCode"] for text in done.stdout.splitlines()] == ["BreakGlass", "PolicyRestored"]
     told = f"--reason cannot match {WITH_REASON} records without a reason code, which an earlier release wrote"
@@ -75,7 +75,7 @@ def test_a_query_by_code_says_which_records_have_none(mixed: Path) -> None:
 
 
 def test_an_export_has_no_code_of_an_old_record(mixed: Path) -> None:
-    """Its words stay where they were."""
+    """The words keep their field."""
     rows = list(csv.DictReader(io.StringIO(audit("export", mixed, "-o", "csv").stdout, newline="")))
     assert {row["reasonCode"] for row in rows[:RECORDS]} == {""}
     assert [row["reasonCode"] for row in rows[RECORDS:] if row["reason"]] == ["BreakGlass", "PolicyRestored"]
@@ -84,7 +84,7 @@ def test_an_export_has_no_code_of_an_old_record(mixed: Path) -> None:
 
 
 def test_a_report_says_what_an_old_log_cannot_tell(tmp_path: Path) -> None:
-    """And tells all else: the exact gap, the exception, the namespace that ended."""
+    """The report has everything else: the exact gap, the exception, the deleted namespace."""
     done = report(OLD, "-o", tmp_path / "page.html")
     assert done.exit_code == 0, done.stderr
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
@@ -100,7 +100,7 @@ def test_a_report_says_what_an_old_log_cannot_tell(tmp_path: Path) -> None:
 
 
 def test_a_report_on_both_formats_counts_the_codes_that_there_are(mixed: Path, tmp_path: Path) -> None:
-    """And says of how many records it is not known."""
+    """The report says for how many records the code is unknown."""
     assert report(mixed, "-o", tmp_path / "page.html").exit_code == 0
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.figures("Break-glass, by user")["carol"] == 1

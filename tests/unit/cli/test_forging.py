@@ -1,4 +1,4 @@
-"""No text of a manifest can forge a line of the output, move the cursor or turn the writing round."""
+"""Test that no text of a manifest forges a line of the output, moves the cursor or reverses the writing."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("verb", [["check"], ["preview"], ["preview", "-o", "wide"]], ids=" ".join)
 @pytest.mark.parametrize("case", CASES)
 def test_each_line_is_ours(case: str, verb: list[str], tmp_path: Path) -> None:
-    """The hostile text stands on one line, with codes in the place of what would act on a terminal."""
+    """The hostile text stays on one line, with codes instead of characters that act on a terminal."""
     policy, manifest = tmp_path / "policy.yaml", tmp_path / "a.json"
     policy.write_text(HEAD, encoding="utf-8")
     manifest.write_text(json.dumps(CASES[case]), encoding="utf-8")
@@ -51,7 +51,7 @@ def test_each_line_is_ours(case: str, verb: list[str], tmp_path: Path) -> None:
 
 
 def test_a_template_below_a_key_with_a_dot_is_no_extra_kind(tmp_path: Path) -> None:
-    """A path in dots would name another field, so no entry is offered."""
+    """The dotted path would name another field, so the message offers no entry."""
     policy, manifest = tmp_path / "policy.yaml", tmp_path / "a.json"
     policy.write_text(HEAD, encoding="utf-8")
     odd = {"apiVersion": "x.example/v1", "kind": "Odd", "metadata": {"name": "a"}, "spec": {"my.template": TEMPLATE}}
@@ -89,7 +89,7 @@ UNREADABLE = "a: b: c\n"
 def test_the_name_of_a_file_acts_on_no_terminal(
     words: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An archive of somebody else's has files of any name; each line of the output begins as catflap begins it."""
+    """An archive may have files of any name; each line of the output begins as catflap begins it."""
     monkeypatch.chdir(tmp_path)
     Path("policy.yaml").write_text(HEAD, encoding="utf-8")
     Path(NAME).write_text(text, encoding="utf-8")
@@ -104,7 +104,7 @@ def test_the_name_of_a_file_acts_on_no_terminal(
 
 
 def test_json_has_the_name_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For programs that open the file by it."""
+    """Programs open the file by this name."""
     monkeypatch.chdir(tmp_path)
     Path("policy.yaml").write_text(HEAD, encoding="utf-8")
     Path(NAME).write_text(json.dumps(POD), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What serve and controller are told about their audit log."""
+"""Test the options of serve and controller for their audit log."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +13,12 @@ from webhook.cli._keeping import AGES, SIZES, Measure, keeping_options
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are made in a folder of the test's own."""
+    """Give each test its own folder for files."""
     monkeypatch.chdir(tmp_path)
 
 
 def told(*arguments: str) -> Keeping | str:
-    """What a verb is given, or what it complains about."""
+    """Return the value that a verb receives, or the error message."""
     found: list[Keeping] = []
 
     @click.command
@@ -54,7 +54,7 @@ def told(*arguments: str) -> Keeping | str:
     ],
 )
 def test_options_say_how_records_are_kept(arguments: tuple[str, ...], keeping: Keeping) -> None:
-    """All of it in one value."""
+    """One value has all options."""
     assert told(*arguments) == keeping
 
 
@@ -70,25 +70,25 @@ def test_options_say_how_records_are_kept(arguments: tuple[str, ...], keeping: K
     ],
 )
 def test_what_contradicts_itself_is_told(arguments: tuple[str, ...], says: str) -> None:
-    """With what to give instead."""
+    """The message says what to give instead."""
     assert says in str(told(*arguments))
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("5Ki", 5120), ("100Mi", 104857600), ("2Gi", 2147483648)])
 def test_a_size_has_a_unit(text: str, number: int) -> None:
-    """As Kubernetes writes it."""
+    """The units are those of Kubernetes."""
     assert Measure("SIZE", SIZES, "100Mi").convert(text, None, None) == number
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5h", "1 h", "1w", "h", "1Mi"])
 def test_what_is_no_age_is_refused(text: str) -> None:
-    """With how it is written."""
+    """The message says how to write an age."""
     with pytest.raises(click.BadParameter, match="write a number above 0 and one of s, m, h, d, such as 1d"):
         Measure("AGE", AGES, "1d").convert(text, None, None)
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    """Before anything starts: a server would start a worker for it again and again."""
+    """The error precedes the start: a server would otherwise restart a worker again and again."""
     assert told(f"--audit-log={tmp_path}/no/log") == (
         f"catflap: --audit-log {tmp_path}/no/log: its folder is not there; give a file that this user may write\n"
     )

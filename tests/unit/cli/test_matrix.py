@@ -1,4 +1,4 @@
-"""Each kind of rule, about each resource, in each mode, offline: the level that the mode says, and never a traceback.
+"""Test each kind of rule with each resource in each mode offline: the effect is the mode's, without a traceback.
 
 The objects and the expectations are in tests/matrix.py.
 """
@@ -39,23 +39,23 @@ from webhook.rules import RULES
 
 @cache
 def policy_of(text: str) -> GuardPolicy:
-    """The policy of a file, read once."""
+    """Return the policy of a file, which is read once."""
     return parse(text).policy
 
 
 def policy_with(file: Json, mode: Mode, rule: str, *custom: Json) -> GuardPolicy:
-    """A policy file with a rule in a mode, and with custom rules."""
+    """Return a policy file with a rule in a mode, and with custom rules."""
     return policy_of(policy_text(file, {rule: mode}, custom))
 
 
 def decision(manifest: Json, policy: GuardPolicy) -> Decision:
-    """The decision of `catflap check` on one object."""
+    """Return the decision of `catflap check` on one object."""
     found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
     return judged(found, policy, own_namespace="catflap-system")
 
 
 def effects(decided: Decision, rule: str) -> set[Effect]:
-    """What came of a rule's faults."""
+    """Return the effects of a rule's violations."""
     by_effect = {
         Effect.REFUSED: decided.denied,
         Effect.WARNED: decided.warned,
@@ -67,7 +67,7 @@ def effects(decided: Decision, rule: str) -> set[Effect]:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("rule", RULES)
 def test_a_built_in_rule_does_what_its_mode_says(rule: str, mode: Mode) -> None:
-    """To each kind that it is about; a custom rule about all workloads changes nothing."""
+    """The test has each kind that the rule is about; a custom rule about all workloads changes nothing."""
     for kind, (file, manifest) in cases(rule).items():
         for custom in ((), (HARMLESS,)):
             decided = decision(manifest, policy_with(file, mode, rule, *custom))
@@ -78,7 +78,7 @@ def test_a_built_in_rule_does_what_its_mode_says(rule: str, mode: Mode) -> None:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("rule", RULES)
 def test_a_built_in_rule_has_no_other_effect_on_anything(rule: str, mode: Mode) -> None:
-    """On whatever kind: what its mode says or nothing, and nothing on what it is not about."""
+    """On any kind the rule has its mode's effect or none, and it has none on other kinds."""
     policy = policy_with(HEAD, mode, rule, HARMLESS)
     for manifest in OBJECTS:
         assert effects(decision(manifest, policy), rule) <= possible(rule, mode, manifest), group_and_kind(manifest)
@@ -86,7 +86,7 @@ def test_a_built_in_rule_has_no_other_effect_on_anything(rule: str, mode: Mode) 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_built_in_rule_is_in_the_matrix_with_every_kind_that_it_is_about(rule: str) -> None:
-    """But those that a Pod alone has no such labels for, and the staged policies that open nothing."""
+    """The exceptions are Pods without the labels of a rule, and staged policies, which open nothing."""
     about, found = RULES[rule].about, cases(rule).keys()
     if about is PolicyObject:
         assert {kind for _, kind in found} == {one.kind for one in POLICY_KINDS if not one.staged}
@@ -100,7 +100,7 @@ def test_a_built_in_rule_is_in_the_matrix_with_every_kind_that_it_is_about(rule:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_a_custom_rule_does_what_its_mode_says_to_its_own_resource_alone(resource: str, mode: Mode) -> None:
-    """Whatever else is in the same files: other workloads, network policies, tiers, and what is not judged at all."""
+    """Other objects in the same files make no difference: workloads, network policies, tiers, and unjudged objects."""
     rule = never_true(resource)
     policy = policy_with(HEAD, mode, rule["id"], rule)
     for manifest in OBJECTS:
@@ -110,7 +110,7 @@ def test_a_custom_rule_does_what_its_mode_says_to_its_own_resource_alone(resourc
 
 @pytest.mark.parametrize("mode", Mode)
 def test_a_preview_of_everything_has_the_same_effects(mode: Mode) -> None:
-    """By owner; an object of each kind stands by itself here."""
+    """The preview is by owner; here each object is its own owner."""
     rule = never_true(ALL_WORKLOADS)
     policy = policy_with(HEAD, mode, rule["id"], rule)
     existing = []

@@ -1,6 +1,6 @@
-"""What a user reads of wrong manifests, wrong policy files and wrong command lines: golden files, each beside what it answers.
+"""Compare the messages about wrong manifests, policy files and command lines with golden files next to the inputs.
 
-Nothing writes them anew: a changed message is read before it is copied into its file.
+No program updates the golden files: a person reads a changed message and then copies it into its file.
 """
 
 import shlex
@@ -17,7 +17,7 @@ from webhook.cli import main
 CASES: Final = Path(__file__).parents[2] / "cases" / "messages"
 FOLDER: Final = CASES / "manifests"
 POLICIES: Final = sorted((CASES / "policies").glob("*.yaml"))
-# Each is the words behind `catflap`; they are run in a copy of the folder with the files that they name.
+# Each file has the words after `catflap`; they run in a copy of the folder with the files that they name.
 COMMANDS: Final = sorted((CASES / "commands").glob("*.args"))
 GIVEN: Final = CASES / "commands" / "given"
 MANIFESTS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix != ".txt")
@@ -27,7 +27,7 @@ MANIFESTS: Final = sorted(path for path in FOLDER.iterdir() if path.suffix != ".
 def test_a_wrong_manifest_is_answered_in_words_that_help(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the file, the line and the column, the value, what is expected and what to do."""
+    """The message has the file, the line, the column, the value, the expected value and the remedy."""
     monkeypatch.chdir(FOLDER)
     policy = tmp_path / "policy.yaml"
     policy.write_text(HEAD, encoding="utf-8")
@@ -38,7 +38,7 @@ def test_a_wrong_manifest_is_answered_in_words_that_help(
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda path: path.stem)
 def test_a_wrong_policy_file_is_answered_in_words_that_help(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a manifest is; what has no effect is a warning."""
+    """The message is like that about a manifest; a setting without effect yields a warning."""
     monkeypatch.chdir(policy.parent)
     outcome = CliRunner().invoke(main, ["config", "check", policy.name])
     answer = f"{outcome.stdout}{outcome.stderr}exit {outcome.exit_code}\n"
@@ -49,7 +49,7 @@ def test_a_wrong_policy_file_is_answered_in_words_that_help(policy: Path, monkey
 def test_a_wrong_command_line_is_answered_in_words_that_help(
     command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the value, the option, what is expected and what to do; the code is never that of a clean result."""
+    """The message has the value, option, expected value and remedy; the code differs from a clean result's."""
     shutil.copytree(GIVEN, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -62,6 +62,6 @@ def test_a_wrong_command_line_is_answered_in_words_that_help(
 
 @pytest.mark.parametrize("folder", ["commands", "manifests", "policies"])
 def test_every_golden_file_has_its_question(folder: str) -> None:
-    """One without would be read by no test."""
+    """No test would read a golden file without an input."""
     names = {path.stem for path in (CASES / folder).iterdir() if path.suffix != ".txt" and path != GIVEN}
     assert {path.stem for path in (CASES / folder).glob("*.txt")} == names

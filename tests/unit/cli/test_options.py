@@ -1,4 +1,4 @@
-"""What several verbs are told, and how their words become values."""
+"""Test options that several verbs share, and the conversion of their texts to values."""
 
 from pathlib import Path
 from textwrap import indent
@@ -25,7 +25,7 @@ from webhook.config.source import ConfigMapRef
     ],
 )
 def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) -> None:
-    """As every program writes it."""
+    """The form is the usual one."""
     assert AddressType().convert(text, None, None) == address
     assert AddressType().convert(address, None, None) == address
 
@@ -34,13 +34,13 @@ def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) ->
     "text", ["8443", "localhost", "localhost:", "localhost:http", "::1:8443", "a:65536", "a:-1", ""]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    """With how it is written."""
+    """The message says how to write an address."""
     with pytest.raises(click.BadParameter, match="write HOST:PORT, an IPv6 host in brackets"):
         AddressType().convert(text, None, None)
 
 
 def test_a_location_is_a_file_or_a_config_map() -> None:
-    """By its prefix."""
+    """The prefix decides."""
     assert LocationType().convert("policy.yaml", None, None) == Path("policy.yaml")
     assert LocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
     with pytest.raises(click.BadParameter, match="write configmap:NAMESPACE/NAME"):
@@ -65,7 +65,7 @@ READERS: Final = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a policy file, a ConfigMap and a Pod, in which the command runs."""
+    """Return a folder with a policy file, a ConfigMap and a Pod, in which the command runs."""
     monkeypatch.chdir(tmp_path)
     texts = {"good.yaml": HEAD, "map.yaml": CONFIG_MAP, "bad.yaml": CONFIG_MAP + BAD_LINE, "pod.yaml": POD}
     for name, text in texts.items():
@@ -78,7 +78,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["good.yaml", "map.yaml", "wide.yaml", "-"])
 def test_every_verb_takes_a_policy_file_in_each_form(reader: str, name: str) -> None:
-    """By itself, in the manifest of its ConfigMap, in UTF-16, and from standard input."""
+    """The forms are the file, the manifest of its ConfigMap, UTF-16, and standard input."""
     outcome = CliRunner().invoke(main, [*READERS[reader], name], input=CONFIG_MAP)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
 
@@ -87,7 +87,7 @@ def test_every_verb_takes_a_policy_file_in_each_form(reader: str, name: str) -> 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["bad.yaml", "-"])
 def test_every_verb_tells_a_fault_with_its_place_in_the_manifest(reader: str, name: str) -> None:
-    """The line of the file that the user gave."""
+    """The line is that of the user's file."""
     outcome = CliRunner().invoke(main, [*READERS[reader], name], input=CONFIG_MAP + BAD_LINE)
     assert f"{name}:8:5: mode: 'loud' is unknown" in outcome.output
     assert outcome.exit_code == (1 if reader == "config check" else 2)
@@ -96,19 +96,19 @@ def test_every_verb_tells_a_fault_with_its_place_in_the_manifest(reader: str, na
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("arguments", [("check", "-c", "-", "-"), ("preview", "-c", "-", "--against", "-")])
 def test_standard_input_is_read_once(arguments: tuple[str, ...]) -> None:
-    """The second reader would find nothing there, and take that for a file."""
+    """A second read would find an empty input, and accept it as a file."""
     outcome = CliRunner().invoke(main, arguments, input=CONFIG_MAP)
     assert (outcome.exit_code, "standard input can be read once" in outcome.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("verb", ["serve", "controller"])
 def test_what_follows_a_file_takes_no_standard_input(verb: str) -> None:
-    """It would never change."""
+    """Standard input would never change."""
     outcome = CliRunner().invoke(main, [verb, "-c", "-", *(["--tls-dir", "tls"] if verb == "serve" else [])])
     assert (outcome.exit_code, "standard input does not change; name a file" in outcome.stderr) == (2, True)
 
 
 def test_a_context_needs_a_kubeconfig(folder: Path) -> None:
-    """Where the Pod's own ServiceAccount is the default."""
+    """The Pod's own ServiceAccount is the default."""
     outcome = CliRunner().invoke(main, ["controller", "-c", str(folder / "good.yaml"), "--context", "a"])
     assert (outcome.exit_code, "--context needs --kubeconfig" in outcome.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""`catflap preview`: what a policy file would refuse, among files; clusters have their own tests."""
+"""Test `catflap preview` with files: it shows what a policy file would refuse. Clusters have their own tests."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ Previewed = Callable[..., Result]
 
 @pytest.fixture
 def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Previewed:
-    """Runs the verb in a folder of its own under the default policy, beside some manifests and an older policy."""
+    """Return a function that runs the verb in a folder with manifests and an older policy, under the default policy."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
@@ -65,14 +65,14 @@ def preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Previewed:
 
 
 def test_a_person_reads_a_table(preview: Previewed) -> None:
-    """By namespace, owner and rule; whole lines and no colours off a terminal."""
+    """The rows are by namespace, owner and rule; without a terminal, lines are whole and have no colours."""
     outcome = preview("all.yaml")
     assert outcome.stdout == TABLE
     assert outcome.exit_code == 1
 
 
 def test_a_wide_table_says_what_is_wrong(preview: Previewed) -> None:
-    """On the same line, however long."""
+    """The message is on the same line, whatever its length."""
     outcome = preview("-o", "wide", "bad.yaml")
     assert outcome.stdout.splitlines()[1] == (
         f"default     Pod/bad   known-role      1   refused    metadata.labels.role: {MESSAGE}"
@@ -80,7 +80,7 @@ def test_a_wide_table_says_what_is_wrong(preview: Previewed) -> None:
 
 
 def test_a_program_reads_json(preview: Previewed) -> None:
-    """Rows, totals, and what could not be looked at."""
+    """JSON has rows, totals, and what could not be read."""
     outcome = preview("-o", "json", "bad.yaml", "good.yaml")
     assert json.loads(outcome.stdout) == {
         "rows": [
@@ -113,7 +113,7 @@ def test_a_program_reads_json(preview: Previewed) -> None:
 
 
 def test_rules_that_read_the_namespace_are_told_of(preview: Previewed) -> None:
-    """Files have none, and no rule is passed over in silence."""
+    """Files have no namespace, and no rule is silently skipped."""
     rule = "{id: mine, resources: [pods], cel: \"namespaceObject.metadata.name == 'x'\"}"
     Path("policy.yml").write_text(f"{HEAD}custom: [{rule}]\n", encoding="utf-8")
     outcome = preview("good.yaml")
@@ -122,14 +122,14 @@ def test_rules_that_read_the_namespace_are_told_of(preview: Previewed) -> None:
 
 
 def test_against_another_file_only_what_changes_is_shown(preview: Previewed) -> None:
-    """And the keys that differ, in words."""
+    """The output also has the keys that differ, in words."""
     outcome = preview("--against", "old.yml", "bad.yaml")
     assert outcome.stdout == CHANGED
     assert outcome.exit_code == 1
 
 
 def test_changes_are_json_as_well(preview: Previewed) -> None:
-    """With what was and what would be."""
+    """JSON has the old and the new outcome."""
     outcome = preview("--against", "old.yml", "-o", "json", "bad.yaml")
     found = json.loads(outcome.stdout)
     [change] = found["changes"]
@@ -139,7 +139,7 @@ def test_changes_are_json_as_well(preview: Previewed) -> None:
 
 
 def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) -> None:
-    """By its old faults."""
+    """The row has the old violations."""
     Path("policy.yml").write_text(f"{HEAD}mode: off\n", encoding="utf-8")
     outcome = preview("--against", "old.yml", "all.yaml")
     assert "shop        Deployment/web   require-role      -   refused   admitted\n" in outcome.stdout
@@ -166,7 +166,7 @@ def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) ->
     ],
 )  # fmt: skip
 def test_the_status_tells(preview: Previewed, arguments: list[str], status: int, complaint: str) -> None:
-    """0, 1 or 2; what is wrong is said on standard error."""
+    """The status is 0, 1 or 2; standard error has the message."""
     outcome = preview(*arguments)
     assert outcome.exit_code == status, outcome.output
     assert outcome.stderr.startswith(f"catflap: {complaint}" if complaint else "")
@@ -174,25 +174,25 @@ def test_the_status_tells(preview: Previewed, arguments: list[str], status: int,
 
 
 def test_nothing_that_differs_is_said(preview: Previewed) -> None:
-    """Silence would leave one wondering."""
+    """Silence would be ambiguous."""
     assert preview("--against", "policy.yml").stdout == "nothing differs\n"
 
 
 def test_a_name_is_no_markup(preview: Previewed) -> None:
-    """Whatever it looks like."""
+    """This holds for any form of the name."""
     outcome = preview("-", input=BAD.replace("name: bad", 'name: "[red]bad"'))
     assert "default     Pod/[red]bad   known-role" in outcome.stdout
 
 
 def test_a_pod_of_a_manifest_does_not_run(preview: Previewed) -> None:
-    """One that an API server has given an identity may."""
+    """Only a Pod with an identity from an API server may run."""
     Path("bare.yaml").write_text(BAD.replace("uid: u, ", ""), encoding="utf-8")
     assert "1 would be refused\n" in preview("bare.yaml").stdout
     assert "1 would be refused (1 Pod running)\n" in preview("bad.yaml").stdout
 
 
 def test_what_is_not_judged_is_said_below_the_table(preview: Previewed) -> None:
-    """And in the notes of the JSON."""
+    """The notes of the JSON have the same."""
     Path("vm.yaml").write_text(
         "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n", encoding="utf-8"
     )
@@ -204,7 +204,7 @@ def test_what_is_not_judged_is_said_below_the_table(preview: Previewed) -> None:
 
 
 def test_an_empty_pipe_is_no_success(preview: Previewed) -> None:
-    """The command before it may have failed."""
+    """The previous command may have failed."""
     outcome = preview("-", input="")
     assert outcome.exit_code == 2
     assert "standard input has no manifest" in outcome.stderr
@@ -222,6 +222,6 @@ def test_a_label_that_the_api_server_refuses_is_a_line(preview: Previewed) -> No
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 0), (["--own-namespace", "guards"], 1)])
 def test_the_namespace_of_catflap_is_exempt(preview: Previewed, arguments: list[str], code: int) -> None:
-    """As `catflap check` has it."""
+    """`catflap check` does the same."""
     manifest = DEPLOYMENT.replace("shop", "catflap-system")
     assert preview(*arguments, "-", input=manifest).exit_code == code

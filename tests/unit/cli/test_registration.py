@@ -1,4 +1,4 @@
-"""`catflap registration`: the webhook configurations, as text."""
+"""Test `catflap registration`, which prints the webhook configurations."""
 
 import base64
 from pathlib import Path
@@ -17,7 +17,7 @@ BUNDLE = base64.b64encode(CA).decode("ascii")
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    """The verb under the default policy, with a CA."""
+    """Run the verb under the default policy, with a CA."""
     (folder / "policy.yaml").write_text(HEAD, encoding="utf-8")
     (folder / "ca.crt").write_bytes(CA)
     files = ["-c", str(folder / "policy.yaml"), "--ca", str(folder / "ca.crt")]
@@ -47,7 +47,7 @@ def run(folder: Path, *arguments: str) -> Result:
     ],
 )
 def test_the_configurations_are_printed(tmp_path: Path, arguments: list[str], endpoint: Endpoint) -> None:
-    """For kubectl apply."""
+    """The output is for kubectl apply."""
     outcome = run(tmp_path, *arguments)
     assert outcome.exit_code == 0, outcome.output
     assert list(yaml.safe_load_all(outcome.stdout)) == list(webhook_configurations(policy(), endpoint))
@@ -74,7 +74,7 @@ def test_the_configurations_are_printed(tmp_path: Path, arguments: list[str], en
     ],
 )
 def test_what_the_api_server_would_refuse_is_refused(tmp_path: Path, arguments: list[str], complaint: str) -> None:
-    """With how it is written."""
+    """The message says how to write the value."""
     outcome = run(tmp_path, *arguments)
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith(f"catflap: {complaint}")
@@ -83,7 +83,7 @@ def test_what_the_api_server_would_refuse_is_refused(tmp_path: Path, arguments: 
 
 @pytest.mark.parametrize("where", [("--url", "https://127.0.0.1:8443"), ("--service", "guards/flap")])
 def test_the_path_has_the_first_token_of_a_file(tmp_path: Path, where: tuple[str, str]) -> None:
-    """The server accepts each of them, so that one can be replaced by another."""
+    """The server accepts each token, so that an admin can replace one by another."""
     (tmp_path / "tokens").write_text(f"{'a' * 40}\n{'b' * 40}\n", encoding="ascii")
     outcome = run(tmp_path, *where, "--path-token-file", str(tmp_path / "tokens"))
     entries = [entry for one in yaml.safe_load_all(outcome.output) for entry in one["webhooks"]]
@@ -92,7 +92,7 @@ def test_the_path_has_the_first_token_of_a_file(tmp_path: Path, where: tuple[str
 
 @pytest.mark.parametrize("content", ["", "short"])
 def test_a_file_without_a_token_ends_the_command(tmp_path: Path, content: str) -> None:
-    """Without it the path would be the plain one."""
+    """Without a token the path would be the plain one."""
     (tmp_path / "tokens").write_text(content, encoding="ascii")
     outcome = run(tmp_path, "--url", "https://h:1", "--path-token-file", str(tmp_path / "tokens"))
     assert (outcome.exit_code, "expected" in outcome.output) == (2, True)

@@ -1,4 +1,4 @@
-"""`catflap render`: the manifests that close a namespace, as text."""
+"""Test `catflap render`, which prints the manifests that close a namespace."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from webhook.netpol.render import render_namespace
 
 
 def run(folder: Path, *arguments: str, text: str = "") -> Result:
-    """The verb under a policy with these lines."""
+    """Run the verb under a policy with these lines."""
     (folder / "policy.yaml").write_text(HEAD + text, encoding="utf-8")
     return CliRunner().invoke(main, ["render", "-c", str(folder / "policy.yaml"), *arguments])
 
@@ -32,7 +32,7 @@ def run(folder: Path, *arguments: str, text: str = "") -> Result:
 def test_what_is_printed_is_what_the_controller_writes(
     tmp_path: Path, text: str, arguments: list[str], engine: Engine
 ) -> None:
-    """Except for the namespace's uid, which only a cluster knows."""
+    """The namespace's uid is the exception, which only a cluster knows."""
     outcome = run(tmp_path, "-n", "shop", *arguments, text=text)
     loaded = parse(HEAD + text)
     assert outcome.exit_code == 0
@@ -42,7 +42,7 @@ def test_what_is_printed_is_what_the_controller_writes(
 
 
 def test_the_text_is_for_people_too(tmp_path: Path) -> None:
-    """No anchors, no folded lines, our order of keys."""
+    """The text has no anchors, no folded lines, and catflap's order of keys."""
     lines = run(tmp_path, "-n", "shop", text="network: {dns: kube-dns}").stdout.splitlines()
     assert lines[:4] == ["---", "apiVersion: networking.k8s.io/v1", "kind: NetworkPolicy", "metadata:"]
     assert not any(mark in line for line in lines for mark in "&*!")
@@ -66,7 +66,7 @@ LEFT_OPEN = [
 def test_a_namespace_that_stays_open_gets_none(
     tmp_path: Path, name: str, arguments: list[str], text: str, why: str
 ) -> None:
-    """And the reason on standard error, so that a pipe stays empty."""
+    """The reason is on standard error, so that a pipe stays empty."""
     outcome = run(tmp_path, "-n", name, *arguments, text=text)
     assert (outcome.exit_code, outcome.stdout) == (0, "")
     assert outcome.stderr == f"catflap: namespace {name} gets no policies: {why}\n"
@@ -74,7 +74,7 @@ def test_a_namespace_that_stays_open_gets_none(
 
 @pytest.mark.parametrize(("name", "arguments"), [("default", []), ("catflap-system", ["--own-namespace", "guards"])])
 def test_a_namespace_that_is_adopted_gets_its_policies(tmp_path: Path, name: str, arguments: list[str]) -> None:
-    """Although it is older than catflap."""
+    """The namespace is older than catflap."""
     outcome = run(tmp_path, "-n", name, *arguments, text=ADOPTING)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert {one["metadata"]["namespace"] for one in yaml.safe_load_all(outcome.stdout)} == {name}
@@ -82,7 +82,7 @@ def test_a_namespace_that_is_adopted_gets_its_policies(tmp_path: Path, name: str
 
 @pytest.mark.parametrize("name", ["Shop", "a b", "", "../x"])
 def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
-    """It would be text in a manifest."""
+    """The name would become text in a manifest."""
     outcome = run(tmp_path, "-n", name)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert " namespace name: lower-case letters" in outcome.stderr
@@ -103,7 +103,7 @@ def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
 )
 @pytest.mark.parametrize("engine", Engine)
 def test_comments_say_what_only_a_cluster_could_show(tmp_path: Path, engine: Engine, dns: str, says: list[str]) -> None:
-    """Before the first object, so that the text stays the same manifests for kubectl."""
+    """The comments precede the first object, so that the manifests stay the same for kubectl."""
     outcome = run(tmp_path, "-n", "shop", "--engine", str(engine), text=f"network: {{dns: {dns}}}")
     comments, mark, _ = outcome.stdout.partition("---\n")
     assert mark

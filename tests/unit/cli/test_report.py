@@ -1,4 +1,4 @@
-"""`catflap report`: the page is written, or it is said why not."""
+"""Test `catflap report`: it writes the page, or says why it does not."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.unit.report.pages import Page, report
 from webhook.audit.keys import write_pair
 
 SHORT, LONG = 20_000, 200_000
-# A tenth of what the longer log's records alone take in memory.
+# A tenth of the memory that the longer log's records alone would need.
 ROOM_KIB = 8 * 1024
 PEAK = """
 import resource, sys
@@ -29,24 +29,24 @@ finally:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """A week's log."""
+    """Return a week's log."""
     week(tmp_path / "audit.log")
     return tmp_path / "audit.log"
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
-    """Where the page goes."""
+    """Return the path of the page."""
     return tmp_path / "report.html"
 
 
 def page(path: Path) -> Page:
-    """The page that was written."""
+    """Return the page that was written."""
     return Page(path.read_text(encoding="utf-8"))
 
 
 def test_a_sound_log_says_so(log: Path, output: Path) -> None:
-    """And what that rests on."""
+    """The page also says what the result rests on."""
     assert report(log, "-o", output).exit_code == 0
     assert "The log is sound." in page(output).text
     assert "No root key was given to trust" in page(output).text
@@ -54,7 +54,7 @@ def test_a_sound_log_says_so(log: Path, output: Path) -> None:
 
 
 def test_a_damaged_log_says_so_before_all_else(log: Path, output: Path, tmp_path: Path) -> None:
-    """With every finding; status 1, as of `audit verify`."""
+    """The page has every finding; the status is 1, as for `audit verify`."""
     edited = tmp_path / "edited.log"
     edited.write_bytes(log.read_bytes().replace(b'"carol"', b'"karol"'))
     assert report(edited, "-o", output).exit_code == 1
@@ -65,14 +65,14 @@ def test_a_damaged_log_says_so_before_all_else(log: Path, output: Path, tmp_path
 
 
 def test_nobody_vouches_for_a_chain_that_no_root_key_knows(log: Path, output: Path, tmp_path: Path) -> None:
-    """`--trust` as `audit verify` has it."""
+    """The option `--trust` works as for `audit verify`."""
     _, public = write_pair(str(tmp_path / "root"))
     assert report(log, "--trust", public, "-o", output).exit_code == 1
     assert "forged" in {row[2] for row in page(output).tables["Findings"][1:]}
 
 
 def test_the_api_servers_log_is_compared(log: Path, output: Path, tmp_path: Path) -> None:
-    """`--against` as `audit verify` has it."""
+    """The option `--against` works as for `audit verify`."""
     kept, changed = tmp_path / "api.log", tmp_path / "other.log"
     kept.write_text(anchor(log, "hash"))
     changed.write_text(anchor(log, "prev"))
@@ -83,7 +83,7 @@ def test_the_api_servers_log_is_compared(log: Path, output: Path, tmp_path: Path
 
 
 def anchor(log: Path, hashed: str) -> str:
-    """The API server's event of a decision on record, with its hash or with another one."""
+    """Return the API server's event of a recorded decision, with the record's hash or with another one."""
     records = map(json.loads, log.read_text().splitlines())
     record = next(one for one in records if one["type"] == "decision" and one["phase"] == "validate")
     said = {"chain": record["chain"], "seq": str(record["seq"]), "hash": record[hashed]}
@@ -96,14 +96,14 @@ def anchor(log: Path, hashed: str) -> str:
 
 
 def test_a_chain_without_its_end_is_found_where_that_is_asked(log: Path, output: Path) -> None:
-    """`--closed` as `audit verify` has it."""
+    """The option `--closed` works as for `audit verify`."""
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
     assert report(log, "-o", output).exit_code == 0
     assert report(log, "--closed", "-o", output).exit_code == 1
 
 
 def test_a_period_counts_its_own_records_and_verifies_all(log: Path, output: Path) -> None:
-    """The others are said to be left out."""
+    """The page says how many other records it leaves out."""
     assert report(log, "--from", "2026-01-28", "--to", "2026-01-29", "-o", output).exit_code == 0
     rows = page(output).figures("Kinds of records")
     assert rows["decision"] == 53
@@ -113,7 +113,7 @@ def test_a_period_counts_its_own_records_and_verifies_all(log: Path, output: Pat
 
 
 def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: Path) -> None:
-    """Exempt namespaces, modes and match conditions."""
+    """The page has exempt namespaces, modes and match conditions."""
     (tmp_path / "policy.yaml").write_text(POLICY)
     assert report(log, "-c", tmp_path / "policy.yaml", "-o", output).exit_code == 0
     text = page(output).text
@@ -142,7 +142,7 @@ def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: P
     ],
 )
 def test_what_cannot_be_used_is_refused(log: Path, output: Path, arguments: list[str], says: str) -> None:
-    """Status 2, its name, and no page."""
+    """The status is 2, the message names the file, and there is no page."""
     done = report(log, *(one.format(log=log) for one in arguments), "-o", output)
     assert done.exit_code == 2
     assert says.format(log=log) in done.stderr
@@ -151,7 +151,7 @@ def test_what_cannot_be_used_is_refused(log: Path, output: Path, arguments: list
 
 @pytest.mark.parametrize("spelling", ["the same", "another path", "a link"])
 def test_no_file_that_is_read_is_written_over(log: Path, tmp_path: Path, spelling: str) -> None:
-    """By whatever name it is given again."""
+    """Any other name of the same file is refused too."""
     before, link = log.read_bytes(), tmp_path / "link.html"
     link.symlink_to(log)
     names = {"the same": log, "another path": log.parent / ".." / log.parent.name / log.name, "a link": link}
@@ -161,7 +161,7 @@ def test_no_file_that_is_read_is_written_over(log: Path, tmp_path: Path, spellin
 
 
 def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
-    """Neither does it touch what was there."""
+    """An existing file at that path stays unchanged."""
     empty = log.with_name("empty.log")
     empty.write_bytes(b"")
     output.write_text("before")
@@ -170,13 +170,13 @@ def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
 
 
 def test_a_page_that_cannot_be_written_is_said(log: Path, tmp_path: Path) -> None:
-    """With its name; status 2."""
+    """The message names the file; the status is 2."""
     done = report(log, "-o", tmp_path / "nowhere" / "report.html")
     assert (done.exit_code, str(tmp_path / "nowhere" / "report.html") in done.stderr) == (2, True)
 
 
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
-    """Ten times the records take no more of it."""
+    """Ten times the records need no more memory."""
     peaks = []
     for count in (SHORT, LONG):
         write_long(tmp_path / "log", count)
@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("stderr_is", "shown"), [("a terminal", True), ("a pipe", False)])
 def test_progress_is_for_terminals(log: Path, output: Path, stderr_is: str, *, shown: bool) -> None:
-    """How much of the files has been read, of how much."""
+    """The bar shows how much of the files was read, and their size."""
     ours, theirs = pty.openpty() if stderr_is == "a terminal" else os.pipe()
     command = [sys.executable, "-m", "webhook", "report", str(log), "-o", str(output)]
     with subprocess.Popen(command, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as running:
@@ -203,7 +203,7 @@ def test_progress_is_for_terminals(log: Path, output: Path, stderr_is: str, *, s
 
 
 def readable(descriptor: int) -> bytes:
-    """What comes next; nothing at the end, which a terminal has as an error."""
+    """Return the next bytes, or none at the end, which a terminal reports as an error."""
     try:
         return os.read(descriptor, 1 << 16)
     except OSError:

@@ -1,4 +1,4 @@
-"""`catflap selftest`: which Pods it asks about, and what follows from the answers; the chart's test has it ask a real API server."""
+"""Test the Pods that `catflap selftest` sends, and its conclusions; the chart's test uses a real API server."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ OTHERS = 'POST: 403: admission webhook "other.example" denied the request: no'
 
 
 class FakeApi:
-    """An API server with an answer to each Pod; it remembers what it was asked."""
+    """A fake API server with an answer to each Pod; it remembers the requests."""
 
     def __init__(self, labelled: str = "", unlabelled: str = OURS, status: int = 403) -> None:
         self._answers = {True: labelled, False: unlabelled}
@@ -23,7 +23,7 @@ class FakeApi:
         self.asked: list[dict[str, str]] = []
 
     def try_create(self, path: str, body: dict[str, Any]) -> None:
-        """Refuse a Pod where there is an answer to it."""
+        """Refuse a Pod if there is an answer to it."""
         assert path == f"/api/v1/namespaces/{body['metadata']['namespace']}/pods"
         self.asked.append(body["metadata"].get("labels", {}))
         if said := self._answers[bool(self.asked[-1])]:
@@ -31,7 +31,7 @@ class FakeApi:
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, api: FakeApi, *arguments: str, text: str = "") -> Result:
-    """The verb under a policy with these lines."""
+    """Run the verb under a policy with these lines."""
     monkeypatch.setattr(selftest, "connect_as_kubectl", lambda *_: api)
     (folder / "policy.yaml").write_text(HEAD + text, encoding="utf-8")
     return CliRunner().invoke(main, ["selftest", "-c", str(folder / "policy.yaml"), *arguments])
@@ -54,7 +54,7 @@ REQUIRING = "workloads: {require: [{label: team, oneOf: [shop]}, {label: cost, m
 def test_the_labels_follow_from_the_policy_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, arguments: list[str], labels: dict[str, str]
 ) -> None:
-    """As a printed fix has them."""
+    """The labels are those of a printed fix."""
     api = FakeApi(unlabelled=OURS.replace("2 faults", "4 faults") if "require" in text else OURS)
     outcome = run(tmp_path, monkeypatch, api, *arguments, text=text)
     assert outcome.exit_code == 0, outcome.stderr
@@ -78,7 +78,7 @@ def test_the_labels_follow_from_the_policy_file(
 def test_the_status_says_what_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: FakeApi, text: str, outcome: tuple[int, str]
 ) -> None:
-    """0 as the file says, 1 otherwise, 2 where that is not known."""
+    """The status is 0 for the file's verdicts, 1 for others, and 2 if they are unknown."""
     code, says = outcome
     found = run(tmp_path, monkeypatch, api, text=text)
     assert found.exit_code == code
@@ -86,6 +86,6 @@ def test_the_status_says_what_was_found(
 
 
 def test_a_label_without_a_value_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With how to write it."""
+    """The message says how to write a label."""
     outcome = run(tmp_path, monkeypatch, FakeApi(), "--label", "cost")
     assert (outcome.exit_code, outcome.stderr) == (2, "catflap: --label: write KEY=VALUE\n")

@@ -1,4 +1,4 @@
-"""Logs as collectors, editors and accidents leave them: each verb reads them or says why not, and never ends in a traceback."""
+"""Test logs that collectors, editors or accidents changed: each verb reads them or says why it does not."""
 
 import gzip
 import json
@@ -27,12 +27,12 @@ Lines = list[bytes]
 
 
 def prefixed(prefix: bytes) -> Callable[[Lines], bytes]:
-    """A collector that puts something before each line."""
+    """Return a collector that puts a prefix before each line."""
     return lambda lines: b"".join(prefix + line for line in lines)
 
 
 def held(key: str, *, ending: str, before: str = "") -> Callable[[Lines], bytes]:
-    """A collector that puts each line into an object of its own."""
+    """Return a collector that puts each line into its own object."""
 
     def wrapped(line: bytes) -> dict[str, str]:
         text = f"{before}{line.decode().rstrip()}{ending}"
@@ -42,16 +42,16 @@ def held(key: str, *, ending: str, before: str = "") -> Callable[[Lines], bytes]
 
 
 def paired(lines: Lines) -> bytes:
-    """Each second record behind the one before it, on one line."""
+    """Put each second record after the one before it, on one line."""
     return b"".join(first.replace(b"\n", b" ") + second for first, second in zip(lines[::2], lines[1::2], strict=True))
 
 
 def with_line(line: bytes) -> Callable[[Lines], bytes]:
-    """A line in the middle that is no record."""
+    """Return a change that puts a line without a record into the middle."""
     return lambda lines: b"".join([*lines[:2], line, b"\n", *lines[2:]])
 
 
-# By how it was changed: the log, and whether `--lenient` takes it for sound.
+# By kind of change: the log, and whether `--lenient` accepts it as sound.
 COPIES: Final[dict[str, tuple[Callable[[Lines], bytes], bool]]] = {
     "docker compose": (prefixed(b"catflap-1  | "), True),
     "journald": (prefixed(b"Jan 31 12:00:00 node-1 catflap[123]: "), True),
@@ -81,24 +81,24 @@ COPIES: Final[dict[str, tuple[Callable[[Lines], bytes], bool]]] = {
     "deep JSON": (with_line(b"[" * 100_000), False),
     "a cut line": (lambda lines: b"".join(lines)[:-100], False),
 }
-# Copies that no longer have any record byte for byte.
+# Copies without any record in its original bytes.
 REWRITTEN: Final = {"spaces", "Docker's json-file", "journalctl -o json", "a line of the kubelet in an object"}
 
 
 @pytest.fixture
 def lines(tmp_path: Path) -> Lines:
-    """A sound log of two chains."""
+    """Return a sound log of two chains."""
     return two_chains(tmp_path / "genuine.log")
 
 
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a test need not write the 16 MiB of a line that is too long."""
+    """Set a low limit, so that a test need not write the 16 MiB of a line that is too long."""
     monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", LONGEST)
 
 
 def run(verb: str, path: Path, *options: str) -> Result:
-    """One verb on one file; nothing but its status ends it."""
+    """Run one verb on one file; a verb ends only by its status."""
     done = CliRunner().invoke(main, [*VERBS[verb], str(path), *options], prog_name="catflap")
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done
@@ -107,7 +107,7 @@ def run(verb: str, path: Path, *options: str) -> Result:
 @pytest.mark.parametrize("how", COPIES)
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how: str, verb: str) -> None:
-    """Damage is status 1 of `verify` and `report`; the other two tell what they passed over."""
+    """`verify` and `report` end damage with status 1; the other two verbs report what they skipped."""
     path, (change, is_copy) = tmp_path / "copy.log", COPIES[how]
     path.write_bytes(change(lines))
     done = run(verb, path)
@@ -141,7 +141,7 @@ def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how
 def test_what_cannot_be_read_is_said_in_words(
     tmp_path: Path, lines: Lines, verb: str, content: Callable[[Lines], bytes]
 ) -> None:
-    """Status 2, and the file's name."""
+    """The status is 2, and the message names the file."""
     path = tmp_path / "copy.log"
     path.write_bytes(content(lines))
     done = run(verb, path)
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_is_said_in_words(
     ],
 )
 def test_what_is_no_audit_log_is_the_same_to_each_verb(tmp_path: Path, verb: str, content: bytes) -> None:
-    """Status 2 and one message, lenient or not; nothing is called damaged that never was a log."""
+    """The status is 2 with one message, lenient or not; text that was never a log is not called damaged."""
     path = tmp_path / "other"
     path.write_bytes(content)
     for options in ((), ("--lenient",)):
@@ -191,7 +191,7 @@ def test_what_is_no_audit_log_is_the_same_to_each_verb(tmp_path: Path, verb: str
 def test_a_log_without_a_sound_record_is_damaged(
     tmp_path: Path, lines: Lines, verb: str, change: Callable[[Lines], bytes]
 ) -> None:
-    """Status 1 of those who look for damage; there is nothing to print for the others, and they say so."""
+    """Verbs that look for damage end with status 1; the others say that there is nothing to print."""
     path = tmp_path / "damaged"
     path.write_bytes(change(lines))
     done = run(verb, path)
@@ -200,14 +200,14 @@ def test_a_log_without_a_sound_record_is_damaged(
 
 
 def test_a_prefix_is_said_to_be_one(tmp_path: Path, lines: Lines) -> None:
-    """With the remedy."""
+    """The message has the remedy."""
     path = tmp_path / "copy.log"
     path.write_bytes(prefixed(b"catflap-1  | ")(lines))
     assert "docker compose put it there: --lenient takes that" in run("verify", path).stdout
 
 
 def test_a_line_that_is_too_long_is_one_finding(tmp_path: Path, lines: Lines) -> None:
-    """By its place; the rest of the file is looked at as ever."""
+    """The finding has the place; the rest of the file is verified as usual."""
     path = tmp_path / "copy.log"
     path.write_bytes(b"".join([*lines[:2], b"x" * LONGEST, b"y\n", *lines[2:]]))
     report = json.loads(run("verify", path, "-o", "json").stdout)
@@ -218,7 +218,7 @@ def test_a_line_that_is_too_long_is_one_finding(tmp_path: Path, lines: Lines) ->
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("verb", VERBS)
 def test_wide_characters_are_named_with_the_remedy(tmp_path: Path, lines: Lines, verb: str, encoding: str) -> None:
-    """With `--lenient` too, and where the file is compressed."""
+    """This also holds with `--lenient`, and for a compressed file."""
     text = b"".join(lines).decode().encode(encoding)
     for name, content in (("plain", text), ("packed", gzip.compress(text))):
         (tmp_path / name).write_bytes(content)
@@ -229,7 +229,7 @@ def test_wide_characters_are_named_with_the_remedy(tmp_path: Path, lines: Lines,
 
 @pytest.mark.parametrize("how", [name for name, (_, is_copy) in COPIES.items() if is_copy])
 def test_a_lenient_reading_of_a_copy_gives_the_records_of_the_log(tmp_path: Path, lines: Lines, how: str) -> None:
-    """To the byte, whatever the collector did to them."""
+    """The records are equal to the byte, whatever the collector changed."""
     genuine, copy = tmp_path / "genuine", tmp_path / "copy"
     genuine.write_bytes(b"".join(lines))
     copy.write_bytes(COPIES[how][0](lines))
@@ -238,7 +238,7 @@ def test_a_lenient_reading_of_a_copy_gives_the_records_of_the_log(tmp_path: Path
 
 
 def test_a_line_of_many_braces_costs_no_more_than_a_bounded_number_of_readings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever may write to the log could make each line a puzzle otherwise."""
+    """Otherwise any writer to the log could make each line expensive."""
     tried: list[bytes] = []
 
     def counting(text: bytes) -> tuple[dict[str, object], int]:

@@ -1,4 +1,4 @@
-"""The standard streams as shells give them: closed, full, or with a reader that ends early; each verb says so and ends with its code."""
+"""Test closed and full streams and readers that end early: each verb reports the fault and ends with its code."""
 
 import os
 import shlex
@@ -54,7 +54,7 @@ INCOMPLETE: Final = "; what it has so far is incomplete\n"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a policy file, a Pod and an audit log, in which the commands run."""
+    """Return a folder with a policy file, a Pod and an audit log, in which the commands run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(HEAD, encoding="utf-8")
     (tmp_path / "pod.yaml").write_text(POD, encoding="utf-8")
@@ -63,14 +63,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shell(command: str, redirection: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command by a shell, as only a shell closes streams."""
+    """Run the command in a shell, as only a shell closes streams."""
     script = f"exec {shlex.quote(sys.executable)} -m webhook {command} {redirection}"
     return subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
 
 
 @contextmanager
 def no_reader() -> Iterator[int]:
-    """A pipe whose reader has ended."""
+    """Yield a pipe whose reader has ended."""
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -81,7 +81,7 @@ def no_reader() -> Iterator[int]:
 
 @pytest.mark.parametrize("command", PRINTING)
 def test_a_full_disk_ends_every_verb_with_2(command: str) -> None:
-    """In one line: a page that is half there is told from a whole one."""
+    """The message has one line; the code distinguishes half a page from a whole one."""
     if not FULL.exists():
         pytest.skip("no /dev/full: a device that is always full")
     done = shell(command, f"> {FULL}")
@@ -93,7 +93,7 @@ def test_a_full_disk_ends_every_verb_with_2(command: str) -> None:
 
 @pytest.mark.parametrize("command", PRINTING[1::3])
 def test_a_closed_output_ends_every_verb_with_2(command: str) -> None:
-    """Else a job that lost its output would pass."""
+    """Otherwise a job that lost its output would pass."""
     done = shell(command, ">&-")
     assert done.returncode == 2
     assert done.stderr.endswith(f"catflap: standard output cannot be written: it is closed{INCOMPLETE}")
@@ -102,7 +102,7 @@ def test_a_closed_output_ends_every_verb_with_2(command: str) -> None:
 
 @pytest.mark.parametrize("command", PRINTING[::3])
 def test_a_reader_that_ends_early_is_no_fault_to_speak_of(command: str) -> None:
-    """As `head` does: silence, and the code that a shell gives for SIGPIPE."""
+    """An example is `head`: there is no message, and the code is the shell's code for SIGPIPE."""
     argv = [sys.executable, "-m", "webhook", *command.split()]
     with no_reader() as writer:
         done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
@@ -113,7 +113,7 @@ def test_a_reader_that_ends_early_is_no_fault_to_speak_of(command: str) -> None:
 
 @pytest.mark.parametrize("command", READING)
 def test_a_closed_input_ends_every_verb_with_2(command: str) -> None:
-    """In the words of any file that cannot be read."""
+    """The message is that of any file that cannot be read."""
     done = shell(command, "<&-")
     assert done.returncode == 2
     assert "catflap: " in done.stderr
@@ -133,7 +133,7 @@ def test_a_closed_input_ends_every_verb_with_2(command: str) -> None:
     ],
 )
 def test_messages_that_cannot_be_written_keep_the_code(command: str, redirection: str, status: int) -> None:
-    """The code is all that is left to tell it."""
+    """The code is the only remaining report."""
     if "full" in redirection and not FULL.exists():
         pytest.skip("no /dev/full: a device that is always full")
     done = shell(command, redirection)
@@ -141,7 +141,7 @@ def test_messages_that_cannot_be_written_keep_the_code(command: str, redirection
 
 
 def test_a_closed_stream_is_no_place_for_the_next_file(folder: Path) -> None:
-    """The log that a server opens would get the number of a closed standard output, and tables would be printed into it."""
+    """A server's log would get the number of a closed standard output, and would receive tables."""
     done = shell("report -o page.html log", ">&- <&-")
     assert done.returncode == 1  # the log is damaged, as the page says
     assert (folder / "page.html").read_text(encoding="utf-8").startswith("<!")
@@ -149,7 +149,7 @@ def test_a_closed_stream_is_no_place_for_the_next_file(folder: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_a_terminal_that_lacks_a_character_shows_its_code(encoding: str, folder: Path) -> None:
-    """Instead of a traceback."""
+    """There is no traceback."""
     (folder / "pod.yaml").write_text(POD.replace("role: data", "role: dat\u0430"), encoding="utf-8")
     argv = [sys.executable, "-m", "webhook", "check", "-c", "policy.yaml", "pod.yaml"]
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
@@ -160,18 +160,18 @@ def test_a_terminal_that_lacks_a_character_shows_its_code(encoding: str, folder:
 
 @pytest.mark.parametrize(("status", "code"), [(None, 0), (0, 0), (3, 3), (True, 1)])
 def test_a_status_is_an_exit_code(status: object, code: int) -> None:
-    """As Python itself takes them."""
+    """The conversion is that of Python itself."""
     assert _streams.code_of(status) == code
 
 
 def test_a_message_as_a_status_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """With 1, as Python does."""
+    """The code is 1, as in Python."""
     assert _streams.code_of("no") == 1
     assert capsys.readouterr().err == "no\n"
 
 
 def test_an_interrupt_and_a_lack_of_memory_have_codes_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """1 would say that something is refused."""
+    """Code 1 would mean that something is refused."""
 
     def lacking(*, standalone_mode: bool) -> None:
         raise MemoryError(standalone_mode)

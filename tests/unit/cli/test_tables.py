@@ -1,4 +1,4 @@
-"""Tables are aligned whatever they hold, and cost one measurement for each cell."""
+"""Test that tables are aligned for any content, with a limited number of measurements for each cell."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ CELL = st.text("ab é漢", max_size=8).map(str.strip)
 
 
 def test_a_table_is_aligned() -> None:
-    """Numbers to the right, text to the left, and no blanks at the end of a line."""
+    """Numbers are on the right, text is on the left, and lines have no trailing blanks."""
     assert [*lines(COLUMNS, [("web", "1", "refused"), ("database", "12", ""), ("", "", "admitted")])] == [
         "NAME       PODS   WOULD BE",
         "web           1   \x1b[31mrefused\x1b[0m",
@@ -26,7 +26,7 @@ def test_a_table_is_aligned() -> None:
 @LAW
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=5))
 def test_each_column_begins_in_one_place(rows: list[tuple[str, str, str]]) -> None:
-    """Whichever cells are empty, and whichever characters take two columns."""
+    """Empty cells, and characters that take two columns, make no difference."""
     plain = [column._replace(colours={}) for column in COLUMNS]
     wide = [max(cell_len(one[0]), *(cell_len(row[number]) for row in rows)) for number, one in enumerate(plain)]
     for row, line in zip(rows, [*lines(plain, rows)][1:], strict=True):
@@ -37,7 +37,7 @@ def test_each_column_begins_in_one_place(rows: list[tuple[str, str, str]]) -> No
 def test_no_cell_is_measured_more_than_twice(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Once for the column, once for the blanks behind the cell; the table took longer than the judging before."""
+    """One measurement is for the column, one for the blanks after the cell."""
     measured: list[str] = []
 
     def counting(cell: str) -> int:

@@ -1,4 +1,4 @@
-"""Which senders `serve` takes for the API server, by its options."""
+"""Test which senders `serve` accepts as the API server, by its options."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ TOKEN = "t" * 43
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
-    """A file for each option."""
+    """Return a file for each option."""
     texts = {
         "policy": DEFAULT_POLICY,
         "tokens": TOKEN,
@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 def started(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str
 ) -> tuple[Any, SenderAuthentication | None]:
-    """What the verb says, and what the server is started with, if it is."""
+    """Return the verb's output, and the senders that the server starts with, if it starts."""
     found: list[SenderAuthentication] = []
     monkeypatch.setattr(serving, "run_server", lambda *_, trust, **__: found.append(trust))
     monkeypatch.setattr(serving, "check_addresses", lambda **_: None)
@@ -68,14 +68,14 @@ LOOPBACK = ("--listen", "127.0.0.1:1")
 def test_the_secret_path_is_on_with_a_cluster_unless_only_this_machine_reaches_it(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], secret: bool
 ) -> None:
-    """And unless another proof is asked for."""
+    """Another proof in the options also turns it off."""
     result, trust = started(files, monkeypatch, *arguments)
     assert trust is not None, result.output
     assert trust.secret is secret
 
 
 def test_each_proof_reaches_the_server(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its file and its names."""
+    """The server receives the file and the names."""
     names = ("--client-name", "a", "--client-name", "b")
     assert started(files, monkeypatch, "--client-ca", "ca", *names)[1] == SenderAuthentication(
         Path(files["ca"]), ("a", "b")
@@ -104,7 +104,7 @@ def test_each_proof_reaches_the_server(files: dict[str, str], monkeypatch: pytes
 def test_options_that_make_no_sense_end_the_command(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
 ) -> None:
-    """Before a certificate is made, with status 2, and without quoting a token."""
+    """The error precedes the creation of a certificate, has status 2, and quotes no token."""
     result, trust = started(files, monkeypatch, *arguments)
     assert (result.exit_code, trust) == (2, None)
     assert says in result.output

@@ -1,4 +1,4 @@
-"""Reports of logs, and a reader that says what stands in them."""
+"""Make reports of logs, and read their content."""
 
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
@@ -22,12 +22,12 @@ ATTRIBUTES: Final = {
 
 
 def report(*arguments: str | Path) -> Result:
-    """Runs the verb."""
+    """Run `catflap report`."""
     return CliRunner().invoke(main, ["report", *map(str, arguments)], prog_name="catflap")
 
 
 class Page(HTMLParser):
-    """What a page consists of; what does not nest fails."""
+    """The elements of a page; an element that is not nested correctly fails the test."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -44,11 +44,11 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All text, without white space around it."""
+        """Return all text, without white space around it."""
         return " ".join(" ".join(self.texts).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element begins."""
+        """Take the start of an element."""
         self.elements.add(tag)
         self.attributes.update(name for name, _ in attrs)
         self.links += [value or "" for name, value in attrs if name in {"href", "src"}]
@@ -62,11 +62,11 @@ class Page(HTMLParser):
             self.tables[self._caption][-1].append("")
 
     def handle_endtag(self, tag: str) -> None:
-        """The one that was opened last ends."""
+        """Take the end of the element that was opened last."""
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Text."""
+        """Take text."""
         if "style" in self._open:
             return
         self.texts.append(data)
@@ -76,7 +76,7 @@ class Page(HTMLParser):
             self.tables[self._caption][-1][-1] += data
 
     def figures(self, caption: str) -> Mapping[str, int]:
-        """The counts of a table of names."""
+        """Return the counts in a table of names."""
         return dict(self._figures(caption))
 
     def _figures(self, caption: str) -> Iterator[tuple[str, int]]:

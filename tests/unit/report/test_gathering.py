@@ -1,4 +1,4 @@
-"""What records become in a report: by their reason codes, and by nothing that their words say."""
+"""Test the effect of records on a report: their reason codes count, and their words never do."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ REMOVAL: dict[str, Any] = DECISION | {
     },
 }
 NAMESPACE_CONTROLLER = {"username": "system:serviceaccount:kube-system:namespace-controller", "groups": []}
-# Words that said something to programs once, and others.
+# Words that programs once interpreted, and others.
 WORDS = [
     "",
     "restored: a Pod waits for it",
@@ -34,7 +34,7 @@ WORDS = [
 
 
 def gathered(*records: dict[str, Any]) -> Gathering:
-    """What a report knows after these records."""
+    """Return the gathering of these records."""
     gathering = Gathering()
     for record in records:
         gathering.take(entry(record), "audit.log")
@@ -42,7 +42,7 @@ def gathered(*records: dict[str, Any]) -> Gathering:
 
 
 def events(*records: dict[str, Any]) -> list[str]:
-    """What they say of a namespace's default-deny policy."""
+    """Return the events of a namespace's default-deny policy in these records."""
     return [one.what for one in gathered(*records).ledger.events()]
 
 
@@ -59,14 +59,14 @@ def events(*records: dict[str, Any]) -> list[str]:
     ],
 )
 def test_only_what_was_written_changes_a_namespace(code: str, verb: str, words: str, expected: list[str]) -> None:
-    """What could not be repaired isolates nothing."""
+    """A failed repair isolates nothing."""
     assert events(WRITE | {"objectRef": TARGET, "verb": verb, "reasonCode": code, "reason": words}) == expected
 
 
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("code", codes(Verdict.EXEMPT))
 def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: str) -> None:
-    """Whoever else removes its policy opens it."""
+    """The removal of the policy by any other user opens the namespace."""
     expected = ENDING if code is ReasonCode.NAMESPACE_TERMINATING else REMOVED
     assert events(REMOVAL | {"reasonCode": code, "reason": words}) == [expected]
 
@@ -74,7 +74,7 @@ def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: s
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.EXEMPT])
 def test_break_glass_and_exceptions_are_told_by_their_codes(verdict: Verdict, words: str) -> None:
-    """Each code of each verdict, with whatever words."""
+    """The test has each code of each verdict, with any words."""
     for code in codes(verdict):
         ledger = gathered(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).ledger
         assert ledger.total("break-glass") == (code is ReasonCode.BREAK_GLASS)
@@ -84,18 +84,18 @@ def test_break_glass_and_exceptions_are_told_by_their_codes(verdict: Verdict, wo
 
 @pytest.mark.parametrize("code", codes(Activity.WRITE))
 def test_writes_are_counted_by_their_codes(code: ReasonCode) -> None:
-    """However many words there are for one."""
+    """Several words for one code make no difference."""
     records = [WRITE | {"reasonCode": code, "reason": words} for words in WORDS]
     [row] = gathered(*records).ledger.top("written", 10).rows
     assert (row.name, row.count) == (f"NetworkPolicy: {code}", len(WORDS))
 
 
 class TestEarlierFormats:
-    """Records without a code: what their other fields tell, and never what their words do."""
+    """Records without a code: their other fields count, and their words never do."""
 
     @pytest.mark.parametrize("words", WORDS)
     def test_a_write_may_be_a_restoration_or_not(self, words: str) -> None:
-        """Its verb says whether anything was written at all."""
+        """The verb says whether anything was written at all."""
         record = of_earlier_format(WRITE | {"objectRef": TARGET, "reason": words})
         assert events(record) == [WRITTEN]
         assert events(record | {"verb": "delete"}) == [LEFT]
@@ -110,12 +110,12 @@ class TestEarlierFormats:
 
     @pytest.mark.parametrize("words", WORDS)
     def test_break_glass_is_not_known(self, words: str) -> None:
-        """So the requests of which it is not are counted."""
+        """The report therefore counts the requests for which this is unknown."""
         ledger = gathered(of_earlier_format(DECISION | {"decision": "exempt", "reason": words})).ledger
         assert (ledger.total("break-glass"), ledger.total("exempt without code")) == (0, 1)
         assert ledger.total("without code") == 1
 
     def test_an_exception_was_the_only_reason_that_something_allowed_had(self) -> None:
-        """Which is no matter of its words."""
+        """The words of the reason make no difference."""
         assert gathered(of_earlier_format(DECISION | {"reason": "x"})).ledger.total("waived") == 1
         assert gathered(of_earlier_format(DECISION)).ledger.total("waived") == 0

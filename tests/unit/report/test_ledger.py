@@ -1,4 +1,4 @@
-"""Counts are exact, whatever is put aside."""
+"""Test that counts are exact, whatever moves to disk."""
 
 from collections import Counter
 from random import Random
@@ -13,13 +13,13 @@ SHOWN = 10
 
 
 def time(number: int) -> str:
-    """Times that sort as numbers do."""
+    """Return a time; times sort as their numbers do."""
     return f"2026-01-31T12:{number // 60:02}:{number % 60:02}"
 
 
 @pytest.mark.parametrize("room", [3, 20_000])
 def test_counts_are_those_of_a_counter(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-    """Whether everything fits into memory or next to nothing does."""
+    """The counts are exact whether all of them or almost none fit into memory."""
     monkeypatch.setattr(ledger, "MOST_IN_MEMORY", room)
     chosen = Random(7).choices([f"name-{number}" for number in range(NAMES)], weights=range(1, NAMES + 1), k=3_000)
     book = Ledger()
@@ -37,7 +37,7 @@ def test_counts_are_those_of_a_counter(monkeypatch: pytest.MonkeyPatch, room: in
 
 
 def test_counting_goes_on_after_somebody_looked() -> None:
-    """What was put aside is added to."""
+    """A later count adds to the count on disk."""
     book = Ledger()
     for _ in range(2):
         book.count("rule", "x", time(1))
@@ -46,7 +46,7 @@ def test_counting_goes_on_after_somebody_looked() -> None:
 
 
 def test_what_is_not_there_is_nothing() -> None:
-    """Neither rows nor a sum."""
+    """There are no rows and no sum."""
     book = Ledger()
     assert not book.top("rule", SHOWN)
     assert book.total("rule") == 0
@@ -54,7 +54,7 @@ def test_what_is_not_there_is_nothing() -> None:
 
 
 def test_events_come_by_namespace_in_the_order_of_their_times() -> None:
-    """Whichever file they came from, and whichever first."""
+    """The order of the files and of the calls makes no difference."""
     book = Ledger()
     told = [Event(space, time(at), "stands", "") for space, at in (("b", 2), ("a", 3), ("b", 1), ("a", 0))]
     for event in told:
@@ -63,7 +63,7 @@ def test_events_come_by_namespace_in_the_order_of_their_times() -> None:
 
 
 def test_the_last_happenings_are_told_and_the_others_counted() -> None:
-    """In their order."""
+    """The shown events are in time order."""
     book = Ledger()
     for at in (2, 0, 1):
         book.happened("start", Happening(time(at), "started", str(at)))

@@ -1,4 +1,4 @@
-"""The page says what the log says, and nothing that somebody else made it say."""
+"""Test that the page shows what the log says, and that no content of the log forges anything."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
-    """A week's log, and its page."""
+    """Return a week's log, and its page."""
     folder = tmp_path_factory.mktemp("week")
     week(folder / "audit.log")
     (folder / "policy.yaml").write_text(POLICY)
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
 
 
 def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
-    """By rule, by namespace and by who asked; counted anew from the lines."""
+    """The test counts refusals by rule, namespace and user from the lines."""
     log, found = made
     refused = [one for one in map(json.loads, log.read_text().splitlines()) if one.get("decision") == "denied"]
     by = {
@@ -49,13 +49,13 @@ def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
 
 
 def test_the_table_beside_the_chart_adds_up(made: tuple[Path, Page]) -> None:
-    """Each step of time and each name."""
+    """The sum covers each time step and each name."""
     [rows] = [rows for caption, rows in made[1].tables.items() if caption.startswith("Refusals by rule, in steps of")]
     assert sum(int(cell.replace(",", "")) for row in rows[1:] for cell in row[1:]) == REFUSED
 
 
 def test_gaps_are_told_exactly_or_as_the_most_that_they_can_be(made: tuple[Path, Page]) -> None:
-    """As the story has them."""
+    """The gaps are those of the sample log."""
     rows = made[1].tables["Namespaces, the open ones and those that were without for longest first"]
     by_name = {row[0]: row for row in rows if row}
     assert by_name["payments"][4:] == ["1", "42 s", "closed"]
@@ -67,14 +67,14 @@ def test_gaps_are_told_exactly_or_as_the_most_that_they_can_be(made: tuple[Path,
 
 
 def test_exceptions_have_their_states(made: tuple[Path, Page]) -> None:
-    """The one that ended is no longer in force."""
+    """The expired exception is no longer in force."""
     [(caption, rows)] = [one for one in made[1].tables.items() if one[0].startswith("Exceptions of the policy file")]
     assert caption.endswith("on the day this page was made")
     assert [(row[0], row[-1]) for row in rows[1:]] == [("known-role", "expired"), ("require-role", "in force")]
 
 
 def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
-    """Every one that is named."""
+    """This holds for every control on the page."""
     rows = made[1].tables["Controls"][1:]
     named = " ".join(row[0] for row in rows)
     for control in ("5.3.2", "NSA/CISA", "1.3.1", "10.2", "10.3", "AC-4", "SC-7(5)", "AU-9", "AU-10", "CC6.6"):
@@ -83,7 +83,7 @@ def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
 
 
 def test_what_is_not_there_is_none_or_not_known_or_not_looked_at(made: tuple[Path, Page]) -> None:
-    """None is what the log answers; not known is what no file tells."""
+    """The word "none" is an answer of the log; "not known" means that no file has the answer."""
     text = made[1].text
     assert "Not looked at: no cluster was named" in text
     assert "Passed unjudged, by reason: none; each request of this period was judged or exempt." in text
@@ -115,12 +115,12 @@ POD: Final = {"objectRef": {"apiVersion": "v1", "resource": "pods", "namespace":
     ],
 )
 def test_a_request_about_a_pod_is_one_whatever_came_of_it(records: list[dict[str, Any]], says: str) -> None:
-    """Only those that get as far as the namespace say what was known of it."""
+    """Only requests that get as far as the namespace check have its state."""
     assert f"What was known of the namespace when a Pod was admitted or refused: {says}" in Page(told(records)).text
 
 
 def test_requests_decided_are_as_many_as_decisions(made: tuple[Path, Page]) -> None:
-    """The labelling phase is asked about the same requests, and counted apart."""
+    """The labelling phase gets the same requests, and has a separate count."""
     kinds = made[1].figures("Kinds of records")
     decided = f"{kinds['decision']:,}"
     assert f"Requests decided {decided} " in made[1].text
@@ -129,7 +129,7 @@ def test_requests_decided_are_as_many_as_decisions(made: tuple[Path, Page]) -> N
 
 
 def test_the_first_page_says_whose_report_it_is(tmp_path: Path) -> None:
-    """In the words of the preparer, or that they were not given."""
+    """The page has the preparer's words, or says that they are missing."""
     week(tmp_path / "log")
     said = ["--cluster-name", "prod <eu>", "--scope", "Q1 2026, PCI DSS", "--prepared-by", "Ann Example"]
     done = report(tmp_path / "log", *said, "-o", "-")
@@ -142,7 +142,7 @@ def test_the_first_page_says_whose_report_it_is(tmp_path: Path) -> None:
 
 
 def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
-    """On standard error, as standard output may be the page."""
+    """The line is on standard error, as standard output may be the page."""
     week(tmp_path / "log")
     done = report(tmp_path / "log", "-o", tmp_path / "page.html")
     records = len((tmp_path / "log").read_bytes().splitlines())
@@ -158,7 +158,7 @@ def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
 
 
 def test_the_page_loads_nothing(made: tuple[Path, Page]) -> None:
-    """Its links lead into itself, its images stand in it."""
+    """Its links are internal, and its images are inline."""
     assert all(link.startswith(("#", "data:")) for link in made[1].links)
     assert made[1].elements <= ELEMENTS
     assert made[1].attributes <= ATTRIBUTES
@@ -181,7 +181,7 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
 
 
 def told(records: list[dict[str, Any]]) -> str:
-    """The page of some records, whoever wrote them."""
+    """Return the page of some records, regardless of their writer."""
     gathering = Gathering()
     for record in records:
         gathering.take(entry(record), "audit.log")
@@ -203,7 +203,7 @@ names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_catego
 
 
 def hostile(name: str) -> list[dict[str, Any]]:
-    """A record of each kind, with a name wherever somebody may have chosen one."""
+    """Return a record of each kind, with a name in each field that a user may choose."""
     target = DECISION["objectRef"] | {"namespace": name, "name": name}
     user = {"username": name, "groups": [name]}
     return [
@@ -220,7 +220,7 @@ def hostile(name: str) -> list[dict[str, Any]]:
 @settings(max_examples=60, deadline=None)
 @given(names)
 def test_no_name_makes_an_element(name: str) -> None:
-    """Whatever stands in a record, the page parses, and consists of what it consists of without it."""
+    """The page parses for any record content, and has the same elements as without it."""
     found = Page(told(hostile(name)))
     assert found.elements <= ELEMENTS
     assert found.attributes <= ATTRIBUTES
@@ -230,13 +230,13 @@ def test_no_name_makes_an_element(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_charts_of_hostile_names_are_pictures_of_them(name: str) -> None:
-    """Neither markup nor formulas."""
+    """The name becomes no markup and no formula."""
     found = Page(told(hostile(name)))
     assert found.elements <= ELEMENTS
     assert found.attributes <= ATTRIBUTES
 
 
 def test_the_story_is_a_sound_log(tmp_path: Path) -> None:
-    """Else the other tests would say little."""
+    """Otherwise the other tests would prove little."""
     week(tmp_path / "log")
     assert verified(tmp_path / "log", closed=True).is_sound

@@ -1,4 +1,4 @@
-"""Steps are as fine as the period allows, and nothing gets lost when they become coarser."""
+"""Test that steps are as fine as the period allows, and that coarser steps lose nothing."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def filled(spacing: timedelta, count: int, names: int = 1) -> Timeline:
-    """A timeline of so many, one after the other."""
+    """Return a timeline of `count` events in sequence."""
     line = Timeline()
     for number in range(count):
         line.add(f"rule-{number % names}", (BEGIN + number * spacing).isoformat())
@@ -29,7 +29,7 @@ def filled(spacing: timedelta, count: int, names: int = 1) -> Timeline:
     ],
 )
 def test_the_step_fits_the_period(spacing: timedelta, count: int, step: timedelta) -> None:
-    """At most so many are shown, all are counted, and no step is left out between."""
+    """The number of shown steps has a limit, all events count, and no step between is missing."""
     series = filled(spacing, count).series()
     assert series.step == step
     assert sum(series.counts["rule-0"]) == count
@@ -39,7 +39,7 @@ def test_the_step_fits_the_period(spacing: timedelta, count: int, step: timedelt
 
 
 def test_it_is_bounded_while_it_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long the period."""
+    """The length of the period makes no difference."""
     monkeypatch.setattr(timeline, "MOST_STEPS", 10)
     line = filled(timedelta(minutes=7), 5_000)
     assert len(line._counts) <= 10
@@ -47,14 +47,14 @@ def test_it_is_bounded_while_it_is_filled(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_few_names_are_told_apart() -> None:
-    """The others add up."""
+    """The other names are summed."""
     folded = filled(timedelta(seconds=1), 700, names=7).series().folded(5)
     assert list(folded) == [*(f"rule-{number}" for number in range(5)), OTHERS]
     assert [sum(counts) for counts in folded.values()] == [100] * 5 + [200]
 
 
 def test_names_without_bound_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules of one's own may be many, and a forged record names any."""
+    """There may be many custom rules, and a forged record may have any name."""
     monkeypatch.setattr(timeline, "MOST_NAMES", 3)
     series = filled(timedelta(seconds=1), 70, names=7).series()
     assert set(series.counts) == {"rule-0", "rule-1", "rule-2", OTHERS}
@@ -62,7 +62,7 @@ def test_names_without_bound_are_others(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_longest_period_there_is_fits() -> None:
-    """A forged record may say any time; steps have an end, and so have years."""
+    """A forged record may have any time; steps and years have limits."""
     line = Timeline()
     for time in ("1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"):
         line.add("x", time)
@@ -75,7 +75,7 @@ def test_the_longest_period_there_is_fits() -> None:
     "time", ["", "yesterday", "2026-01-31T12:00:00", "9999-01-31T12:00:00Z", "0001-01-01T00:00:00Z"]
 )
 def test_what_is_no_time_is_counted_apart(time: str) -> None:
-    """A forged record may say anything."""
+    """A forged record may have any text."""
     line = Timeline()
     line.add("x", time)
     assert moment_of(time) is None
