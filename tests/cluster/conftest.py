@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.cluster.installation import Installation, installed
-from tests.cluster.manifests import Json, deployment, every_kind, namespace, pod_spec, with_host_network
+from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, pod, pod_spec, with_host_network
 from tests.cluster.policies import GROUPS
 from tests.controlplane.cluster import Cluster, running
 from tests.controlplane.session import prepare, programs
@@ -113,6 +113,14 @@ def catflap(installation: Installation) -> Installation:
     """Return the installation under the default policy, whatever the last test wrote."""
     installation.configure()
     return installation
+
+
+@pytest.fixture
+def space(catflap: Installation, namespace_name: str) -> str:
+    """Return a namespace with one good Pod, `web`."""
+    catflap.apply(namespace(namespace_name))
+    catflap.apply(pod("web", namespace_name, GOOD), check=True)
+    return namespace_name
 
 
 @pytest.fixture(params=GROUPS)

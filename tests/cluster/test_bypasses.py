@@ -25,14 +25,6 @@ BARE: Mapping[str, str] = {}
 BAD_ROLE = {"metadata": {"labels": {"role": "data"}}}
 
 
-@pytest.fixture
-def space(catflap: Installation, namespace_name: str) -> str:
-    """Return a namespace with one good Pod, `web`."""
-    catflap.apply(namespace(namespace_name))
-    catflap.apply(pod("web", namespace_name, GOOD), check=True)
-    return namespace_name
-
-
 def test_server_side_apply_is_a_creation(catflap: Installation, space: str) -> None:
     """The request is a PATCH, and is judged by its result."""
     path = f"{PODS.format(space)}/other?fieldManager=ann"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.cluster.installation import NAMESPACE, Installation, eventually
-from tests.cluster.manifests import GOOD, deployment, namespace, pod
+from tests.cluster.manifests import GOOD, deployment, pod
 from tests.controlplane.client import MERGE, Answer
 from tests.controlplane.protobuf import open_policy, post
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
@@ -24,14 +24,6 @@ TWICE: Final = "<" * (MAX_BODY_BYTES // 12 + 1)
 WHY: Final = f"its review has more than {MAX_BODY_BYTES} bytes"
 # Each is 4 bytes of protobuf and 24 of JSON.
 PEERS: Final = 400_000
-
-
-@pytest.fixture
-def space(catflap: Installation, namespace_name: str) -> str:
-    """Return a namespace with one good Pod, `web`."""
-    catflap.apply(namespace(namespace_name))
-    catflap.apply(pod("web", namespace_name, GOOD), check=True)
-    return namespace_name
 
 
 def status(catflap: Installation, space: str) -> Answer:

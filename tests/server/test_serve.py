@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.controlplane.kubeconfig import by_token, write_kubeconfig
 from tests.controlplane.waiting import wait_until
 from tests.ports import free_port
 from tests.programs import Program, serve
@@ -271,23 +271,11 @@ def test_an_address_that_it_cannot_listen_on_ends_it(
         if verb == "serve":
             argv += ["--standalone", "--listen", f"127.0.0.1:{free_port()}", "--tls-dir", str(tmp_path / "tls")]
         else:
-            argv += ["--kubeconfig", str(kubeconfig(tmp_path))]
+            kubeconfig = write_kubeconfig(
+                tmp_path / "kubeconfig", server="http://127.0.0.1:9", authority=b"", user=by_token("none")
+            )
+            argv += ["--kubeconfig", str(kubeconfig)]
         ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert f"--status-listen {given}: {says}" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def kubeconfig(folder: Path) -> Path:
-    """Write the kubeconfig of a cluster that no test reaches."""
-    text = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": "http://127.0.0.1:9"}}],
-        "users": [{"name": "test", "user": {"token": "none"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-    }
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(text), encoding="utf-8")
-    return path

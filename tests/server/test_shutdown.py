@@ -12,9 +12,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.audit_logs import verified
+from tests.controlplane.kubeconfig import by_token, write_kubeconfig
 from tests.controlplane.waiting import wait_until
 from tests.programs import JSON, Program, control, serve
 from tests.reviews import GOOD, encoded, pod
@@ -229,20 +229,8 @@ def test_an_ignored_sigint_stays_ignored(policy: Path, tmp_path: Path, worker_cl
 def hanging_api_server(folder: Path) -> Iterator[Path]:
     """Return a kubeconfig of an API server that accepts connections and answers nothing."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        cluster = {"server": f"http://127.0.0.1:{listener.getsockname()[1]}"}
-        text = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "hanging_api_server",
-            "clusters": [{"name": "hanging_api_server", "cluster": cluster}],
-            "users": [{"name": "catflap", "user": {"token": "none"}}],
-            "contexts": [
-                {"name": "hanging_api_server", "context": {"cluster": "hanging_api_server", "user": "catflap"}}
-            ],
-        }
-        path = folder / "kubeconfig"
-        path.write_text(yaml.safe_dump(text), encoding="utf-8")
-        yield path
+        server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield write_kubeconfig(folder / "kubeconfig", server=server, authority=b"", user=by_token("none"))
 
 
 @pytest.mark.parametrize("number", SHUTDOWN_SIGNALS, ids=lambda number: number.name)

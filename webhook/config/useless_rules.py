@@ -17,7 +17,7 @@ from webhook.rules import RULES
 
 OFF_EVERYWHERE: Final = "is off in every namespace"
 # Operations that custom rules see; the API server does not ask catflap about a DELETE
-# (webhook.controller.registration).
+# (webhook.controller.webhook_rules).
 OPERATIONS: Final = ("CREATE", "UPDATE")
 OPERATION: Final = r"request\s*\.\s*operation"
 

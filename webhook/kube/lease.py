@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from webhook.kube import paths
 from webhook.kube.api import CONFLICT, Api, ApiError, Json
+from webhook.kube.events import micro_time
 from webhook.netpol.manifest import Manifest
 
 MOST_TRANSITIONS: Final = 2**31 - 1  # the API has an int32 for it
@@ -101,8 +102,3 @@ class Lease:
                 return False
             raise
         return True
-
-
-def micro_time(at: datetime) -> str:
-    """Return a time as Kubernetes' MicroTime."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
