@@ -66,7 +66,7 @@ def test_a_pod_is_evicted(old: Installation) -> None:
 
 
 def test_a_deployment_is_scaled_up(old: Installation) -> None:
-    """They scale down again."""
+    """They scale down again; no other test may count on the Pods that end."""
     before = uids(old)
     for replicas in ("3", "1"):
         done = old.cluster.kubectl(
@@ -75,6 +75,7 @@ def test_a_deployment_is_scaled_up(old: Installation) -> None:
         assert done.returncode == 0, done.stderr
         if replicas == "3":
             wait_for_new_pods(old, before, 2)
+    eventually(lambda: len(uids(old)), until=lambda count: count == len(before))
 
 
 def test_a_deployment_is_restarted(old: Installation) -> None:

@@ -43,7 +43,6 @@ AsgiCallable = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The key of the scope's extensions that holds the `TrackedConnection` of the request.
 CONNECTION_KEY = "catflap.caller"
-CLOSE = (b"connection", b"close")
 
 
 class ReviewMiddleware:
@@ -75,15 +74,13 @@ class ReviewMiddleware:
             await self._other(scope, receive, send)
             return
         until = monotonic() + answer_timeout(scope.get("query_string", b"").decode("latin-1"))
-        headers = [(b"content-type", JSON.encode())]
         connection: TrackedConnection = scope.get("extensions", {}).get(CONNECTION_KEY) or TrackedConnection(
             ConnectionTracker()
         )
         authentication = self._authenticator.authenticate(Sender(found.token, partial(names_from_asgi, connection)))
         if authentication is None:
             reply = self._handler.count_rejected(UNAUTHENTICATED)
-            connection.close_after_response()
-            headers.append(CLOSE)  # the body is not read, so no request can follow it
+            connection.close_after_response()  # the body is not read, so no request can follow it
         else:
             try:
                 reply = await self._handle_review(found.phase, authentication, connection, scope, receive, until)
@@ -94,9 +91,7 @@ class ReviewMiddleware:
                 raise
             if connection.is_peer_closed or monotonic() > until:
                 self._handler.late_reviews.count()
-            if connection.is_last_response:
-                headers.append(CLOSE)
-        headers.append((b"content-length", str(len(reply.body)).encode()))
+        headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(reply.body)).encode())]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
         if connection.drains_body:

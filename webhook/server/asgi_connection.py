@@ -3,14 +3,16 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from gunicorn.asgi.protocol import ASGIProtocol
 
-from webhook.server.asgi_app import CONNECTION_KEY, AsgiCallable, Receive, Scope, Send
+from webhook.server.asgi_app import CONNECTION_KEY, AsgiCallable, Message, Receive, Scope, Send
 from webhook.server.chunk_limit import ChunkCounter
 from webhook.server.connection_tracker import ConnectionState, ConnectionTracker, TrackedConnection
 from webhook.server.shutdown import has_unread_bytes, is_closed_by_peer
+
+CLOSE: Final = (b"connection", b"close")
 
 
 class AsgiConnection(ASGIProtocol, TrackedConnection):  # type: ignore[misc]
@@ -109,8 +111,17 @@ class AsgiConnection(ASGIProtocol, TrackedConnection):  # type: ignore[misc]
             return
         scope.setdefault("extensions", {})[CONNECTION_KEY] = self
         self.end_headers()
+
+        async def announce_close(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if self.worker.is_shutting_down:
+                    self.close_after_response()
+                if self.is_last_response:
+                    message["headers"] = [*message["headers"], CLOSE]
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, announce_close)
         finally:
             self.become_idle()
             if self.is_last_response and self.transport is not None:

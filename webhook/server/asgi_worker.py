@@ -61,12 +61,14 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
         ignore_signals(signal.SIGHUP, *UNUSED_SIGNALS)  # the arbiter gets it as well when a terminal closes
         if is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # gunicorn's own flag, `alive`, would close a connection at once whose answer has just announced that it stays open.
+        self.is_shutting_down = False
         self._shutdown_requested = asyncio.Event()
         on_shutdown_signal(lambda *_: self._request_shutdown())
         unblock_signals()
 
     def _request_shutdown(self) -> None:
-        self.alive = False
+        self.is_shutting_down = True
         self.loop.call_soon_threadsafe(self._shutdown_requested.set)
 
     async def _serve(self) -> None:
@@ -82,13 +84,13 @@ class BoundedAsgiWorker(ASGIWorker):  # type: ignore[misc]
             self.loop.add_reader(listener.fileno(), self._accept, listener)
         self.app.notify_accepting()
         trimmer = MemoryTrimmer()
-        while self.alive and self.ppid == os.getppid():
+        while not self.is_shutting_down and self.ppid == os.getppid():
             self.notify()
             self._tracker.drop_expired()
             trimmer.trim_if_due(self._tracker.closed_count)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._shutdown_requested.wait(), TICK_SECONDS)
-        self.alive = False
+        self.is_shutting_down = True
         await self._shut_down()
 
     def _accept(self, listener: Any) -> bool:
