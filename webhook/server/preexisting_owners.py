@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from webhook.kube.owners import OwnerFound
-from webhook.model.decision import OldOwner
 from webhook.model.kinds import BY_KIND, PodMaker
+from webhook.model.steps import OldOwner
 from webhook.model.workload import LabelLocation
 from webhook.review.objects import convert, workload_from
 

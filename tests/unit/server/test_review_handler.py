@@ -16,12 +16,14 @@ from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
-from webhook.model.decision import Known, Phase
+from webhook.model.decision import Phase
 from webhook.model.reason import ReasonCode
+from webhook.model.steps import Step
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
 from webhook.server.cluster_lookup import ClusterLookup, OfflineLookup
 from webhook.server.http_reply import HttpReply
-from webhook.server.review_handler import MAX_LIGHT_BYTES, Deferred, ReviewHandler
+from webhook.server.review_handler import MAX_LIGHT_BYTES, ReviewHandler
+from webhook.server.review_steps import Deferred
 from webhook.server.unavailable import Unavailable
 
 WIDGETS = (
@@ -186,9 +188,9 @@ def test_only_an_authenticated_sender_reads_errors_of_the_api_server(
 class ImpactLookup(OfflineLookup):
     """A cluster lookup that returns an impact of the policy file."""
 
-    def look_up(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
+    def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:  # noqa: ARG002 (a ClusterLookup)
         """Return a text that only some users may read."""
-        return Known(foreseen=("secret",))
+        return ("secret",)
 
 
 @pytest.mark.parametrize("authentication", Authentication)

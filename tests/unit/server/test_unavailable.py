@@ -22,7 +22,8 @@ from webhook.model.reason import ReasonCode, Verdict
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
 from webhook.server.cluster_lookup import OfflineLookup
 from webhook.server.http_reply import HttpReply
-from webhook.server.review_handler import MAX_LIGHT_BYTES, Deferred, ReviewHandler
+from webhook.server.review_handler import MAX_LIGHT_BYTES, ReviewHandler
+from webhook.server.review_steps import Deferred
 from webhook.server.unavailable import Unavailable
 
 LOOKUPS: Final = [
