@@ -17,8 +17,9 @@ from webhook.model.decision import Decision, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.steps import OwnerLookup
-from webhook.review.decode import BadReview, decode
+from webhook.review.decode import decode
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.review.envelope import BadReview
 
 DEFAULT: Final = GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)

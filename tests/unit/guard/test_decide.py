@@ -9,9 +9,20 @@ from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
 from webhook.guard.decide import decide, unavailable
+from webhook.guard.judge import judge_request
 from webhook.model.decision import Decision, Verdict
+from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
-from webhook.model.steps import IsolationLookup, IsolationStatus, OwnerLookup, complete
+from webhook.model.request import Request
+from webhook.model.rule import Violation
+from webhook.model.steps import (
+    IsolationLookup,
+    IsolationStatus,
+    NamespaceData,
+    NamespaceLookup,
+    OwnerLookup,
+    complete,
+)
 from webhook.model.workload import Owner
 
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "4f1a"}}
@@ -282,6 +293,25 @@ class TestModes:
         found = decided(pod(), "rules: {require-app: audit}")
         assert "require-role" in found.message
         assert "require-app" not in found.message
+
+
+def test_the_rules_run_once_however_many_lookups_the_decision_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision pauses for the namespace and for the owner, and keeps what it has computed."""
+    runs: list[Request] = []
+
+    def counted(request: Request, policy: GuardPolicy) -> tuple[Violation, ...]:
+        runs.append(request)
+        return judge_request(request, policy)
+
+    monkeypatch.setattr("webhook.guard.decide.judge_request", counted)
+    text = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}]}"
+    deciding = decide(asked(pod(ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER), policy(text))
+    assert next(deciding) == NamespaceLookup("shop")
+    assert isinstance(deciding.send(NamespaceData()), OwnerLookup)
+    with pytest.raises(StopIteration) as end:
+        deciding.send(())
+    assert faults(end.value.value) == BOTH_MISSING
+    assert len(runs) == 1
 
 
 class TestOlderOwners:

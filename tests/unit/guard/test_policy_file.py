@@ -13,7 +13,8 @@ from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import User
 from webhook.model.rule import Violation
 from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Results, Step, complete
-from webhook.review.decode import BadReview, decode
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 OWN: Final = "guards"
 NAME: Final = "catflap-policy"

@@ -10,7 +10,8 @@ from tests.unit.samples import policy
 from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
 from webhook.model.steps import complete
-from webhook.review.decode import BadReview, decode
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 MANAGED = {"app.kubernetes.io/managed-by": "catflap"}
 GROUPS = {"networking.k8s.io": "v1", "projectcalico.org": "v3", "crd.projectcalico.org": "v1"}

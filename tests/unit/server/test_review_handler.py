@@ -1,6 +1,7 @@
 """Each review gets one answer, also where the policy changes meanwhile."""
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -152,6 +153,21 @@ class TestHeavy:
             "data": {"policy.yaml": ""},
         }
         assert self.deferred(tmp_path, encoded(file, namespace="guards")).is_heavy
+
+    def test_custom_rules_that_cost_much_run_in_that_thread_after_the_lookup_of_the_namespace(
+        self, tmp_path: Path
+    ) -> None:
+        """The event loop and the threads that wait for the cluster stay free."""
+        cel = "object.metadata.annotations.all(a, object.metadata.annotations.exists(b, a == b)) && namespaceObject == null"
+        many = {f"example.com/{number}": "x" * 90 for number in range(60)}
+        handler = make_handler(tmp_path, f"{HEAD}custom: [{{id: dear, resources: [pods], cel: {cel!r}}}]")
+        steps: list[bool] = []
+        step: HttpReply | Deferred = handler.handle(Phase.VALIDATE, encoded(pod(GOOD, annotations=many)))
+        while isinstance(step, Deferred):
+            steps.append(step.is_heavy)
+            step = step.complete()
+        assert steps == [False, True, False]  # the namespace, the rule, the isolation
+        assert step.status == HTTPStatus.OK
 
     def test_a_review_past_its_deadline_is_not_decided(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The API server's timeout has passed by then."""
