@@ -23,7 +23,7 @@ from webhook.model.reason import Reason, ReasonCode
 from webhook.model.steps import IsolationLookup, IsolationStatus
 from webhook.netpol.intent import Engine
 from webhook.netpol.manifest import Manifest, RenderTarget
-from webhook.netpol.render import render_namespace
+from webhook.netpol.render import render_default_deny
 from webhook.server.event_recorder import RecordEvent, discard_event, repaired_event
 from webhook.server.unavailable import Unavailable
 
@@ -113,7 +113,7 @@ class IsolationGate:
         self, api: Api, wanted: IsolationLookup, loaded: Loaded, cluster_info: ClusterInfo
     ) -> IsolationStatus:
         engine = cluster_info.engine
-        manifest = render_default_deny(loaded, RenderTarget(wanted.namespace, "", loaded.digest), engine)
+        manifest = render_default_deny(RenderTarget(wanted.namespace, "", loaded.digest), engine)
         try:
             if matches_spec(read_stored(api, manifest), manifest):
                 self._remember(wanted.namespace, loaded, manifest)
@@ -132,7 +132,7 @@ class IsolationGate:
         if live is None:
             raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         found: Namespace = parse_namespace(live)
-        manifest = render_default_deny(loaded, RenderTarget(name, found.uid, loaded.digest), engine)
+        manifest = render_default_deny(RenderTarget(name, found.uid, loaded.digest), engine)
         outcome = apply_policy(api, manifest)
         if not matches_spec(read_stored(api, manifest), manifest):
             raise Unavailable(
@@ -195,8 +195,3 @@ def apply_policy(api: Api, manifest: Manifest) -> WriteOutcome:
         if matches_spec(error.found, manifest):
             return WriteOutcome.REPAIRED
         raise
-
-
-def render_default_deny(loaded: Loaded, birth: RenderTarget, engine: Engine) -> Manifest:
-    """Return the policy that isolates a namespace, which is the first of the rendered ones."""
-    return render_namespace(loaded.policy, birth, engine)[0]
