@@ -22,15 +22,13 @@ from webhook.model.steps import (
     PolicyImpactLookup,
     Step,
 )
+from webhook.model.timeouts import LOOKUP_SECONDS
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.preexisting_owners import preexisting_owners
 from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
 from webhook.server.verification_cache import VerificationCache
-
-# One lookup takes at most half of the 4 s that a review has (webhook.server.answer_deadline).
-MAX_LOOKUP_SECONDS = 2.0
 
 
 class ClusterLookup(Protocol):
@@ -56,7 +54,7 @@ class ApiServerLookup:
 
     def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:
         """Return the result of a step; raises Unavailable."""
-        seconds = min(MAX_LOOKUP_SECONDS, until - monotonic())
+        seconds = min(LOOKUP_SECONDS, until - monotonic())
         api = self._api.within(seconds)
         match step:
             case OwnerLookup():

@@ -25,12 +25,11 @@ from webhook.model.kinds import NAMESPACES
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import User
 from webhook.model.steps import PolicyImpactLookup
+from webhook.model.timeouts import IMPACT_SECONDS
 from webhook.review.manifests import BadManifest, existing
 
 logger = logging.getLogger(__name__)
 
-# The user waits for kubectl, and the webhook's timeout is 5 s, of which reading the file takes at most one.
-ANALYSIS_SECONDS = 2.5
 # The analysis computes for milliseconds per object. Between slices it leaves the interpreter to threads that answer reviews.
 SLICE_SECONDS = 0.005
 PAUSE_SECONDS = 0.003
@@ -69,10 +68,10 @@ class PolicyImpactAnalyzer:
         if not loaded.digest:
             return ()  # no file is active yet, so there is nothing to compare with
         begun = monotonic()
-        api = api.within(ANALYSIS_SECONDS)
+        api = api.within(IMPACT_SECONDS)
         named = self._may_name_objects(api, wanted.user)
         try:
-            return self._analyze(api, wanted.text, loaded, until=begun + ANALYSIS_SECONDS, named=named)
+            return self._analyze(api, wanted.text, loaded, until=begun + IMPACT_SECONDS, named=named)
         except TooSlowError as bad:
             return (not_previewed(str(bad)),)
         except (ApiError, BadManifest) as bad:

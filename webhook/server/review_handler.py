@@ -27,11 +27,12 @@ from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.reason import ReasonCode
 from webhook.model.steps import HeavyWork, PolicyImpactLookup, PolicyValidation, Resumable, Step
+from webhook.model.timeouts import REVIEW_SECONDS
 from webhook.review.beginning import beginning
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.review.envelope import AdmissionRequest, BadReview, envelope, without_objects
-from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
+from webhook.server.answer_deadline import LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
 from webhook.server.cluster_lookup import ClusterLookup
 from webhook.server.event_recorder import RecordEvent, discard_event, refusal_event
@@ -100,7 +101,7 @@ class ReviewHandler:
 
         `authentication` is how the sender proved to be the API server. `until` is the deadline of the answer on the monotonic clock.
         """
-        begun, until = perf_counter_ns(), monotonic() + MAX_ANSWER_SECONDS if until is None else until
+        begun, until = perf_counter_ns(), monotonic() + REVIEW_SECONDS if until is None else until
         if isinstance(body, TruncatedBody):
             return self._handle_truncated(phase, body, authentication, begun, until)
         loaded = self._policies.current  # decoding and deciding use the same policy

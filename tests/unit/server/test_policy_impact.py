@@ -116,7 +116,7 @@ def test_an_error_is_the_only_warning(error: Exception, says: str) -> None:
 
 def test_a_timeout_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Custom rules run as well, on objects that users can make large."""
-    monkeypatch.setattr(policy_impact, "ANALYSIS_SECONDS", -1.0)
+    monkeypatch.setattr(policy_impact, "IMPACT_SECONDS", -1.0)
     assert impact(FakeApi()) == (TOO_MUCH,)
 
 

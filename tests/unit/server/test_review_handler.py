@@ -20,7 +20,7 @@ from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.model.reason import ReasonCode
 from webhook.model.steps import Step
-from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
+from webhook.model.timeouts import REVIEW_SECONDS
 from webhook.server.cluster_lookup import ClusterLookup, OfflineLookup
 from webhook.server.http_reply import HttpReply
 from webhook.server.review_handler import MAX_LIGHT_BYTES, ReviewHandler
@@ -172,7 +172,7 @@ class TestHeavy:
     def test_a_review_past_its_deadline_is_not_decided(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The API server's timeout has passed by then."""
         judging = self.deferred(tmp_path, encoded(self.POD))
-        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + MAX_ANSWER_SECONDS)
+        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + REVIEW_SECONDS)
         reply = judging.complete()
         assert isinstance(reply, HttpReply)
         assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
