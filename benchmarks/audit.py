@@ -22,8 +22,8 @@ from typing import Final
 
 from tests.programs import JSON, serve
 from tests.reviews import GOOD, encoded, pod
-from webhook.audit.keeping import Durability, Keeping
 from webhook.audit.log import AuditLog
+from webhook.audit.log_config import Durability, Keeping
 from webhook.audit.record import decision_record, utc_now
 from webhook.config.default import DEFAULT_POLICY
 from webhook.model.decision import Decision, Phase

@@ -9,8 +9,8 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 
 from webhook.audit.chain import GENESIS, pieces, seal
-from webhook.audit.finding import Damage
-from webhook.audit.reading import read_lines
+from webhook.audit.findings import Damage
+from webhook.audit.log_lines import read_lines
 from webhook.audit.schema import VERSION
 from webhook.audit.verify import Report, Verifier
 

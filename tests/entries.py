@@ -6,7 +6,7 @@ import msgspec
 
 from tests.audit_logs import as_read
 from webhook.audit.chain import seal
-from webhook.audit.entry import Entry, as_entry
+from webhook.audit.log_entry import Entry, as_entry
 
 TIME: Final = "2026-01-31T12:00:00.123456Z"
 FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "the role 'fronted' is not known"}

@@ -16,7 +16,7 @@ from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import stop
 from tests.reviews import encoded
 from webhook.audit.chain import seal
-from webhook.audit.reading import read_records
+from webhook.audit.log_lines import read_records
 from webhook.audit.record import stamp
 
 Report = dict[str, Any]

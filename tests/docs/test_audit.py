@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit.finding import Damage
+from webhook.audit.findings import Damage
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
 from webhook.audit.chain import pieces, seal, signed_bytes
-from webhook.audit.finding import Damage, Finding
+from webhook.audit.findings import Damage, Finding
 from webhook.audit.keys import WriterKey, read_public, write_pair
 from webhook.audit.log import KEY_LIFE, AuditLog
-from webhook.audit.reading import Line
+from webhook.audit.log_lines import Line
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.audit.verify import Report, Verifier
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from tests.audit_logs import assert_valid, verified
 from tests.laws.strategies import LAW
 from tests.reasons import codes, some
-from webhook.audit.bounds import LARGEST, bounded
 from webhook.audit.chain import LONGEST_MIXED, canonical
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_records
+from webhook.audit.log_lines import read_records
 from webhook.audit.record import (
     certificate_record,
     configuration_record,
@@ -24,6 +23,7 @@ from webhook.audit.record import (
     leader_record,
     write_record,
 )
+from webhook.audit.record_size import LARGEST, bounded
 from webhook.model.decision import Decision, Phase
 from webhook.model.reason import Activity, Reason, Verdict
 from webhook.model.request import Operation, Request, Target, User

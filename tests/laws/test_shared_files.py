@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
 from webhook.audit.chain import seal
-from webhook.audit.finding import Damage
-from webhook.audit.keeping import Keeping, Rotation
+from webhook.audit.findings import Damage
 from webhook.audit.keys import read_public, write_pair
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import Line
+from webhook.audit.log_config import Keeping, Rotation
+from webhook.audit.log_lines import Line
 from webhook.audit.rotation import aside
 from webhook.audit.verify import Report, Verifier
 
@@ -90,7 +90,7 @@ class History:
             return write(descriptor, line)
 
         with (
-            patch("webhook.audit.witness.monotonic", lambda: self.seconds),
+            patch("webhook.audit.peer_attestation.monotonic", lambda: self.seconds),
             patch("webhook.audit.sink.os.write", written),
         ):
             yield

@@ -18,9 +18,9 @@ from tests.ports import free_port
 from tests.programs import Answer, Program, serve
 from tests.reviews import GOOD, encoded, pod
 from tests.server.steady_load import SteadyLoad, worker
-from webhook.audit.reading import read_records
+from webhook.audit.chain_verifier import Chain
+from webhook.audit.log_lines import read_records
 from webhook.audit.rotation import aside
-from webhook.audit.sequence import Chain
 
 STANDALONE: Final = ("--standalone", "--policy")
 KEPT: Final = ("written", "synced")  # these lose no record of an answer when a process is killed

@@ -13,15 +13,15 @@ from typing import Final, cast
 from msgspec.structs import asdict, replace
 
 from webhook import __version__
-from webhook.audit.bounds import MOST_TORN, bounded
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical, seal
-from webhook.audit.keeping import UNOBSERVED, Durability, Failure, Keeping, Observer
 from webhook.audit.keys import BadKey, WriterKey
-from webhook.audit.queued import Queued
+from webhook.audit.log_config import UNOBSERVED, Durability, Failure, Keeping, Observer
+from webhook.audit.peer_attestation import Seen, as_said
+from webhook.audit.queued_sink import Queued
 from webhook.audit.record import stamp, utc_now
+from webhook.audit.record_size import MOST_TORN, bounded
 from webhook.audit.schema import VERSION, Pod, Writer
 from webhook.audit.sink import AuditLogUnwritable, Sink
-from webhook.audit.witness import Seen, as_said
 
 logger = logging.getLogger(__name__)
 

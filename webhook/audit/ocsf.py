@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import asdict
 
-from webhook.audit.entry import Entry
+from webhook.audit.log_entry import Entry
 from webhook.model.decision import Verdict
 
 # The newest version whose schema the tests have; 1.9 requires nothing more of this class.

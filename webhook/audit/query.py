@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
-from webhook.audit.entry import Entry
+from webhook.audit.log_entry import Entry
 from webhook.audit.record import stamp
 from webhook.audit.schema import KINDS
 

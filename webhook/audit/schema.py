@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from webhook.audit.chain import Fragment, Link
-from webhook.audit.witness import Seen
+from webhook.audit.peer_attestation import Seen
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Closure, Phase
 from webhook.model.reason import Activity, ReasonCode, Verdict

@@ -11,12 +11,12 @@ from time import perf_counter
 from typing import Final
 
 from webhook.audit.chain import Fragment, Link, fragment
-from webhook.audit.commit import GroupCommit
-from webhook.audit.ending import Ending, ending_of
-from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
+from webhook.audit.group_commit import GroupCommit
+from webhook.audit.log_config import UNOBSERVED, Observer, Rotation
+from webhook.audit.log_tail import Ending, ending_of
+from webhook.audit.peer_attestation import Witness
 from webhook.audit.record import utc_now
 from webhook.audit.rotation import aside, begun, discard, is_at, locked, put_aside, sync_folder
-from webhook.audit.witness import Witness
 
 logger = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from webhook.audit.attestation_verifier import Testimony, family
 from webhook.audit.chain import NOT_JSON, Piece, is_half, pieces
-from webhook.audit.copies import BYTE_ORDER_MARK, rewritten, was_record
-from webhook.audit.finding import Damage, Finding, Place
-from webhook.audit.fragments import Claim, Fragments
+from webhook.audit.chain_verifier import Chain, Head
+from webhook.audit.collector_copies import BYTE_ORDER_MARK, rewritten, was_record
+from webhook.audit.findings import Damage, Finding, Place
 from webhook.audit.keys import PublicKey
-from webhook.audit.reading import Line
-from webhook.audit.sequence import Chain, Head
-from webhook.audit.testimony import Testimony, family
+from webhook.audit.log_lines import Line
+from webhook.audit.partial_lines import Claim, Fragments
 from webhook.model.counting import counted
 
 MOST_FINDINGS: Final = 1000

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.audit.keeping import Keeping, Observer
 from webhook.audit.log import USUAL, AuditLog
+from webhook.audit.log_config import Keeping, Observer
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.bootstrap.policy_file_presence import PolicyFilePresence

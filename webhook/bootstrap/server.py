@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Final
 
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import OwedRecords
 from webhook.audit.record import certificate_record, stamp, utc_now
+from webhook.audit.retry_queue import OwedRecords
 from webhook.audit.schema import ServingCertificate
 from webhook.bootstrap.cluster_info import (
     check_permissions,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.audit.finding import Finding
-from webhook.audit.sequence import Chain
+from webhook.audit.chain_verifier import Chain
+from webhook.audit.findings import Finding
 from webhook.audit.verify import Report
 from webhook.cli._streams import say
 from webhook.cli._tables import Column, echo_table

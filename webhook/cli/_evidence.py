@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import click
 
-from webhook.audit import ocsf, table
-from webhook.audit.entry import Entries, Entry
+from webhook.audit import csv_table, ocsf
+from webhook.audit.log_entry import Entries, Entry
+from webhook.audit.log_lines import Unreadable, no_record
 from webhook.audit.query import Query, Test, moment, names_one, record_types
-from webhook.audit.reading import Unreadable, no_record
 from webhook.audit.schema import REASONED
 from webhook.cli._asking import NamespacePattern, OneOf, ReasonPattern, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
@@ -25,7 +25,10 @@ from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Verdict
 from webhook.rules import RULES
 
-FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {"ocsf": ocsf.lines, "csv": table.lines}
+FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {
+    "ocsf": ocsf.lines,
+    "csv": csv_table.lines,
+}
 # Wide enough for most values; a longer value moves the rest of its line to the right.
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
 LENIENT: Final = "--lenient reads copies whose lines a collector wrote anew"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
+from webhook.audit.log_config import Durability, Failure, Keeping, Rotation
 from webhook.audit.sink import Sink
 from webhook.cli._asking import Amount, OneOf
 from webhook.cli._options import complain

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
-from webhook.audit.reading import size
+from webhook.audit.log_lines import size
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-from webhook.audit.against import Comparison
-from webhook.audit.reading import Line, Text, Unreadable, no_record, read_lines, size
-from webhook.audit.sequence import Head
+from webhook.audit.api_server_cross_check import Comparison
+from webhook.audit.chain_verifier import Head
+from webhook.audit.log_lines import Line, Text, Unreadable, no_record, read_lines, size
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._progress import progress
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from webhook.audit.keys import BadKey, read_public, write_pair
-from webhook.audit.reading import Unreadable
+from webhook.audit.log_lines import Unreadable
 from webhook.audit.verify import Verifier
 from webhook.cli._asking import OneOf
 from webhook.cli._auditing import as_json, show

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keeping import Keeping
+from webhook.audit.log_config import Keeping
 from webhook.bootstrap.controller import run_controller
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions

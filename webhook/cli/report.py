@@ -9,12 +9,12 @@ import click
 
 from webhook import __version__
 from webhook.audit.chain import pieces
-from webhook.audit.copies import rewritten
-from webhook.audit.entry import as_entry
+from webhook.audit.chain_verifier import Head
+from webhook.audit.collector_copies import rewritten
 from webhook.audit.keys import BadKey, read_public
-from webhook.audit.reading import Line, Unreadable
+from webhook.audit.log_entry import as_entry
+from webhook.audit.log_lines import Line, Unreadable
 from webhook.audit.record import stamp
-from webhook.audit.sequence import Head
 from webhook.audit.verify import Report, Verifier
 from webhook.cli._asking import in_order
 from webhook.cli._clusters import in_words

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
+from webhook.audit.retry_queue import OwedRecords
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.model.counting import counted
 from webhook.model.reason import Reason

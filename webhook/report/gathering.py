@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from webhook.audit.entry import Entry
+from webhook.audit.log_entry import Entry
 from webhook.audit.schema import REASONED
 from webhook.model.decision import Closure, Phase
 from webhook.model.names import DEFAULT_DENY

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
 
-from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
+from webhook.audit.retry_queue import OwedRecords
 from webhook.config.parse import Loaded
 from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json

@@ -14,8 +14,8 @@ import pytest
 
 from tests.audit_logs import verified
 from webhook.audit.chain import seal
-from webhook.audit.keeping import Keeping, Observer, Rotation
 from webhook.audit.log import AuditLog
+from webhook.audit.log_config import Keeping, Observer, Rotation
 from webhook.audit.record import stamp
 from webhook.audit.rotation import aside, discard, put_aside
 from webhook.audit.sink import AuditLogUnwritable, Sink

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from webhook.audit.chain import Fragment, Link, fragment, seal
-from webhook.audit.ending import WINDOW
+from webhook.audit.log_tail import WINDOW
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 Write = Callable[[int, bytes], int]

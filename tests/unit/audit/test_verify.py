@@ -12,13 +12,13 @@ import pytest
 
 from tests.unit.audit.logs import AT, RECORD, two_chains
 from webhook.audit.chain import FIRST_KEYS, GENESIS, canonical, fragment, seal
-from webhook.audit.finding import Damage
+from webhook.audit.chain_verifier import MOST_UNSIGNED
+from webhook.audit.findings import Damage
 from webhook.audit.keys import read_public, write_pair
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import Line
+from webhook.audit.log_lines import Line
 from webhook.audit.record import stamp
 from webhook.audit.schema import schema
-from webhook.audit.sequence import MOST_UNSIGNED
 from webhook.audit.verify import MOST_FINDINGS, Report, Verifier
 
 Lines = list[bytes]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.audit_logs import assert_sound
-from webhook.audit.keeping import Durability, Failure, Keeping
 from webhook.audit.log import AuditLog
+from webhook.audit.log_config import Durability, Failure, Keeping
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD
-from webhook.audit import reading
+from webhook.audit import log_lines
 from webhook.cli import _folders, main
 from webhook.syntax import documents
 from webhook.syntax.composing import Composed, compose
@@ -82,7 +82,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
     """The input is a device, or a file that is no log."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
-    monkeypatch.setattr(reading, "LONGEST_SKIPPED", 1 << 26)
+    monkeypatch.setattr(log_lines, "LONGEST_SKIPPED", 1 << 26)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "/dev/zero"])
     assert outcome.exit_code == 2
     assert "catflap: /dev/zero:1: a line longer than 64 MiB; expected an audit log" in outcome.stderr
@@ -91,7 +91,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
 @pytest.mark.parametrize("verb", LOGS)
 def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk image has no line without an end."""
-    monkeypatch.setattr(reading, "MOST_UNTEXTUAL", MIB)
+    monkeypatch.setattr(log_lines, "MOST_UNTEXTUAL", MIB)
     Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "image"])
     assert outcome.exit_code == 2

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from webhook.audit.keeping import Durability, Failure, Keeping, Rotation
+from webhook.audit.log_config import Durability, Failure, Keeping, Rotation
 from webhook.cli._keeping import AGES, SIZES, Measure, keeping_options
 
 

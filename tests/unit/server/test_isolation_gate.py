@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import OwedRecords
+from webhook.audit.retry_queue import OwedRecords
 from webhook.config.parse import parse
 from webhook.kube.api import Api, Json
 from webhook.kube.cluster_info import ClusterInfo

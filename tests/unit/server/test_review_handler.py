@@ -9,9 +9,9 @@ import pytest
 
 from tests.reviews import GOOD, Json, encoded, pod, review
 from tests.unit.samples import HEAD
-from webhook.audit.keeping import Durability, Keeping, Observer
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_records
+from webhook.audit.log_config import Durability, Keeping, Observer
+from webhook.audit.log_lines import read_records
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from webhook.audit.chain import Fragment, fragment
-from webhook.audit.finding import Place
+from webhook.audit.findings import Place
 
 # The limit for all half lines together, including the memory that each one needs. An accident does not exceed it.
 MOST_KEPT: Final = 1 << 24

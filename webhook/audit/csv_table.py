@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.audit.entry import Entry, Fault
+from webhook.audit.log_entry import Entry, Fault
 from webhook.model.abbreviation import printable
 
 # OWASP, CSV Injection: the first characters of a formula, with the wide forms that spreadsheets treat the same; and the

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.audit_logs import assert_sound, verified
-from webhook.audit.keeping import Durability, Failure, Keeping, Observer
 from webhook.audit.log import AuditLog
-from webhook.audit.queued import Queued
+from webhook.audit.log_config import Durability, Failure, Keeping, Observer
+from webhook.audit.queued_sink import Queued
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
@@ -166,8 +166,8 @@ def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
     path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk takes nothing for a while; the chain stays whole."""
-    monkeypatch.setattr("webhook.audit.queued.RETRY_SECONDS", 0.001)
-    monkeypatch.setattr("webhook.audit.queued.MOST_BYTES", 2500)
+    monkeypatch.setattr("webhook.audit.queued_sink.RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("webhook.audit.queued_sink.MOST_BYTES", 2500)
     whole, is_full = os.write, [True]
 
     def write(descriptor: int, line: bytes) -> int:
@@ -207,7 +207,7 @@ def test_a_copy_that_is_not_taken_is_counted_and_nothing_more(
 ) -> None:
     """The file is authoritative."""
     log = made(path, Keeping(copy=True), counts)
-    monkeypatch.setattr("webhook.audit.queued.Queued.write", refuse)
+    monkeypatch.setattr("webhook.audit.queued_sink.Queued.write", refuse)
     assert log.append(RECORD) is not None
     assert counts.told == ["uncopied"] * 2  # with the start's
     assert len(read(path)) == 2

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from webhook.audit.against import Comparison
-from webhook.audit.apiserver import Caller, ObjectRef
-from webhook.audit.finding import Damage
-from webhook.audit.reading import Line, Unreadable
-from webhook.audit.sequence import Head
+from webhook.audit.api_server_cross_check import Comparison
+from webhook.audit.api_server_events import Caller, ObjectRef
+from webhook.audit.chain_verifier import Head
+from webhook.audit.findings import Damage
+from webhook.audit.log_lines import Line, Unreadable
 
 CHAIN, OTHER = "a" * 32, "b" * 32
 
@@ -149,7 +149,7 @@ class TestNobodyAsked:
 
     def test_many_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Findings above the limit are only counted."""
-        monkeypatch.setattr("webhook.audit.unasked.MOST_TOLD", 2)
+        monkeypatch.setattr("webhook.audit.unmatched_decisions.MOST_TOLD", 2)
         comparison = compared([*AGREED, *(decided(seq, minute=45) for seq in range(7, 12))], *USUAL)
         assert len([*comparison.findings()]) == 2
         assert "3 more decisions that the API server never asked for" in [*comparison.notes()]

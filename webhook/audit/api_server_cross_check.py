@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from webhook.audit.apiserver import CHANGES, CONFIGURATIONS, Event, read_event
-from webhook.audit.finding import Damage, Finding, Place
-from webhook.audit.reading import Line, Unreadable
-from webhook.audit.sequence import Head
-from webhook.audit.unasked import Unasked, about_record
+from webhook.audit.api_server_events import CHANGES, CONFIGURATIONS, Event, read_event
+from webhook.audit.chain_verifier import Head
+from webhook.audit.findings import Damage, Finding, Place
+from webhook.audit.log_lines import Line, Unreadable
+from webhook.audit.unmatched_decisions import Unasked, about_record
 from webhook.model.counting import counted
 from webhook.model.decision import Phase
 from webhook.model.identity import chart_accounts

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON, pieces
-from webhook.audit.copies import rewritten, was_record
-from webhook.audit.reading import Text, read_lines
+from webhook.audit.collector_copies import rewritten, was_record
+from webhook.audit.log_lines import Text, read_lines
 
 
 class Who(Struct, frozen=True):

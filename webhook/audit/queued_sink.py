@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Final
 
-from webhook.audit.keeping import unheard
+from webhook.audit.log_config import unheard
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.audit.chain import NOT_JSON
-from webhook.audit.reading import Line, Unreadable
+from webhook.audit.log_lines import Line, Unreadable
 from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from webhook.audit.apiserver import Event
-from webhook.audit.finding import Damage, Finding, Place
+from webhook.audit.api_server_events import Event
+from webhook.audit.chain_verifier import Head
+from webhook.audit.findings import Damage, Finding, Place
 from webhook.audit.record import stamp
-from webhook.audit.sequence import Head
 from webhook.model.counting import counted
 
 # Clocks of two machines differ, and a request may wait for other webhooks: an event within this time may be the same

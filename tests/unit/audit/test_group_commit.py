@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from webhook.audit.commit import GroupCommit
+from webhook.audit.group_commit import GroupCommit
 
 
 class Disk:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from webhook.audit.chain import fragment
-from webhook.audit.queued import Queued
+from webhook.audit.queued_sink import Queued
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 LINES = [b"%d\n" % number for number in range(100)]
@@ -42,7 +42,7 @@ def test_every_line_is_written_in_order(tmp_path: Path) -> None:
 def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """A line without room is refused, and the accepted lines arrive when a reader comes."""
     path, reader = fifo
-    monkeypatch.setattr("webhook.audit.queued.MOST_BYTES", 1 << 18)
+    monkeypatch.setattr("webhook.audit.queued_sink.MOST_BYTES", 1 << 18)
     queued = Queued(Sink(path, patience=None))
     line = b"x" * 1023 + b"\n"
     for _ in range((1 << 18) >> 10):
@@ -67,7 +67,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeyp
 def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A half line gets a line end, and waits for a record that lists it."""
     whole, taken = os.write, [2, 0]
-    monkeypatch.setattr("webhook.audit.queued.RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("webhook.audit.queued_sink.RETRY_SECONDS", 0.001)
     monkeypatch.setattr(
         "webhook.audit.sink.os.write", lambda fd, data: whole(fd, data[: taken.pop(0)] if taken else data)
     )
@@ -83,7 +83,7 @@ def test_an_end_does_not_wait_for_ever(
     fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message reports what could not be written."""
-    monkeypatch.setattr("webhook.audit.queued.DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr("webhook.audit.queued_sink.DRAIN_SECONDS", 0.01)
     queued = Queued(Sink(fifo[0], patience=None))
     queued.write(b"x" * (1 << 18))
     queued.close()

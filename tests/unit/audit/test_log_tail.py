@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit.ending import WRITING_SECONDS, Ending, ending_of
+from webhook.audit.log_tail import WRITING_SECONDS, Ending, ending_of
 
 # The places of the cut in a line: after its first byte, in its middle, before its hash, before its end.
 CUTS: Final = (1, 100, -80, -1)

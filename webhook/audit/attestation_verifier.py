@@ -1,7 +1,7 @@
 """Check that chains in one file agree: compare each writer's statements about other chains with the log.
 
 A writer states in signed records the last record of each other chain that it has read. It also states whether these are
-all chains that gained a record in the file since its last complete statement (webhook.audit.witness).  So every named
+all chains that gained a record in the file since its last complete statement (webhook.audit.peer_attestation).  So every named
 chain has to be present, and a record in a part that a writer had read completely has to be named.
 """
 
@@ -14,9 +14,9 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.audit.chain import Link
-from webhook.audit.finding import Damage, Finding, Place
-from webhook.audit.sequence import Chain, Head
-from webhook.audit.witness import Seen
+from webhook.audit.chain_verifier import Chain, Head
+from webhook.audit.findings import Damage, Finding, Place
+from webhook.audit.peer_attestation import Seen
 
 # The most chains that are compared with statements in total.  Each statement has few; a log above the limit was made to
 # take time.

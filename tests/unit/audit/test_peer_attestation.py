@@ -10,11 +10,11 @@ import pytest
 from tests.audit_logs import verified
 from tests.unit.audit.logs import RECORD, Clock, appended, log_of
 from webhook.audit.chain import seal
-from webhook.audit.finding import Damage
-from webhook.audit.keeping import Durability, Keeping
+from webhook.audit.findings import Damage
 from webhook.audit.log import CHECKPOINT_AFTER
+from webhook.audit.log_config import Durability, Keeping
+from webhook.audit.peer_attestation import MOST_NAMED, SETTLE_SECONDS, Tail, heads_in
 from webhook.audit.rotation import aside
-from webhook.audit.witness import MOST_NAMED, SETTLE_SECONDS, Tail, heads_in
 
 Seconds = list[float]
 
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     """Return a clock for files that were put aside."""
     now = [0.0]
-    monkeypatch.setattr("webhook.audit.witness.monotonic", lambda: now[0])
+    monkeypatch.setattr("webhook.audit.peer_attestation.monotonic", lambda: now[0])
     return now
 
 
@@ -183,7 +183,7 @@ def blocks(tail: Tail) -> bytes:
 @pytest.fixture
 def tail(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tail]:
     """Yield the tail of a file, with small blocks."""
-    monkeypatch.setattr("webhook.audit.witness.BLOCK", 4)
+    monkeypatch.setattr("webhook.audit.peer_attestation.BLOCK", 4)
     path.write_bytes(b"")
     with path.open("rb") as file:
         yield Tail(file.fileno())

@@ -25,7 +25,7 @@ from tests.entries import (
     WRITE,
     entry,
 )
-from webhook.audit.table import COLUMNS, FORMULA, cell, lines
+from webhook.audit.csv_table import COLUMNS, FORMULA, cell, lines
 
 
 def rows(*records: dict[str, Any]) -> list[dict[str, str]]:

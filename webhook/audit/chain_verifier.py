@@ -7,11 +7,11 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from webhook.audit.apiserver import Caller, ObjectRef
+from webhook.audit.api_server_events import Caller, ObjectRef
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, UNWRITABLE, Fragment, Link, certified_bytes, signed_bytes
-from webhook.audit.finding import Damage, Finding, Place
+from webhook.audit.findings import Damage, Finding, Place
 from webhook.audit.keys import PublicKey, vouches
-from webhook.audit.witness import Seen
+from webhook.audit.peer_attestation import Seen
 
 # A failed checkpoint is tried again with each record.
 MOST_UNSIGNED: Final = CHECKPOINT_RECORDS + 50

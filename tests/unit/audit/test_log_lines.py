@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit.reading import TOLD_EVERY, Line, Unreadable, read_lines, read_records, size
+from webhook.audit.log_lines import TOLD_EVERY, Line, Unreadable, read_lines, read_records, size
 
 
 def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_a_line_that_is_too_long_is_shortened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int, end: bytes
 ) -> None:
     """The line keeps its beginning and its end. The next lines are read as usual, and memory does not grow."""
-    monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", 10)
-    monkeypatch.setattr("webhook.audit.reading.KEPT", 4)
+    monkeypatch.setattr("webhook.audit.log_lines.LONGEST_LINE", 10)
+    monkeypatch.setattr("webhook.audit.log_lines.KEPT", 4)
     path, after = tmp_path / "log", b"next\n" if end else b""
     path.write_bytes(b"123456789\n" + b"abcde" + b"-" * more + b"vwxyz" + end + after)
     first, long, *rest = read_lines([str(path)])
@@ -75,7 +75,7 @@ def test_a_line_that_is_too_long_is_shortened(
 def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read holds a few times the longest line, whatever the actual length."""
     longest = 1 << 17
-    monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", longest)
+    monkeypatch.setattr("webhook.audit.log_lines.LONGEST_LINE", longest)
     path = tmp_path / "log"
     path.touch()
     os.truncate(path, 100 * longest)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from webhook.audit.chain import OPENING, Link, pieces
-from webhook.audit.ending import link_of
+from webhook.audit.log_tail import link_of
 from webhook.audit.rotation import aside
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.audit_logs import assert_sound
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import TIMELY_SECONDS, OwedRecords
 from webhook.audit.record import write_record
+from webhook.audit.retry_queue import TIMELY_SECONDS, OwedRecords
 from webhook.audit.sink import AuditLogUnwritable, Sink
 from webhook.model.reason import Reason, ReasonCode
 
