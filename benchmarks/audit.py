@@ -23,7 +23,7 @@ from typing import Final
 from tests.programs import JSON, serve
 from tests.reviews import GOOD, encoded, pod
 from webhook.audit.log import AuditLog
-from webhook.audit.log_config import Durability, Keeping
+from webhook.audit.log_config import Durability, LogConfig
 from webhook.audit.record import decision_record, utc_now
 from webhook.config.default import DEFAULT_POLICY
 from webhook.model.decision import Decision, Phase
@@ -31,12 +31,12 @@ from webhook.model.reason import Reason, ReasonCode
 from webhook.review.decode import decode
 
 ROUNDS: Final = 3
-WAYS: Final[Mapping[str, tuple[str | None, Keeping]]] = {
-    "written, file": ("audit.log", Keeping()),
-    "written, standard output": (None, Keeping()),
-    "written, both": ("audit.log", Keeping(copy=True)),
-    "synced, file": ("audit.log", Keeping(durability=Durability.SYNCED)),
-    "best-effort, file": ("audit.log", Keeping(durability=Durability.BEST_EFFORT)),
+WAYS: Final[Mapping[str, tuple[str | None, LogConfig]]] = {
+    "written, file": ("audit.log", LogConfig()),
+    "written, standard output": (None, LogConfig()),
+    "written, both": ("audit.log", LogConfig(copy=True)),
+    "synced, file": ("audit.log", LogConfig(durability=Durability.SYNCED)),
+    "best-effort, file": ("audit.log", LogConfig(durability=Durability.BEST_EFFORT)),
 }
 RECORD: Final = decision_record(
     Phase.VALIDATE, decode(encoded(pod(GOOD)), {}), Decision(Reason(ReasonCode.NO_VIOLATION)), policy_digest="597718279e1a869b",

@@ -15,13 +15,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
-from webhook.audit.chain import pieces, seal, signed_bytes
-from webhook.audit.findings import Damage, Finding
+from webhook.audit.chain import seal, signed_bytes, split_line
+from webhook.audit.findings import Finding, FindingKind
 from webhook.audit.keys import WriterKey, read_public, write_pair
-from webhook.audit.log import KEY_LIFE, AuditLog
-from webhook.audit.log_lines import Line
+from webhook.audit.log import KEY_LIFETIME, AuditLog
+from webhook.audit.log_lines import LogLine
 from webhook.audit.sink import AuditLogUnwritable
-from webhook.audit.verify import Report, Verifier
+from webhook.audit.verify import VerificationReport, Verifier
 
 AT: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RECORD: Final = {"type": "write", "time": "2026-01-31T12:00:00.000000Z"}
@@ -71,7 +71,7 @@ def written(history: Sequence[Step], root: Path | None = None) -> bytes:
                 if does == "append":
                     running[writer].append({**RECORD, "reason": "€" * number})
                 elif does == "look":
-                    clock[0] += KEY_LIFE * (number % 2)
+                    clock[0] += KEY_LIFETIME * (number % 2)
                     running[writer].look()
                 elif does == "restart":
                     running[writer].stop()
@@ -100,11 +100,11 @@ def disk(taken: int | None) -> Iterator[None]:
 logs = (steps("look", "restart", writers=1, taken=torn) | steps("look", "restart")).map(written)
 
 
-def verified(log: bytes, **options: Any) -> Report:
+def verified(log: bytes, **options: Any) -> VerificationReport:
     """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for number, line in enumerate(log.splitlines(keepends=True), 1):
-        verifier.take(Line("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
+        verifier.take(LogLine("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
     return verifier.finish()
 
 
@@ -148,7 +148,7 @@ def is_part_of_another(whole: Sequence[bytes], index: int) -> bool:
         piece.text
         for number, line in enumerate(whole)
         if number != index
-        for piece in pieces(line.rstrip(LINE_END))
+        for piece in split_line(line.rstrip(LINE_END))
         if not piece.is_record
     ]
     return any(other.startswith(text) or other.endswith(text) for other in halves)
@@ -224,7 +224,7 @@ def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
     report = verified(b"".join(whole[:index] + whole[index + 1 :]), closed=True)
     found = {(one.chain, one.seq) for one in report.findings}
     if not gone:
-        assert Damage.MISSING in {one.damage for one in report.findings}
+        assert FindingKind.MISSING in {one.damage for one in report.findings}
     elif gone["type"] != "stop":
         assert (gone["chain"], gone["seq"]) in found
     else:  # a truncated chain is reported at its last remaining record, or at a partial line that only its stop record mentions
@@ -310,7 +310,7 @@ def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log:
         found["seq"] for found in whole if found["chain"] == chain and "signature" in found and found["seq"] >= seq
     )
     places = {(found.damage, found.chain, found.seq) for found in verified(changed).findings}
-    assert (Damage.FORGED, chain, signed) in places
+    assert (FindingKind.FORGED, chain, signed) in places
 
 
 @LAW
@@ -333,13 +333,13 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
 
     fresh = rewritten(log, chain, resigned)
     assert {found.damage for found in verified(fresh, closed=True).findings} <= {
-        Damage.FORGED
+        FindingKind.FORGED
     }  # the damage of the records that depend on it
     found = first(fresh, roots=[root])
-    assert (found.damage, found.chain, found.seq, found.place.line) == (Damage.FORGED, chain, 0, 1)
+    assert (found.damage, found.chain, found.seq, found.place.line) == (FindingKind.FORGED, chain, 0, 1)
 
 
-def first_chain(report: Report) -> Any:
+def first_chain(report: VerificationReport) -> Any:
     """Return the first chain of an undamaged log."""
     assert report.findings == ()
     return report.chains[0]

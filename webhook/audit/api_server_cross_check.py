@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from webhook.audit.api_server_events import CHANGES, CONFIGURATIONS, Event, read_event
-from webhook.audit.chain_verifier import Head
-from webhook.audit.findings import Damage, Finding, Place
-from webhook.audit.log_lines import Line, Unreadable
-from webhook.audit.unmatched_decisions import Unasked, about_record
+from webhook.audit.api_server_events import CHANGE_VERBS, WEBHOOK_CONFIGURATION_RESOURCES, ApiServerEvent, read_event
+from webhook.audit.chain_verifier import ChainRecord
+from webhook.audit.findings import Finding, FindingKind, LinePosition
+from webhook.audit.log_lines import LogLine, UnreadableLogError
+from webhook.audit.unmatched_decisions import UnmatchedDecisions, request_identity
 from webhook.model.counting import counted
 from webhook.model.decision import Phase
 from webhook.model.identity import chart_accounts
@@ -23,7 +23,7 @@ CHAIN, SEQ, HASH = "/record-chain", "/record-seq", "/record-hash"
 MOST_NAMED: Final = 5
 MOST_EDITORS: Final = 1000
 
-NEEDED: Final = (
+REQUIRED_AUDIT_POLICY: Final = (
     "its audit policy has to log the creation of Pods from level Metadata on, up to the stage ResponseComplete"
 )
 
@@ -36,53 +36,53 @@ CREATE TABLE anchors (chain, seq INTEGER, hash, time, file, line, about, PRIMARY
 CREATE TABLE unasked (ours INTEGER, namespace, time, file, line, about);
 CREATE TABLE asked (namespace PRIMARY KEY) WITHOUT ROWID;
 """
-CHAINS_GONE: Final = """
+MISSING_CHAINS: Final = """
 SELECT chain, count(*), min(seq), file, line, min(time) FROM anchors
 WHERE chain NOT IN (SELECT DISTINCT chain FROM decisions) GROUP BY chain ORDER BY min(time)
 """
-RECORDS_GONE: Final = """
+MISSING_RECORDS: Final = """
 SELECT chain, seq, decisions.hash IS NULL, anchors.file, anchors.line, about FROM anchors LEFT JOIN decisions USING (chain, seq)
 WHERE decisions.hash IS NOT anchors.hash AND chain IN (SELECT DISTINCT chain FROM decisions) ORDER BY anchors.time
 """
-NEVER_ASKED: Final = """
+UNSENT_REQUESTS: Final = """
 SELECT ours, file, line, about FROM unasked
 WHERE (ours OR namespace IN (SELECT namespace FROM asked)) AND time >= (SELECT min(time) FROM anchors) ORDER BY time
 """
-NOT_OURS: Final = """
+EXEMPT_NAMESPACES: Final = """
 SELECT namespace, count(*) FROM unasked LEFT JOIN asked USING (namespace)
 WHERE asked.namespace IS NULL AND NOT ours AND time >= (SELECT min(time) FROM anchors) GROUP BY namespace ORDER BY count(*) DESC
 """
 
 
-class Comparison:
+class ApiServerCrossCheck:
     """Compares decisions with the API server's events, in any order, and yields what one side lacks."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # on disk, without a name
         self._database.executescript(TABLES)
-        self._alone = Unasked(self._database)
+        self._alone = UnmatchedDecisions(self._database)
         self._skipped: list[Finding] = []
         self._edited: Counter[str] = Counter()  # how often each user changed catflap's webhook configurations
         self._own = {*chart_accounts(DEFAULT_NAMESPACE).users}
         self._first = self._last = ""  # the first and last times in the API server's log
 
-    def take_records(self, line: Line, heads: Iterable[Head]) -> None:
+    def take_records(self, line: LogLine, heads: Iterable[ChainRecord]) -> None:
         """Remember the records of one line of catflap's log."""
         for head in heads:
             if head.type == "decision" and head.phase == Phase.VALIDATE:
                 place = (line.file, line.number)
-                self._insert("decisions", head.chain, head.seq, head.hash, head.time, *place, *about_record(head))
-            elif head.type == "start" and (space := namespace_of(head)):
+                self._insert("decisions", head.chain, head.seq, head.hash, head.time, *place, *request_identity(head))
+            elif head.type == "start" and (space := writer_namespace(head)):
                 self._own |= {*chart_accounts(space).users}
 
-    def take_event(self, line: Line) -> None:
-        """Remember one line of the API server's log.  Raises Unreadable."""
+    def take_event(self, line: LogLine) -> None:
+        """Remember one line of the API server's log.  Raises UnreadableLogError."""
         event = read_event(line)
         if event is not None and event.is_last:
             self._take(event, line)
 
     def check(self) -> None:
-        """Check that the API server's log can prove anything.  Raises Unreadable."""
+        """Check that the API server's log can prove anything.  Raises UnreadableLogError."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         if not anchors:
             what = (
@@ -90,22 +90,30 @@ class Comparison:
                 if self._first
                 else "it has no event of a request that was answered"
             )
-            raise Unreadable(f"the API server's log proves nothing: {what}; {NEEDED}")
+            raise UnreadableLogError(f"the API server's log proves nothing: {what}; {REQUIRED_AUDIT_POLICY}")
 
     def findings(self) -> Iterator[Finding]:
         """Yield records that are missing or different, and requests that the API server did not send to catflap."""
-        for chain, count, seq, file, line, _ in self._database.execute(CHAINS_GONE):
+        for chain, count, seq, file, line, _ in self._database.execute(MISSING_CHAINS):
             says = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
-            yield Finding(Damage.MISSING, Place(file, line, 0), says, chain, seq)
-        for chain, seq, gone, file, line, about in self._database.execute(RECORDS_GONE):
-            damage, says = (Damage.MISSING, "it is not here") if gone else (Damage.FORGED, "another one is here")
+            yield Finding(FindingKind.MISSING, LinePosition(file, line, 0), says, chain, seq)
+        for chain, seq, gone, file, line, about in self._database.execute(MISSING_RECORDS):
+            damage, says = (
+                (FindingKind.MISSING, "it is not here") if gone else (FindingKind.FORGED, "another one is here")
+            )
             yield Finding(
-                damage, Place(file, line, 0), f"the API server's log has its hash, and {says}: {about}", chain, seq
+                damage,
+                LinePosition(file, line, 0),
+                f"the API server's log has its hash, and {says}: {about}",
+                chain,
+                seq,
             )
         yield from self._skipped
-        for ours, file, line, about in self._database.execute(NEVER_ASKED):
+        for ours, file, line, about in self._database.execute(UNSENT_REQUESTS):
             why = "though the policy is ours" if ours else "as it does in this namespace"
-            yield Finding(Damage.SKIPPED, Place(file, line, 0), f"the API server never asked, {why}: {about}")
+            yield Finding(
+                FindingKind.SKIPPED, LinePosition(file, line, 0), f"the API server never asked, {why}: {about}"
+            )
         yield from self._alone.findings(self._first, self._last)
 
     def notes(self) -> Iterator[str]:
@@ -115,13 +123,13 @@ class Comparison:
         yield from self._alone.notes
         for who, times in self._edited.most_common(MOST_NAMED):
             yield f"{who} changed what the API server asks us about, {counted(times, 'time')}; what it was then, its log does not say"
-        spaces = [*self._database.execute(NOT_OURS)]
+        spaces = [*self._database.execute(EXEMPT_NAMESPACES)]
         if spaces:
             named = ", ".join(f"{space} ({count})" for space, count in spaces[:MOST_NAMED])
             more = f" and {len(spaces) - MOST_NAMED} more" if len(spaces) > MOST_NAMED else ""
             yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{more}"
 
-    def _take(self, event: Event, line: Line) -> None:
+    def _take(self, event: ApiServerEvent, line: LogLine) -> None:
         time = event.request_received_timestamp
         self._first, self._last = min(self._first or time, time), max(self._last, time)
         self._alone.take(event)
@@ -131,7 +139,11 @@ class Comparison:
             self._insert("anchors", *link, time, line.file, line.number, event.about)
         for entry in event.skipped:
             self._skip(line, f"the API server went on without an answer to {entry}: {event.about}")
-        if event.ref.resource in CONFIGURATIONS and event.ref.name == WEBHOOK_CONFIGURATION and event.was_done:
+        if (
+            event.ref.resource in WEBHOOK_CONFIGURATION_RESOURCES
+            and event.ref.name == WEBHOOK_CONFIGURATION
+            and event.was_done
+        ):
             self._configured(event, line)
         due = event.due(self._own)
         if not due or not event.was_done:
@@ -143,25 +155,25 @@ class Comparison:
             ours = int(event.is_of_ours)
             self._insert("unasked", ours, event.ref.namespace, time, line.file, line.number, event.about)
 
-    def _configured(self, event: Event, line: Line) -> None:
+    def _configured(self, event: ApiServerEvent, line: LogLine) -> None:
         """Remember a change of catflap's webhook configurations that another user made."""
         if event.verb == "delete":
             self._skip(
                 line,
                 f"{event.caller} had the API server ask us about nothing any more, until it was told to again: {event.about}",
             )
-        elif event.verb in CHANGES and event.caller not in self._own and len(self._edited) < MOST_EDITORS:
+        elif event.verb in CHANGE_VERBS and event.caller not in self._own and len(self._edited) < MOST_EDITORS:
             self._edited[event.caller] += 1
 
-    def _skip(self, line: Line, says: str) -> None:
-        self._skipped.append(Finding(Damage.SKIPPED, Place(line.file, line.number, 0), says))
+    def _skip(self, line: LogLine, says: str) -> None:
+        self._skipped.append(Finding(FindingKind.SKIPPED, LinePosition(line.file, line.number, 0), says))
 
     def _insert(self, table: str, *values: str | int) -> None:
         marks = ", ".join("?" * len(values))
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 (fixed)
 
 
-def namespace_of(head: Head) -> str:
+def writer_namespace(head: ChainRecord) -> str:
     """Return the namespace of a chain's writer, or an empty string if the start record does not name it."""
     pod = head.writer.get("pod")
     return str(pod.get("namespace", "")) if isinstance(pod, dict) else ""

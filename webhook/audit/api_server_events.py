@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import NOT_JSON
-from webhook.audit.log_lines import Line, Unreadable
+from webhook.audit.chain import DECODE_ERRORS
+from webhook.audit.log_lines import LogLine, UnreadableLogError
 from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
@@ -22,13 +22,13 @@ FAILED_OPEN: Final = (
     "failed-open.mutation.webhook.admission.k8s.io/",
 )
 LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})  # events of earlier stages have no annotations yet
-STORED: Final = range(200, 300)
-OUR_NAME: Final = re.compile(OWN_NAME_PATTERN)
-CONFIGURATIONS: Final = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
-CHANGES: Final = frozenset({"update", "patch", "delete"})
+SUCCESS_CODES: Final = range(200, 300)
+OWN_NAME: Final = re.compile(OWN_NAME_PATTERN)
+WEBHOOK_CONFIGURATION_RESOURCES: Final = frozenset({"validatingwebhookconfigurations", "mutatingwebhookconfigurations"})
+CHANGE_VERBS: Final = frozenset({"update", "patch", "delete"})
 
 
-class ObjectRef(Struct, rename="camel", frozen=True):
+class EventObjectRef(Struct, rename="camel", frozen=True):
     """The object of a request."""
 
     resource: str = ""
@@ -38,22 +38,22 @@ class ObjectRef(Struct, rename="camel", frozen=True):
     api_group: str = ""
 
 
-class Status(Struct, frozen=True):
+class EventStatus(Struct, frozen=True):
     """The status of a response."""
 
     code: int = 0
 
 
-class Caller(Struct, frozen=True):
+class EventUser(Struct, frozen=True):
     """The user of a request."""
 
     username: str = ""
 
 
-NOTHING: Final = ObjectRef()
+NO_OBJECT: Final = EventObjectRef()
 
 
-class Event(Struct, rename="camel", frozen=True):
+class ApiServerEvent(Struct, rename="camel", frozen=True):
     """One audit event."""
 
     api_version: str
@@ -62,10 +62,10 @@ class Event(Struct, rename="camel", frozen=True):
     verb: str = ""
     audit_id: str = msgspec.field(name="auditID", default="")
     request_received_timestamp: str = ""
-    object_ref: ObjectRef | None = None
-    response_status: Status | None = None
-    user: Caller = Caller()
-    impersonated_user: Caller | None = None
+    object_ref: EventObjectRef | None = None
+    response_status: EventStatus | None = None
+    user: EventUser = EventUser()
+    impersonated_user: EventUser | None = None
     annotations: dict[str, str] = {}
 
     @property
@@ -74,9 +74,9 @@ class Event(Struct, rename="camel", frozen=True):
         return self.request_received_timestamp
 
     @property
-    def ref(self) -> ObjectRef:
+    def ref(self) -> EventObjectRef:
         """Return the reference to the object, which is empty if the event has none."""
-        return self.object_ref or NOTHING
+        return self.object_ref or NO_OBJECT
 
     @property
     def caller(self) -> str:
@@ -97,7 +97,7 @@ class Event(Struct, rename="camel", frozen=True):
     @property
     def was_done(self) -> bool:
         """Return whether the API server carried out the request."""
-        return (self.response_status or Status()).code in STORED
+        return (self.response_status or EventStatus()).code in SUCCESS_CODES
 
     @property
     def skipped(self) -> list[str]:
@@ -108,7 +108,7 @@ class Event(Struct, rename="camel", frozen=True):
     @property
     def is_of_ours(self) -> bool:
         """Return whether the object is a policy with catflap's name."""
-        return OUR_NAME.match(self.ref.name) is not None
+        return OWN_NAME.match(self.ref.name) is not None
 
     def due(self, own_accounts: Collection[str]) -> str:
         """Return catflap's entry that the API server had to ask, or "" if there is none or the event does not say.
@@ -122,7 +122,7 @@ class Event(Struct, rename="camel", frozen=True):
         key = (ref.api_group, ref.resource)
         if key in POLICY_RESOURCES and self.is_of_ours:
             free = self.caller in OBJECT_DELETERS or self.caller in own_accounts
-            return "" if free or self.verb not in {*CHANGES, "create"} else "policies"
+            return "" if free or self.verb not in {*CHANGE_VERBS, "create"} else "policies"
         if self.verb != "create":
             return ""
         if key == (POD.group, POD.resource):
@@ -130,19 +130,19 @@ class Event(Struct, rename="camel", frozen=True):
         return "workloads" if key in BY_RESOURCE else "open-policies" if key in POLICY_RESOURCES else ""
 
 
-EVENTS: Final = msgspec.json.Decoder(Event)
+EVENT_DECODER: Final = msgspec.json.Decoder(ApiServerEvent)
 
 
-def read_event(line: Line) -> Event | None:
-    """Return the event in a line, or None if the line is blank or not yet complete.  Raises Unreadable."""
+def read_event(line: LogLine) -> ApiServerEvent | None:
+    """Return the event in a line, or None if the line is blank or not yet complete.  Raises UnreadableLogError."""
     if not line.text.strip():
         return None
     try:
-        event = EVENTS.decode(line.text)
-    except NOT_JSON as bad:
+        event = EVENT_DECODER.decode(line.text)
+    except DECODE_ERRORS as bad:
         if not line.ended:
             return None
-        raise Unreadable(f"{line.file}:{line.number}: no audit event: {refusal(bad)}") from bad
+        raise UnreadableLogError(f"{line.file}:{line.number}: no audit event: {refusal(bad)}") from bad
     if (event.api_version, event.kind) != (API_VERSION, "Event"):
-        raise Unreadable(f"{line.file}:{line.number}: no event of {API_VERSION}")
+        raise UnreadableLogError(f"{line.file}:{line.number}: no event of {API_VERSION}")
     return event

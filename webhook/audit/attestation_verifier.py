@@ -14,8 +14,8 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.audit.chain import Link
-from webhook.audit.chain_verifier import Chain, Head
-from webhook.audit.findings import Damage, Finding, Place
+from webhook.audit.chain_verifier import Chain, ChainRecord
+from webhook.audit.findings import Finding, FindingKind, LinePosition
 from webhook.audit.peer_attestation import Seen
 
 # The most chains that are compared with statements in total.  Each statement has few; a log above the limit was made to
@@ -23,45 +23,45 @@ from webhook.audit.peer_attestation import Seen
 MOST_COMPARED: Final = 1 << 22
 # The suffixes that rotation adds to a file's name: the time of webhook.audit.rotation or the number of logrotate, and
 # the suffix of compression.
-ROTATED: Final = re.compile(r"(\.\d{8}T\d{6}\.\d{6}Z|[.-]\d+)?(\.gz)?$")
+ROTATION_SUFFIX: Final = re.compile(r"(\.\d{8}T\d{6}\.\d{6}Z|[.-]\d+)?(\.gz)?$")
 
 
-class Unnamed(Struct):
+class UnattestedRecords(Struct):
     """The records of a chain that no other chain has named so far, by their line orders and places in the chain."""
 
     first: int
     first_seq: int
     last: int
     last_seq: int
-    place: Place
+    place: LinePosition
 
 
-class Doubt(Struct, frozen=True):
+class SuspectRecord(Struct, frozen=True):
     """A record that a writer should have read and did not."""
 
     seq: int
-    place: Place
+    place: LinePosition
     says: str
     is_race: bool  # the record may have been written while the other process began
 
 
-class Testimony:
+class AttestationVerifier:
     """Takes the records of all chains and their statements, in the order of the lines."""
 
     def __init__(self, chains: Mapping[str, Chain]) -> None:
         self._chains = chains
-        self._unnamed: OrderedDict[str, Unnamed] = OrderedDict()  # in the order of their last lines
+        self._unnamed: OrderedDict[str, UnattestedRecords] = OrderedDict()  # in the order of their last lines
         self._read_to: dict[str, int] = {}  # the line that each writer's last complete statement reaches
-        self._doubts: dict[str, Doubt] = {}
+        self._doubts: dict[str, SuspectRecord] = {}
         self.absent: set[str] = set()  # chains without any record, which have a finding already
         self._compared = 0
         self.notes: list[str] = []
 
-    def stands(self, head: Head, place: Place) -> None:
+    def stands(self, head: ChainRecord, place: LinePosition) -> None:
         """Take a record that continues its chain."""
         found = self._unnamed.get(head.chain)
         if found is None:
-            self._unnamed[head.chain] = Unnamed(place.order, head.seq, place.order, head.seq, place)
+            self._unnamed[head.chain] = UnattestedRecords(place.order, head.seq, place.order, head.seq, place)
             return
         found.last, found.last_seq, found.place = place.order, head.seq, place
         self._unnamed.move_to_end(head.chain)
@@ -71,7 +71,7 @@ class Testimony:
         if chain in self._doubts and self._doubts[chain].is_race:
             del self._doubts[chain]
 
-    def began(self, head: Head, place: Place) -> Iterator[Finding]:
+    def began(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take a start record that states what its process read in the file."""
         if head.seen is None:
             return
@@ -79,7 +79,7 @@ class Testimony:
         previous = head.previous
         if previous is None:
             if head.seen.complete and any(
-                family(one.place.file) == family(place.file) for one in self._others(head.chain)
+                log_name(one.place.file) == log_name(place.file) for one in self._others(head.chain)
             ):
                 self.notes.append(f"chain {head.chain} began in an empty file, though others stand before it: {JOINED}")
             return
@@ -89,7 +89,7 @@ class Testimony:
             self._read_to[head.chain] = self._compare_start(head, head.seen, previous, before)
         self._confirm(previous)
 
-    def stated(self, head: Head, place: Place, reached: int) -> Iterator[Finding]:
+    def stated(self, head: ChainRecord, place: LinePosition, reached: int) -> Iterator[Finding]:
         """Take a signed statement; `reached` is the line of the writer's record before it."""
         if head.seen is None:
             return
@@ -110,14 +110,14 @@ class Testimony:
                 self._doubt(name, one.first_seq, one.place, says)
         if self._compared == MOST_COMPARED:
             self._compared += 1
-            yield Finding(Damage.INSERTED, place, TOO_MANY, head.chain, head.seq)
+            yield Finding(FindingKind.INSERTED, place, TOO_MANY, head.chain, head.seq)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the records that no statement explains."""
         for name, doubt in self._doubts.items():
-            yield Finding(Damage.INSERTED, doubt.place, doubt.says, name, doubt.seq)
+            yield Finding(FindingKind.INSERTED, doubt.place, doubt.says, name, doubt.seq)
 
-    def _named(self, head: Head, seen: Seen, place: Place, *, but: str = "") -> Iterator[Finding]:
+    def _named(self, head: ChainRecord, seen: Seen, place: LinePosition, *, but: str = "") -> Iterator[Finding]:
         """Check that the records in a statement are present."""
         for link in seen.chains:
             if link.chain == but:
@@ -130,7 +130,7 @@ class Testimony:
                 yield Finding(damage, place, says, head.chain, head.seq)
             self._confirm(link)
 
-    def _gone(self, head: Head, link: Link, place: Place) -> Iterator[Finding]:
+    def _gone(self, head: ChainRecord, link: Link, place: LinePosition) -> Iterator[Finding]:
         """Yield a finding for a chain without any record, once."""
         if link.chain in self.absent:
             return
@@ -140,9 +140,9 @@ class Testimony:
         elif self._chains[head.chain].writer is not None:
             self.absent.add(link.chain)
             says = f"{what} stood before it, and nothing of that chain does now"
-            yield Finding(Damage.MISSING, place, says, head.chain, head.seq)
+            yield Finding(FindingKind.MISSING, place, says, head.chain, head.seq)
 
-    def _compare_start(self, head: Head, seen: Seen, previous: Link, before: Chain) -> int:
+    def _compare_start(self, head: ChainRecord, seen: Seen, previous: Link, before: Chain) -> int:
         """Check that a start's process had read all earlier records; return the line of the last one it read."""
         reached = before.last.order
         if before.head.seq > previous.seq:
@@ -161,26 +161,26 @@ class Testimony:
                     self._doubt(name, one.last_seq, one.place, says)
         return reached
 
-    def _between(self, own: str, begin: int, place: Place) -> Iterator[tuple[str, Unnamed]]:
+    def _between(self, own: str, begin: int, place: LinePosition) -> Iterator[tuple[str, UnattestedRecords]]:
         """Yield the chains of the same log that have unnamed records after a line."""
         found = []
         for name, one in reversed(self._unnamed.items()):
             if one.last <= begin or self._compared >= MOST_COMPARED:
                 break
             self._compared += 1
-            if name != own and family(one.place.file) == family(place.file):
+            if name != own and log_name(one.place.file) == log_name(place.file):
                 found.append((name, one))
         yield from found
 
-    def _others(self, own: str) -> Iterator[Unnamed]:
+    def _others(self, own: str) -> Iterator[UnattestedRecords]:
         last = next((name for name in reversed(self._unnamed) if name != own), None)
         if last is not None:
             yield self._unnamed[last]
 
-    def _doubt(self, chain: str, seq: int, place: Place, says: str, *, is_race: bool = False) -> None:
+    def _doubt(self, chain: str, seq: int, place: LinePosition, says: str, *, is_race: bool = False) -> None:
         known = self._doubts.get(chain)
         if known is None or known.seq < seq or known.is_race:
-            self._doubts[chain] = Doubt(seq, place, says, is_race and (known is None or known.is_race))
+            self._doubts[chain] = SuspectRecord(seq, place, says, is_race and (known is None or known.is_race))
         self._unnamed.pop(chain, None)
 
     def _confirm(self, link: Link) -> None:
@@ -203,6 +203,6 @@ TOO_MANY: Final = (
 
 
 @cache
-def family(path: str) -> str:
+def log_name(path: str) -> str:
     """Return the name of the log that a file belongs to, without the suffixes of rotation and compression."""
-    return ROTATED.sub("", path)
+    return ROTATION_SUFFIX.sub("", path)

@@ -7,10 +7,18 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from webhook.audit.api_server_events import Caller, ObjectRef
-from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, UNWRITABLE, Fragment, Link, certified_bytes, signed_bytes
-from webhook.audit.findings import Damage, Finding, Place
-from webhook.audit.keys import PublicKey, vouches
+from webhook.audit.api_server_events import EventObjectRef, EventUser
+from webhook.audit.chain import (
+    CHECKPOINT_RECORDS,
+    ENCODE_ERRORS,
+    GENESIS,
+    Fragment,
+    Link,
+    certified_bytes,
+    signed_bytes,
+)
+from webhook.audit.findings import Finding, FindingKind, LinePosition
+from webhook.audit.keys import PublicKey, is_signed_by
 from webhook.audit.peer_attestation import Seen
 
 # A failed checkpoint is tried again with each record.
@@ -18,12 +26,12 @@ MOST_UNSIGNED: Final = CHECKPOINT_RECORDS + 50
 # A writer checks every few seconds whether a record has waited for a signature for more than a minute. A writer that
 # was suspended first writes records after it resumes, and signs at its next check.
 LONGEST_UNSIGNED: Final = timedelta(minutes=2)
-LONGEST_LATE: Final = timedelta(minutes=1)
+LONGEST_DELAY: Final = timedelta(minutes=1)
 # Above this number the log is destroyed rather than damaged, and further gaps say nothing new.
 MOST_GAPS: Final = 1000
 
 
-class Head(Struct, frozen=True, rename="camel"):
+class ChainRecord(Struct, frozen=True, rename="camel"):
     """The fields of a record that concern its chain."""
 
     chain: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
@@ -35,9 +43,9 @@ class Head(Struct, frozen=True, rename="camel"):
     torn: tuple[Fragment, ...] = ()
     lost: int = 0
     phase: str = ""  # of a decision, with its user and object
-    user: Caller = Caller()
+    user: EventUser = EventUser()
     verb: str = ""
-    object_ref: ObjectRef = ObjectRef()
+    object_ref: EventObjectRef = EventObjectRef()
     writer: Mapping[str, object] = {}  # the fields from here on are those of signed records
     public_key: str = ""
     certificate: str = ""
@@ -49,7 +57,7 @@ class Head(Struct, frozen=True, rename="camel"):
 class Gap(Struct):
     """A gap in a chain: its place, the record after it, and the records that are still missing."""
 
-    place: Place
+    place: LinePosition
     to: int
     missing: list[range]
 
@@ -66,13 +74,17 @@ class Gap(Struct):
         """Return the finding for this gap."""
         if not self.missing:
             return Finding(
-                Damage.REORDERED, self.place, f"record {self.to} stands before others that it followed", chain, self.to
+                FindingKind.REORDERED,
+                self.place,
+                f"record {self.to} stands before others that it followed",
+                chain,
+                self.to,
             )
-        spans = ", ".join(spelled(span) for span in self.missing)
-        return Finding(Damage.MISSING, self.place, f"before this line {spans} stood", chain, self.missing[0].start)
+        spans = ", ".join(describe_range(span) for span in self.missing)
+        return Finding(FindingKind.MISSING, self.place, f"before this line {spans} stood", chain, self.missing[0].start)
 
 
-class Unsigned:
+class UnsignedTimer:
     """Measures how long records wait for a signature, by their own times."""
 
     __slots__ = ("_late", "_since")
@@ -90,7 +102,7 @@ class Unsigned:
         self._since = min(self._since or at, at)
         if at - self._since >= LONGEST_UNSIGNED:
             self._late = min(self._late or at, at)
-            return at - self._late >= LONGEST_LATE
+            return at - self._late >= LONGEST_DELAY
         return False
 
 
@@ -102,7 +114,7 @@ class Chain:
         "signed", "stopped", "vouched", "writer",
     )  # fmt: skip
 
-    def __init__(self, name: str, place: Place, time: str) -> None:
+    def __init__(self, name: str, place: LinePosition, time: str) -> None:
         self.name = name
         self.first = self.last = place
         self.began = self.ended = time
@@ -116,7 +128,7 @@ class Chain:
         self.gaps: list[Gap] = []
         self.is_whole = True  # no record is missing or damaged so far
         self._key = ""
-        self._unsigned = Unsigned()
+        self._unsigned = UnsignedTimer()
         self._accused = False  # whether there is a finding about missing signatures since the last one
         self._spoilt: set[int] = set()
 
@@ -126,13 +138,13 @@ class Chain:
         if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
             self._spoilt.add(seq)
 
-    def reached(self, link: Link) -> Damage | None:
+    def reached(self, link: Link) -> FindingKind | None:
         """Return what contradicts a statement that this chain ended at this link when another chain began."""
         if self.head.seq < link.seq:
-            return None if link.seq in self._spoilt else Damage.TRUNCATED
-        return Damage.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
+            return None if link.seq in self._spoilt else FindingKind.TRUNCATED
+        return FindingKind.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
 
-    def follow(self, head: Head, place: Place) -> Iterator[Finding]:
+    def follow(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take the next record of this chain in the log."""
         self.last, self.ended, self.records = place, head.time, self.records + 1
         expected = self.head.seq + 1
@@ -140,33 +152,37 @@ class Chain:
             yield from self._again(head, place)
             return
         if self.stopped:
-            yield Finding(Damage.INSERTED, place, "it stands behind the end of its chain", self.name, head.seq)
+            yield Finding(FindingKind.INSERTED, place, "it stands behind the end of its chain", self.name, head.seq)
         if head.seq > expected:
             self._jump(range(expected, head.seq), place)
         if head.seq == expected and head.prev != self.head.hash:
             says = "it does not follow the record before it: one of the two is not the writer's"
-            yield Finding(Damage.INSERTED, place, says, self.name, head.seq)
+            yield Finding(FindingKind.INSERTED, place, says, self.name, head.seq)
         yield from self._wait(head, place)
         if (head.type == "start") != (head.seq == 0):
-            yield Finding(Damage.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq)
+            yield Finding(
+                FindingKind.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq
+            )
         self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
         self.lost += head.lost
         self.head = Link(head.chain, head.seq, head.hash)
         self.stopped = head.type == "stop"
 
-    def _wait(self, head: Head, place: Place) -> Iterator[Finding]:
+    def _wait(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Check that the writer signed the earlier records in time, if its key is known."""
         try:
             late = self._unsigned.waits_too_long(datetime.fromisoformat(head.time))
         except (TypeError, ValueError):
-            yield Finding(Damage.INSERTED, place, "its time is none", self.name, head.seq)
+            yield Finding(FindingKind.INSERTED, place, "its time is none", self.name, head.seq)
             return
         if self._key and not self._accused and (late or head.seq - self.signed > MOST_UNSIGNED):
             self._accused = True
             says = f"since record {max(self.signed, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records, and after a minute"
-            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+            yield Finding(FindingKind.FORGED, place, says, self.name, head.seq)
 
-    def certify(self, head: Head, record: bytes, place: Place, roots: Sequence[PublicKey]) -> Iterator[Finding]:
+    def certify(
+        self, head: ChainRecord, record: bytes, place: LinePosition, roots: Sequence[PublicKey]
+    ) -> Iterator[Finding]:
         """Take the start, a checkpoint, a new key or the end; one of `roots`, if any, has to certify each key."""
         if head.type == "start":
             self.writer = head.writer
@@ -177,24 +193,24 @@ class Chain:
             says = (
                 "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
             )
-            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+            yield Finding(FindingKind.FORGED, place, says, self.name, head.seq)
         if head.type not in {"start", "key"}:
             return
         self._key = head.public_key
         said = certified_bytes(chain=self.name, public_key=self._key, writer=self.writer or {})
-        self.vouched = any(vouches(root, head.certificate, said) for root in roots)
+        self.vouched = any(is_signed_by(root, head.certificate, said) for root in roots)
         if roots and not self.vouched and self.writer is not None:
             says = "none of the trusted root keys vouches for the key that signs this chain"
-            yield Finding(Damage.FORGED, place, says, self.name, head.seq)
+            yield Finding(FindingKind.FORGED, place, says, self.name, head.seq)
 
     def _has_signed(self, record: bytes, signature: str) -> bool:
         try:
             message = signed_bytes(msgspec.json.decode(record))
-        except UNWRITABLE:
+        except ENCODE_ERRORS:
             return False
-        return vouches(self._key, signature, message)
+        return is_signed_by(self._key, signature, message)
 
-    def _jump(self, over: range, place: Place) -> None:
+    def _jump(self, over: range, place: LinePosition) -> None:
         self.is_whole = False
         gap = Gap(place, over.stop, [over])
         for seq in self._spoilt:
@@ -202,12 +218,14 @@ class Chain:
         if gap.missing and len(self.gaps) < MOST_GAPS:
             self.gaps.append(gap)
 
-    def _again(self, head: Head, place: Place) -> Iterator[Finding]:
+    def _again(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take a record whose place is passed: it fills a gap, or is a repetition."""
         if not any(gap.fill(head.seq) for gap in self.gaps):
-            yield Finding(Damage.REPEATED, place, f"record {head.seq} has its place further up", self.name, head.seq)
+            yield Finding(
+                FindingKind.REPEATED, place, f"record {head.seq} has its place further up", self.name, head.seq
+            )
 
 
-def spelled(span: range) -> str:
+def describe_range(span: range) -> str:
     """Return a description of a span of record numbers."""
     return f"record {span.start}" if len(span) == 1 else f"records {span.start} to {span.stop - 1}"

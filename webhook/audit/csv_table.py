@@ -6,21 +6,21 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.audit.log_entry import Entry, Fault
+from webhook.audit.log_entry import EntryViolation, LogEntry
 from webhook.model.abbreviation import printable
 
 # OWASP, CSV Injection: the first characters of a formula, with the wide forms that spreadsheets treat the same; and the
 # mark that catflap itself adds.
-FORMULA: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20'")
-MARK: Final = "'"
-BETWEEN: Final = " | "
+FORMULA_PREFIXES: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20'")
+ESCAPE: Final = "'"
+SEPARATOR: Final = " | "
 
-Cell = Callable[[Entry], str | int | bool | None]
+Cell = Callable[[LogEntry], str | int | bool | None]
 
 
-def listed(faults: tuple[Fault, ...]) -> str:
+def join_violations(faults: tuple[EntryViolation, ...]) -> str:
     """Return faults as the text of one cell."""
-    return BETWEEN.join(map(str, faults))
+    return SEPARATOR.join(map(str, faults))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -34,7 +34,7 @@ COLUMNS: Final[Mapping[str, Cell]] = {
     "decision": lambda entry: entry.decision,
     "phase": lambda entry: entry.phase,
     "user": lambda entry: entry.username,
-    "groups": lambda entry: BETWEEN.join(entry.groups),
+    "groups": lambda entry: SEPARATOR.join(entry.groups),
     "verb": lambda entry: entry.verb,
     "apiGroup": lambda entry: entry.object_ref.api_group,
     "apiVersion": lambda entry: entry.object_ref.api_version,
@@ -42,16 +42,16 @@ COLUMNS: Final[Mapping[str, Cell]] = {
     "namespace": lambda entry: entry.object_ref.namespace,
     "name": lambda entry: entry.object_ref.name,
     "dryRun": lambda entry: entry.dry_run,
-    "rules": lambda entry: BETWEEN.join(entry.rules),
-    "denied": lambda entry: listed(entry.denied),
-    "warned": lambda entry: listed(entry.warned),
-    "audited": lambda entry: listed(entry.audited),
+    "rules": lambda entry: SEPARATOR.join(entry.rules),
+    "denied": lambda entry: join_violations(entry.denied),
+    "warned": lambda entry: join_violations(entry.warned),
+    "audited": lambda entry: join_violations(entry.audited),
     "reasonCode": lambda entry: entry.reason_code,
     "reason": lambda entry: entry.reason,
     "closure": lambda entry: entry.closure,
     "patchedLabels": lambda entry: as_json(entry.patched_labels),
     "accepted": lambda entry: entry.accepted,
-    "faults": lambda entry: BETWEEN.join(entry.faults),
+    "faults": lambda entry: SEPARATOR.join(entry.faults),
     "serving": lambda entry: as_json(entry.serving),
     "candidate": lambda entry: entry.candidate,
     "leads": lambda entry: entry.leads,
@@ -67,7 +67,7 @@ COLUMNS: Final[Mapping[str, Cell]] = {
 }
 
 
-class Line:
+class CsvLine:
     """A target for a csv writer, which returns each line."""
 
     def write(self, text: str) -> str:
@@ -75,15 +75,15 @@ class Line:
         return text
 
 
-def lines(entries: Iterator[Entry]) -> Iterator[bytes]:
+def encode_rows(entries: Iterator[LogEntry]) -> Iterator[bytes]:
     """Yield the line of column names, then one line for each record, as in RFC 4180; every cell has quotes."""
-    writer = csv.writer(Line(), quoting=csv.QUOTE_ALL)
+    writer = csv.writer(CsvLine(), quoting=csv.QUOTE_ALL)
     yield str(writer.writerow(COLUMNS)).encode()
     for entry in entries:
-        yield str(writer.writerow([cell(column(entry)) for column in COLUMNS.values()])).encode()
+        yield str(writer.writerow([escape_cell(column(entry)) for column in COLUMNS.values()])).encode()
 
 
-def cell(value: str | int | bool | None) -> str:
+def escape_cell(value: str | int | bool | None) -> str:
     """Return a value as text that no spreadsheet treats as a formula.
 
     A text that begins like a formula, or with the mark, gets the mark as a prefix.
@@ -96,4 +96,4 @@ def cell(value: str | int | bool | None) -> str:
         case int():
             return str(value)
     text = printable(value)
-    return MARK + text if text.lstrip().startswith(FORMULA) else text
+    return ESCAPE + text if text.lstrip().startswith(FORMULA_PREFIXES) else text

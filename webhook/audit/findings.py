@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 
-class Damage(StrEnum):
+class FindingKind(StrEnum):
     """The closed set of kinds of damage."""
 
     EDITED = "edited"
@@ -19,7 +19,7 @@ class Damage(StrEnum):
     SKIPPED = "skipped"  # a request that the API server did not send to catflap
 
 
-class Place(NamedTuple):
+class LinePosition(NamedTuple):
     """A line of a file; `order` counts the lines of all files."""
 
     file: str
@@ -30,8 +30,8 @@ class Place(NamedTuple):
 class Finding(Struct, frozen=True):
     """One damage: its kind, its line, its record if that is known, and a description."""
 
-    damage: Damage
-    place: Place
+    damage: FindingKind
+    place: LinePosition
     says: str
     chain: str = ""
     seq: int | None = None

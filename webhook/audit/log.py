@@ -13,28 +13,28 @@ from typing import Final, cast
 from msgspec.structs import asdict, replace
 
 from webhook import __version__
-from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical, seal
+from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical_bytes, seal
 from webhook.audit.keys import BadKey, WriterKey
-from webhook.audit.log_config import UNOBSERVED, Durability, Failure, Keeping, Observer
-from webhook.audit.peer_attestation import Seen, as_said
-from webhook.audit.queued_sink import Queued
-from webhook.audit.record import stamp, utc_now
-from webhook.audit.record_size import MOST_TORN, bounded
+from webhook.audit.log_config import NO_OBSERVER, Durability, LogConfig, LogFailurePolicy, LogObserver
+from webhook.audit.peer_attestation import Seen, attestation_fields
+from webhook.audit.queued_sink import QueuedSink
+from webhook.audit.record import timestamp, utc_now
+from webhook.audit.record_size import MOST_PARTIAL_WRITES, limit_size
 from webhook.audit.schema import VERSION, Pod, Writer
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_AFTER: Final = timedelta(seconds=60)
-KEY_LIFE: Final = timedelta(days=1)
+CHECKPOINT_INTERVAL: Final = timedelta(seconds=60)
+KEY_LIFETIME: Final = timedelta(days=1)
 LONGEST_NAME: Final = 253  # of an object (apimachinery, pkg/util/validation: DNS-1123 subdomain)
-LOOK_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 5.0
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 POD: Final = {"namespace": "POD_NAMESPACE", "name": "POD_NAME", "uid": "POD_UID"}  # the chart sets these variables
 NODE: Final = "NODE_NAME"
 
-USUAL: Final = Keeping()
+DEFAULT_CONFIG: Final = LogConfig()
 
 
 class AuditLog:
@@ -51,17 +51,17 @@ class AuditLog:
         *,
         process: str,
         root: Path | None = None,
-        keeping: Keeping = USUAL,
-        observer: Observer = UNOBSERVED,
+        keeping: LogConfig = DEFAULT_CONFIG,
+        observer: LogObserver = NO_OBSERVER,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.may_block = keeping.durability is Durability.SYNCED  # for as long as the disk needs
         self._file = Sink(path, rotation=keeping.rotation, synced=self.may_block, observer=observer, now=now)
         is_queued = keeping.durability is Durability.BEST_EFFORT
-        self._sink = Queued(self._file, queued=observer.queued) if is_queued else self._file
-        self._copy = Queued(Sink(None, patience=None)) if keeping.copy else None
+        self._sink = QueuedSink(self._file, queued=observer.queued) if is_queued else self._file
+        self._copy = QueuedSink(Sink(None, patience=None)) if keeping.copy else None
         self._is_queued = is_queued
-        self._admits = is_queued or keeping.failure is Failure.ADMIT
+        self._admits = is_queued or keeping.failure is LogFailurePolicy.ADMIT
         self._observer = observer
         self._root = root
         self._now = now
@@ -70,7 +70,7 @@ class AuditLog:
         self._failing = False
         self._lost = 0  # lost records that no record has reported yet
         self._chain = token_hex(16)
-        self._writer = writer(process)
+        self._writer = describe_writer(process)
         self._key = self._new_key()
         self._key_since = self._stated_at = now()
         self._seq, self._prev = 0, GENESIS  # of the next record
@@ -119,10 +119,10 @@ class AuditLog:
                 return
             self._sink.look()
             try:
-                if self._is_over(self._key_since, KEY_LIFE):
+                if self._is_over(self._key_since, KEY_LIFETIME):
                     self._change_key()
             finally:  # without a new key, the old one continues to sign
-                if self._seq > self._signed and self._is_over(self._stated_at, CHECKPOINT_AFTER):
+                if self._seq > self._signed and self._is_over(self._stated_at, CHECKPOINT_INTERVAL):
                     self._state({"type": "checkpoint"})
 
     def _probe(self) -> None:
@@ -204,14 +204,14 @@ class AuditLog:
             if last is None and seen is not None and (last := self._file.last_put_aside()) is not None:
                 seen = replace(seen, complete=False)  # this process did not read the file before this one
             previous = {} if last is None else {"previous": asdict(last)}
-            start = {"type": "start", "time": stamp(self._now()), "writer": self._writer, **self._key.told()}
-            self._write({**start, **previous, **as_said(seen)})
+            start = {"type": "start", "time": timestamp(self._now()), "writer": self._writer, **self._key.told()}
+            self._write({**start, **previous, **attestation_fields(seen)})
         self._stated(seen)
 
     def _state(self, record: Mapping[str, object]) -> None:
         """Write a signed record that also states what other processes wrote to the file."""
         seen = self._seen()
-        self._write_signed({**record, **as_said(seen)})
+        self._write_signed({**record, **attestation_fields(seen)})
         self._stated(seen)
 
     def _seen(self) -> Seen | None:
@@ -238,16 +238,16 @@ class AuditLog:
         return WriterKey(chain=self._chain, writer=self._writer, root=self._root)
 
     def _write_signed(self, record: Mapping[str, object]) -> None:
-        linked = self._linked({**record, "time": stamp(self._now())})
-        self._seal({**linked, "signature": self._key.sign(canonical(linked))})
+        linked = self._linked({**record, "time": timestamp(self._now())})
+        self._seal({**linked, "signature": self._key.sign(canonical_bytes(linked))})
         self._signed = self._seq
 
     def _write(self, record: Mapping[str, object]) -> Link:
-        return self._seal(self._linked(bounded(record)))
+        return self._seal(self._linked(limit_size(record)))
 
     def _linked(self, record: Mapping[str, object]) -> dict[str, object]:
         own = {"version": VERSION, "catflap": __version__, "chain": self._chain, "seq": self._seq, "prev": self._prev}
-        torn = {"torn": self._sink.torn[:MOST_TORN]} if self._sink.torn else {}
+        torn = {"torn": self._sink.torn[:MOST_PARTIAL_WRITES]} if self._sink.torn else {}
         lost = {"lost": self._lost} if self._lost else {}
         return {**record, **own, **torn, **lost}
 
@@ -273,25 +273,25 @@ class AuditLog:
             self._observer.uncopied()
 
     def _watch(self) -> None:
-        while not self._ended.wait(LOOK_SECONDS):
+        while not self._ended.wait(POLL_SECONDS):
             try:
                 self.look()
             except (AuditLogUnwritable, BadKey) as bad:
                 logger.error("the audit log's checkpoint is put off: %s", bad)  # noqa: TRY400 (it says where)
 
 
-def writer(process: str) -> Writer:
+def describe_writer(process: str) -> Writer:
     """Return the writer of a chain: its process, its place and the boot of its machine, as far as they are known."""
     told: Writer = {"process": process, "pid": os.getpid()}
-    if pod := {key: value for key, name in POD.items() if (value := named(name))}:
+    if pod := {key: value for key, name in POD.items() if (value := read_name(name))}:
         told["pod"] = cast("Pod", pod)
-    if node := named(NODE):
+    if node := read_name(NODE):
         told["node"] = node
     with suppress(OSError):
         told["bootId"] = BOOT_ID.read_text(encoding="ascii").strip()
     return told
 
 
-def named(variable: str) -> str:
+def read_name(variable: str) -> str:
     """Return an environment variable that describes the writer, cut to the length of a name in Kubernetes."""
     return os.environ.get(variable, "")[:LONGEST_NAME].encode(errors="backslashreplace").decode()

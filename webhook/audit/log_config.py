@@ -15,7 +15,7 @@ class Durability(StrEnum):
     BEST_EFFORT = "best-effort"  # it waits in a queue
 
 
-class Failure(StrEnum):
+class LogFailurePolicy(StrEnum):
     """The response to a request whose record cannot be written."""
 
     REFUSE = "refuse"
@@ -30,27 +30,27 @@ class Rotation(Struct, frozen=True):
     keep: int | None = None
 
 
-class Keeping(Struct, frozen=True):
+class LogConfig(Struct, frozen=True):
     """How one process keeps its records; `copy` also writes them to standard output."""
 
     durability: Durability = Durability.WRITTEN
-    failure: Failure = Failure.REFUSE
+    failure: LogFailurePolicy = LogFailurePolicy.REFUSE
     copy: bool = False
     rotation: Rotation = Rotation()
 
 
-def unheard(*_: object) -> None:
+def ignore(*_: object) -> None:
     """Ignore the event."""
 
 
-class Observer(Struct, frozen=True):
+class LogObserver(Struct, frozen=True):
     """Callbacks that count what happens to records."""
 
-    failed: Callable[[], object] = unheard  # a record could not be written, or not be brought to the disk
-    lost: Callable[[], object] = unheard  # the record is lost, and its request was admitted
-    uncopied: Callable[[], object] = unheard  # a line is in the file and not on standard output
-    queued: Callable[[int], object] = unheard  # the bytes that wait for the file
-    synced: Callable[[float], object] = unheard  # the seconds of one fdatasync
+    failed: Callable[[], object] = ignore  # a record could not be written, or not be brought to the disk
+    lost: Callable[[], object] = ignore  # the record is lost, and its request was admitted
+    uncopied: Callable[[], object] = ignore  # a line is in the file and not on standard output
+    queued: Callable[[int], object] = ignore  # the bytes that wait for the file
+    synced: Callable[[float], object] = ignore  # the seconds of one fdatasync
 
 
-UNOBSERVED = Observer()
+NO_OBSERVER = LogObserver()

@@ -6,19 +6,19 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import NOT_JSON, pieces
-from webhook.audit.collector_copies import rewritten, was_record
-from webhook.audit.log_lines import Text, read_lines
+from webhook.audit.chain import DECODE_ERRORS, split_line
+from webhook.audit.collector_copies import looks_like_record, split_copied_line
+from webhook.audit.log_lines import TextCheck, read_lines
 
 
-class Who(Struct, frozen=True):
+class EntryUser(Struct, frozen=True):
     """The user of a request."""
 
     username: str
     groups: tuple[str, ...] = ()
 
 
-class Subject(Struct, frozen=True, rename="camel"):
+class EntryObject(Struct, frozen=True, rename="camel"):
     """The object of a record: with its resource if a request names it, with its kind if catflap wrote it."""
 
     api_group: str = ""
@@ -40,7 +40,7 @@ class Subject(Struct, frozen=True, rename="camel"):
         return "/".join(part for part in (self.namespace, self.name) if part)
 
 
-class Fault(Struct, frozen=True):
+class EntryViolation(Struct, frozen=True):
     """A violation: the rule, the path and the message."""
 
     rule: str
@@ -51,7 +51,7 @@ class Fault(Struct, frozen=True):
         return f"{self.rule} at {self.path}: {self.message}"
 
 
-class Entry(Struct, frozen=True, rename="camel", kw_only=True):
+class LogEntry(Struct, frozen=True, rename="camel", kw_only=True):
     """The content of a record; fields that its type does not have are empty."""
 
     type: str
@@ -63,16 +63,16 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
     catflap: str = ""
     id: str = ""
     phase: str = ""
-    user: Who | None = None
+    user: EntryUser | None = None
     verb: str = ""
-    object_ref: Subject = Subject()
+    object_ref: EntryObject = EntryObject()
     dry_run: bool | None = None
     decision: str = ""
     reason_code: str = ""  # formats before v1alpha4 do not have it
     reason: str = ""
-    denied: tuple[Fault, ...] = ()
-    warned: tuple[Fault, ...] = ()
-    audited: tuple[Fault, ...] = ()
+    denied: tuple[EntryViolation, ...] = ()
+    warned: tuple[EntryViolation, ...] = ()
+    audited: tuple[EntryViolation, ...] = ()
     closure: str = ""
     patched_labels: Mapping[str, str] = {}
     policy_digest: str = ""
@@ -105,10 +105,10 @@ class Entry(Struct, frozen=True, rename="camel", kw_only=True):
         return tuple(dict.fromkeys(fault.rule for fault in (*self.denied, *self.warned, *self.audited)))
 
 
-ENTRIES = msgspec.json.Decoder(Entry)
+ENTRY_DECODER = msgspec.json.Decoder(LogEntry)
 
 
-class Entries:
+class LogReader:
     """Yields each record of the given files with its text, in order, if the record matches its hash.
 
     `lenient` accepts copies that a collector rewrote.  `read` and `passed_over` count records during the iteration.
@@ -119,21 +119,21 @@ class Entries:
         self, paths: Iterable[str], *, lenient: bool = False, moved: Callable[[int], object] = lambda _: None
     ) -> None:
         self._lines = read_lines(paths, moved)
-        self._pieces = rewritten if lenient else pieces
+        self._pieces = split_copied_line if lenient else split_line
         self.read = 0
         self.passed_over = 0
         self.were_records = False
 
-    def __iter__(self) -> Iterator[tuple[Entry, bytes]]:
-        """Yield each record and its text.  Raises Unreadable."""
-        text = Text()
+    def __iter__(self) -> Iterator[tuple[LogEntry, bytes]]:
+        """Yield each record and its text.  Raises UnreadableLogError."""
+        text = TextCheck()
         for line in self._lines:
             before = self.read
             if line.is_too_long:
                 self._pass_over(line.text)
                 continue
             for piece in self._pieces(line.text):
-                entry = as_entry(piece.text) if piece.is_record else None
+                entry = parse_entry(piece.text) if piece.is_record else None
                 if entry is None:
                     self._pass_over(piece.text)
                 else:
@@ -143,12 +143,12 @@ class Entries:
 
     def _pass_over(self, text: bytes) -> None:
         self.passed_over += 1
-        self.were_records = self.were_records or was_record(text)
+        self.were_records = self.were_records or looks_like_record(text)
 
 
-def as_entry(text: bytes) -> Entry | None:
+def parse_entry(text: bytes) -> LogEntry | None:
     """Return the entry of a record's text, or None if it is no record or has an unknown format."""
     try:
-        return ENTRIES.decode(text)
-    except NOT_JSON:
+        return ENTRY_DECODER.decode(text)
+    except DECODE_ERRORS:
         return None

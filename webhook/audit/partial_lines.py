@@ -4,40 +4,40 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from webhook.audit.chain import Fragment, fragment
-from webhook.audit.findings import Place
+from webhook.audit.chain import Fragment, fragment_of
+from webhook.audit.findings import LinePosition
 
 # The limit for all half lines together, including the memory that each one needs. An accident does not exceed it.
-MOST_KEPT: Final = 1 << 24
-EACH_TAKES: Final = 512
+MOST_BYTES: Final = 1 << 24
+ENTRY_OVERHEAD: Final = 512
 # The most claims that are tried on a text that no single claim matches: more than the processes that can write half a
 # line at the same moment.
 MOST_CLAIMS: Final = 16
 # The most bytes that are hashed to match texts with claims. Texts beyond it stay unexplained. A crash never leaves
 # nearly as much.
 MOST_HASHED: Final = 1 << 26
-EACH_COSTS: Final = 256  # the cost of a hash without data
+HASH_OVERHEAD: Final = 256  # the cost of a hash without data
 # The most empty lines whose places are remembered.
-MOST_EMPTY: Final = 10_000
+MOST_EMPTY_LINES: Final = 10_000
 
 
-class Loose(NamedTuple):
+class UnclaimedText(NamedTuple):
     """Text that is no record."""
 
-    place: Place
+    place: LinePosition
     text: bytes
 
 
-class Claim(NamedTuple):
+class PartialLineClaim(NamedTuple):
     """A record that lists a half line."""
 
-    place: Place
+    place: LinePosition
     chain: str
     seq: int
     fragment: Fragment
 
 
-class Fragments:
+class PartialLines:
     """The half lines and empty lines of a log, and the records that list them.
 
     The writer of a half line ends it before its next record. If other processes write after the half line before that,
@@ -45,40 +45,40 @@ class Fragments:
     """
 
     def __init__(self) -> None:
-        self._loose: dict[Fragment, deque[Loose]] = defaultdict(deque)
+        self._loose: dict[Fragment, deque[UnclaimedText]] = defaultdict(deque)
         self._kept = 0
-        self._claims: list[Claim] = []
+        self._claims: list[PartialLineClaim] = []
         self._owned: list[tuple[bytes, str]] = []  # the claims, each with its chain
-        self._joints: dict[str, deque[Place]] = defaultdict(deque)  # records without a line end, by chain
-        self._empty: list[Place] = []
+        self._joints: dict[str, deque[LinePosition]] = defaultdict(deque)  # records without a line end, by chain
+        self._empty: list[LinePosition] = []
         self._empties = 0
-        self._last_empty: Place | None = None
+        self._last_empty: LinePosition | None = None
         self._explained = 0  # how many empty lines are expected
         self._left = MOST_HASHED
 
-    def add(self, place: Place, text: bytes) -> bool:
+    def add(self, place: LinePosition, text: bytes) -> bool:
         """Keep a half line; return false if there are too many already."""
-        takes = len(text) + EACH_TAKES
-        if self._kept + takes > MOST_KEPT:
+        takes = len(text) + ENTRY_OVERHEAD
+        if self._kept + takes > MOST_BYTES:
             return False
-        self._loose[fragment(text)].append(Loose(place, text))
+        self._loose[fragment_of(text)].append(UnclaimedText(place, text))
         self._kept += takes
         return True
 
-    def joined(self, place: Place, chains: Sequence[str | None]) -> None:
+    def joined(self, place: LinePosition, chains: Sequence[str | None]) -> None:
         """Remember a line of several pieces: the chain of each piece, or None for a half line."""
         for chain in chains[:-1]:
             if chain is not None:
                 self._joints[chain].append(place)
         self._explained += len(chains) - 1
 
-    def empty(self, place: Place) -> None:
+    def empty(self, place: LinePosition) -> None:
         """Remember an empty line."""
         self._empties, self._last_empty = self._empties + 1, place
-        if len(self._empty) < MOST_EMPTY:
+        if len(self._empty) < MOST_EMPTY_LINES:
             self._empty.append(place)
 
-    def own(self, claim: Claim) -> None:
+    def own(self, claim: PartialLineClaim) -> None:
         """Remember that a record lists a half line or only a line end."""
         if not claim.fragment.bytes:
             if joints := self._joints.get(claim.chain):
@@ -90,7 +90,7 @@ class Fragments:
         else:
             self._claims.append(claim)
 
-    def left(self) -> tuple[list[Loose], list[Claim], list[Place]]:
+    def left(self) -> tuple[list[UnclaimedText], list[PartialLineClaim], list[LinePosition]]:
         """Return half lines without a claim, claims without a half line, and places of missing or extra line ends."""
         loose = [one for found in self._loose.values() for one in found]
         if len(self._claims) <= MOST_CLAIMS:
@@ -112,7 +112,7 @@ class Fragments:
         self._explained += len(parts) - 1
         return True
 
-    def _divided(self, text: bytes, claims: Sequence[Claim]) -> Iterator[list[Claim]]:
+    def _divided(self, text: bytes, claims: Sequence[PartialLineClaim]) -> Iterator[list[PartialLineClaim]]:
         """Yield every way to compose a text from claims of different chains: a chain ends its first half line."""
         if not text:
             yield []
@@ -122,7 +122,7 @@ class Fragments:
                 for rest in self._divided(text[size:], [other for other in claims if other.chain != claim.chain]):
                     yield [claim, *rest]
 
-    def _is_owned(self, claim: Claim) -> bool:
+    def _is_owned(self, claim: PartialLineClaim) -> bool:
         """Return whether another process, which opened the file in the meantime, lists the half line as well."""
         size = claim.fragment.bytes
         others = (text for text, chain in self._owned if chain != claim.chain and len(text) >= size)
@@ -130,7 +130,7 @@ class Fragments:
         self._explained += found
         return found
 
-    def _is(self, text: bytes, claim: Claim) -> bool:
+    def _is(self, text: bytes, claim: PartialLineClaim) -> bool:
         """Return whether a text matches a claim, within the limit of bytes to hash."""
-        self._left -= len(text) + EACH_COSTS
-        return self._left >= 0 and fragment(text) == claim.fragment
+        self._left -= len(text) + HASH_OVERHEAD
+        return self._left >= 0 and fragment_of(text) == claim.fragment

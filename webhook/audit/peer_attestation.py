@@ -11,9 +11,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from webhook.audit.chain import OPENING, Link, pieces
+from webhook.audit.chain import RECORD_START, Link, split_line
 from webhook.audit.log_tail import link_of
-from webhook.audit.rotation import aside
+from webhook.audit.rotation import rotated_files
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ CHAIN_KEY: Final = b'"chain":"'
 CHAIN_NAME: Final = 32
 START: Final = b'"type":"start"'
 
-UNREAD: Final = "the audit log cannot be read back, so it does not state what other processes wrote: %s"
+UNREADABLE_LOG: Final = "the audit log cannot be read back, so it does not state what other processes wrote: %s"
 
 
 class Seen(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Seen(Struct, frozen=True):
     since: str = ""
 
 
-class Tail:
+class FileTail:
     """The lines that are added to an open file, read block by block."""
 
     def __init__(self, descriptor: int, offset: int = 0) -> None:
@@ -83,7 +83,7 @@ class Tail:
         os.close(self._descriptor)
 
 
-class Witness:
+class PeerChainReader:
     """Reads what all processes add to one log; safe between threads.
 
     `last` is the last record that was read in the file.
@@ -91,8 +91,10 @@ class Witness:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._tail: Tail | None = None
-        self._former: list[tuple[Tail, float]] = []  # renamed files, and until when other processes may write to them
+        self._tail: FileTail | None = None
+        self._former: list[
+            tuple[FileTail, float]
+        ] = []  # renamed files, and until when other processes may write to them
         self._heads: dict[str, Link] = {}  # read and not stated yet
         self._since = ""  # the first chain in the current file whose start was read
         self._failed = False  # the last look failed; the next one continues where it stopped
@@ -107,12 +109,12 @@ class Witness:
                 reader = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except OSError as bad:
                 self._lost = True
-                logger.warning(UNREAD, bad)
+                logger.warning(UNREADABLE_LOG, bad)
                 return
             state, before = os.fstat(reader), self._tail
             self._lost = not os.path.samestat(state, os.fstat(descriptor))  # another process renamed it in this moment
             self.last, self._since = None, ""
-            self._tail = Tail(reader, 0 if self._has_begun else max(0, state.st_size - OPENING_WINDOW))
+            self._tail = FileTail(reader, 0 if self._has_begun else max(0, state.st_size - OPENING_WINDOW))
             if before is not None and self._has_begun:
                 self._former += [
                     (tail, monotonic() + SETTLE_SECONDS) for tail in (before, *self._skipped(path, before))
@@ -131,7 +133,7 @@ class Witness:
                 last = self._read(self._tail) if self._tail is not None else None
             except OSError as bad:
                 self._failed = True
-                logger.warning(UNREAD, bad)
+                logger.warning(UNREADABLE_LOG, bad)
                 return
             self._failed, self.last = False, last or self.last
             for tail, until in self._former:
@@ -164,32 +166,32 @@ class Witness:
                 tail.close()
             self._former, self._tail = [], None
 
-    def _skipped(self, path: str, before: Tail) -> Iterator[Tail]:
+    def _skipped(self, path: str, before: FileTail) -> Iterator[FileTail]:
         """Yield the files between the last read file and the current one, if several were renamed."""
-        files = aside(path)
+        files = rotated_files(path)
         try:
             index = next(number for number, file in enumerate(files) if before.is_of(file))
             for file in files[index + 1 :]:
                 if self._tail is None or not self._tail.is_of(file):
-                    yield Tail(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
+                    yield FileTail(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
         except (OSError, StopIteration):  # the file was moved elsewhere, or renamed by another program
             self._lost = True
 
-    def _read(self, tail: Tail) -> Link | None:
+    def _read(self, tail: FileTail) -> Link | None:
         """Take what was added to a file; return the last record in it."""
         last: Link | None = None
         for block in tail.blocks():
-            heads = heads_in(block)
+            heads = last_records(block)
             last = next(iter(heads), last)
             if tail is self._tail and not self._since:
-                self._since = first_start(block)
+                self._since = first_started_chain(block)
             for link in reversed(heads):
                 self._heads.pop(link.chain, None)  # so that the latest are last
                 self._heads[link.chain] = link
         return last
 
 
-def as_said(seen: Seen | None) -> dict[str, object]:
+def attestation_fields(seen: Seen | None) -> dict[str, object]:
     """Return the fields of a record that state it, as dictionaries, whose keys are written in order."""
     if seen is None:
         return {}
@@ -198,26 +200,26 @@ def as_said(seen: Seen | None) -> dict[str, object]:
     return {"seen": {"chains": [*map(asdict, seen.chains)], "complete": seen.complete, **more, **since}}
 
 
-def first_start(text: bytes) -> str:
+def first_started_chain(text: bytes) -> str:
     """Return the chain of the first start record in some lines, or an empty string."""
     at = text.find(START)
     while at >= 0:
         line = text[text.rfind(b"\n", 0, at) + 1 :].partition(b"\n")[0]
-        link = next((link for piece in pieces(line) if (link := link_of(piece)) and START in piece.text), None)
+        link = next((link for piece in split_line(line) if (link := link_of(piece)) and START in piece.text), None)
         if link is not None and link.seq == 0:
             return link.chain
         at = text.find(START, at + 1)
     return ""
 
 
-def heads_in(text: bytes) -> list[Link]:
+def last_records(text: bytes) -> list[Link]:
     """Return the last record of each chain in some lines, in reverse order of the lines."""
     found: dict[bytes, Link] = {}
     for line in reversed(text.split(b"\n")):
         at = line.find(CHAIN_KEY) + len(CHAIN_KEY)
-        if line[at : at + CHAIN_NAME] in found and OPENING.search(line, 1) is None:
+        if line[at : at + CHAIN_NAME] in found and RECORD_START.search(line, 1) is None:
             continue
-        for piece in reversed([*pieces(line)]):
+        for piece in reversed([*split_line(line)]):
             link = link_of(piece)
             if link is not None:
                 found.setdefault(link.chain.encode(), link)

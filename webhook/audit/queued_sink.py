@@ -7,7 +7,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Final
 
-from webhook.audit.log_config import unheard
+from webhook.audit.log_config import ignore
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 logger = logging.getLogger(__name__)
@@ -18,13 +18,13 @@ RETRY_SECONDS: Final = 0.2
 DRAIN_SECONDS: Final = 3.0
 
 
-class Queued:
+class QueuedSink:
     """Accepts lines immediately while there is room, and tries each line until it is written.
 
     `last`, `torn` and `witness` are the sink's.  No other object may use the sink.
     """
 
-    def __init__(self, sink: Sink, *, queued: Callable[[int], object] = unheard) -> None:
+    def __init__(self, sink: Sink, *, queued: Callable[[int], object] = ignore) -> None:
         self.last, self.torn, self.witness = sink.last, sink.torn, sink.witness
         self._sink = sink
         self._tell = queued

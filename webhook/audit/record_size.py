@@ -2,19 +2,19 @@
 
 Names, groups and reasons may be as long as a request. A reader splits a line of up to 64 KiB that begins with a half
 line (webhook.audit.chain, LONGEST_MIXED). A reader also searches that many bytes for a file's first time
-(webhook.audit.rotation, LONGEST_START).
+(webhook.audit.rotation, LONGEST_FIRST_RECORD).
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webhook.audit.chain import LONGEST_MIXED, canonical
+from webhook.audit.chain import LONGEST_MIXED, canonical_bytes
 from webhook.model.abbreviation import shortened
 
 # Without what the chain adds: torn lines, statements about other chains, a signature. These are at most as large again.
-LARGEST: Final = LONGEST_MIXED // 2
+LARGEST_RECORD: Final = LONGEST_MIXED // 2
 # The most half lines of 100 bytes each that one record lists. The next record lists the others.
-MOST_TORN: Final = 64
+MOST_PARTIAL_WRITES: Final = 64
 # The longest text in characters, and the most items of a list or mapping, in a record that is too large. Each step
 # halves them until the record fits. Values with a fixed form, such as a time or a digest in hex, are no longer than the
 # smallest limit.
@@ -24,25 +24,25 @@ PART: Final = "[]"  # a list item, in a path
 MOST_PATHS: Final = 32
 
 
-def bounded(record: Mapping[str, object]) -> Mapping[str, object]:
-    """Return a record of at most LARGEST bytes; a shortened one lists the shortened paths in `cut`."""
+def limit_size(record: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a record of at most LARGEST_RECORD bytes; a shortened one lists the shortened paths in `cut`."""
     try:
-        if len(canonical(record)) <= LARGEST:
+        if len(canonical_bytes(record)) <= LARGEST_RECORD:
             return record
     except UnicodeEncodeError:  # half of a surrogate pair, which no reader accepts
         pass
     smaller: dict[str, object] = {}
     for longest, most in zip(LONGEST_TEXTS, MOST_ITEMS, strict=True):
-        cutter = Cutter(longest, most)
+        cutter = Truncator(longest, most)
         smaller = cutter.value(record, "")
         if cutter.cut:
             smaller["cut"] = [f"{path}: {what}" for path, what in [*cutter.cut.items()][:MOST_PATHS]]
-        if len(canonical(smaller)) <= LARGEST:
+        if len(canonical_bytes(smaller)) <= LARGEST_RECORD:
             break
     return smaller
 
 
-class Cutter:
+class Truncator:
     """Shortens values, and lists the paths of shortened values in `cut`."""
 
     def __init__(self, longest: int, most: int) -> None:

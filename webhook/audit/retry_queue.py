@@ -19,13 +19,13 @@ from webhook.audit.sink import AuditLogUnwritable
 logger = logging.getLogger(__name__)
 
 # At some 500 bytes each, this takes 5 MB. It exceeds the number of a cluster's namespaces, and so of its repairs.
-MOST_OWED: Final = 10_000
+MOST_QUEUED: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 # A shorter problem, such as a slow disk, needs no other replica.
-TIMELY_SECONDS: Final = 5.0
+READY_SECONDS: Final = 5.0
 
 
-class OwedRecords:
+class RetryQueue:
     """A queue of records before an audit log, in the order of the writes; safe to share between threads.
 
     The queue calls `on_lost` for each record for which it has no room.
@@ -37,7 +37,7 @@ class OwedRecords:
         *,
         on_lost: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
-        most: int = MOST_OWED,
+        most: int = MOST_QUEUED,
     ) -> None:
         self._audit = audit
         self._on_lost = on_lost
@@ -88,7 +88,7 @@ class OwedRecords:
     def timely(self) -> bool:
         """Return whether no record has waited for long."""
         since = self._since
-        return since is None or self._clock() - since < TIMELY_SECONDS
+        return since is None or self._clock() - since < READY_SECONDS
 
     def _keep_trying(self) -> None:
         while not self._stopped.wait(RETRY_SECONDS):

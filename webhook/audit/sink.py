@@ -10,13 +10,13 @@ from datetime import datetime
 from time import perf_counter
 from typing import Final
 
-from webhook.audit.chain import Fragment, Link, fragment
+from webhook.audit.chain import Fragment, Link, fragment_of
 from webhook.audit.group_commit import GroupCommit
-from webhook.audit.log_config import UNOBSERVED, Observer, Rotation
-from webhook.audit.log_tail import Ending, ending_of
-from webhook.audit.peer_attestation import Witness
+from webhook.audit.log_config import NO_OBSERVER, LogObserver, Rotation
+from webhook.audit.log_tail import LogTail, read_tail
+from webhook.audit.peer_attestation import PeerChainReader
 from webhook.audit.record import utc_now
-from webhook.audit.rotation import aside, begun, discard, is_at, locked, put_aside, sync_folder
+from webhook.audit.rotation import delete_oldest, first_record_time, has_path, lock, rotate, rotated_files, sync_folder
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ class Sink:
         rotation: Rotation = NO_ROTATION,
         synced: bool = False,
         patience: float | None = PATIENCE_SECONDS,
-        observer: Observer = UNOBSERVED,
+        observer: LogObserver = NO_OBSERVER,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.last: Link | None = None
         self.torn: list[Fragment] = []
-        self.witness: Witness | None = None  # reads the records of the other processes that write to the file
+        self.witness: PeerChainReader | None = None  # reads the records of the other processes that write to the file
         self._path = path
         self._rotation = rotation
         self._synced = synced
@@ -66,7 +66,7 @@ class Sink:
         self._stuck = False
         self._begun: datetime | None = None  # when the file's first record was written
         if path is None:
-            self._take(STDOUT, Ending())
+            self._take(STDOUT, LogTail())
         else:
             self._open(path)
 
@@ -74,17 +74,17 @@ class Sink:
         descriptor = os.open(path, FLAGS, 0o600)
         try:
             readable = is_file(descriptor)
-            found, since = (ending_of(path), begun(path)) if readable else (Ending(), None)
+            found, since = (read_tail(path), first_record_time(path)) if readable else (LogTail(), None)
         except BaseException:
             os.close(descriptor)
             raise
         self._take(descriptor, found)
         self._begun = since
         if readable:
-            self.witness = self.witness or Witness()
+            self.witness = self.witness or PeerChainReader()
             self.witness.follow(path, descriptor)
 
-    def _take(self, descriptor: int, found: Ending) -> None:
+    def _take(self, descriptor: int, found: LogTail) -> None:
         kind = os.fstat(descriptor).st_mode
         self._is_file = stat.S_ISREG(kind)
         self._is_pipe = stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
@@ -114,12 +114,12 @@ class Sink:
         part = data[:taken].removeprefix(b"\n")
         if len(part) == len(line) - 1:  # the record is complete, only its line end is missing
             self._end_first = True
-            self.torn.append(fragment(b""))
+            self.torn.append(fragment_of(b""))
             self._commit.written += 1
             return
         self._end_first = bool(part) or (self._end_first and not taken)
         if part:
-            self.torn.append(fragment(part))
+            self.torn.append(fragment_of(part))
         raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were taken")
 
     def settle(self, line: int) -> None:
@@ -138,7 +138,7 @@ class Sink:
         if size and self._begun is None:
             self._begun = self._now()
         too_old = age is not None and self._begun is not None and self._now() - self._begun >= age
-        if not is_at(self._path, self._descriptor) or (too_old and not self._end_first):
+        if not has_path(self._path, self._descriptor) or (too_old and not self._end_first):
             self._rotate()
 
     @contextmanager
@@ -149,14 +149,14 @@ class Sink:
         process holds the lock.
         """
         self.look()
-        with locked(self._descriptor) if self._may_move else nullcontext():
+        with lock(self._descriptor) if self._may_move else nullcontext():
             yield
 
     def last_put_aside(self) -> Link | None:
         """Return the last record of the newest file that was put aside, or None if no such file is readable."""
         with suppress(OSError):
-            if self._path is not None and (files := aside(self._path)):
-                return ending_of(str(files[-1])).last
+            if self._path is not None and (files := rotated_files(self._path)):
+                return read_tail(str(files[-1])).last
         return None
 
     def close(self) -> None:
@@ -195,13 +195,13 @@ class Sink:
             if self._synced:
                 with suppress(OSError):  # each waiting thread gets the error
                     self._commit.settle(self._commit.written)
-            put_aside(self._path, old, self._now())
+            rotate(self._path, old, self._now())
             self._open(self._path)
             os.close(old)
             if self._synced:
                 sync_folder(self._path)
             if rotation.keep is not None:
-                discard(self._path, keep=rotation.keep)
+                delete_oldest(self._path, keep=rotation.keep)
         except OSError as bad:
             self._stuck = True  # no line tries it again before the next look
             logger.error("the audit log's files are not in order: %s", bad)  # noqa: TRY400 (it says where)

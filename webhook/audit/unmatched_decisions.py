@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from webhook.audit.api_server_events import Event
-from webhook.audit.chain_verifier import Head
-from webhook.audit.findings import Damage, Finding, Place
-from webhook.audit.record import stamp
+from webhook.audit.api_server_events import ApiServerEvent
+from webhook.audit.chain_verifier import ChainRecord
+from webhook.audit.findings import Finding, FindingKind, LinePosition
+from webhook.audit.record import timestamp
 from webhook.model.counting import counted
 
 # Clocks of two machines differ, and a request may wait for other webhooks: an event within this time may be the same
 # request's.
-SAME_REQUEST: Final = timedelta(minutes=5)
+REQUEST_WINDOW: Final = timedelta(minutes=5)
 # The API server writes an event after the answer to its request. No webhook may take longer than this:
 # https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#timeouts
-NOT_LOGGED_YET: Final = timedelta(seconds=30)
-MOST_TOLD: Final = 1000
+LONGEST_LOG_DELAY: Final = timedelta(seconds=30)
+MOST_FINDINGS: Final = 1000
 DELETES: Final = frozenset({"delete", "deletecollection"})
 READS: Final = frozenset({"get", "list", "watch"})
 
@@ -31,17 +31,17 @@ CREATE INDEX IF NOT EXISTS by_kind ON requests (resource, deletes);
 CREATE INDEX IF NOT EXISTS by_caller ON requests (user);
 CREATE INDEX IF NOT EXISTS by_namespace ON requests (namespace);
 """
-ALONE: Final = """
+UNMATCHED: Final = """
 SELECT chain, seq, decisions.time, decisions.file, decisions.line, resource, user, verb, namespace, name FROM decisions
 LEFT JOIN anchors USING (chain, seq) WHERE anchors.hash IS NULL AND decisions.time BETWEEN ? AND ? ORDER BY decisions.time
 """
-SAME: Final = """
+SAME_REQUEST_EVENT: Final = """
 SELECT 1 FROM requests WHERE resource = ? AND user = ? AND deletes = ? AND time BETWEEN ? AND ?
 AND (namespace = ? OR resource = '/namespaces') AND (name = ? OR name = '' OR ? LIKE '%*') LIMIT 1
 """
 
 
-class Unasked:
+class UnmatchedDecisions:
     """Takes the API server's requests, and yields the decisions that no request explains."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -49,11 +49,17 @@ class Unasked:
         self._database.executescript(TABLES)
         self.notes: list[str] = []
 
-    def take(self, event: Event) -> None:
+    def take(self, event: ApiServerEvent) -> None:
         """Remember a request that may belong to a decision."""
         if event.verb not in READS:
             ref = event.ref
-            values = (kind(ref.api_group, ref.resource), event.caller, event.verb in DELETES, ref.namespace, ref.name)
+            values = (
+                qualified_resource(ref.api_group, ref.resource),
+                event.caller,
+                event.verb in DELETES,
+                ref.namespace,
+                ref.name,
+            )
             self._database.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)", (*values, event.time))
 
     def findings(self, first: str, last: str) -> Iterator[Finding]:
@@ -61,21 +67,21 @@ class Unasked:
         self._database.executescript(INDEXES)
         told = explained = late = more = 0
         since = ""
-        for chain, seq, time, file, line, *about in self._database.execute(ALONE, (first, last)):
-            if time > moved(last, -NOT_LOGGED_YET):
+        for chain, seq, time, file, line, *about in self._database.execute(UNMATCHED, (first, last)):
+            if time > shift_time(last, -LONGEST_LOG_DELAY):
                 late += 1
                 continue
             evidence = "" if self._has_same(time, about) else self._covers(*about)
             if not evidence:
                 explained, since = explained + 1, since or time
-            elif told == MOST_TOLD:
+            elif told == MOST_FINDINGS:
                 more += 1
             else:
                 told += 1
-                yield Finding(Damage.INSERTED, Place(file, line, 0), in_words(about, evidence), chain, seq)
+                yield Finding(FindingKind.INSERTED, LinePosition(file, line, 0), describe(about, evidence), chain, seq)
         if explained:
             self.notes.append(
-                f"{counted(explained, 'decision')} of that time, first at {since}, in ours alone: {WHY_OURS_ALONE}"
+                f"{counted(explained, 'decision')} of that time, first at {since}, in ours alone: {UNMATCHED_EXPLANATION}"
             )
         if late:
             self.notes.append(
@@ -87,9 +93,9 @@ class Unasked:
     def _has_same(self, time: str, about: Sequence[str]) -> bool:
         """Return whether there is an event of the same request, which was sent again or abandoned."""
         resource, user, verb, namespace, name = about
-        around = (moved(time, -SAME_REQUEST), moved(time, SAME_REQUEST))
+        around = (shift_time(time, -REQUEST_WINDOW), shift_time(time, REQUEST_WINDOW))
         values = (resource, user, verb in DELETES, *around, namespace, name, name)
-        return self._database.execute(SAME, values).fetchone() is not None
+        return self._database.execute(SAME_REQUEST_EVENT, values).fetchone() is not None
 
     def _covers(self, resource: str, user: str, verb: str, namespace: str, _: str) -> str:
         """Return why such a request would be in the log, or an empty string if the API server's policy may omit it."""
@@ -105,35 +111,35 @@ class Unasked:
         return int(count)
 
 
-def kind(group: str, resource: str) -> str:
+def qualified_resource(group: str, resource: str) -> str:
     """Return a resource with its API group."""
     return f"{group}/{resource}"
 
 
-def about_record(head: Head) -> tuple[str, str, str, str, str]:
+def request_identity(head: ChainRecord) -> tuple[str, str, str, str, str]:
     """Return what identifies a decision's request: resource, user, verb, namespace, name."""
     ref = head.object_ref
-    return kind(ref.api_group, ref.resource), head.user.username, head.verb, ref.namespace, ref.name
+    return qualified_resource(ref.api_group, ref.resource), head.user.username, head.verb, ref.namespace, ref.name
 
 
-def in_words(about: list[str], evidence: str) -> str:
+def describe(about: list[str], evidence: str) -> str:
     """Return the description of a decision without a request."""
     resource, user, verb, namespace, name = about
     target = "/".join(part for part in (namespace, name) if part)
     what = f"{verb} {resource.strip('/')} {target} by {user}"
-    return f"the API server never asked for this decision ({what}): its log has {evidence}, and none like it within 5 minutes; {OR_ELSE}"
+    return f"the API server never asked for this decision ({what}): its log has {evidence}, and none like it within 5 minutes; {FORGED_EXPLANATION}"
 
 
 @lru_cache(maxsize=1 << 12)
-def moved(time: str, by: timedelta) -> str:
+def shift_time(time: str, by: timedelta) -> str:
     """Return a time moved by a period, in the format of records and events."""
     try:
-        return stamp(datetime.fromisoformat(time).astimezone(UTC) + by)
+        return timestamp(datetime.fromisoformat(time).astimezone(UTC) + by)
     except (ValueError, OverflowError):
         return time
 
 
-WHY_OURS_ALONE: Final = (
+UNMATCHED_EXPLANATION: Final = (
     "the API server's policy leaves their requests out, or it asked us more than once, or did not wait for our answer"
 )
-OR_ELSE: Final = "somebody else sent the review, or the log of another API server is not named"
+FORGED_EXPLANATION: Final = "somebody else sent the review, or the log of another API server is not named"

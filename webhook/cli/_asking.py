@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import click
 
-from webhook.audit.query import names_one
-from webhook.audit.record import stamp
+from webhook.audit.query import matches_any
+from webhook.audit.record import timestamp
 from webhook.cli._options import complain
 from webhook.model.reason import ReasonCode
 from webhook.model.spelling import closest_word
@@ -49,7 +49,7 @@ class ReasonPattern(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the pattern."""
-        if not names_one(str(value), ReasonCode):
+        if not matches_any(str(value), ReasonCode):
             self.fail(
                 f"{value!r} is no reason code of this release.{meant(str(value), map(str, ReasonCode))} Codes are written as in "
                 f"{ReasonCode.BREAK_GLASS}, * stands for any text, and docs/reason-codes.md lists them all",
@@ -92,4 +92,4 @@ def meant(word: str, words: Iterable[str]) -> str:
 def in_order(begin: datetime | None, end: datetime | None) -> None:
     """End the command if a time span ends before it begins: it contains nothing."""
     if begin and end and begin >= end:
-        complain([f"--from {stamp(begin)} is not before --to {stamp(end)}; exchange the two, or move one"])
+        complain([f"--from {timestamp(begin)} is not before --to {timestamp(end)}; exchange the two, or move one"])

@@ -5,7 +5,7 @@ from typing import Any
 
 from webhook.audit.chain_verifier import Chain
 from webhook.audit.findings import Finding
-from webhook.audit.verify import Report
+from webhook.audit.verify import VerificationReport
 from webhook.cli._streams import say
 from webhook.cli._tables import Column, echo_table
 from webhook.model.counting import counted
@@ -15,7 +15,7 @@ SHORT = 8  # of a chain's name: enough to distinguish a log's chains
 UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
 
 
-def show(report: Report, *, trusted: bool) -> None:
+def show(report: VerificationReport, *, trusted: bool) -> None:
     """Print each chain on a line, then each damage, then the verdict."""
     echo_table(COLUMNS, map(tuple, map(cells, report.chains)))
     for line in (*map(in_words, report.findings), *ending(report, trusted=trusted)):
@@ -48,7 +48,7 @@ def in_words(finding: Finding) -> str:
     return f"{finding.place.file}:{finding.place.line}:{which} {finding.damage}: {finding.says}"
 
 
-def ending(report: Report, *, trusted: bool) -> Iterator[str]:
+def ending(report: VerificationReport, *, trusted: bool) -> Iterator[str]:
     """Yield what the result rests on, and the result."""
     yield from (f"note: {note}" for note in report.notes)
     if not trusted:
@@ -60,7 +60,7 @@ def ending(report: Report, *, trusted: bool) -> Iterator[str]:
     yield f"damaged: {counted(found, 'finding')} in {looked}" if found else f"sound: {looked}"
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: VerificationReport) -> dict[str, Any]:
     """Return the documented JSON."""
     return {
         "sound": report.is_sound,

@@ -9,10 +9,10 @@ from typing import Any, Final
 import click
 
 from webhook.audit import csv_table, ocsf
-from webhook.audit.log_entry import Entries, Entry
-from webhook.audit.log_lines import Unreadable, no_record
-from webhook.audit.query import Query, Test, moment, names_one, record_types
-from webhook.audit.schema import REASONED
+from webhook.audit.log_entry import LogEntry, LogReader
+from webhook.audit.log_lines import UnreadableLogError, no_record_message
+from webhook.audit.query import EntryFilter, Query, matches_any, parse_time, record_types
+from webhook.audit.schema import TYPES_WITH_REASON
 from webhook.cli._asking import NamespacePattern, OneOf, ReasonPattern, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
@@ -25,9 +25,9 @@ from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Verdict
 from webhook.rules import RULES
 
-FORMATS: Final[Mapping[str, Callable[[Iterator[Entry]], Iterator[bytes]]]] = {
-    "ocsf": ocsf.lines,
-    "csv": csv_table.lines,
+FORMATS: Final[Mapping[str, Callable[[Iterator[LogEntry]], Iterator[bytes]]]] = {
+    "ocsf": ocsf.encode_events,
+    "csv": csv_table.encode_rows,
 }
 # Wide enough for most values; a longer value moves the rest of its line to the right.
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
@@ -53,7 +53,7 @@ class MomentType(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return moment(str(value))
+            return parse_time(str(value))
         except ValueError:
             self.fail(f"{value!r}: write 2026-01-31 or 2026-01-31T12:00:00Z", param, ctx)
 
@@ -101,7 +101,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
         if found.takes(entry):
             write(text + b"\n" if output == "json" else line(cells(entry)))
     known = {*BUILT_IN, *found.rules, *(rule.id for rule in custom_rules(policy))}
-    if unknown := [rule for rule in asked["rules"] if not names_one(rule, known)]:
+    if unknown := [rule for rule in asked["rules"] if not matches_any(rule, known)]:
         complain([unknown_rule(rule, known, found.read) for rule in unknown])
     if asked["reasons"] and found.without_code:
         records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
@@ -113,20 +113,20 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
 class Found:
     """Decides which records match a query, and collects what the records contain regardless of the query."""
 
-    def __init__(self, fits: Test) -> None:
+    def __init__(self, fits: EntryFilter) -> None:
         self._fits = fits
         self.read = 0
         self.matched = 0
         self.without_code = 0  # records without a code whose type has reasons
         self.rules: set[str] = set()
 
-    def takes(self, entry: Entry) -> bool:
+    def takes(self, entry: LogEntry) -> bool:
         """Return whether the query matches a record."""
         fits = self._fits(entry)
         self.read += 1
         self.matched += fits
         self.rules.update(entry.rules)
-        self.without_code += entry.type in REASONED and not entry.reason_code
+        self.without_code += entry.type in TYPES_WITH_REASON and not entry.reason_code
         return fits
 
 
@@ -155,17 +155,17 @@ def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
         sys.stdout.buffer.write(exported)
 
 
-def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[Entry, bytes]]:
+def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[LogEntry, bytes]]:
     """Yield every record, with a bar on a terminal; report at the end how many texts are no record."""
     once(files)
     try:
         with progress(files, doing, prints=True) as moved:
-            entries = Entries(files, lenient=lenient, moved=moved)
+            entries = LogReader(files, lenient=lenient, moved=moved)
             yield from entries
-    except Unreadable as bad:
+    except UnreadableLogError as bad:
         complain([str(bad)])
     if not entries.read:
-        complain([unread(files, lenient=lenient) if entries.were_records else no_record(files)])
+        complain([unread(files, lenient=lenient) if entries.were_records else no_record_message(files)])
     if entries.passed_over:
         warn(
             f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
@@ -178,7 +178,7 @@ def unread(files: tuple[str, ...], *, lenient: bool) -> str:
     return f"no record of {', '.join(map(shown, files))} is as it was written; {remedy}"
 
 
-def cells(entry: Entry) -> tuple[str, ...]:
+def cells(entry: LogEntry) -> tuple[str, ...]:
     """Return the cells of a record in the table."""
     target = entry.object_ref
     what = entry.decision or entry.type

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from webhook.audit.log_config import Durability, Failure, Keeping, Rotation
+from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, Rotation
 from webhook.audit.sink import Sink
 from webhook.cli._asking import Amount, OneOf
 from webhook.cli._options import complain
@@ -39,9 +39,9 @@ class Measure(click.ParamType[int]):
 
 # The default response to a failure for each durability.
 USUAL_FAILURE: Final = {
-    Durability.WRITTEN: Failure.REFUSE,
-    Durability.SYNCED: Failure.REFUSE,
-    Durability.BEST_EFFORT: Failure.ADMIT,
+    Durability.WRITTEN: LogFailurePolicy.REFUSE,
+    Durability.SYNCED: LogFailurePolicy.REFUSE,
+    Durability.BEST_EFFORT: LogFailurePolicy.ADMIT,
 }
 
 OPTIONS: Final = (
@@ -53,7 +53,7 @@ OPTIONS: Final = (
         help="Before an answer leaves, its record is written to the operating system, or synced to the disk; or neither.",
     ),
     click.option(
-        "--audit-failure", type=OneOf([*map(str, Failure)]),
+        "--audit-failure", type=OneOf([*map(str, LogFailurePolicy)]),
         help="What becomes of requests whose record cannot be written.  [default: refuse; best-effort admits]",
     ),
     click.option(
@@ -85,9 +85,9 @@ def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         age = None if audit_rotate_age is None else timedelta(seconds=audit_rotate_age)
-        keeping = Keeping(
+        keeping = LogConfig(
             durability=Durability(audit_durability),
-            failure=Failure(audit_failure) if audit_failure else USUAL_FAILURE[Durability(audit_durability)],
+            failure=LogFailurePolicy(audit_failure) if audit_failure else USUAL_FAILURE[Durability(audit_durability)],
             copy=audit_stdout and audit_log is not None,
             rotation=Rotation(size=audit_rotate_size, age=age, keep=audit_rotate_keep),
         )
@@ -110,14 +110,14 @@ def unopened(file: str | None) -> list[str]:
     return []
 
 
-def contradictions(file: str | None, keeping: Keeping) -> list[str]:
+def contradictions(file: str | None, keeping: LogConfig) -> list[str]:
     """Return the contradictions between the options."""
     faults = []
     if keeping.durability is Durability.SYNCED and file is None:
         faults.append(
             "--audit-durability synced needs a file: no program can sync standard output; give --audit-log FILE"
         )
-    if keeping.durability is Durability.BEST_EFFORT and keeping.failure is Failure.REFUSE:
+    if keeping.durability is Durability.BEST_EFFORT and keeping.failure is LogFailurePolicy.REFUSE:
         faults.append("--audit-durability best-effort never waits to see a failure, so it cannot refuse for it")
     rotation = keeping.rotation
     if file is None and rotation != Rotation():

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from webhook.audit.api_server_cross_check import Comparison
-from webhook.audit.chain_verifier import Head
-from webhook.audit.log_lines import Line, Text, Unreadable, no_record, read_lines, size
-from webhook.audit.verify import Report, Verifier
+from webhook.audit.api_server_cross_check import ApiServerCrossCheck
+from webhook.audit.chain_verifier import ChainRecord
+from webhook.audit.log_lines import LogLine, TextCheck, UnreadableLogError, no_record_message, read_lines, total_size
+from webhook.audit.verify import VerificationReport, Verifier
 from webhook.cli._progress import progress
 
 
@@ -16,14 +16,14 @@ def verified(
     against: tuple[str, ...],
     *,
     doing: str,
-    on_line: Callable[[Line, list[Head]], object] = lambda *_: None,
-) -> Report:
+    on_line: Callable[[LogLine, list[ChainRecord]], object] = lambda *_: None,
+) -> VerificationReport:
     """Verify catflap's logs and compare them with the API server's; `on_line` gets each line with its records.
 
-    Raises Unreadable, also if the files are no audit log. Without an audit log, the report still has the requests in
+    Raises UnreadableLogError, also if the files are no audit log. Without an audit log, the report still has the requests in
     the API server's log.
     """
-    comparison, text = Comparison() if against else None, Text()
+    comparison, text = ApiServerCrossCheck() if against else None, TextCheck()
     with progress((*files, *against), doing) as moved:
         for line in read_lines(files, moved):
             heads = verifier.take(line)
@@ -32,11 +32,11 @@ def verified(
             if comparison is not None:
                 comparison.take_records(line, heads)
         if comparison is not None:
-            for line in read_lines(against, partial(moved, before=size(files))):
+            for line in read_lines(against, partial(moved, before=total_size(files))):
                 comparison.take_event(line)
             comparison.check()
     report = verifier.finish()
     found = [] if comparison is None else [*comparison.findings()]
     if not (report.is_log or found):
-        raise Unreadable(no_record(files))
+        raise UnreadableLogError(no_record_message(files))
     return report if comparison is None else report.joined(found, comparison.notes())

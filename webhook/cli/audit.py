@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from webhook.audit.keys import BadKey, read_public, write_pair
-from webhook.audit.log_lines import Unreadable
+from webhook.audit.log_lines import UnreadableLogError
 from webhook.audit.verify import Verifier
 from webhook.cli._asking import OneOf
 from webhook.cli._auditing import as_json, show
@@ -54,7 +54,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         report = verified(verifier, files, against, doing="verifying")
-    except (BadKey, Unreadable) as bad:
+    except (BadKey, UnreadableLogError) as bad:
         complain([str(bad)])
     if output == "json":
         click.echo(json.dumps(as_json(report), indent=2))

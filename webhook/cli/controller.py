@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.log_config import Keeping
+from webhook.audit.log_config import LogConfig
 from webhook.bootstrap.controller import run_controller
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
@@ -29,7 +29,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
-    keeping: Keeping,
+    keeping: LogConfig,
     registering: RegistrationSetup,
     verbose: bool,
 ) -> None:

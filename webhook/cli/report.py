@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from webhook import __version__
-from webhook.audit.chain import pieces
-from webhook.audit.chain_verifier import Head
-from webhook.audit.collector_copies import rewritten
+from webhook.audit.chain import split_line
+from webhook.audit.chain_verifier import ChainRecord
+from webhook.audit.collector_copies import split_copied_line
 from webhook.audit.keys import BadKey, read_public
-from webhook.audit.log_entry import as_entry
-from webhook.audit.log_lines import Line, Unreadable
-from webhook.audit.record import stamp
-from webhook.audit.verify import Report, Verifier
+from webhook.audit.log_entry import parse_entry
+from webhook.audit.log_lines import LogLine, UnreadableLogError
+from webhook.audit.record import timestamp
+from webhook.audit.verify import VerificationReport, Verifier
 from webhook.cli._asking import in_order
 from webhook.cli._clusters import in_words
 from webhook.cli._evidence import MomentType, lenient_option, log_files
@@ -110,7 +110,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     loaded = load_policy(policy) if policy else None
     asked = Asked(
         files=files, against=against, roots=[str(path) for path in trust],
-        begin=stamp(begin) if begin else "", end=stamp(end) if end else "",
+        begin=timestamp(begin) if begin else "", end=timestamp(end) if end else "",
         closed=closed, lenient=lenient, release=__version__, made=datetime.now(UTC),
         cluster=cluster_name, scope=scope, preparer=prepared_by,
     )  # fmt: skip
@@ -121,7 +121,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         found = verified(
             verifier, files, against, doing="reading", on_line=partial(count, gathering=gathering, lenient=lenient)
         )
-    except (ApiError, BadKey, NoClusterError, Unreadable) as bad:
+    except (ApiError, BadKey, NoClusterError, UnreadableLogError) as bad:
         complain([in_words(bad)])
     ruled = ruled_by(loaded, str(policy), asked.made) if loaded else None
     write(output, page(asked, gathering, found, ruled=ruled, now=now))
@@ -138,17 +138,17 @@ def spared(output: str, inputs: Iterable[str]) -> None:
                 complain([f"{output}: the report reads this file, and would write over it; give --output another name"])
 
 
-def count(line: Line, heads: list[Head], *, gathering: Gathering, lenient: bool) -> None:
+def count(line: LogLine, heads: list[ChainRecord], *, gathering: Gathering, lenient: bool) -> None:
     """Gather the records of a line that match their hashes; nearly always the line is one record."""
-    if len(heads) == 1 and (whole := as_entry(line.text)) is not None:
+    if len(heads) == 1 and (whole := parse_entry(line.text)) is not None:
         gathering.take(whole, line.file)
     elif heads:
-        for piece in rewritten(line.text) if lenient else pieces(line.text):
-            if piece.is_record and (entry := as_entry(piece.text)) is not None:
+        for piece in split_copied_line(line.text) if lenient else split_line(line.text):
+            if piece.is_record and (entry := parse_entry(piece.text)) is not None:
                 gathering.take(entry, line.file)
 
 
-def summary(found: Report, gathering: Gathering) -> str:
+def summary(found: VerificationReport, gathering: Gathering) -> str:
     """Return the page's summary in one line, for a terminal."""
     damage = f"DAMAGED, {counted(len(found.findings) + found.untold, 'finding')}"
     total = gathering.ledger.total

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.log_config import Keeping
+from webhook.audit.log_config import LogConfig
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.server import run_server
@@ -56,7 +56,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
-    keeping: Keeping,
+    keeping: LogConfig,
     listen: tuple[str, int],
     tls_dir: Path,
     tls_name: tuple[str, ...],

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from webhook.audit.log import AuditLog
 from webhook.audit.record import write_record
-from webhook.audit.retry_queue import OwedRecords
+from webhook.audit.retry_queue import RetryQueue
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.model.counting import counted
 from webhook.model.reason import Reason
@@ -22,7 +22,7 @@ class WriteRecorder:
         self, audit: AuditLog, now: Callable[[], datetime], *, on_lost: Callable[[], None] = lambda: None
     ) -> None:
         self._audit = audit
-        self._owed = OwedRecords(audit, on_lost=on_lost)
+        self._owed = RetryQueue(audit, on_lost=on_lost)
         self._now = now
 
     def start(self) -> None:

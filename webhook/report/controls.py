@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.audit.verify import Report
+from webhook.audit.verify import VerificationReport
 from webhook.model.counting import counted
 from webhook.report.coverage import Coverage
 from webhook.report.words import duration
@@ -14,7 +14,7 @@ from webhook.report.words import duration
 class Figures(Struct, frozen=True):
     """The figures of the page that concern controls."""
 
-    report: Report
+    report: VerificationReport
     trusted: bool
     compared: bool
     coverage: Coverage

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from webhook.audit.log_entry import Entry
-from webhook.audit.schema import REASONED
+from webhook.audit.log_entry import LogEntry
+from webhook.audit.schema import TYPES_WITH_REASON
 from webhook.model.decision import Closure, Phase
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import ReasonCode, Verdict
@@ -34,7 +34,7 @@ class Gathering:
         self.outside = 0
         self.first = self.last = ""
 
-    def take(self, entry: Entry, file: str) -> None:
+    def take(self, entry: LogEntry, file: str) -> None:
         """Count a record."""
         if entry.time < self.begin or (self.end and entry.time >= self.end):
             self.outside += 1
@@ -47,7 +47,7 @@ class Gathering:
         is_labelling = entry.type == "decision" and entry.phase == Phase.MUTATE
         count("type", LABELLING if is_labelling else entry.type, time)
         count("release", entry.catflap, time)
-        if entry.type in REASONED and not entry.reason_code:
+        if entry.type in TYPES_WITH_REASON and not entry.reason_code:
             count("without code", entry.version, time)
         if entry.policy_digest:
             count("policy", entry.policy_digest, time)
@@ -63,13 +63,13 @@ class Gathering:
                 count(entry.type, what, time)
                 self.ledger.happened(entry.type, Happening(time, what, details))
 
-    def _mutated(self, entry: Entry) -> None:
+    def _mutated(self, entry: LogEntry) -> None:
         """Take the decision of the mutating phase, which labels and does not judge."""
         target = entry.object_ref
         if (target.path, entry.verb) == ("namespaces", "create") and not entry.dry_run:
             self._event(target.name, entry, BORN)
 
-    def _decided(self, entry: Entry) -> None:
+    def _decided(self, entry: LogEntry) -> None:
         count, time = self.ledger.count, entry.time
         count("decision", entry.decision, time)
         for fault in entry.warned:
@@ -89,7 +89,7 @@ class Gathering:
             count("exempt without code", entry.username, time)
         self._isolated(entry)
 
-    def _isolated(self, entry: Entry) -> None:
+    def _isolated(self, entry: LogEntry) -> None:
         """Take what a decision says about its namespace's default-deny policy."""
         count, time = self.ledger.count, entry.time
         if (entry.object_ref.path, entry.verb) == ("pods", "create"):
@@ -103,7 +103,7 @@ class Gathering:
         elif is_removal(entry):
             self._event(entry.object_ref.namespace, entry, ENDING if ends(entry) else REMOVED)
 
-    def _refused(self, entry: Entry) -> None:
+    def _refused(self, entry: LogEntry) -> None:
         count, time = self.ledger.count, entry.time
         count("namespace", entry.object_ref.namespace or CLUSTER, time)
         count("user", entry.username, time)
@@ -112,17 +112,17 @@ class Gathering:
             count("rule", rule, time)
             self.refusals.add(rule, time)
 
-    def _written(self, entry: Entry) -> None:
+    def _written(self, entry: LogEntry) -> None:
         target = entry.object_ref
         self.ledger.count("written", f"{target.kind}: {entry.reason_code or entry.reason}", entry.time)
         if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY) and (what := written(entry)):
             self.ledger.event(Event(target.namespace, entry.time, what, target.api_version))
 
-    def _event(self, namespace: str, entry: Entry, what: str) -> None:
+    def _event(self, namespace: str, entry: LogEntry, what: str) -> None:
         self.ledger.event(Event(namespace, entry.time, what, entry.username))
 
 
-def is_removal(entry: Entry) -> bool:
+def is_removal(entry: LogEntry) -> bool:
     """Return whether a user could remove or edit a namespace's default-deny policy; an edit may open as much."""
     target = entry.object_ref
     let = entry.decision not in {Verdict.DENIED, Verdict.UNAVAILABLE} and not entry.dry_run
@@ -131,7 +131,7 @@ def is_removal(entry: Entry) -> bool:
     )
 
 
-def applies_exception(entry: Entry) -> bool:
+def applies_exception(entry: LogEntry) -> bool:
     """Return whether an exception admitted a request.
 
     Before reason codes existed, no other admitted request had a reason.
@@ -141,14 +141,14 @@ def applies_exception(entry: Entry) -> bool:
     return entry.decision == Verdict.ALLOWED and bool(entry.reason)
 
 
-def ends(entry: Entry) -> bool:
+def ends(entry: LogEntry) -> bool:
     """Return whether a policy is removed with its namespace; without a reason code, the user shows this as well."""
     if entry.reason_code:
         return entry.reason_code == ReasonCode.NAMESPACE_TERMINATING
     return User(entry.username).is_namespace_deleter
 
 
-def written(entry: Entry) -> str:
+def written(entry: LogEntry) -> str:
     """Return what a write of a default-deny policy means for its namespace, or "" if nothing was written."""
     if entry.verb == "get":  # the record reports something that cannot be repaired
         return ""
@@ -159,7 +159,7 @@ def written(entry: Entry) -> str:
     return RESTORED if entry.reason_code == ReasonCode.POLICY_RESTORED else CREATED
 
 
-def told(entry: Entry) -> tuple[str, str]:
+def told(entry: LogEntry) -> tuple[str, str]:
     """Return what happened, and the details."""
     match entry.type:
         case "configuration":

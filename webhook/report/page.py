@@ -7,7 +7,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from webhook.audit.verify import Report
+from webhook.audit.verify import VerificationReport
 from webhook.guard.policy_protection import PROTECTION
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
@@ -59,7 +59,9 @@ class Asked(Struct, frozen=True):
     preparer: str = ""
 
 
-def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | None, now: Now | None) -> str:
+def page(
+    asked: Asked, gathering: Gathering, report: VerificationReport, *, ruled: Ruled | None, now: Now | None
+) -> str:
     """Return the whole page."""
     covered = coverage(gathering.ledger.events(), MOST_SPACES)
     series = gathering.refusals.series()
@@ -92,7 +94,9 @@ def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | N
     return environment().get_template("page.html").render(said).lstrip()
 
 
-def figures(asked: Asked, gathering: Gathering, report: Report, covered: Coverage, now: Now | None) -> Figures:
+def figures(
+    asked: Asked, gathering: Gathering, report: VerificationReport, covered: Coverage, now: Now | None
+) -> Figures:
     """Return the figures that controls use."""
     ledger = gathering.ledger
     return Figures(

@@ -10,7 +10,7 @@ from datetime import datetime
 from threading import Lock
 
 from webhook.audit.record import write_record
-from webhook.audit.retry_queue import OwedRecords
+from webhook.audit.retry_queue import RetryQueue
 from webhook.config.parse import Loaded
 from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json
@@ -49,7 +49,7 @@ class IsolationGate:
         *,
         cached_namespace: Callable[[str], Json | None],
         cluster_info: Callable[[], ClusterInfo | None],
-        records: OwedRecords,
+        records: RetryQueue,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],

@@ -6,19 +6,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from webhook.audit.api_server_cross_check import Comparison
-from webhook.audit.api_server_events import Caller, ObjectRef
-from webhook.audit.chain_verifier import Head
-from webhook.audit.findings import Damage
-from webhook.audit.log_lines import Line, Unreadable
+from webhook.audit.api_server_cross_check import ApiServerCrossCheck
+from webhook.audit.api_server_events import EventObjectRef, EventUser
+from webhook.audit.chain_verifier import ChainRecord
+from webhook.audit.findings import FindingKind
+from webhook.audit.log_lines import LogLine, UnreadableLogError
 
 CHAIN, OTHER = "a" * 32, "b" * 32
 
 
-def head(seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "validate", digest: str = "") -> Head:
+def head(seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "validate", digest: str = "") -> ChainRecord:
     """Return one of catflap's decisions."""
     time = f"2026-01-31T12:{minute:02}:00.000000Z"
-    return Head(chain, seq, "", digest or f"{seq:064}", "decision", time, phase=phase)
+    return ChainRecord(chain, seq, "", digest or f"{seq:064}", "decision", time, phase=phase)
 
 
 def event(
@@ -42,17 +42,17 @@ def event(
     }
 
 
-def compared(heads: list[Head], *events: dict[str, Any]) -> Comparison:
+def compared(heads: list[ChainRecord], *events: dict[str, Any]) -> ApiServerCrossCheck:
     """Return a comparison of both sides."""
-    comparison = Comparison()
+    comparison = ApiServerCrossCheck()
     for number, one in enumerate(heads, 1):
-        comparison.take_records(Line("ours.log", number, b""), [one])
+        comparison.take_records(LogLine("ours.log", number, b""), [one])
     for number, said in enumerate(events, 1):
-        comparison.take_event(Line("api.log", number, json.dumps(said).encode()))
+        comparison.take_event(LogLine("api.log", number, json.dumps(said).encode()))
     return comparison
 
 
-def found(heads: list[Head], *events: dict[str, Any]) -> list[tuple[Damage, int, str, int | None]]:
+def found(heads: list[ChainRecord], *events: dict[str, Any]) -> list[tuple[FindingKind, int, str, int | None]]:
     """Return the findings: kind, line, chain and record."""
     return [(one.damage, one.place.line, one.chain, one.seq) for one in compared(heads, *events).findings()]
 
@@ -65,20 +65,20 @@ def test_records_that_both_sides_have_are_no_finding() -> None:
 def test_a_record_that_is_gone_is_named_by_its_event() -> None:
     """The event's annotation has the chain and the number."""
     [one] = compared([head(1)], event(seq=1), event(seq=2)).findings()
-    assert (one.damage, one.place.line, one.chain, one.seq) == (Damage.MISSING, 2, CHAIN, 2)
+    assert (one.damage, one.place.line, one.chain, one.seq) == (FindingKind.MISSING, 2, CHAIN, 2)
     assert one.says == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
 
 
 def test_a_record_with_another_hash_is_another_one() -> None:
     """The chain of the record makes no difference."""
-    assert found([head(1, digest="f" * 64)], event(seq=1)) == [(Damage.FORGED, 1, CHAIN, 1)]
+    assert found([head(1, digest="f" * 64)], event(seq=1)) == [(FindingKind.FORGED, 1, CHAIN, 1)]
 
 
 def test_a_chain_that_is_gone_whole_is_one_finding() -> None:
     """The chain may be another replica's, whose file is not named."""
     events = [event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
     [one] = compared([head(1)], event(seq=1), *events).findings()
-    assert (one.damage, one.chain, one.seq) == (Damage.MISSING, OTHER, 7)
+    assert (one.damage, one.chain, one.seq) == (FindingKind.MISSING, OTHER, 7)
     assert one.says.startswith("none of this chain's decisions, of which the API server's log has 3,")
 
 
@@ -89,12 +89,14 @@ def test_records_of_the_mutating_phase_are_not_expected() -> None:
     ]
 
 
-POD = ObjectRef("pods", namespace="shop", name="web")
+POD = EventObjectRef("pods", namespace="shop", name="web")
 
 
-def decided(seq: int, *, minute: int, ref: ObjectRef = POD, user: str = "alice", verb: str = "create") -> Head:
+def decided(
+    seq: int, *, minute: int, ref: EventObjectRef = POD, user: str = "alice", verb: str = "create"
+) -> ChainRecord:
     """Return one of catflap's decisions on an object by a user."""
-    return replace(head(seq, minute=minute), object_ref=ref, user=Caller(user), verb=verb)
+    return replace(head(seq, minute=minute), object_ref=ref, user=EventUser(user), verb=verb)
 
 
 ALICE: dict[str, Any] = {"user": {"username": "alice"}}
@@ -113,7 +115,7 @@ class TestNobodyAsked:
     def test_one_that_the_log_ought_to_have_is_a_finding(self) -> None:
         """The finding names catflap's own line and the evidence."""
         [one] = compared([*AGREED, decided(7, minute=45)], *USUAL).findings()
-        assert (one.damage, one.place.file, one.place.line, one.seq) == (Damage.INSERTED, "ours.log", 3, 7)
+        assert (one.damage, one.place.file, one.place.line, one.seq) == (FindingKind.INSERTED, "ours.log", 3, 7)
         assert one.says.startswith("the API server never asked for this decision (create pods shop/web by alice): ")
         assert "its log has 3 requests to write pods, 3 by this user, and none like it within 5 minutes" in one.says
 
@@ -123,13 +125,13 @@ class TestNobodyAsked:
             pytest.param(decided(7, minute=33), id="asked again, or given up: the request is there without this hash"),
             pytest.param(decided(7, minute=27), id="before its log begins"),
             pytest.param(decided(7, minute=59), id="before its event could be written"),
-            pytest.param(decided(7, minute=45, ref=ObjectRef("deployments", namespace="shop", name="web", api_group="apps")), id="a kind that its policy leaves out"),
+            pytest.param(decided(7, minute=45, ref=EventObjectRef("deployments", namespace="shop", name="web", api_group="apps")), id="a kind that its policy leaves out"),
             pytest.param(decided(7, minute=45, verb="delete"), id="a verb that its policy leaves out"),
             pytest.param(decided(7, minute=45, user="system:node:n1"), id="a component that its policy leaves out"),
             pytest.param(decided(7, minute=45, ref=replace(POD, namespace="kube-system")), id="a namespace that its policy leaves out"),
         ],
     )  # fmt: skip
-    def test_one_that_may_well_be_so_is_no_finding(self, ours: Head) -> None:
+    def test_one_that_may_well_be_so_is_no_finding(self, ours: ChainRecord) -> None:
         """An unproven case yields at most a note."""
         assert found([*AGREED, ours], event(seq=1, **ALICE), *USUAL[1:2], event(minute=59, seq=2)) == []
 
@@ -149,7 +151,7 @@ class TestNobodyAsked:
 
     def test_many_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Findings above the limit are only counted."""
-        monkeypatch.setattr("webhook.audit.unmatched_decisions.MOST_TOLD", 2)
+        monkeypatch.setattr("webhook.audit.unmatched_decisions.MOST_FINDINGS", 2)
         comparison = compared([*AGREED, *(decided(seq, minute=45) for seq in range(7, 12))], *USUAL)
         assert len([*comparison.findings()]) == 2
         assert "3 more decisions that the API server never asked for" in [*comparison.notes()]
@@ -160,7 +162,7 @@ class TestNeverAsked:
 
     def test_in_a_namespace_where_we_are_asked_it_shows(self) -> None:
         """The finding appears for a Pod before and after an answered request."""
-        assert found([head(1)], event(seq=1), event(minute=31)) == [(Damage.SKIPPED, 2, "", None)]
+        assert found([head(1)], event(seq=1), event(minute=31)) == [(FindingKind.SKIPPED, 2, "", None)]
 
     @pytest.mark.parametrize(
         "said",
@@ -209,7 +211,7 @@ class TestOtherRequests:
     def test_what_makes_pods_or_may_open_a_namespace(self, entry: str, group: str, resource: str) -> None:
         """The finding appears in namespaces with any answered request."""
         about = {"resource": resource, "apiGroup": group, "namespace": "shop", "name": "x"}
-        assert found([head(1)], event(seq=1), event(minute=31, objectRef=about)) == [(Damage.SKIPPED, 2, "", None)]
+        assert found([head(1)], event(seq=1), event(minute=31, objectRef=about)) == [(FindingKind.SKIPPED, 2, "", None)]
         asked = event(minute=31, objectRef=about, entry=entry, seq=2)
         assert found([head(1), head(2, minute=31)], event(seq=1), asked) == []
         elsewhere = event(minute=31, objectRef=about | {"namespace": "other"})
@@ -228,7 +230,7 @@ class TestOtherRequests:
     @pytest.mark.parametrize("who", [OWN, "system:serviceaccount:kube-system:namespace-controller"])
     def test_whom_we_are_not_asked_about(self, who: str) -> None:
         """The exclusions are catflap, in the namespace of its own log, and controllers that empty namespaces."""
-        began = Head(CHAIN, 0, "", "0" * 64, "start", "", writer={"pod": {"namespace": "guards"}})
+        began = ChainRecord(CHAIN, 0, "", "0" * 64, "start", "", writer={"pod": {"namespace": "guards"}})
         removal = event(minute=31, verb="delete", objectRef=OURS, user={"username": who})
         assert found([began, head(1)], event(seq=1), removal) == []
         assert len(found([began, head(1)], event(seq=1), removal | {"impersonatedUser": {"username": "ann"}})) == 1
@@ -259,7 +261,7 @@ class TestOtherRequests:
         ]
         comparison = compared([head(1)], event(seq=1), *events)
         [one] = comparison.findings()
-        assert (one.damage, one.place.line) == (Damage.SKIPPED, 2)
+        assert (one.damage, one.place.line) == (FindingKind.SKIPPED, 2)
         assert one.says.startswith(
             "ann had the API server ask us about nothing any more, until it was told to again: delete"
         )
@@ -274,7 +276,7 @@ def test_what_went_on_without_our_answer_shows(phase: str) -> None:
     key = f"failed-open.{phase}.webhook.admission.k8s.io/round_0_index_"
     said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
     [one] = compared([head(1)], event(seq=1), event(annotations=said)).findings()
-    assert (one.damage, one.place.line) == (Damage.SKIPPED, 2)
+    assert (one.damage, one.place.line) == (FindingKind.SKIPPED, 2)
     assert one.says.startswith("the API server went on without an answer to pods.catflap.dev: create pods shop/web")
 
 
@@ -290,7 +292,7 @@ def test_what_went_on_without_our_answer_shows(phase: str) -> None:
 )
 def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dict[str, Any]], says: str) -> None:
     """The exit code also distinguishes the two."""
-    with pytest.raises(Unreadable, match=rf"proves nothing: .*{says}.*; its audit policy has to"):
+    with pytest.raises(UnreadableLogError, match=rf"proves nothing: .*{says}.*; its audit policy has to"):
         compared([head(1)], *events).check()
     compared([head(1)], event(seq=1)).check()
 
@@ -298,11 +300,11 @@ def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dic
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}'])
 def test_what_is_no_event_is_unreadable(text: bytes) -> None:
     """Another file is never accepted as the API server's log."""
-    with pytest.raises(Unreadable, match=r"api\.log:3: no "):
-        Comparison().take_event(Line("api.log", 3, text))
+    with pytest.raises(UnreadableLogError, match=r"api\.log:3: no "):
+        ApiServerCrossCheck().take_event(LogLine("api.log", 3, text))
 
 
 @pytest.mark.parametrize(("text", "ended"), [(b'{"kind":"Ev', False), (b"", True), (b"  ", True)])
 def test_what_says_nothing_is_passed_over(text: bytes, *, ended: bool) -> None:
     """Such lines are the last line of an active log, and blank lines between joined logs."""
-    Comparison().take_event(Line("api.log", 3, text, ended=ended))
+    ApiServerCrossCheck().take_event(LogLine("api.log", 3, text, ended=ended))

@@ -25,12 +25,12 @@ from tests.entries import (
     WRITE,
     entry,
 )
-from webhook.audit.csv_table import COLUMNS, FORMULA, cell, lines
+from webhook.audit.csv_table import COLUMNS, FORMULA_PREFIXES, encode_rows, escape_cell
 
 
 def rows(*records: dict[str, Any]) -> list[dict[str, str]]:
     """Return the rows that a reader of CSV gets."""
-    text = b"".join(lines(iter([entry(record) for record in records]))).decode()
+    text = b"".join(encode_rows(iter([entry(record) for record in records]))).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -85,7 +85,7 @@ def test_every_record_is_a_row() -> None:
 
 def test_the_first_line_names_the_columns() -> None:
     """This also holds without records; lines end as RFC 4180 requires."""
-    assert b"".join(lines(iter([]))) == (",".join(f'"{name}"' for name in COLUMNS) + "\r\n").encode()
+    assert b"".join(encode_rows(iter([]))) == (",".join(f'"{name}"' for name in COLUMNS) + "\r\n").encode()
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_a_formula_is_text(text: str) -> None:
 @given(st.text())
 def test_a_cell_begins_no_formula_and_is_one_line(text: str) -> None:
     """This holds for any text; without the mark, a reader has the printable part of the text."""
-    found = cell(text)
+    found = escape_cell(text)
     assert found.isprintable()
-    assert not found.lstrip().startswith(tuple(set(FORMULA) - {"'"}))
+    assert not found.lstrip().startswith(tuple(set(FORMULA_PREFIXES) - {"'"}))
     if text.isprintable():
         assert found.removeprefix("'") == (text[1:] if text.startswith("'") and found == text else text)
 

@@ -13,14 +13,14 @@ import pytest
 
 from tests.audit_logs import assert_sound, verified
 from webhook.audit.log import AuditLog
-from webhook.audit.log_config import Durability, Failure, Keeping, Observer
-from webhook.audit.queued_sink import Queued
+from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, LogObserver
+from webhook.audit.queued_sink import QueuedSink
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
-ADMIT = Keeping(failure=Failure.ADMIT)
-SYNCED = Keeping(durability=Durability.SYNCED)
-BEST_EFFORT = Keeping(durability=Durability.BEST_EFFORT)
+ADMIT = LogConfig(failure=LogFailurePolicy.ADMIT)
+SYNCED = LogConfig(durability=Durability.SYNCED)
+BEST_EFFORT = LogConfig(durability=Durability.BEST_EFFORT)
 RECORD = configuration_record(accepted=True, faults=[], policy_digest="0123", at=utc_now())
 
 
@@ -29,7 +29,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self.observer = Observer(
+        self.observer = LogObserver(
             failed=lambda: self.told.append("failed"),
             lost=lambda: self.told.append("lost"),
             uncopied=lambda: self.told.append("uncopied"),
@@ -61,7 +61,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.undo()
 
 
-def made(path: Path, keeping: Keeping, counts: Counts) -> AuditLog:
+def made(path: Path, keeping: LogConfig, counts: Counts) -> AuditLog:
     """Return a log."""
     return AuditLog(str(path), process="serve", keeping=keeping, observer=counts.observer)
 
@@ -99,7 +99,7 @@ def test_what_is_refused_is_not_lost(
     path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refused request has no effect that a record would describe."""
-    log = made(path, Keeping(), counts)
+    log = made(path, LogConfig(), counts)
     log.append(RECORD)
     full += [0]
     with pytest.raises(AuditLogUnwritable):
@@ -139,18 +139,18 @@ def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, coun
     assert len(read(path)) == 3
 
 
-@pytest.mark.parametrize("failure", [*Failure])
+@pytest.mark.parametrize("failure", [*LogFailurePolicy])
 def test_a_disk_that_does_not_sync_is_as_one_that_does_not_write(
-    path: Path, counts: Counts, failure: Failure, monkeypatch: pytest.MonkeyPatch
+    path: Path, counts: Counts, failure: LogFailurePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record is written all the same, so nothing is lost if the request is admitted."""
-    log = made(path, Keeping(durability=Durability.SYNCED, failure=failure), counts)
+    log = made(path, LogConfig(durability=Durability.SYNCED, failure=failure), counts)
 
     def fail(_: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("webhook.audit.sink.os.fdatasync", fail)
-    if failure is Failure.ADMIT:
+    if failure is LogFailurePolicy.ADMIT:
         assert log.append(RECORD) is not None
     else:
         with pytest.raises(AuditLogUnwritable, match="the disk did not take it"):
@@ -194,7 +194,7 @@ def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
 
 def test_a_copy_goes_to_standard_output(path: Path, counts: Counts, capfd: pytest.CaptureFixture[str]) -> None:
     """The copy equals the file byte for byte, so it verifies alone."""
-    log = made(path, Keeping(copy=True), counts)
+    log = made(path, LogConfig(copy=True), counts)
     for _ in range(3):
         log.append(RECORD)
     log.stop()
@@ -206,14 +206,14 @@ def test_a_copy_that_is_not_taken_is_counted_and_nothing_more(
     path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is authoritative."""
-    log = made(path, Keeping(copy=True), counts)
-    monkeypatch.setattr("webhook.audit.queued_sink.Queued.write", refuse)
+    log = made(path, LogConfig(copy=True), counts)
+    monkeypatch.setattr("webhook.audit.queued_sink.QueuedSink.write", refuse)
     assert log.append(RECORD) is not None
     assert counts.told == ["uncopied"] * 2  # with the start's
     assert len(read(path)) == 2
 
 
-def refuse(_queued: Queued, _line: bytes) -> None:
+def refuse(_queued: QueuedSink, _line: bytes) -> None:
     """Refuse every line."""
     raise AuditLogUnwritable("no room")
 

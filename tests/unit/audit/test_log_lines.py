@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit.log_lines import TOLD_EVERY, Line, Unreadable, read_lines, read_records, size
+from webhook.audit.log_lines import PROGRESS_INTERVAL, LogLine, UnreadableLogError, read_lines, read_records, total_size
 
 
 def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
@@ -18,10 +18,10 @@ def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
     first.write_bytes(gzip.compress(b"1\n2\n"))
     second.write_bytes(b"\n3")
     assert list(read_lines([str(first), str(second)])) == [
-        Line(str(first), 1, b"1"),
-        Line(str(first), 2, b"2"),
-        Line(str(second), 1, b""),
-        Line(str(second), 2, b"3", ended=False),
+        LogLine(str(first), 1, b"1"),
+        LogLine(str(first), 2, b"2"),
+        LogLine(str(second), 1, b""),
+        LogLine(str(second), 2, b"3", ended=False),
     ]
 
 
@@ -29,12 +29,12 @@ def test_it_is_told_how_far_reading_is(tmp_path: Path) -> None:
     """The progress is in bytes of the files, as a bar needs it."""
     told: list[int] = []
     paths = [tmp_path / "a", tmp_path / "b"]
-    paths[0].write_bytes(b"line\n" * (TOLD_EVERY + 1))
+    paths[0].write_bytes(b"line\n" * (PROGRESS_INTERVAL + 1))
     paths[1].write_bytes(gzip.compress(b"line\n" * 10))
     list(read_lines(map(str, paths), told.append))
     assert told == sorted(told)
     assert len(told) == 3
-    assert told[-1] == size([*map(str, paths), "-"]) == sum(path.stat().st_size for path in paths)
+    assert told[-1] == total_size([*map(str, paths), "-"]) == sum(path.stat().st_size for path in paths)
 
 
 UNREADABLE: dict[str, Callable[[Path], object]] = {
@@ -50,7 +50,7 @@ def test_what_cannot_be_read_to_its_end_is_named(tmp_path: Path, what: str) -> N
     """A part is never accepted as the whole."""
     path = tmp_path / "log"
     UNREADABLE[what](path)
-    with pytest.raises(Unreadable, match=str(path)):
+    with pytest.raises(UnreadableLogError, match=str(path)):
         list(read_lines([str(path)]))
 
 
@@ -61,7 +61,7 @@ def test_a_line_that_is_too_long_is_shortened(
 ) -> None:
     """The line keeps its beginning and its end. The next lines are read as usual, and memory does not grow."""
     monkeypatch.setattr("webhook.audit.log_lines.LONGEST_LINE", 10)
-    monkeypatch.setattr("webhook.audit.log_lines.KEPT", 4)
+    monkeypatch.setattr("webhook.audit.log_lines.KEPT_BYTES", 4)
     path, after = tmp_path / "log", b"next\n" if end else b""
     path.write_bytes(b"123456789\n" + b"abcde" + b"-" * more + b"vwxyz" + end + after)
     first, long, *rest = read_lines([str(path)])

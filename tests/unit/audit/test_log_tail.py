@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit.log_tail import WRITING_SECONDS, Ending, ending_of
+from webhook.audit.log_tail import WRITE_TIMEOUT_SECONDS, LogTail, read_tail
 
 # The places of the cut in a line: after its first byte, in its middle, before its hash, before its end.
 CUTS: Final = (1, 100, -80, -1)
@@ -22,15 +22,15 @@ def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) ->
     path.write_bytes(b"".join(before) + last[:cut])
 
     def finish() -> None:
-        time.sleep(WRITING_SECONDS / 4)
+        time.sleep(WRITE_TIMEOUT_SECONDS / 4)
         with path.open("ab") as file:
             file.write(last[cut:])
 
     writer = threading.Thread(target=finish)
     writer.start()
-    found = ending_of(str(path))
+    found = read_tail(str(path))
     writer.join()
-    assert found == ending_of(str(path))
+    assert found == read_tail(str(path))
     assert not found.end_first
 
 
@@ -40,7 +40,7 @@ def test_a_half_line_that_stays_is_owned_up_to(tmp_path: Path, cut: int) -> None
     path = tmp_path / "half.log"
     *before, last = two_chains(path)
     path.write_bytes(b"".join(before) + last[:cut])
-    found = ending_of(str(path))
+    found = read_tail(str(path))
     assert found.end_first
     assert [one.bytes for one in found.torn] == ([0] if cut == -1 else [len(last[:cut])])
 
@@ -49,4 +49,4 @@ def test_a_file_without_records_has_no_end(tmp_path: Path) -> None:
     """The call does not wait."""
     path = tmp_path / "half.log"
     path.touch()
-    assert ending_of(str(path)) == Ending()
+    assert read_tail(str(path)) == LogTail()

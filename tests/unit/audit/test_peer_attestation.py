@@ -10,11 +10,11 @@ import pytest
 from tests.audit_logs import verified
 from tests.unit.audit.logs import RECORD, Clock, appended, log_of
 from webhook.audit.chain import seal
-from webhook.audit.findings import Damage
-from webhook.audit.log import CHECKPOINT_AFTER
-from webhook.audit.log_config import Durability, Keeping
-from webhook.audit.peer_attestation import MOST_NAMED, SETTLE_SECONDS, Tail, heads_in
-from webhook.audit.rotation import aside
+from webhook.audit.findings import FindingKind
+from webhook.audit.log import CHECKPOINT_INTERVAL
+from webhook.audit.log_config import Durability, LogConfig
+from webhook.audit.peer_attestation import MOST_NAMED, SETTLE_SECONDS, FileTail, last_records
+from webhook.audit.rotation import rotated_files
 
 Seconds = list[float]
 
@@ -48,7 +48,7 @@ def test_a_process_states_what_another_one_wrote(path: Path) -> None:
     clock = Clock()
     one, other = log_of(path, clock), log_of(path, clock)
     first, second = appended(one), appended(other)
-    clock.advance(CHECKPOINT_AFTER)
+    clock.advance(CHECKPOINT_INTERVAL)
     one.look()
     one.append(RECORD)
     one.stop()
@@ -76,7 +76,7 @@ def test_a_checkpoint_that_a_request_writes_reads_nothing(path: Path, monkeypatc
 
 def test_best_effort_never_claims_to_name_all(path: Path) -> None:
     """A record in the queue follows lines that the process has not read yet."""
-    log = log_of(path, Clock(), keeping=Keeping(durability=Durability.BEST_EFFORT))
+    log = log_of(path, Clock(), keeping=LogConfig(durability=Durability.BEST_EFFORT))
     log.append(RECORD)
     log.stop()
     assert {seen(record)[1] for record in records(path) if "seen" in record} == {False}
@@ -89,17 +89,17 @@ def test_a_file_that_was_put_aside_is_read_until_others_have_noticed(path: Path,
     appended(one)
     appended(other)
     path.rename(f"{path}.20260131T120000.000000Z")
-    clock.advance(CHECKPOINT_AFTER)
+    clock.advance(CHECKPOINT_INTERVAL)
     one.look()
     late = appended(other)  # to the old file
     one.append(RECORD)
     seconds[0] += SETTLE_SECONDS
-    clock.advance(CHECKPOINT_AFTER)
+    clock.advance(CHECKPOINT_INTERVAL)
     one.look()
     checkpoints = [record for record in records(path) if record["type"] == "checkpoint"]
     assert [seen(record)[1] for record in checkpoints] == [False, True]
     assert seen(checkpoints[1])[0] == [(late.chain, late.seq)]
-    assert verified(*aside(str(path)), path).findings == ()
+    assert verified(*rotated_files(str(path)), path).findings == ()
 
 
 def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, seconds: Seconds) -> None:
@@ -110,7 +110,7 @@ def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, s
     path.rename(path.with_name("log.1"))
     for _ in range(3):
         seconds[0] += SETTLE_SECONDS
-        clock.advance(CHECKPOINT_AFTER)
+        clock.advance(CHECKPOINT_INTERVAL)
         log.look()
         log.append(RECORD)
     log.stop()
@@ -141,8 +141,8 @@ def test_more_chains_than_one_record_names_are_named_by_the_next(path: Path) -> 
 def test_logs_of_an_older_release_stay_readable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their chains state nothing about each other, which is no damage, even if a newer process continues the log."""
     monkeypatch.setattr("webhook.audit.log.VERSION", "catflap.dev/audit/v1alpha2")
-    monkeypatch.setattr("webhook.audit.sink.Witness.follow", lambda *_, **__: None)
-    monkeypatch.setattr("webhook.audit.log.as_said", lambda _: {})
+    monkeypatch.setattr("webhook.audit.sink.PeerChainReader.follow", lambda *_, **__: None)
+    monkeypatch.setattr("webhook.audit.log.attestation_fields", lambda _: {})
     clock = Clock()
     old, older = log_of(path, clock), log_of(path, clock)
     appended(old)
@@ -171,26 +171,26 @@ def test_a_copy_that_was_merged_is_not_held_against_its_chains(path: Path, tmp_p
     lines = path.read_bytes().splitlines(keepends=True)
     merged = tmp_path / "merged.log"
     merged.write_bytes(b"".join([lines[0], elsewhere.read_bytes(), *lines[1:]]))
-    assert {found.damage for found in verified(merged).findings} == {Damage.INSERTED}
+    assert {found.damage for found in verified(merged).findings} == {FindingKind.INSERTED}
     assert verified(merged, lenient=True, closed=True).findings == ()
 
 
-def blocks(tail: Tail) -> bytes:
+def blocks(tail: FileTail) -> bytes:
     """Return all that a tail reads now."""
     return b"".join(block + b"\n" for block in tail.blocks())
 
 
 @pytest.fixture
-def tail(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tail]:
+def tail(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileTail]:
     """Yield the tail of a file, with small blocks."""
     monkeypatch.setattr("webhook.audit.peer_attestation.BLOCK", 4)
     path.write_bytes(b"")
     with path.open("rb") as file:
-        yield Tail(file.fileno())
+        yield FileTail(file.fileno())
     path.unlink()
 
 
-def test_lines_are_read_when_they_are_whole(path: Path, tail: Tail) -> None:
+def test_lines_are_read_when_they_are_whole(path: Path, tail: FileTail) -> None:
     """The number of pieces makes no difference."""
     for text, whole in ((b"a", b""), (b"bcdefgh", b""), (b"\n12", b"abcdefgh\n"), (b"3\n4\n", b"123\n4\n"), (b"", b"")):
         with path.open("ab") as file:
@@ -203,4 +203,4 @@ def test_the_last_record_of_each_chain_is_found_on_mixed_lines_too() -> None:
     linked = [{"catflap": "0", "chain": name * 32, "seq": seq} for name, seq in (("a", 1), ("b", 1), ("a", 2))]
     one, other, last = (seal(link)[0] for link in linked)
     text = one + b'{"catflap":"0","chain":"%b' % (b"a" * 32) + other + last
-    assert [(link.chain[0], link.seq) for link in heads_in(text)] == [("a", 2), ("b", 1)]
+    assert [(link.chain[0], link.seq) for link in last_records(text)] == [("a", 2), ("b", 1)]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.audit.chain import fragment
-from webhook.audit.queued_sink import Queued
+from webhook.audit.chain import fragment_of
+from webhook.audit.queued_sink import QueuedSink
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 LINES = [b"%d\n" % number for number in range(100)]
@@ -30,7 +30,7 @@ def fifo(tmp_path: Path) -> Iterator[tuple[str, int]]:
 def test_every_line_is_written_in_order(tmp_path: Path) -> None:
     """The observer gets the number of waiting bytes, which ends at zero."""
     waiting: list[int] = []
-    queued = Queued(Sink(str(tmp_path / "log")), queued=waiting.append)
+    queued = QueuedSink(Sink(str(tmp_path / "log")), queued=waiting.append)
     for line in LINES:
         queued.write(line)
     queued.close()
@@ -43,7 +43,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeyp
     """A line without room is refused, and the accepted lines arrive when a reader comes."""
     path, reader = fifo
     monkeypatch.setattr("webhook.audit.queued_sink.MOST_BYTES", 1 << 18)
-    queued = Queued(Sink(path, patience=None))
+    queued = QueuedSink(Sink(path, patience=None))
     line = b"x" * 1023 + b"\n"
     for _ in range((1 << 18) >> 10):
         queued.write(line)
@@ -71,12 +71,12 @@ def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(
         "webhook.audit.sink.os.write", lambda fd, data: whole(fd, data[: taken.pop(0)] if taken else data)
     )
-    queued = Queued(Sink(str(tmp_path / "log")))
+    queued = QueuedSink(Sink(str(tmp_path / "log")))
     queued.write(b"first\n")
     queued.write(b"second\n")
     queued.close()
     assert (tmp_path / "log").read_bytes() == b"fi\nfirst\nsecond\n"
-    assert queued.torn == [fragment(b"fi")]
+    assert queued.torn == [fragment_of(b"fi")]
 
 
 def test_an_end_does_not_wait_for_ever(
@@ -84,7 +84,7 @@ def test_an_end_does_not_wait_for_ever(
 ) -> None:
     """A message reports what could not be written."""
     monkeypatch.setattr("webhook.audit.queued_sink.DRAIN_SECONDS", 0.01)
-    queued = Queued(Sink(fifo[0], patience=None))
+    queued = QueuedSink(Sink(fifo[0], patience=None))
     queued.write(b"x" * (1 << 18))
     queued.close()
     assert "1 lines of the audit log were never written" in caplog.text

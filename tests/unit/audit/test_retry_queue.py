@@ -9,7 +9,7 @@ import pytest
 from tests.audit_logs import assert_sound
 from webhook.audit.log import AuditLog
 from webhook.audit.record import write_record
-from webhook.audit.retry_queue import TIMELY_SECONDS, OwedRecords
+from webhook.audit.retry_queue import READY_SECONDS, RetryQueue
 from webhook.audit.sink import AuditLogUnwritable, Sink
 from webhook.model.reason import Reason, ReasonCode
 
@@ -54,13 +54,13 @@ def names(path: Path) -> list[str]:
 def test_what_is_owed_is_written_in_order_as_soon_as_there_is_room(tmp_path: Path, disk: Disk) -> None:
     """No call raises in the meantime."""
     path, now = tmp_path / "audit.log", [0.0]
-    owed = OwedRecords(AuditLog(str(path), process="controller"), clock=lambda: now[0])
+    owed = RetryQueue(AuditLog(str(path), process="controller"), clock=lambda: now[0])
     owed.append(record(0))
     disk.full = True
     for number in range(1, 4):
         owed.append(record(number))
     assert (len(owed), owed.timely, names(path)) == (3, True, ["n0"])
-    now[0] = TIMELY_SECONDS
+    now[0] = READY_SECONDS
     assert not owed.flush()
     assert not owed.timely
     disk.full = False
@@ -74,7 +74,7 @@ def test_the_queue_has_an_end(tmp_path: Path, disk: Disk) -> None:
     """Records without room are counted."""
     lost: list[int] = []
     log = AuditLog(str(tmp_path / "audit.log"), process="controller")
-    owed = OwedRecords(log, most=2, on_lost=lambda: lost.append(1))
+    owed = RetryQueue(log, most=2, on_lost=lambda: lost.append(1))
     disk.full = True
     for number in range(5):
         owed.append(record(number))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.audit_logs import assert_sound
 from webhook.audit.log import AuditLog
-from webhook.audit.log_config import Durability, Failure, Keeping
+from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 
@@ -28,7 +28,7 @@ def test_it_is_writable_again_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, *, begun: bool
 ) -> None:
     """The log is not writable before that, and needs no other record: a server that is not ready gets no review."""
-    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(durability=durability))
+    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=LogConfig(durability=durability))
     assert log.writable
     if begun:
         log.append(RECORD)
@@ -49,7 +49,7 @@ def test_where_requests_are_admitted_without_a_record_it_counts_as_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The administrator chose this, so no replica leaves the service because of it."""
-    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(failure=Failure.ADMIT))
+    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=LogConfig(failure=LogFailurePolicy.ADMIT))
     log.append(RECORD)
     full(monkeypatch)
     assert log.append(RECORD) is None

@@ -91,7 +91,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
 @pytest.mark.parametrize("verb", LOGS)
 def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk image has no line without an end."""
-    monkeypatch.setattr(log_lines, "MOST_UNTEXTUAL", MIB)
+    monkeypatch.setattr(log_lines, "MOST_BINARY", MIB)
     Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "image"])
     assert outcome.exit_code == 2

@@ -7,7 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from webhook.audit.log_config import Durability, Failure, Keeping, Rotation
+from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, Rotation
 from webhook.cli._keeping import AGES, SIZES, Measure, keeping_options
 
 
@@ -17,14 +17,14 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def told(*arguments: str) -> Keeping | str:
+def told(*arguments: str) -> LogConfig | str:
     """Return the value that a verb receives, or the error message."""
-    found: list[Keeping] = []
+    found: list[LogConfig] = []
 
     @click.command
     @click.option("--audit-log")
     @keeping_options
-    def verb(audit_log: str | None, keeping: Keeping) -> None:  # noqa: ARG001 (click calls it by name)
+    def verb(audit_log: str | None, keeping: LogConfig) -> None:  # noqa: ARG001 (click calls it by name)
         found.append(keeping)
 
     result = CliRunner().invoke(verb, arguments)
@@ -34,26 +34,26 @@ def told(*arguments: str) -> Keeping | str:
 @pytest.mark.parametrize(
     ("arguments", "keeping"),
     [
-        pytest.param((), Keeping(), id="nothing"),
-        pytest.param(("--audit-log", "f", "--audit-stdout"), Keeping(copy=True), id="both"),
-        pytest.param(("--audit-stdout",), Keeping(), id="standard output, which it is in any case"),
-        pytest.param(("--audit-failure", "admit"), Keeping(failure=Failure.ADMIT), id="admit"),
+        pytest.param((), LogConfig(), id="nothing"),
+        pytest.param(("--audit-log", "f", "--audit-stdout"), LogConfig(copy=True), id="both"),
+        pytest.param(("--audit-stdout",), LogConfig(), id="standard output, which it is in any case"),
+        pytest.param(("--audit-failure", "admit"), LogConfig(failure=LogFailurePolicy.ADMIT), id="admit"),
         pytest.param(
             ("--audit-durability", "best-effort"),
-            Keeping(durability=Durability.BEST_EFFORT, failure=Failure.ADMIT),
+            LogConfig(durability=Durability.BEST_EFFORT, failure=LogFailurePolicy.ADMIT),
             id="best effort, which admits",
         ),
         pytest.param(
-            ("--audit-log", "f", "--audit-durability", "synced"), Keeping(durability=Durability.SYNCED), id="synced"
+            ("--audit-log", "f", "--audit-durability", "synced"), LogConfig(durability=Durability.SYNCED), id="synced"
         ),
         pytest.param(
             ("--audit-log=f", "--audit-rotate-size=2Ki", "--audit-rotate-age=3h", "--audit-rotate-keep=4"),
-            Keeping(rotation=Rotation(size=2048, age=timedelta(hours=3), keep=4)),
+            LogConfig(rotation=Rotation(size=2048, age=timedelta(hours=3), keep=4)),
             id="rotated",
         ),
     ],
 )
-def test_options_say_how_records_are_kept(arguments: tuple[str, ...], keeping: Keeping) -> None:
+def test_options_say_how_records_are_kept(arguments: tuple[str, ...], keeping: LogConfig) -> None:
     """One value has all options."""
     assert told(*arguments) == keeping
 

@@ -245,6 +245,6 @@ def test_a_line_of_many_braces_costs_no_more_than_a_bounded_number_of_readings(m
         tried.append(text)
         return {}, 1
 
-    monkeypatch.setattr(collector_copies, "object_at", counting)
-    assert [piece.is_record for piece in collector_copies.rewritten(b"{" * 100_000)] == [False]
-    assert len(tried) == collector_copies.MOST_BEGINNINGS
+    monkeypatch.setattr(collector_copies, "parse_object", counting)
+    assert [piece.is_record for piece in collector_copies.split_copied_line(b"{" * 100_000)] == [False]
+    assert len(tried) == collector_copies.MOST_CANDIDATES

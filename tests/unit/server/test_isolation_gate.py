@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
-from webhook.audit.retry_queue import OwedRecords
+from webhook.audit.retry_queue import RetryQueue
 from webhook.config.parse import parse
 from webhook.kube.api import Api, Json
 from webhook.kube.cluster_info import ClusterInfo
@@ -50,9 +50,9 @@ class MutatingApi(Api):
         return self._stored
 
 
-def make_gate(log: str) -> tuple[IsolationGate, OwedRecords]:
+def make_gate(log: str) -> tuple[IsolationGate, RetryQueue]:
     """Return a gate and its owed records."""
-    records = OwedRecords(AuditLog(log, process="serve"))
+    records = RetryQueue(AuditLog(log, process="serve"))
     made = IsolationGate(
         cached_namespace=lambda _: SHOP,
         cluster_info=lambda: CLUSTER_INFO,
