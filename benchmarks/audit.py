@@ -106,8 +106,8 @@ def drained() -> Iterator[None]:
 
 def records(folder: Path, way: str, count: int, callers: int) -> Figures:
     """Measure records alone: the time of one caller, and the rate of several callers."""
-    file, keeping = WAYS[way]
-    log = AuditLog(str(folder / file) if file else None, process="serve", keeping=keeping)
+    file, log_config = WAYS[way]
+    log = AuditLog(str(folder / file) if file else None, process="serve", config=config)
 
     def write(count: int) -> list[float]:
         return [timed(lambda: log.append(RECORD)) for _ in range(count)]
@@ -120,11 +120,11 @@ def records(folder: Path, way: str, count: int, callers: int) -> Figures:
 
 def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
     """Measure a server's answers to several concurrent callers, each on its own connection."""
-    file, keeping = WAYS[way]
+    file, log_config = WAYS[way]
     policy = folder / "policy.yaml"
     policy.write_text(DEFAULT_POLICY, encoding="utf-8")
-    options = ["--standalone", "--policy", str(policy), "--audit-durability", keeping.durability]
-    options += ["--audit-stdout"] * keeping.copy
+    options = ["--standalone", "--policy", str(policy), "--audit-durability", log_config.durability]
+    options += ["--audit-stdout"] * log_config.copy
     if file is None:
         options += ["--audit-log", "/dev/stdout"]  # a second open returns the same pipe
     with serve(folder / "server", *options) as server:

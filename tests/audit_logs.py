@@ -51,7 +51,7 @@ def verified(*paths: Path, **options: Any) -> VerificationReport:
     """What `catflap audit verify` says of logs."""
     verifier = Verifier(**options)
     for line in read_lines(map(str, paths)):
-        verifier.take(line)
+        verifier.add(line)
     return verifier.finish()
 
 
@@ -61,13 +61,13 @@ def assert_sound(path: Path, *, killed: bool = False) -> None:
         return
     verifier, lines = Verifier(), 0
     for line in read_lines([str(path)]):
-        verifier.take(line)
+        verifier.add(line)
         lines += 1
         for piece in split_line(line.text) if lines > CHECKED.get(path, 0) else ():
             if piece.is_record and (record := json.loads(piece.text))["version"] not in EARLIER_FORMATS:
                 assert_valid(record)
     CHECKED[path] = lines
-    found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.damage, lines))]
+    found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.kind, lines))]
     assert found == []
 
 

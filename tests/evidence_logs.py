@@ -66,7 +66,7 @@ class Story:
 
     def tell(self, **record: Any) -> None:
         """One record."""
-        self.log.look()
+        self.log.poll()
         self.log.append({"time": timestamp(self.clock.time), **record})
 
     def decide(self, decision: str, namespace: str = "shop", *, user: str = "alice", **other: Any) -> None:

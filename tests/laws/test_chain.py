@@ -72,7 +72,7 @@ def written(history: Sequence[Step], root: Path | None = None) -> bytes:
                     running[writer].append({**RECORD, "reason": "€" * number})
                 elif does == "look":
                     clock[0] += KEY_LIFETIME * (number % 2)
-                    running[writer].look()
+                    running[writer].poll()
                 elif does == "restart":
                     running[writer].stop()
             if does == "kill":
@@ -104,7 +104,7 @@ def verified(log: bytes, **options: Any) -> VerificationReport:
     """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for number, line in enumerate(log.splitlines(keepends=True), 1):
-        verifier.take(LogLine("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
+        verifier.add(LogLine("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
     return verifier.finish()
 
 
@@ -182,7 +182,7 @@ def test_a_chain_that_stopped_in_order_is_closed(log: bytes) -> None:
     """Its end is signed."""
     report = verified(log, closed=True)
     assert report.findings == ()
-    assert all(chain.signed == chain.head.seq for chain in report.chains)
+    assert all(chain.signed_to == chain.head.seq for chain in report.chains)
 
 
 @LAW
@@ -224,7 +224,7 @@ def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
     report = verified(b"".join(whole[:index] + whole[index + 1 :]), closed=True)
     found = {(one.chain, one.seq) for one in report.findings}
     if not gone:
-        assert FindingKind.MISSING in {one.damage for one in report.findings}
+        assert FindingKind.MISSING in {one.kind for one in report.findings}
     elif gone["type"] != "stop":
         assert (gone["chain"], gone["seq"]) in found
     else:  # a truncated chain is reported at its last remaining record, or at a partial line that only its stop record mentions
@@ -309,7 +309,7 @@ def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log:
     signed = min(
         found["seq"] for found in whole if found["chain"] == chain and "signature" in found and found["seq"] >= seq
     )
-    places = {(found.damage, found.chain, found.seq) for found in verified(changed).findings}
+    places = {(found.kind, found.chain, found.seq) for found in verified(changed).findings}
     assert (FindingKind.FORGED, chain, signed) in places
 
 
@@ -321,7 +321,7 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
         private, public = write_pair(f"{folder}/root")
         log = written(history, root=private)
         root = read_public(public)
-    assert first_chain(verified(log, roots=[root], closed=True)).vouched
+    assert first_chain(verified(log, roots=[root], closed=True)).is_key_certified
     chain = record(lines(log)[0])["chain"]
     key = WriterKey(chain=chain, writer={}, root=None)
 
@@ -332,11 +332,11 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
         return changed | ({"signature": key.sign(signed_bytes(changed))} if "signature" in changed else {})
 
     fresh = rewritten(log, chain, resigned)
-    assert {found.damage for found in verified(fresh, closed=True).findings} <= {
+    assert {found.kind for found in verified(fresh, closed=True).findings} <= {
         FindingKind.FORGED
     }  # the damage of the records that depend on it
     found = first(fresh, roots=[root])
-    assert (found.damage, found.chain, found.seq, found.place.line) == (FindingKind.FORGED, chain, 0, 1)
+    assert (found.kind, found.chain, found.seq, found.place.line) == (FindingKind.FORGED, chain, 0, 1)
 
 
 def first_chain(report: VerificationReport) -> Any:

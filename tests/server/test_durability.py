@@ -68,7 +68,7 @@ def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: P
     report = verified(*files)
     assert report.findings == ()
     assert report.notes == (remark(report.chains[0]),)  # it was killed before it could sign
-    assert [one.stopped for one in report.chains] == [False, True]
+    assert [one.is_stopped for one in report.chains] == [False, True]
 
 
 @pytest.mark.parametrize("durability", KEPT)

@@ -60,120 +60,134 @@ class ApiServerCrossCheck:
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # on disk, without a name
         self._database.executescript(TABLES)
-        self._alone = UnmatchedDecisions(self._database)
-        self._skipped: list[Finding] = []
-        self._edited: Counter[str] = Counter()  # how often each user changed catflap's webhook configurations
-        self._own = {*chart_accounts(DEFAULT_NAMESPACE).users}
+        self._unmatched = UnmatchedDecisions(self._database)
+        self._skipped_findings: list[Finding] = []
+        self._configuration_edits: Counter[str] = (
+            Counter()
+        )  # how often each user changed catflap's webhook configurations
+        self._own_accounts = {*chart_accounts(DEFAULT_NAMESPACE).users}
         self._first = self._last = ""  # the first and last times in the API server's log
 
-    def take_records(self, line: LogLine, heads: Iterable[ChainRecord]) -> None:
+    def add_records(self, line: LogLine, records: Iterable[ChainRecord]) -> None:
         """Remember the records of one line of catflap's log."""
-        for head in heads:
-            if head.type == "decision" and head.phase == Phase.VALIDATE:
-                place = (line.file, line.number)
-                self._insert("decisions", head.chain, head.seq, head.hash, head.time, *place, *request_identity(head))
-            elif head.type == "start" and (space := writer_namespace(head)):
-                self._own |= {*chart_accounts(space).users}
+        for record in records:
+            if record.type == "decision" and record.phase == Phase.VALIDATE:
+                position = (line.file, line.number)
+                self._insert(
+                    "decisions",
+                    record.chain,
+                    record.seq,
+                    record.hash,
+                    record.time,
+                    *position,
+                    *request_identity(record),
+                )
+            elif record.type == "start" and (namespace := writer_namespace(record)):
+                self._own_accounts |= {*chart_accounts(namespace).users}
 
-    def take_event(self, line: LogLine) -> None:
+    def add_event(self, line: LogLine) -> None:
         """Remember one line of the API server's log.  Raises UnreadableLogError."""
         event = read_event(line)
-        if event is not None and event.is_last:
-            self._take(event, line)
+        if event is not None and event.is_final_stage:
+            self._add(event, line)
 
     def check(self) -> None:
         """Check that the API server's log can prove anything.  Raises UnreadableLogError."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         if not anchors:
-            what = (
+            problem = (
                 "no event bears a hash of catflap's"
                 if self._first
                 else "it has no event of a request that was answered"
             )
-            raise UnreadableLogError(f"the API server's log proves nothing: {what}; {REQUIRED_AUDIT_POLICY}")
+            raise UnreadableLogError(f"the API server's log proves nothing: {problem}; {REQUIRED_AUDIT_POLICY}")
 
     def findings(self) -> Iterator[Finding]:
         """Yield records that are missing or different, and requests that the API server did not send to catflap."""
         for chain, count, seq, file, line, _ in self._database.execute(MISSING_CHAINS):
-            says = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
-            yield Finding(FindingKind.MISSING, LinePosition(file, line, 0), says, chain, seq)
-        for chain, seq, gone, file, line, about in self._database.execute(MISSING_RECORDS):
-            damage, says = (
-                (FindingKind.MISSING, "it is not here") if gone else (FindingKind.FORGED, "another one is here")
+            message = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
+            yield Finding(FindingKind.MISSING, LinePosition(file, line, 0), message, chain, seq)
+        for chain, seq, is_missing, file, line, description in self._database.execute(MISSING_RECORDS):
+            kind, message = (
+                (FindingKind.MISSING, "it is not here") if is_missing else (FindingKind.FORGED, "another one is here")
             )
             yield Finding(
-                damage,
+                kind,
                 LinePosition(file, line, 0),
-                f"the API server's log has its hash, and {says}: {about}",
+                f"the API server's log has its hash, and {message}: {description}",
                 chain,
                 seq,
             )
-        yield from self._skipped
-        for ours, file, line, about in self._database.execute(UNSENT_REQUESTS):
-            why = "though the policy is ours" if ours else "as it does in this namespace"
+        yield from self._skipped_findings
+        for is_own_policy, file, line, description in self._database.execute(UNSENT_REQUESTS):
+            reason = "though the policy is ours" if is_own_policy else "as it does in this namespace"
             yield Finding(
-                FindingKind.SKIPPED, LinePosition(file, line, 0), f"the API server never asked, {why}: {about}"
+                FindingKind.SKIPPED, LinePosition(file, line, 0), f"the API server never asked, {reason}: {description}"
             )
-        yield from self._alone.findings(self._first, self._last)
+        yield from self._unmatched.findings(self._first, self._last)
 
     def notes(self) -> Iterator[str]:
         """Yield the basis of the comparison, and differences that may be legitimate. Call `findings` first."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
-        yield from self._alone.notes
-        for who, times in self._edited.most_common(MOST_NAMED):
-            yield f"{who} changed what the API server asks us about, {counted(times, 'time')}; what it was then, its log does not say"
-        spaces = [*self._database.execute(EXEMPT_NAMESPACES)]
-        if spaces:
-            named = ", ".join(f"{space} ({count})" for space, count in spaces[:MOST_NAMED])
-            more = f" and {len(spaces) - MOST_NAMED} more" if len(spaces) > MOST_NAMED else ""
+        yield from self._unmatched.notes
+        for user, count in self._configuration_edits.most_common(MOST_NAMED):
+            yield f"{user} changed what the API server asks us about, {counted(count, 'time')}; what it was then, its log does not say"
+        namespaces = [*self._database.execute(EXEMPT_NAMESPACES)]
+        if namespaces:
+            named = ", ".join(f"{namespace} ({count})" for namespace, count in namespaces[:MOST_NAMED])
+            more = f" and {len(namespaces) - MOST_NAMED} more" if len(namespaces) > MOST_NAMED else ""
             yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{more}"
 
-    def _take(self, event: ApiServerEvent, line: LogLine) -> None:
+    def _add(self, event: ApiServerEvent, line: LogLine) -> None:
         time = event.request_received_timestamp
         self._first, self._last = min(self._first or time, time), max(self._last, time)
-        self._alone.take(event)
+        self._unmatched.add(event)
         entries = [key.removesuffix(CHAIN) for key in event.annotations if key.endswith(ENTRY_SUFFIX + CHAIN)]
         for entry in entries:
             link = (event.annotations.get(entry + part, "") for part in (CHAIN, SEQ, HASH))
-            self._insert("anchors", *link, time, line.file, line.number, event.about)
-        for entry in event.skipped:
-            self._skip(line, f"the API server went on without an answer to {entry}: {event.about}")
+            self._insert("anchors", *link, time, line.file, line.number, event.description)
+        for entry in event.skipped_webhooks:
+            self._add_skipped(line, f"the API server went on without an answer to {entry}: {event.description}")
         if (
             event.ref.resource in WEBHOOK_CONFIGURATION_RESOURCES
             and event.ref.name == WEBHOOK_CONFIGURATION
-            and event.was_done
+            and event.has_succeeded
         ):
-            self._configured(event, line)
-        due = event.due(self._own)
-        if not due or not event.was_done:
+            self._check_configuration(event, line)
+        expected = event.expected_webhook(self._own_accounts)
+        if not expected or not event.has_succeeded:
             return
-        name = f"{due}{ENTRY_SUFFIX}"
+        name = f"{expected}{ENTRY_SUFFIX}"
         if name in entries:
             self._insert("asked", event.ref.namespace)
-        elif not any(key.startswith(f"{name}/") for key in event.annotations) and name not in event.skipped:
-            ours = int(event.is_of_ours)
-            self._insert("unasked", ours, event.ref.namespace, time, line.file, line.number, event.about)
+        elif not any(key.startswith(f"{name}/") for key in event.annotations) and name not in event.skipped_webhooks:
+            is_own_policy = int(event.is_own_policy)
+            self._insert("unasked", is_own_policy, event.ref.namespace, time, line.file, line.number, event.description)
 
-    def _configured(self, event: ApiServerEvent, line: LogLine) -> None:
+    def _check_configuration(self, event: ApiServerEvent, line: LogLine) -> None:
         """Remember a change of catflap's webhook configurations that another user made."""
         if event.verb == "delete":
-            self._skip(
+            self._add_skipped(
                 line,
-                f"{event.caller} had the API server ask us about nothing any more, until it was told to again: {event.about}",
+                f"{event.username} had the API server ask us about nothing any more, until it was told to again: {event.description}",
             )
-        elif event.verb in CHANGE_VERBS and event.caller not in self._own and len(self._edited) < MOST_EDITORS:
-            self._edited[event.caller] += 1
+        elif (
+            event.verb in CHANGE_VERBS
+            and event.username not in self._own_accounts
+            and len(self._configuration_edits) < MOST_EDITORS
+        ):
+            self._configuration_edits[event.username] += 1
 
-    def _skip(self, line: LogLine, says: str) -> None:
-        self._skipped.append(Finding(FindingKind.SKIPPED, LinePosition(line.file, line.number, 0), says))
+    def _add_skipped(self, line: LogLine, message: str) -> None:
+        self._skipped_findings.append(Finding(FindingKind.SKIPPED, LinePosition(line.file, line.number, 0), message))
 
     def _insert(self, table: str, *values: str | int) -> None:
         marks = ", ".join("?" * len(values))
         self._database.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", values)  # noqa: S608 (fixed)
 
 
-def writer_namespace(head: ChainRecord) -> str:
+def writer_namespace(record: ChainRecord) -> str:
     """Return the namespace of a chain's writer, or an empty string if the start record does not name it."""
-    pod = head.writer.get("pod")
+    pod = record.writer.get("pod")
     return str(pod.get("namespace", "")) if isinstance(pod, dict) else ""

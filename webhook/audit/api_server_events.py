@@ -79,38 +79,38 @@ class ApiServerEvent(Struct, rename="camel", frozen=True):
         return self.object_ref or NO_OBJECT
 
     @property
-    def caller(self) -> str:
+    def username(self) -> str:
         """Return the user name, which is also the one that a webhook receives."""
         return (self.impersonated_user or self.user).username
 
     @property
-    def is_last(self) -> bool:
+    def is_final_stage(self) -> bool:
         """Return whether the API server has answered the request."""
         return self.stage in LAST_STAGES
 
     @property
-    def about(self) -> str:
+    def description(self) -> str:
         """Return a description of the request."""
         name = "/".join(part for part in (self.ref.namespace, self.ref.name) if part)
         return f"{self.verb} {self.ref.resource} {name} (auditID {self.audit_id})"
 
     @property
-    def was_done(self) -> bool:
+    def has_succeeded(self) -> bool:
         """Return whether the API server carried out the request."""
         return (self.response_status or EventStatus()).code in SUCCESS_CODES
 
     @property
-    def skipped(self) -> list[str]:
+    def skipped_webhooks(self) -> list[str]:
         """Return catflap's webhook entries that the API server skipped because their answer was missing."""
-        found = (value for key, value in self.annotations.items() if key.startswith(FAILED_OPEN))
-        return sorted({value for value in found if value.endswith(ENTRY_SUFFIX)})
+        values = (value for key, value in self.annotations.items() if key.startswith(FAILED_OPEN))
+        return sorted({value for value in values if value.endswith(ENTRY_SUFFIX)})
 
     @property
-    def is_of_ours(self) -> bool:
+    def is_own_policy(self) -> bool:
         """Return whether the object is a policy with catflap's name."""
         return OWN_NAME.match(self.ref.name) is not None
 
-    def due(self, own_accounts: Collection[str]) -> str:
+    def expected_webhook(self, own_accounts: Collection[str]) -> str:
         """Return catflap's entry that the API server had to ask, or "" if there is none or the event does not say.
 
         An event of level Metadata does not say what an update changed, so only updates of catflap's own policies count.
@@ -120,9 +120,9 @@ class ApiServerEvent(Struct, rename="camel", frozen=True):
         if ref.subresource or ref.api_group == CALICO:
             return ""
         key = (ref.api_group, ref.resource)
-        if key in POLICY_RESOURCES and self.is_of_ours:
-            free = self.caller in OBJECT_DELETERS or self.caller in own_accounts
-            return "" if free or self.verb not in {*CHANGE_VERBS, "create"} else "policies"
+        if key in POLICY_RESOURCES and self.is_own_policy:
+            may_change = self.username in OBJECT_DELETERS or self.username in own_accounts
+            return "" if may_change or self.verb not in {*CHANGE_VERBS, "create"} else "policies"
         if self.verb != "create":
             return ""
         if key == (POD.group, POD.resource):
@@ -140,7 +140,7 @@ def read_event(line: LogLine) -> ApiServerEvent | None:
     try:
         event = EVENT_DECODER.decode(line.text)
     except DECODE_ERRORS as bad:
-        if not line.ended:
+        if not line.has_line_end:
             return None
         raise UnreadableLogError(f"{line.file}:{line.number}: no audit event: {refusal(bad)}") from bad
     if (event.api_version, event.kind) != (API_VERSION, "Event"):

@@ -41,7 +41,7 @@ class SuspectRecord(Struct, frozen=True):
 
     seq: int
     place: LinePosition
-    says: str
+    message: str
     is_race: bool  # the record may have been written while the other process began
 
 
@@ -50,121 +50,123 @@ class AttestationVerifier:
 
     def __init__(self, chains: Mapping[str, Chain]) -> None:
         self._chains = chains
-        self._unnamed: OrderedDict[str, UnattestedRecords] = OrderedDict()  # in the order of their last lines
+        self._unattested: OrderedDict[str, UnattestedRecords] = OrderedDict()  # in the order of their last lines
         self._read_to: dict[str, int] = {}  # the line that each writer's last complete statement reaches
-        self._doubts: dict[str, SuspectRecord] = {}
+        self._suspects: dict[str, SuspectRecord] = {}
         self.absent: set[str] = set()  # chains without any record, which have a finding already
         self._compared = 0
         self.notes: list[str] = []
 
-    def stands(self, head: ChainRecord, place: LinePosition) -> None:
+    def add_record(self, record: ChainRecord, place: LinePosition) -> None:
         """Take a record that continues its chain."""
-        found = self._unnamed.get(head.chain)
+        found = self._unattested.get(record.chain)
         if found is None:
-            self._unnamed[head.chain] = UnattestedRecords(place.order, head.seq, place.order, head.seq, place)
+            self._unattested[record.chain] = UnattestedRecords(place.order, record.seq, place.order, record.seq, place)
             return
-        found.last, found.last_seq, found.place = place.order, head.seq, place
-        self._unnamed.move_to_end(head.chain)
+        found.last, found.last_seq, found.place = place.order, record.seq, place
+        self._unattested.move_to_end(record.chain)
 
-    def signed(self, chain: str) -> None:
+    def add_signature(self, chain: str) -> None:
         """Take a valid signature, which proves that the chain's process wrote the chain's earlier records."""
-        if chain in self._doubts and self._doubts[chain].is_race:
-            del self._doubts[chain]
+        if chain in self._suspects and self._suspects[chain].is_race:
+            del self._suspects[chain]
 
-    def began(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
+    def check_start(self, record: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take a start record that states what its process read in the file."""
-        if head.seen is None:
+        if record.seen is None:
             return
-        self._read_to[head.chain] = place.order
-        previous = head.previous
+        self._read_to[record.chain] = place.order
+        previous = record.previous
         if previous is None:
-            if head.seen.complete and any(
-                log_name(one.place.file) == log_name(place.file) for one in self._others(head.chain)
+            if record.seen.complete and any(
+                log_name(one.place.file) == log_name(place.file) for one in self._others(record.chain)
             ):
-                self.notes.append(f"chain {head.chain} began in an empty file, though others stand before it: {JOINED}")
+                self.notes.append(
+                    f"chain {record.chain} began in an empty file, though others stand before it: {JOINED}"
+                )
             return
-        yield from self._named(head, head.seen, place, but=previous.chain)
+        yield from self._check_named(record, record.seen, place, excluded=previous.chain)
         before = self._chains.get(previous.chain)
-        if before is not None and head.seen.complete:
-            self._read_to[head.chain] = self._compare_start(head, head.seen, previous, before)
+        if before is not None and record.seen.complete:
+            self._read_to[record.chain] = self._compare_start(record, record.seen, previous, before)
         self._confirm(previous)
 
-    def stated(self, head: ChainRecord, place: LinePosition, reached: int) -> Iterator[Finding]:
+    def check_attestation(self, record: ChainRecord, place: LinePosition, reached: int) -> Iterator[Finding]:
         """Take a signed statement; `reached` is the line of the writer's record before it."""
-        if head.seen is None:
+        if record.seen is None:
             return
-        yield from self._named(head, head.seen, place)
-        begin = self._read_to.get(head.chain)
-        if begin is None or not (head.seen.complete or head.seen.anew):
+        yield from self._check_named(record, record.seen, place)
+        begin = self._read_to.get(record.chain)
+        if begin is None or not (record.seen.complete or record.seen.anew):
             return
-        self._read_to[head.chain] = reached
-        if head.seen.anew or not self._chains[head.chain].is_whole:  # a missing record may have named them
+        self._read_to[record.chain] = reached
+        if record.seen.anew or not self._chains[record.chain].is_whole:  # a missing record may have named them
             return
-        says = (
-            f"chain {head.chain} had read all of the file up to here by its record {head.seq}, and this was not in it"
-        )
-        for name, one in self._between(head.chain, begin, place):
+        message = f"chain {record.chain} had read all of the file up to here by its record {record.seq}, and this was not in it"
+        for name, one in self._between(record.chain, begin, place):
             if one.last < reached:
-                self._doubt(name, one.last_seq, one.place, says)
+                self._add_suspect(name, one.last_seq, one.place, message)
             elif begin < one.first < reached:
-                self._doubt(name, one.first_seq, one.place, says)
+                self._add_suspect(name, one.first_seq, one.place, message)
         if self._compared == MOST_COMPARED:
             self._compared += 1
-            yield Finding(FindingKind.INSERTED, place, TOO_MANY, head.chain, head.seq)
+            yield Finding(FindingKind.INSERTED, place, TOO_MANY, record.chain, record.seq)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the records that no statement explains."""
-        for name, doubt in self._doubts.items():
-            yield Finding(FindingKind.INSERTED, doubt.place, doubt.says, name, doubt.seq)
+        for name, suspect in self._suspects.items():
+            yield Finding(FindingKind.INSERTED, suspect.place, suspect.message, name, suspect.seq)
 
-    def _named(self, head: ChainRecord, seen: Seen, place: LinePosition, *, but: str = "") -> Iterator[Finding]:
+    def _check_named(
+        self, record: ChainRecord, attestation: Seen, place: LinePosition, *, excluded: str = ""
+    ) -> Iterator[Finding]:
         """Check that the records in a statement are present."""
-        for link in seen.chains:
-            if link.chain == but:
+        for link in attestation.chains:
+            if link.chain == excluded:
                 continue
             found = self._chains.get(link.chain)
             if found is None:
-                yield from self._gone(head, link, place)
-            elif damage := found.reached(link):
-                says = f"record {link.seq} of chain {link.chain} stood before it, and does not now"
-                yield Finding(damage, place, says, head.chain, head.seq)
+                yield from self._missing_chain(record, link, place)
+            elif kind := found.contradiction(link):
+                message = f"record {link.seq} of chain {link.chain} stood before it, and does not now"
+                yield Finding(kind, place, message, record.chain, record.seq)
             self._confirm(link)
 
-    def _gone(self, head: ChainRecord, link: Link, place: LinePosition) -> Iterator[Finding]:
+    def _missing_chain(self, record: ChainRecord, link: Link, place: LinePosition) -> Iterator[Finding]:
         """Yield a finding for a chain without any record, once."""
         if link.chain in self.absent:
             return
-        what = f"record {link.seq} of chain {link.chain}"
-        if head.type == "start" and head.previous is not None and head.previous.chain not in self._chains:
-            self.notes.append(f"{what} stood before chain {head.chain}, and is in none of the files")
-        elif self._chains[head.chain].writer is not None:
+        description = f"record {link.seq} of chain {link.chain}"
+        if record.type == "start" and record.previous is not None and record.previous.chain not in self._chains:
+            self.notes.append(f"{description} stood before chain {record.chain}, and is in none of the files")
+        elif self._chains[record.chain].writer is not None:
             self.absent.add(link.chain)
-            says = f"{what} stood before it, and nothing of that chain does now"
-            yield Finding(FindingKind.MISSING, place, says, head.chain, head.seq)
+            message = f"{description} stood before it, and nothing of that chain does now"
+            yield Finding(FindingKind.MISSING, place, message, record.chain, record.seq)
 
-    def _compare_start(self, head: ChainRecord, seen: Seen, previous: Link, before: Chain) -> int:
+    def _compare_start(self, record: ChainRecord, attestation: Seen, previous: Link, before: Chain) -> int:
         """Check that a start's process had read all earlier records; return the line of the last one it read."""
         reached = before.last.order
         if before.head.seq > previous.seq:
-            says = f"record {previous.seq} was the last one of this chain when chain {head.chain} began"
-            self._doubt(previous.chain, before.head.seq, before.last, says, is_race=True)
+            message = f"record {previous.seq} was the last one of this chain when chain {record.chain} began"
+            self._add_suspect(previous.chain, before.head.seq, before.last, message, is_race=True)
             return reached - 1
-        says = f"chain {head.chain} had read the file up to here when it began, and this was not in it"
-        for link in seen.chains:
+        message = f"chain {record.chain} had read the file up to here when it began, and this was not in it"
+        for link in attestation.chains:
             found = self._chains.get(link.chain)
             if found is not None and found.head.seq > link.seq and found.last.order < reached:
-                self._doubt(link.chain, found.head.seq, found.last, says)
-        since = self._chains.get(seen.since)
+                self._add_suspect(link.chain, found.head.seq, found.last, message)
+        since = self._chains.get(attestation.since)
         if since is not None:
-            for name, one in self._between(head.chain, since.first.order, before.last):
+            for name, one in self._between(record.chain, since.first.order, before.last):
                 if one.last < reached:
-                    self._doubt(name, one.last_seq, one.place, says)
+                    self._add_suspect(name, one.last_seq, one.place, message)
         return reached
 
     def _between(self, own: str, begin: int, place: LinePosition) -> Iterator[tuple[str, UnattestedRecords]]:
         """Yield the chains of the same log that have unnamed records after a line."""
         found = []
-        for name, one in reversed(self._unnamed.items()):
+        for name, one in reversed(self._unattested.items()):
             if one.last <= begin or self._compared >= MOST_COMPARED:
                 break
             self._compared += 1
@@ -173,25 +175,25 @@ class AttestationVerifier:
         yield from found
 
     def _others(self, own: str) -> Iterator[UnattestedRecords]:
-        last = next((name for name in reversed(self._unnamed) if name != own), None)
+        last = next((name for name in reversed(self._unattested) if name != own), None)
         if last is not None:
-            yield self._unnamed[last]
+            yield self._unattested[last]
 
-    def _doubt(self, chain: str, seq: int, place: LinePosition, says: str, *, is_race: bool = False) -> None:
-        known = self._doubts.get(chain)
+    def _add_suspect(self, chain: str, seq: int, place: LinePosition, message: str, *, is_race: bool = False) -> None:
+        known = self._suspects.get(chain)
         if known is None or known.seq < seq or known.is_race:
-            self._doubts[chain] = SuspectRecord(seq, place, says, is_race and (known is None or known.is_race))
-        self._unnamed.pop(chain, None)
+            self._suspects[chain] = SuspectRecord(seq, place, message, is_race and (known is None or known.is_race))
+        self._unattested.pop(chain, None)
 
     def _confirm(self, link: Link) -> None:
         """Take a record, and those before it, as read by another process."""
-        if link.chain in self._doubts and self._doubts[link.chain].seq <= link.seq:
-            del self._doubts[link.chain]
-        found = self._unnamed.get(link.chain)
+        if link.chain in self._suspects and self._suspects[link.chain].seq <= link.seq:
+            del self._suspects[link.chain]
+        found = self._unattested.get(link.chain)
         if found is None:
             return
         if found.last_seq <= link.seq:
-            del self._unnamed[link.chain]
+            del self._unattested[link.chain]
         elif found.first_seq <= link.seq:
             found.first, found.first_seq = found.last, found.last_seq
 

@@ -93,11 +93,11 @@ class UnsignedTimer:
         self._since: datetime | None = None  # the first waiting record
         self._late: datetime | None = None  # the first record that came when that one had waited too long
 
-    def signed(self) -> None:
+    def reset(self) -> None:
         """Take a signature, which covers all waiting records."""
         self._since = self._late = None
 
-    def waits_too_long(self, at: datetime) -> bool:
+    def is_overdue(self, at: datetime) -> bool:
         """Take one more waiting record; return whether its writer continued too long without a due signature."""
         self._since = min(self._since or at, at)
         if at - self._since >= LONGEST_UNSIGNED:
@@ -110,8 +110,8 @@ class Chain:
     """One chain, in constant memory."""
 
     __slots__ = (
-        "_accused", "_key", "_spoilt", "_unsigned", "began", "ended", "first", "gaps", "head", "is_whole", "last", "lost", "name", "records",
-        "signed", "stopped", "vouched", "writer",
+        "_damaged", "_has_late_finding", "_key", "_unsigned", "began", "ended", "first", "gaps", "head",
+        "is_key_certified", "is_stopped", "is_whole", "last", "lost", "name", "records", "signed_to", "writer",
     )  # fmt: skip
 
     def __init__(self, name: str, place: LinePosition, time: str) -> None:
@@ -122,107 +122,107 @@ class Chain:
         self.lost = 0  # as the writer's own records say
         self.head = Link(name, -1, GENESIS)
         self.writer: Mapping[str, object] | None = None  # None until the start is read
-        self.signed = -1  # a checkpoint covers the records up to this number
-        self.stopped = False
-        self.vouched = False
+        self.signed_to = -1  # a checkpoint covers the records up to this number
+        self.is_stopped = False
+        self.is_key_certified = False
         self.gaps: list[Gap] = []
         self.is_whole = True  # no record is missing or damaged so far
         self._key = ""
         self._unsigned = UnsignedTimer()
-        self._accused = False  # whether there is a finding about missing signatures since the last one
-        self._spoilt: set[int] = set()
+        self._has_late_finding = False  # whether there is a finding about missing signatures since the last one
+        self._damaged: set[int] = set()
 
-    def spoil(self, seq: int) -> None:
+    def mark_damaged(self, seq: int) -> None:
         """Remember that a damaged record has this place; its finding exists already."""
         self.is_whole = False
-        if seq > self.head.seq and len(self._spoilt) < MOST_GAPS:
-            self._spoilt.add(seq)
+        if seq > self.head.seq and len(self._damaged) < MOST_GAPS:
+            self._damaged.add(seq)
 
-    def reached(self, link: Link) -> FindingKind | None:
+    def contradiction(self, link: Link) -> FindingKind | None:
         """Return what contradicts a statement that this chain ended at this link when another chain began."""
         if self.head.seq < link.seq:
-            return None if link.seq in self._spoilt else FindingKind.TRUNCATED
+            return None if link.seq in self._damaged else FindingKind.TRUNCATED
         return FindingKind.FORGED if self.head.seq == link.seq and self.head.hash != link.hash else None
 
-    def follow(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
+    def add(self, record: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take the next record of this chain in the log."""
-        self.last, self.ended, self.records = place, head.time, self.records + 1
+        self.last, self.ended, self.records = place, record.time, self.records + 1
         expected = self.head.seq + 1
-        if head.seq < expected:
-            yield from self._again(head, place)
+        if record.seq < expected:
+            yield from self._check_repeated(record, place)
             return
-        if self.stopped:
-            yield Finding(FindingKind.INSERTED, place, "it stands behind the end of its chain", self.name, head.seq)
-        if head.seq > expected:
-            self._jump(range(expected, head.seq), place)
-        if head.seq == expected and head.prev != self.head.hash:
-            says = "it does not follow the record before it: one of the two is not the writer's"
-            yield Finding(FindingKind.INSERTED, place, says, self.name, head.seq)
-        yield from self._wait(head, place)
-        if (head.type == "start") != (head.seq == 0):
+        if self.is_stopped:
+            yield Finding(FindingKind.INSERTED, place, "it stands behind the end of its chain", self.name, record.seq)
+        if record.seq > expected:
+            self._add_gap(range(expected, record.seq), place)
+        if record.seq == expected and record.prev != self.head.hash:
+            message = "it does not follow the record before it: one of the two is not the writer's"
+            yield Finding(FindingKind.INSERTED, place, message, self.name, record.seq)
+        yield from self._check_delay(record, place)
+        if (record.type == "start") != (record.seq == 0):
             yield Finding(
-                FindingKind.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq
+                FindingKind.INSERTED, place, "a chain has one start, as its first record", self.name, record.seq
             )
-        self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
-        self.lost += head.lost
-        self.head = Link(head.chain, head.seq, head.hash)
-        self.stopped = head.type == "stop"
+        self._damaged = {seq for seq in self._damaged if seq > record.seq}
+        self.lost += record.lost
+        self.head = Link(record.chain, record.seq, record.hash)
+        self.is_stopped = record.type == "stop"
 
-    def _wait(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
+    def _check_delay(self, record: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Check that the writer signed the earlier records in time, if its key is known."""
         try:
-            late = self._unsigned.waits_too_long(datetime.fromisoformat(head.time))
+            is_overdue = self._unsigned.is_overdue(datetime.fromisoformat(record.time))
         except (TypeError, ValueError):
-            yield Finding(FindingKind.INSERTED, place, "its time is none", self.name, head.seq)
+            yield Finding(FindingKind.INSERTED, place, "its time is none", self.name, record.seq)
             return
-        if self._key and not self._accused and (late or head.seq - self.signed > MOST_UNSIGNED):
-            self._accused = True
-            says = f"since record {max(self.signed, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records, and after a minute"
-            yield Finding(FindingKind.FORGED, place, says, self.name, head.seq)
+        if self._key and not self._has_late_finding and (is_overdue or record.seq - self.signed_to > MOST_UNSIGNED):
+            self._has_late_finding = True
+            message = f"since record {max(self.signed_to, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records, and after a minute"
+            yield Finding(FindingKind.FORGED, place, message, self.name, record.seq)
 
-    def certify(
-        self, head: ChainRecord, record: bytes, place: LinePosition, roots: Sequence[PublicKey]
+    def check_signature(
+        self, record: ChainRecord, line: bytes, place: LinePosition, roots: Sequence[PublicKey]
     ) -> Iterator[Finding]:
         """Take the start, a checkpoint, a new key or the end; one of `roots`, if any, has to certify each key."""
-        if head.type == "start":
-            self.writer = head.writer
-        elif self._key and self._has_signed(record, head.signature):
-            self.signed, self._accused = head.seq, False
-            self._unsigned.signed()
+        if record.type == "start":
+            self.writer = record.writer
+        elif self._key and self._is_signature_valid(line, record.signature):
+            self.signed_to, self._has_late_finding = record.seq, False
+            self._unsigned.reset()
         elif self._key and not self.gaps:  # a new key may be among the missing records
-            says = (
+            message = (
                 "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
             )
-            yield Finding(FindingKind.FORGED, place, says, self.name, head.seq)
-        if head.type not in {"start", "key"}:
+            yield Finding(FindingKind.FORGED, place, message, self.name, record.seq)
+        if record.type not in {"start", "key"}:
             return
-        self._key = head.public_key
-        said = certified_bytes(chain=self.name, public_key=self._key, writer=self.writer or {})
-        self.vouched = any(is_signed_by(root, head.certificate, said) for root in roots)
-        if roots and not self.vouched and self.writer is not None:
-            says = "none of the trusted root keys vouches for the key that signs this chain"
-            yield Finding(FindingKind.FORGED, place, says, self.name, head.seq)
+        self._key = record.public_key
+        certified = certified_bytes(chain=self.name, public_key=self._key, writer=self.writer or {})
+        self.is_key_certified = any(is_signed_by(root, record.certificate, certified) for root in roots)
+        if roots and not self.is_key_certified and self.writer is not None:
+            message = "none of the trusted root keys vouches for the key that signs this chain"
+            yield Finding(FindingKind.FORGED, place, message, self.name, record.seq)
 
-    def _has_signed(self, record: bytes, signature: str) -> bool:
+    def _is_signature_valid(self, line: bytes, signature: str) -> bool:
         try:
-            message = signed_bytes(msgspec.json.decode(record))
+            message = signed_bytes(msgspec.json.decode(line))
         except ENCODE_ERRORS:
             return False
         return is_signed_by(self._key, signature, message)
 
-    def _jump(self, over: range, place: LinePosition) -> None:
+    def _add_gap(self, missing: range, place: LinePosition) -> None:
         self.is_whole = False
-        gap = Gap(place, over.stop, [over])
-        for seq in self._spoilt:
+        gap = Gap(place, missing.stop, [missing])
+        for seq in self._damaged:
             gap.fill(seq)
         if gap.missing and len(self.gaps) < MOST_GAPS:
             self.gaps.append(gap)
 
-    def _again(self, head: ChainRecord, place: LinePosition) -> Iterator[Finding]:
+    def _check_repeated(self, record: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take a record whose place is passed: it fills a gap, or is a repetition."""
-        if not any(gap.fill(head.seq) for gap in self.gaps):
+        if not any(gap.fill(record.seq) for gap in self.gaps):
             yield Finding(
-                FindingKind.REPEATED, place, f"record {head.seq} has its place further up", self.name, head.seq
+                FindingKind.REPEATED, place, f"record {record.seq} has its place further up", self.name, record.seq
             )
 
 

@@ -30,8 +30,8 @@ class LinePosition(NamedTuple):
 class Finding(Struct, frozen=True):
     """One damage: its kind, its line, its record if that is known, and a description."""
 
-    damage: FindingKind
+    kind: FindingKind
     place: LinePosition
-    says: str
+    message: str
     chain: str = ""
     seq: int | None = None

@@ -24,7 +24,7 @@ class GroupCommit:
         self._failed: deque[tuple[range, OSError]] = deque(maxlen=MOST_FAILURES)
         self.written = 0  # lines so far; the writer counts them
 
-    def settle(self, line: int) -> None:
+    def wait_for_sync(self, line: int) -> None:
         """Return when the line with this number is on the disk.  Raises OSError if the sync failed."""
         with self._turn:
             while self._settled < line:

@@ -37,10 +37,10 @@ class WriterKey:
         self.public = to_base64(self._key.public_key().public_bytes_raw())
         self.certificate = ""
         if root is not None:
-            said = certified_bytes(chain=chain, public_key=self.public, writer=writer)
-            self.certificate = to_base64(read_private(root).sign(said))
+            signed_message = certified_bytes(chain=chain, public_key=self.public, writer=writer)
+            self.certificate = to_base64(read_private(root).sign(signed_message))
 
-    def told(self) -> dict[str, str]:
+    def record_fields(self) -> dict[str, str]:
         """Return the fields of a record that describe the key."""
         return {"publicKey": self.public, **({"certificate": self.certificate} if self.certificate else {})}
 

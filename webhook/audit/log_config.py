@@ -48,7 +48,7 @@ class LogObserver(Struct, frozen=True):
 
     failed: Callable[[], object] = ignore  # a record could not be written, or not be brought to the disk
     lost: Callable[[], object] = ignore  # the record is lost, and its request was admitted
-    uncopied: Callable[[], object] = ignore  # a line is in the file and not on standard output
+    stdout_dropped: Callable[[], object] = ignore  # a line is in the file and not on standard output
     queued: Callable[[int], object] = ignore  # the bytes that wait for the file
     synced: Callable[[float], object] = ignore  # the seconds of one fdatasync
 

@@ -111,18 +111,18 @@ ENTRY_DECODER = msgspec.json.Decoder(LogEntry)
 class LogReader:
     """Yields each record of the given files with its text, in order, if the record matches its hash.
 
-    `lenient` accepts copies that a collector rewrote.  `read` and `passed_over` count records during the iteration.
-    `were_records` says whether any skipped text looks like a damaged record.
+    `lenient` accepts copies that a collector rewrote.  `read` and `skipped` count records during the iteration.
+    `has_damaged_records` says whether any skipped text looks like a damaged record.
     """
 
     def __init__(
-        self, paths: Iterable[str], *, lenient: bool = False, moved: Callable[[int], object] = lambda _: None
+        self, paths: Iterable[str], *, lenient: bool = False, on_progress: Callable[[int], object] = lambda _: None
     ) -> None:
-        self._lines = read_lines(paths, moved)
-        self._pieces = split_copied_line if lenient else split_line
+        self._lines = read_lines(paths, on_progress)
+        self._split = split_copied_line if lenient else split_line
         self.read = 0
-        self.passed_over = 0
-        self.were_records = False
+        self.skipped = 0
+        self.has_damaged_records = False
 
     def __iter__(self) -> Iterator[tuple[LogEntry, bytes]]:
         """Yield each record and its text.  Raises UnreadableLogError."""
@@ -130,20 +130,20 @@ class LogReader:
         for line in self._lines:
             before = self.read
             if line.is_too_long:
-                self._pass_over(line.text)
+                self._skip(line.text)
                 continue
-            for piece in self._pieces(line.text):
+            for piece in self._split(line.text):
                 entry = parse_entry(piece.text) if piece.is_record else None
                 if entry is None:
-                    self._pass_over(piece.text)
+                    self._skip(piece.text)
                 else:
                     self.read += 1
                     yield entry, piece.text
-            text.look(line, has_record=self.read > before)
+            text.check(line, has_record=self.read > before)
 
-    def _pass_over(self, text: bytes) -> None:
-        self.passed_over += 1
-        self.were_records = self.were_records or looks_like_record(text)
+    def _skip(self, text: bytes) -> None:
+        self.skipped += 1
+        self.has_damaged_records = self.has_damaged_records or looks_like_record(text)
 
 
 def parse_entry(text: bytes) -> LogEntry | None:

@@ -60,7 +60,7 @@ class LogLine(NamedTuple):
     file: str
     number: int
     text: bytes
-    ended: bool = True
+    has_line_end: bool = True
     size: int = 0
 
     @property
@@ -73,12 +73,12 @@ DAMAGED: Final = "its gzip data is damaged, or other data follows it; gzip -t te
 CUT_OFF: Final = "its gzip data is cut off; copy the file again once its program has written it whole"
 
 
-def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[LogLine]:
-    """Yield every line of every file in order; `moved` receives at intervals how many bytes of all files are read.
+def read_lines(paths: Iterable[str], on_progress: Callable[[int], object] = lambda _: None) -> Iterator[LogLine]:
+    """Yield every line of every file in order; `on_progress` receives at intervals how many bytes of all files are read.
 
     Raises UnreadableLogError.
     """
-    before = 0
+    bytes_before = 0
     for path in paths:
         try:
             with open_log(path) as raw:
@@ -86,19 +86,19 @@ def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: 
                 check_beginning(lines, path)
                 for number, text in enumerate(iter(partial(lines.readline, LONGEST_LINE + 1), b""), 1):
                     if number % PROGRESS_INTERVAL == 0 and raw.seekable():
-                        moved(before + raw.tell())
+                        on_progress(bytes_before + raw.tell())
                     if len(text) > LONGEST_LINE:
                         yield shorten_line(lines, LogLine(path, number, text))
                     else:
                         yield LogLine(path, number, text.removesuffix(b"\n"), text.endswith(b"\n"))
-                before += raw.tell() if raw.seekable() else 0
+                bytes_before += raw.tell() if raw.seekable() else 0
         except gzip.BadGzipFile as bad:
             raise UnreadableLogError(f"{path}: {DAMAGED}") from bad
         except OSError as bad:
             raise UnreadableLogError(unreadable_message(path, bad)) from bad
         except (EOFError, zlib.error) as bad:
             raise UnreadableLogError(f"{path}: {CUT_OFF if isinstance(bad, EOFError) else DAMAGED}") from bad
-        moved(before)
+        on_progress(bytes_before)
 
 
 def unreadable_message(path: str, bad: OSError) -> str:
@@ -132,7 +132,7 @@ class TextCheck:
         self._bytes = 0
         self._is_log = False
 
-    def look(self, line: LogLine, *, has_record: bool) -> None:
+    def check(self, line: LogLine, *, has_record: bool) -> None:
         """Check one line of the file.  Raises UnreadableLogError."""
         if line.file != self._file:
             self._file, self._bytes, self._is_log = line.file, 0, False
@@ -165,12 +165,14 @@ def shorten_line(lines: IO[bytes], line: LogLine) -> LogLine:
                 f"{line.file}:{line.number}: a line longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"
             )
     ended = last.endswith(b"\n")
-    return line._replace(text=first + last.removesuffix(b"\n"), ended=ended, size=size)
+    return line._replace(text=first + last.removesuffix(b"\n"), has_line_end=ended, size=size)
 
 
-def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[dict[str, Any]]:
+def read_records(
+    paths: Iterable[str], on_progress: Callable[[int], object] = lambda _: None
+) -> Iterator[dict[str, Any]]:
     """Yield every record that matches its hash; skip half lines and edited lines.  Raises UnreadableLogError."""
-    for line in read_lines(paths, moved):
+    for line in read_lines(paths, on_progress):
         for piece in split_line(line.text):
             if piece.is_record:
                 with suppress(*DECODE_ERRORS):
@@ -178,12 +180,12 @@ def read_records(paths: Iterable[str], moved: Callable[[int], object] = lambda _
 
 
 def total_size(paths: Iterable[str]) -> int:
-    """Return how many bytes `moved` reports in total; standard input and unreadable files count as zero."""
-    found = 0
+    """Return how many bytes `on_progress` reports in total; standard input and unreadable files count as zero."""
+    total = 0
     for path in paths:
         with suppress(OSError):
-            found += Path(path).stat().st_size if path != STDIN else 0
-    return found
+            total += Path(path).stat().st_size if path != STDIN else 0
+    return total
 
 
 def open_log(path: str) -> BufferedReader:
@@ -218,10 +220,10 @@ class GzipReader(io.RawIOBase):
     """The content of a gzip file, up to a plausible ratio."""
 
     def __init__(self, raw: BufferedReader, path: str) -> None:
-        self._taken = CountingReader(raw)
-        self._content = gzip.GzipFile(fileobj=cast("Any", self._taken), mode="rb")
+        self._source = CountingReader(raw)
+        self._content = gzip.GzipFile(fileobj=cast("Any", self._source), mode="rb")
         self._path = path
-        self._given = 0
+        self._expanded = 0
 
     def readable(self) -> bool:
         """Return true."""
@@ -229,10 +231,10 @@ class GzipReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer; return how many bytes were filled.  Raises UnreadableLogError, OSError, EOFError, zlib.error."""
-        found = self._content.readinto(buffer)
-        self._given += found
-        if self._given > max(FREE_EXPANSION, MOST_EXPANSION * self._taken.bytes):
+        count = self._content.readinto(buffer)
+        self._expanded += count
+        if self._expanded > max(FREE_EXPANSION, MOST_EXPANSION * self._source.bytes):
             raise UnreadableLogError(
-                f"{self._path}: gzip unpacks {self._taken.bytes:,} bytes to more than {MOST_EXPANSION} times as many; no log shrinks so far"
+                f"{self._path}: gzip unpacks {self._source.bytes:,} bytes to more than {MOST_EXPANSION} times as many; no log shrinks so far"
             )
-        return found
+        return count

@@ -25,14 +25,14 @@ class LogTail(Struct, frozen=True):
     """The last record, the half lines after it, and whether the next writer has to end a line first."""
 
     last: Link | None = None
-    torn: tuple[Fragment, ...] = ()
-    end_first: bool = False
+    partial_writes: tuple[Fragment, ...] = ()
+    needs_line_end: bool = False
 
 
 def read_tail(path: str) -> LogTail:
     """Return the ending of a file when no process is in the middle of a line.  Raises OSError."""
     found, until = read_tail_once(path), monotonic() + WRITE_TIMEOUT_SECONDS
-    while found.end_first and monotonic() < until:
+    while found.needs_line_end and monotonic() < until:
         sleep(POLL_SECONDS)
         found = read_tail_once(path)
     return found

@@ -115,7 +115,7 @@ def violations_and_reason(entry: LogEntry) -> str:
 
 def metadata(entry: LogEntry) -> Event:
     """Return the origin of the event; both phases of one request have the same uid for correlation."""
-    found = {
+    metadata_fields = {
         "version": OCSF_VERSION,
         "product": {"name": "catflap", "vendor_name": "catflap", "version": entry.catflap},
         "log_name": "catflap audit",
@@ -126,8 +126,8 @@ def metadata(entry: LogEntry) -> Event:
         "sequence": entry.seq,
     }
     if entry.decision:
-        found["profiles"] = [PROFILE]
-    return found | ({"correlation_uid": entry.id} if entry.id else {})
+        metadata_fields["profiles"] = [PROFILE]
+    return metadata_fields | ({"correlation_uid": entry.id} if entry.id else {})
 
 
 def actor(entry: LogEntry) -> Event:

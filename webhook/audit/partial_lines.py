@@ -45,92 +45,97 @@ class PartialLines:
     """
 
     def __init__(self) -> None:
-        self._loose: dict[Fragment, deque[UnclaimedText]] = defaultdict(deque)
-        self._kept = 0
+        self._unclaimed: dict[Fragment, deque[UnclaimedText]] = defaultdict(deque)
+        self._bytes = 0
         self._claims: list[PartialLineClaim] = []
-        self._owned: list[tuple[bytes, str]] = []  # the claims, each with its chain
-        self._joints: dict[str, deque[LinePosition]] = defaultdict(deque)  # records without a line end, by chain
+        self._matched: list[tuple[bytes, str]] = []  # the claims, each with its chain
+        self._missing_line_ends: dict[str, deque[LinePosition]] = defaultdict(
+            deque
+        )  # records without a line end, by chain
         self._empty: list[LinePosition] = []
-        self._empties = 0
+        self._empty_count = 0
         self._last_empty: LinePosition | None = None
-        self._explained = 0  # how many empty lines are expected
-        self._left = MOST_HASHED
+        self._expected_empty = 0  # how many empty lines are expected
+        self._hash_budget = MOST_HASHED
 
     def add(self, place: LinePosition, text: bytes) -> bool:
         """Keep a half line; return false if there are too many already."""
-        takes = len(text) + ENTRY_OVERHEAD
-        if self._kept + takes > MOST_BYTES:
+        needed = len(text) + ENTRY_OVERHEAD
+        if self._bytes + needed > MOST_BYTES:
             return False
-        self._loose[fragment_of(text)].append(UnclaimedText(place, text))
-        self._kept += takes
+        self._unclaimed[fragment_of(text)].append(UnclaimedText(place, text))
+        self._bytes += needed
         return True
 
-    def joined(self, place: LinePosition, chains: Sequence[str | None]) -> None:
+    def add_joined(self, place: LinePosition, chains: Sequence[str | None]) -> None:
         """Remember a line of several pieces: the chain of each piece, or None for a half line."""
         for chain in chains[:-1]:
             if chain is not None:
-                self._joints[chain].append(place)
-        self._explained += len(chains) - 1
+                self._missing_line_ends[chain].append(place)
+        self._expected_empty += len(chains) - 1
 
-    def empty(self, place: LinePosition) -> None:
+    def add_empty(self, place: LinePosition) -> None:
         """Remember an empty line."""
-        self._empties, self._last_empty = self._empties + 1, place
+        self._empty_count, self._last_empty = self._empty_count + 1, place
         if len(self._empty) < MOST_EMPTY_LINES:
             self._empty.append(place)
 
-    def own(self, claim: PartialLineClaim) -> None:
+    def add_claim(self, claim: PartialLineClaim) -> None:
         """Remember that a record lists a half line or only a line end."""
         if not claim.fragment.bytes:
-            if joints := self._joints.get(claim.chain):
-                joints.popleft()
+            if places := self._missing_line_ends.get(claim.chain):
+                places.popleft()
             else:
-                self._explained += 1
-        elif found := self._loose.get(claim.fragment):
-            self._owned.append((found.popleft().text, claim.chain))
+                self._expected_empty += 1
+        elif texts := self._unclaimed.get(claim.fragment):
+            self._matched.append((texts.popleft().text, claim.chain))
         else:
             self._claims.append(claim)
 
-    def left(self) -> tuple[list[UnclaimedText], list[PartialLineClaim], list[LinePosition]]:
+    def unmatched(self) -> tuple[list[UnclaimedText], list[PartialLineClaim], list[LinePosition]]:
         """Return half lines without a claim, claims without a half line, and places of missing or extra line ends."""
-        loose = [one for found in self._loose.values() for one in found]
+        unclaimed = [one for found in self._unclaimed.values() for one in found]
         if len(self._claims) <= MOST_CLAIMS:
-            loose = [one for one in loose if not self._divide(one.text)]
-        missing = [claim for claim in self._claims if not self._is_owned(claim)]
-        ends = [*(place for places in self._joints.values() for place in places), *self._empty[self._explained :]]
-        if self._last_empty is not None and self._empties > max(self._explained, len(self._empty)):
+            unclaimed = [one for one in unclaimed if not self._match_claims(one.text)]
+        missing = [claim for claim in self._claims if not self._is_part_of_matched(claim)]
+        ends = [
+            *(place for places in self._missing_line_ends.values() for place in places),
+            *self._empty[self._expected_empty :],
+        ]
+        if self._last_empty is not None and self._empty_count > max(self._expected_empty, len(self._empty)):
             ends.append(self._last_empty)
-        return loose, missing, ends
+        return unclaimed, missing, ends
 
-    def _divide(self, text: bytes) -> bool:
+    def _match_claims(self, text: bytes) -> bool:
         """Return whether a text consists of half lines that each have a claim; remove these claims."""
-        parts = next(self._divided(text, self._claims), None)
+        parts = next(self._compositions(text, self._claims), None)
         if parts is None:
             return False
         for claim in parts:
             self._claims.remove(claim)
-        self._owned += [(text, claim.chain) for claim in parts]
-        self._explained += len(parts) - 1
+        self._matched += [(text, claim.chain) for claim in parts]
+        self._expected_empty += len(parts) - 1
         return True
 
-    def _divided(self, text: bytes, claims: Sequence[PartialLineClaim]) -> Iterator[list[PartialLineClaim]]:
+    def _compositions(self, text: bytes, claims: Sequence[PartialLineClaim]) -> Iterator[list[PartialLineClaim]]:
         """Yield every way to compose a text from claims of different chains: a chain ends its first half line."""
         if not text:
             yield []
         for claim in claims:
             size = claim.fragment.bytes
-            if size <= len(text) and self._is(text[:size], claim):
-                for rest in self._divided(text[size:], [other for other in claims if other.chain != claim.chain]):
+            if size <= len(text) and self._matches(text[:size], claim):
+                for rest in self._compositions(text[size:], [other for other in claims if other.chain != claim.chain]):
                     yield [claim, *rest]
 
-    def _is_owned(self, claim: PartialLineClaim) -> bool:
+    def _is_part_of_matched(self, claim: PartialLineClaim) -> bool:
         """Return whether another process, which opened the file in the meantime, lists the half line as well."""
         size = claim.fragment.bytes
-        others = (text for text, chain in self._owned if chain != claim.chain and len(text) >= size)
-        found = any(self._is(part, claim) for text in others for part in (text[:size], text[-size:]))
-        self._explained += found
+        others = (text for text, chain in self._matched if chain != claim.chain and len(text) >= size)
+        found = any(self._matches(part, claim) for text in others for part in (text[:size], text[-size:]))
+        self._expected_empty += found
         return found
 
-    def _is(self, text: bytes, claim: PartialLineClaim) -> bool:
+    def _matches(self, text: bytes, claim: PartialLineClaim) -> bool:
         """Return whether a text matches a claim, within the limit of bytes to hash."""
-        self._left -= len(text) + HASH_OVERHEAD
-        return self._left >= 0 and fragment_of(text) == claim.fragment
+        self._hash_budget -= len(text) + HASH_OVERHEAD
+        return self._hash_budget >= 0 and fragment_of(text) == claim.fragment

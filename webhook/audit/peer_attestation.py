@@ -92,10 +92,10 @@ class PeerChainReader:
     def __init__(self) -> None:
         self._lock = Lock()
         self._tail: FileTail | None = None
-        self._former: list[
+        self._renamed: list[
             tuple[FileTail, float]
         ] = []  # renamed files, and until when other processes may write to them
-        self._heads: dict[str, Link] = {}  # read and not stated yet
+        self._unattested: dict[str, Link] = {}  # read and not stated yet
         self._since = ""  # the first chain in the current file whose start was read
         self._failed = False  # the last look failed; the next one continues where it stopped
         self._lost = False  # this process never reads some lines
@@ -116,19 +116,19 @@ class PeerChainReader:
             self.last, self._since = None, ""
             self._tail = FileTail(reader, 0 if self._has_begun else max(0, state.st_size - OPENING_WINDOW))
             if before is not None and self._has_begun:
-                self._former += [
-                    (tail, monotonic() + SETTLE_SECONDS) for tail in (before, *self._skipped(path, before))
+                self._renamed += [
+                    (tail, monotonic() + SETTLE_SECONDS) for tail in (before, *self._files_between(path, before))
                 ]
             elif before is not None:
                 before.close()
-                self._heads = {}
+                self._unattested = {}
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Read what was added since the last look."""
         with self._lock:
             now = monotonic()
             try:
-                for tail, _ in self._former:
+                for tail, _ in self._renamed:
                     self._read(tail)
                 last = self._read(self._tail) if self._tail is not None else None
             except OSError as bad:
@@ -136,37 +136,37 @@ class PeerChainReader:
                 logger.warning(UNREADABLE_LOG, bad)
                 return
             self._failed, self.last = False, last or self.last
-            for tail, until in self._former:
+            for tail, until in self._renamed:
                 if until <= now:
                     tail.close()
-            self._former = [(tail, until) for tail, until in self._former if until > now]
+            self._renamed = [(tail, until) for tail, until in self._renamed if until > now]
 
-    def seen(self, own: str) -> Seen:
-        """Return what the chain `own` has to state.  It counts as stated when `stated` is called."""
+    def attestation(self, own: str) -> Seen:
+        """Return what the chain `own` has to state.  It counts as stated when `confirm` is called."""
         with self._lock:
             self._has_begun = True
-            self._heads.pop(own, None)
-            links = [*self._heads.values()]
-            reads_all = len(links) <= MOST_NAMED and not (self._former or self._failed)
+            self._unattested.pop(own, None)
+            links = [*self._unattested.values()]
+            reads_all = len(links) <= MOST_NAMED and not (self._renamed or self._failed)
             chains = tuple(links[-MOST_NAMED:])
             return Seen(chains, reads_all and not self._lost, reads_all and self._lost, self._since)
 
-    def stated(self, seen: Seen) -> None:
+    def confirm(self, attestation: Seen) -> None:
         """Forget what a record has stated."""
         with self._lock:
-            self._lost = self._lost and not seen.anew
-            for link in seen.chains:
-                if self._heads.get(link.chain) == link:
-                    del self._heads[link.chain]
+            self._lost = self._lost and not attestation.anew
+            for link in attestation.chains:
+                if self._unattested.get(link.chain) == link:
+                    del self._unattested[link.chain]
 
     def close(self) -> None:
         """Close all files."""
         with self._lock:
-            for tail in [tail for tail, _ in self._former] + ([self._tail] if self._tail else []):
+            for tail in [tail for tail, _ in self._renamed] + ([self._tail] if self._tail else []):
                 tail.close()
-            self._former, self._tail = [], None
+            self._renamed, self._tail = [], None
 
-    def _skipped(self, path: str, before: FileTail) -> Iterator[FileTail]:
+    def _files_between(self, path: str, before: FileTail) -> Iterator[FileTail]:
         """Yield the files between the last read file and the current one, if several were renamed."""
         files = rotated_files(path)
         try:
@@ -181,23 +181,25 @@ class PeerChainReader:
         """Take what was added to a file; return the last record in it."""
         last: Link | None = None
         for block in tail.blocks():
-            heads = last_records(block)
-            last = next(iter(heads), last)
+            links = last_records(block)
+            last = next(iter(links), last)
             if tail is self._tail and not self._since:
                 self._since = first_started_chain(block)
-            for link in reversed(heads):
-                self._heads.pop(link.chain, None)  # so that the latest are last
-                self._heads[link.chain] = link
+            for link in reversed(links):
+                self._unattested.pop(link.chain, None)  # so that the latest are last
+                self._unattested[link.chain] = link
         return last
 
 
-def attestation_fields(seen: Seen | None) -> dict[str, object]:
+def attestation_fields(attestation: Seen | None) -> dict[str, object]:
     """Return the fields of a record that state it, as dictionaries, whose keys are written in order."""
-    if seen is None:
+    if attestation is None:
         return {}
-    more = {"anew": True} if seen.anew else {}
-    since = {"since": seen.since} if seen.since else {}
-    return {"seen": {"chains": [*map(asdict, seen.chains)], "complete": seen.complete, **more, **since}}
+    restart = {"anew": True} if attestation.anew else {}
+    since = {"since": attestation.since} if attestation.since else {}
+    return {
+        "seen": {"chains": [*map(asdict, attestation.chains)], "complete": attestation.complete, **restart, **since}
+    }
 
 
 def first_started_chain(text: bytes) -> str:
@@ -214,13 +216,13 @@ def first_started_chain(text: bytes) -> str:
 
 def last_records(text: bytes) -> list[Link]:
     """Return the last record of each chain in some lines, in reverse order of the lines."""
-    found: dict[bytes, Link] = {}
+    by_chain: dict[bytes, Link] = {}
     for line in reversed(text.split(b"\n")):
         at = line.find(CHAIN_KEY) + len(CHAIN_KEY)
-        if line[at : at + CHAIN_NAME] in found and RECORD_START.search(line, 1) is None:
+        if line[at : at + CHAIN_NAME] in by_chain and RECORD_START.search(line, 1) is None:
             continue
         for piece in reversed([*split_line(line)]):
             link = link_of(piece)
             if link is not None:
-                found.setdefault(link.chain.encode(), link)
-    return [*found.values()]
+                by_chain.setdefault(link.chain.encode(), link)
+    return [*by_chain.values()]

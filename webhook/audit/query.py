@@ -37,7 +37,7 @@ class Query(Struct, frozen=True, kw_only=True):
     rules: Sequence[str] = ()
     reasons: Sequence[str] = ()  # codes
 
-    def compiled(self) -> EntryFilter:
+    def compile(self) -> EntryFilter:
         """Return one test for all conditions."""
         tests = tuple(self._tests())
         return lambda entry: all(test(entry) for test in tests)

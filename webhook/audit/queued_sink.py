@@ -21,62 +21,62 @@ DRAIN_SECONDS: Final = 3.0
 class QueuedSink:
     """Accepts lines immediately while there is room, and tries each line until it is written.
 
-    `last`, `torn` and `witness` are the sink's.  No other object may use the sink.
+    `last`, `partial_writes` and `peer_reader` are the sink's.  No other object may use the sink.
     """
 
     def __init__(self, sink: Sink, *, queued: Callable[[int], object] = ignore) -> None:
-        self.last, self.torn, self.witness = sink.last, sink.torn, sink.witness
+        self.last, self.partial_writes, self.peer_reader = sink.last, sink.partial_writes, sink.peer_reader
         self._sink = sink
-        self._tell = queued
-        self._turn = Condition()
+        self._on_size = queued
+        self._condition = Condition()
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._thread: Thread | None = None
-        self._closing = self._look_due = False
+        self._closing = self._poll_due = False
 
     def write(self, line: bytes) -> None:
         """Queue one line; raises AuditLogUnwritable if there is no room."""
-        with self._turn:
+        with self._condition:
             if self._bytes + len(line) > MOST_BYTES:
                 raise AuditLogUnwritable(f"{self._bytes} bytes wait to be written; there is no room for more")
             self._lines.append(line)
             self._bytes += len(line)
-            self._tell(self._bytes)
+            self._on_size(self._bytes)
             if self._thread is None:
-                self._thread = Thread(target=self._work, name="audit-queue", daemon=True)
+                self._thread = Thread(target=self._run, name="audit-queue", daemon=True)
                 self._thread.start()
-            self._turn.notify()
+            self._condition.notify()
 
-    def look(self) -> None:
-        """Ask the thread to call the sink's `look` in its turn."""
-        with self._turn:
-            self._look_due = True
-            self._turn.notify()
+    def poll(self) -> None:
+        """Ask the thread to call the sink's `poll` in its turn."""
+        with self._condition:
+            self._poll_due = True
+            self._condition.notify()
 
     def close(self) -> None:
         """Wait a limited time until all lines are written, and close the sink."""
-        until = monotonic() + DRAIN_SECONDS
-        with self._turn:
+        deadline = monotonic() + DRAIN_SECONDS
+        with self._condition:
             self._closing = True
-            self._turn.notify()
-            while self._lines and (left := until - monotonic()) > 0:
-                self._turn.wait(left)
+            self._condition.notify()
+            while self._lines and (remaining := deadline - monotonic()) > 0:
+                self._condition.wait(remaining)
             if not self._lines:
                 self._sink.close()
             else:  # the thread may still be writing
                 logger.error("%d lines of the audit log were never written", len(self._lines))
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
-            with self._turn:
-                while not self._lines and not self._look_due:
+            with self._condition:
+                while not self._lines and not self._poll_due:
                     if self._closing:
                         return
-                    self._turn.wait()
+                    self._condition.wait()
                 line = self._lines[0] if self._lines else None
-                look, self._look_due = self._look_due, False
-            if look:
-                self._sink.look()
+                poll, self._poll_due = self._poll_due, False
+            if poll:
+                self._sink.poll()
             if line is not None:
                 self._try(line)
 
@@ -84,12 +84,12 @@ class QueuedSink:
         try:
             self._sink.write(line)
         except AuditLogUnwritable:
-            with self._turn:
-                self._turn.wait_for(lambda: False, RETRY_SECONDS)
+            with self._condition:
+                self._condition.wait_for(lambda: False, RETRY_SECONDS)
             return
-        with self._turn:
+        with self._condition:
             self._lines.popleft()
             self._bytes -= len(line)
-            self._tell(self._bytes)
+            self._on_size(self._bytes)
             if not self._lines:
-                self._turn.notify_all()
+                self._condition.notify_all()

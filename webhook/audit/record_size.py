@@ -31,15 +31,15 @@ def limit_size(record: Mapping[str, object]) -> Mapping[str, object]:
             return record
     except UnicodeEncodeError:  # half of a surrogate pair, which no reader accepts
         pass
-    smaller: dict[str, object] = {}
+    limited: dict[str, object] = {}
     for longest, most in zip(LONGEST_TEXTS, MOST_ITEMS, strict=True):
-        cutter = Truncator(longest, most)
-        smaller = cutter.value(record, "")
-        if cutter.cut:
-            smaller["cut"] = [f"{path}: {what}" for path, what in [*cutter.cut.items()][:MOST_PATHS]]
-        if len(canonical_bytes(smaller)) <= LARGEST_RECORD:
+        truncator = Truncator(longest, most)
+        limited = truncator.value(record, "")
+        if truncator.cut:
+            limited["cut"] = [f"{path}: {remark}" for path, remark in [*truncator.cut.items()][:MOST_PATHS]]
+        if len(canonical_bytes(limited)) <= LARGEST_RECORD:
             break
-    return smaller
+    return limited
 
 
 class Truncator:
@@ -55,24 +55,24 @@ class Truncator:
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, Mapping):
-            kept = self._first([*value.items()], path)
+            kept = self._first_items([*value.items()], path)
             names = [self._text(str(key), path) for key, _ in kept]
             inside = f"{path}." if path else ""
             return {name: self.value(one, f"{inside}{name}") for name, (_, one) in zip(names, kept, strict=True)}
         if isinstance(value, list | tuple):
-            return [self.value(one, f"{path}{PART}") for one in self._first(value, path)]
+            return [self.value(one, f"{path}{PART}") for one in self._first_items(value, path)]
         return value
 
     def _text(self, text: str, path: str) -> str:
         if len(text) > self._longest:
-            self.cut[path] = f"{self._longest} of {max(len(text), self._least(path))} characters"
+            self.cut[path] = f"{self._longest} of {max(len(text), self._shortest_cut(path))} characters"
         return shortened(text, self._longest).encode(errors="backslashreplace").decode()
 
-    def _least(self, path: str) -> int:
+    def _shortest_cut(self, path: str) -> int:
         """Return the length of the longest text that was cut at a path so far."""
         return int(self.cut[path].split()[-2]) if path in self.cut else 0
 
-    def _first(self, values: Any, path: str) -> Any:
+    def _first_items(self, values: Any, path: str) -> Any:
         if len(values) > self._most and path:
             self.cut[path] = f"{self._most} of {len(values)}"
             return values[: self._most]

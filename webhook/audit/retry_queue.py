@@ -37,59 +37,59 @@ class RetryQueue:
         *,
         on_lost: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
-        most: int = MOST_QUEUED,
+        capacity: int = MOST_QUEUED,
     ) -> None:
         self._audit = audit
         self._on_lost = on_lost
         self._clock = clock
-        self._most = most
-        self._owed: deque[WriteRecord] = deque()
+        self._capacity = capacity
+        self._records: deque[WriteRecord] = deque()
         self._since: float | None = None  # when the oldest record was queued
         self._lock = Lock()
         self._stopped = Event()
 
     def __len__(self) -> int:
-        return len(self._owed)
+        return len(self._records)
 
     def start(self) -> None:
         """Start a thread that tries to write the queued records regularly."""
-        Thread(target=self._keep_trying, name="owed-records", daemon=True).start()
+        Thread(target=self._retry, name="owed-records", daemon=True).start()
 
     def stop(self) -> None:
         """Try to write the queue a last time."""
         self._stopped.set()
         if not self.flush():
-            logger.error("%d records of writes are lost, as the audit log cannot be written", len(self._owed))
+            logger.error("%d records of writes are lost, as the audit log cannot be written", len(self._records))
 
     def append(self, record: WriteRecord) -> None:
         """Write a record now, or queue it; never raises."""
         with self._lock:
-            if len(self._owed) < self._most:
-                self._owed.append(record)
+            if len(self._records) < self._capacity:
+                self._records.append(record)
             else:
                 self._on_lost()
-                logger.error("no room for the record of a write, as %d are owed: %s", self._most, record)
+                logger.error("no room for the record of a write, as %d are owed: %s", self._capacity, record)
         self.flush()
 
     def flush(self) -> bool:
         """Write the queued records; return whether the queue is empty.  Never raises."""
         with self._lock:
-            while self._owed:
+            while self._records:
                 try:
-                    self._audit.append(self._owed[0])
+                    self._audit.append(self._records[0])
                 except AuditLogUnwritable:  # the log itself reports it
                     self._since = self._clock() if self._since is None else self._since
                     return False
-                self._owed.popleft()
+                self._records.popleft()
             self._since = None
             return True
 
     @property
-    def timely(self) -> bool:
+    def is_timely(self) -> bool:
         """Return whether no record has waited for long."""
         since = self._since
         return since is None or self._clock() - since < READY_SECONDS
 
-    def _keep_trying(self) -> None:
+    def _retry(self) -> None:
         while not self._stopped.wait(RETRY_SECONDS):
             self.flush()

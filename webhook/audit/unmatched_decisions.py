@@ -49,13 +49,13 @@ class UnmatchedDecisions:
         self._database.executescript(TABLES)
         self.notes: list[str] = []
 
-    def take(self, event: ApiServerEvent) -> None:
+    def add(self, event: ApiServerEvent) -> None:
         """Remember a request that may belong to a decision."""
         if event.verb not in READS:
             ref = event.ref
             values = (
                 qualified_resource(ref.api_group, ref.resource),
-                event.caller,
+                event.username,
                 event.verb in DELETES,
                 ref.namespace,
                 ref.name,
@@ -65,20 +65,22 @@ class UnmatchedDecisions:
     def findings(self, first: str, last: str) -> Iterator[Finding]:
         """Yield decisions between two times whose request should be in the API server's log and is missing."""
         self._database.executescript(INDEXES)
-        told = explained = late = more = 0
+        reported = explained = late = omitted = 0
         since = ""
-        for chain, seq, time, file, line, *about in self._database.execute(UNMATCHED, (first, last)):
+        for chain, seq, time, file, line, *request in self._database.execute(UNMATCHED, (first, last)):
             if time > shift_time(last, -LONGEST_LOG_DELAY):
                 late += 1
                 continue
-            evidence = "" if self._has_same(time, about) else self._covers(*about)
+            evidence = "" if self._has_request(time, request) else self._logging_evidence(*request)
             if not evidence:
                 explained, since = explained + 1, since or time
-            elif told == MOST_FINDINGS:
-                more += 1
+            elif reported == MOST_FINDINGS:
+                omitted += 1
             else:
-                told += 1
-                yield Finding(FindingKind.INSERTED, LinePosition(file, line, 0), describe(about, evidence), chain, seq)
+                reported += 1
+                yield Finding(
+                    FindingKind.INSERTED, LinePosition(file, line, 0), describe(request, evidence), chain, seq
+                )
         if explained:
             self.notes.append(
                 f"{counted(explained, 'decision')} of that time, first at {since}, in ours alone: {UNMATCHED_EXPLANATION}"
@@ -87,24 +89,28 @@ class UnmatchedDecisions:
             self.notes.append(
                 f"{counted(late, 'decision')} came too late for the API server's log to have an event yet"
             )
-        if more:
-            self.notes.append(f"{counted(more, 'more decision')} that the API server never asked for")
+        if omitted:
+            self.notes.append(f"{counted(omitted, 'more decision')} that the API server never asked for")
 
-    def _has_same(self, time: str, about: Sequence[str]) -> bool:
+    def _has_request(self, time: str, request: Sequence[str]) -> bool:
         """Return whether there is an event of the same request, which was sent again or abandoned."""
-        resource, user, verb, namespace, name = about
+        resource, user, verb, namespace, name = request
         around = (shift_time(time, -REQUEST_WINDOW), shift_time(time, REQUEST_WINDOW))
         values = (resource, user, verb in DELETES, *around, namespace, name, name)
         return self._database.execute(SAME_REQUEST_EVENT, values).fetchone() is not None
 
-    def _covers(self, resource: str, user: str, verb: str, namespace: str, _: str) -> str:
+    def _logging_evidence(self, resource: str, user: str, verb: str, namespace: str, _: str) -> str:
         """Return why such a request would be in the log, or an empty string if the API server's policy may omit it."""
-        alike = self._count("resource = ? AND deletes = ?", resource, verb in DELETES)
-        theirs = self._count("user = ?", user)
-        there = self._count("namespace = ?", namespace) if namespace else 1
-        if not alike or (not theirs and user.startswith("system:")) or (not there and namespace.startswith("kube-")):
+        similar = self._count("resource = ? AND deletes = ?", resource, verb in DELETES)
+        by_user = self._count("user = ?", user)
+        in_namespace = self._count("namespace = ?", namespace) if namespace else 1
+        if (
+            not similar
+            or (not by_user and user.startswith("system:"))
+            or (not in_namespace and namespace.startswith("kube-"))
+        ):
             return ""
-        return f"{counted(alike, 'request')} to {'delete' if verb in DELETES else 'write'} {resource.strip('/')}, {theirs} by this user"
+        return f"{counted(similar, 'request')} to {'delete' if verb in DELETES else 'write'} {resource.strip('/')}, {by_user} by this user"
 
     def _count(self, where: str, *values: str | bool) -> int:
         [(count,)] = self._database.execute(f"SELECT count(*) FROM requests WHERE {where}", values)  # noqa: S608 (fixed)
@@ -116,15 +122,15 @@ def qualified_resource(group: str, resource: str) -> str:
     return f"{group}/{resource}"
 
 
-def request_identity(head: ChainRecord) -> tuple[str, str, str, str, str]:
+def request_identity(record: ChainRecord) -> tuple[str, str, str, str, str]:
     """Return what identifies a decision's request: resource, user, verb, namespace, name."""
-    ref = head.object_ref
-    return qualified_resource(ref.api_group, ref.resource), head.user.username, head.verb, ref.namespace, ref.name
+    ref = record.object_ref
+    return qualified_resource(ref.api_group, ref.resource), record.user.username, record.verb, ref.namespace, ref.name
 
 
-def describe(about: list[str], evidence: str) -> str:
+def describe(request: list[str], evidence: str) -> str:
     """Return the description of a decision without a request."""
-    resource, user, verb, namespace, name = about
+    resource, user, verb, namespace, name = request
     target = "/".join(part for part in (namespace, name) if part)
     what = f"{verb} {resource.strip('/')} {target} by {user}"
     return f"the API server never asked for this decision ({what}): its log has {evidence}, and none like it within 5 minutes; {FORGED_EXPLANATION}"

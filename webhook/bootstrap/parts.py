@@ -43,7 +43,7 @@ class ProcessOptions(Struct, frozen=True):
     kubeconfig: str | None
     audit_log: str | None
     audit_key: Path | None = None
-    keeping: LogConfig = DEFAULT_CONFIG
+    log_config: LogConfig = DEFAULT_CONFIG
     context: str | None = None
 
     @property
@@ -70,7 +70,7 @@ def make_parts(
         options.audit_log,
         process=process,
         root=options.audit_key,
-        keeping=options.keeping,
+        config=options.log_config,
         observer=audit_observer(metrics),
     )
     audit.start()
@@ -109,7 +109,7 @@ def audit_observer(metrics: Metrics) -> LogObserver:
     return LogObserver(
         failed=metrics.audit_failures.inc,
         lost=metrics.audit_lost.inc,
-        uncopied=metrics.audit_uncopied.inc,
+        stdout_dropped=metrics.audit_uncopied.inc,
         queued=metrics.audit_queued.set,
         synced=metrics.audit_sync_seconds.observe,
     )

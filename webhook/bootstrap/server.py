@@ -85,7 +85,7 @@ def start_server_parts(
     checks: dict[str, Callable[[], bool]] = {
         "server": listening.is_set,
         "policy": lambda: parts.policies.current is not None,
-        "audit log": lambda: parts.audit.writable,
+        "audit log": lambda: parts.audit.is_writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
     checks |= start_policy_source(options, parts, api)
@@ -172,7 +172,7 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     checks["surroundings"] = lambda: lookout.current is not None
     records = RetryQueue(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
-    checks["owed records"] = lambda: records.timely
+    checks["owed records"] = lambda: records.is_timely
     gate = IsolationGate(
         cached_namespace=namespaces.get,
         cluster_info=lambda: lookout.current,

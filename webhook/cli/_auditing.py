@@ -27,9 +27,9 @@ def cells(chain: Chain) -> Iterator[str]:
     yield chain.name[:SHORT]
     yield writer(chain)
     yield from (chain.began[:19], chain.ended[:19], str(chain.records))
-    yield f"to {chain.signed}" if chain.signed >= 0 else "no"
-    yield "vouched for" if chain.vouched else "-"
-    yield "stop" if chain.stopped else "open"
+    yield f"to {chain.signed_to}" if chain.signed_to >= 0 else "no"
+    yield "vouched for" if chain.is_key_certified else "-"
+    yield "stop" if chain.is_stopped else "open"
 
 
 def writer(chain: Chain) -> str:
@@ -45,7 +45,7 @@ def in_words(finding: Finding) -> str:
     """Return a damage as a line with a position that editors can jump to."""
     which = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
     which += f" record {finding.seq}" if finding.seq is not None else ""
-    return f"{finding.place.file}:{finding.place.line}:{which} {finding.damage}: {finding.says}"
+    return f"{finding.place.file}:{finding.place.line}:{which} {finding.kind}: {finding.message}"
 
 
 def ending(report: VerificationReport, *, trusted: bool) -> Iterator[str]:
@@ -53,9 +53,9 @@ def ending(report: VerificationReport, *, trusted: bool) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     if not trusted:
         yield f"note: {UNVOUCHED}"
-    if report.untold:
-        yield f"and {report.untold} more"
-    found = len(report.findings) + report.untold
+    if report.omitted:
+        yield f"and {report.omitted} more"
+    found = len(report.findings) + report.omitted
     looked = f"{counted(report.records, 'record')} in {counted(len(report.chains), 'chain')}"
     yield f"damaged: {counted(found, 'finding')} in {looked}" if found else f"sound: {looked}"
 
@@ -67,7 +67,7 @@ def as_json(report: VerificationReport) -> dict[str, Any]:
         "records": report.records,
         "chains": [chain_as_json(chain) for chain in report.chains],
         "findings": [finding_as_json(finding) for finding in report.findings],
-        "untold": report.untold,
+        "untold": report.omitted,
         "notes": list(report.notes),
     }
 
@@ -82,9 +82,9 @@ def chain_as_json(chain: Chain) -> dict[str, Any]:
         "records": chain.records,
         "lastSeq": chain.head.seq,
         "lastHash": chain.head.hash,
-        "signedSeq": chain.signed if chain.signed >= 0 else None,
-        "keyVouchedFor": chain.vouched,
-        "stopped": chain.stopped,
+        "signedSeq": chain.signed_to if chain.signed_to >= 0 else None,
+        "keyVouchedFor": chain.is_key_certified,
+        "stopped": chain.is_stopped,
     }
 
 
@@ -92,4 +92,4 @@ def finding_as_json(finding: Finding) -> dict[str, Any]:
     """Return one damage as JSON."""
     place = {"file": finding.place.file, "line": finding.place.line}
     which = {"chain": finding.chain or None, "seq": finding.seq}
-    return {"damage": finding.damage, **place, **which, "message": finding.says}
+    return {"damage": finding.kind, **place, **which, "message": finding.message}

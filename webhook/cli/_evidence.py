@@ -93,7 +93,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     it stands in the log.
     """
     in_order(asked["begin"], asked["end"])
-    found = Found(Query(**asked).compiled())
+    found = Found(Query(**asked).compile())
     write = sys.stdout.buffer.write
     if output == "table":
         write(line(COLUMNS))
@@ -160,15 +160,15 @@ def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple
     once(files)
     try:
         with progress(files, doing, prints=True) as moved:
-            entries = LogReader(files, lenient=lenient, moved=moved)
+            entries = LogReader(files, lenient=lenient, on_progress=moved)
             yield from entries
     except UnreadableLogError as bad:
         complain([str(bad)])
     if not entries.read:
-        complain([unread(files, lenient=lenient) if entries.were_records else no_record_message(files)])
-    if entries.passed_over:
+        complain([unread(files, lenient=lenient) if entries.has_damaged_records else no_record_message(files)])
+    if entries.skipped:
         warn(
-            f"passed over {counted(entries.passed_over, 'piece')} without a record; catflap audit verify says what they are"
+            f"passed over {counted(entries.skipped, 'piece')} without a record; catflap audit verify says what they are"
         )
 
 

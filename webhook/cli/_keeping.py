@@ -70,7 +70,7 @@ OPTIONS: Final = (
 
 
 def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options, which the verb receives as one value `keeping`."""
+    """Add the options, which the verb receives as one value `log_config`."""
 
     @wraps(function)
     def verb(
@@ -85,15 +85,15 @@ def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         age = None if audit_rotate_age is None else timedelta(seconds=audit_rotate_age)
-        keeping = LogConfig(
+        log_config = LogConfig(
             durability=Durability(audit_durability),
             failure=LogFailurePolicy(audit_failure) if audit_failure else USUAL_FAILURE[Durability(audit_durability)],
             copy=audit_stdout and audit_log is not None,
             rotation=Rotation(size=audit_rotate_size, age=age, keep=audit_rotate_keep),
         )
-        if faults := [*contradictions(audit_log, keeping), *unopened(audit_log)]:
+        if faults := [*contradictions(audit_log, log_config), *unopened(audit_log)]:
             complain(faults)
-        return function(audit_log=audit_log, keeping=keeping, **others)
+        return function(audit_log=audit_log, log_config=log_config, **others)
 
     for option in reversed(OPTIONS):
         verb = option(verb)
@@ -110,16 +110,16 @@ def unopened(file: str | None) -> list[str]:
     return []
 
 
-def contradictions(file: str | None, keeping: LogConfig) -> list[str]:
+def contradictions(file: str | None, log_config: LogConfig) -> list[str]:
     """Return the contradictions between the options."""
     faults = []
-    if keeping.durability is Durability.SYNCED and file is None:
+    if log_config.durability is Durability.SYNCED and file is None:
         faults.append(
             "--audit-durability synced needs a file: no program can sync standard output; give --audit-log FILE"
         )
-    if keeping.durability is Durability.BEST_EFFORT and keeping.failure is LogFailurePolicy.REFUSE:
+    if log_config.durability is Durability.BEST_EFFORT and log_config.failure is LogFailurePolicy.REFUSE:
         faults.append("--audit-durability best-effort never waits to see a failure, so it cannot refuse for it")
-    rotation = keeping.rotation
+    rotation = log_config.rotation
     if file is None and rotation != Rotation():
         faults.append("--audit-rotate-… needs a file: give --audit-log FILE")
     elif rotation.keep is not None and rotation.size is None and rotation.age is None:

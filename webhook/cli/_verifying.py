@@ -26,17 +26,17 @@ def verified(
     comparison, text = ApiServerCrossCheck() if against else None, TextCheck()
     with progress((*files, *against), doing) as moved:
         for line in read_lines(files, moved):
-            heads = verifier.take(line)
-            text.look(line, has_record=bool(heads))
+            heads = verifier.add(line)
+            text.check(line, has_record=bool(heads))
             on_line(line, heads)
             if comparison is not None:
-                comparison.take_records(line, heads)
+                comparison.add_records(line, heads)
         if comparison is not None:
             for line in read_lines(against, partial(moved, before=total_size(files))):
-                comparison.take_event(line)
+                comparison.add_event(line)
             comparison.check()
     report = verifier.finish()
     found = [] if comparison is None else [*comparison.findings()]
     if not (report.is_log or found):
         raise UnreadableLogError(no_record_message(files))
-    return report if comparison is None else report.joined(found, comparison.notes())
+    return report if comparison is None else report.merged(found, comparison.notes())

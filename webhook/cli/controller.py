@@ -29,7 +29,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
-    keeping: LogConfig,
+    log_config: LogConfig,
     registering: RegistrationSetup,
     verbose: bool,
 ) -> None:
@@ -50,7 +50,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         kubeconfig=kubeconfig,
         audit_log=audit_log,
         audit_key=audit_key,
-        keeping=keeping,
+        log_config=log_config,
         context=context,
     )
     check_addresses(status_listen=status_listen)

@@ -150,7 +150,7 @@ def count(line: LogLine, heads: list[ChainRecord], *, gathering: Gathering, leni
 
 def summary(found: VerificationReport, gathering: Gathering) -> str:
     """Return the page's summary in one line, for a terminal."""
-    damage = f"DAMAGED, {counted(len(found.findings) + found.untold, 'finding')}"
+    damage = f"DAMAGED, {counted(len(found.findings) + found.omitted, 'finding')}"
     total = gathering.ledger.total
     figures = (
         f"{counted(found.records, 'record')} in {counted(len(found.chains), 'chain')}",

@@ -56,7 +56,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
-    keeping: LogConfig,
+    log_config: LogConfig,
     listen: tuple[str, int],
     tls_dir: Path,
     tls_name: tuple[str, ...],
@@ -97,7 +97,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         kubeconfig=kubeconfig,
         audit_log=audit_log,
         audit_key=audit_key,
-        keeping=keeping,
+        log_config=log_config,
         context=context,
     )
     if not standalone:

@@ -51,4 +51,4 @@ class WriteRecorder:
     @property
     def ready(self) -> bool:
         """Return whether records can be written: the log accepts them, and none has been pending for long."""
-        return self._audit.writable and self._owed.timely
+        return self._audit.is_writable and self._owed.is_timely

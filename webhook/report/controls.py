@@ -117,7 +117,7 @@ def recording(figures: Figures) -> tuple[str, ...]:
 def protection(figures: Figures) -> tuple[str, ...]:
     """Return whether the log is whole."""
     report = figures.report
-    found = len(report.findings) + report.untold
+    found = len(report.findings) + report.omitted
     lost = sum(chain.lost for chain in report.chains)
     told = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
     against = "was" if figures.compared else "was not"
@@ -131,8 +131,8 @@ def protection(figures: Figures) -> tuple[str, ...]:
 def signing(figures: Figures) -> tuple[str, ...]:
     """Return which keys certify the log."""
     chains = figures.report.chains
-    signed = sum(chain.signed >= 0 for chain in chains)
-    vouched = sum(chain.vouched for chain in chains)
+    signed = sum(chain.signed_to >= 0 for chain in chains)
+    vouched = sum(chain.is_key_certified for chain in chains)
     key = (
         f"a trusted root key vouches for the keys of {vouched:,} of them"
         if figures.trusted

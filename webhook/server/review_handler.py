@@ -280,7 +280,7 @@ class ReviewHandler:
         try:
             at, took = self._now(), elapsed // 1000
             record = decision_record(phase, request, decision, policy_digest=digest, at=at, microseconds=took)
-            link = self._audit.append(record, settled=settled)
+            link = self._audit.append(record, wait_for_sync=settled)
         except AuditLogUnwritable:  # the audit log itself reports it
             decision = AUDIT_FAILED
         self._metrics.decisions[phase, decision.verdict].inc()

@@ -50,7 +50,7 @@ def two_chains(path: Path, **options: Any) -> list[bytes]:
         log.append(RECORD)
         if life:
             clock.advance(life)
-            log.look()
+            log.poll()
             log.append(RECORD)
         log.stop()
     return path.read_bytes().splitlines(keepends=True)

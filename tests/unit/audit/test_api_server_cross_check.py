@@ -46,15 +46,15 @@ def compared(heads: list[ChainRecord], *events: dict[str, Any]) -> ApiServerCros
     """Return a comparison of both sides."""
     comparison = ApiServerCrossCheck()
     for number, one in enumerate(heads, 1):
-        comparison.take_records(LogLine("ours.log", number, b""), [one])
+        comparison.add_records(LogLine("ours.log", number, b""), [one])
     for number, said in enumerate(events, 1):
-        comparison.take_event(LogLine("api.log", number, json.dumps(said).encode()))
+        comparison.add_event(LogLine("api.log", number, json.dumps(said).encode()))
     return comparison
 
 
 def found(heads: list[ChainRecord], *events: dict[str, Any]) -> list[tuple[FindingKind, int, str, int | None]]:
     """Return the findings: kind, line, chain and record."""
-    return [(one.damage, one.place.line, one.chain, one.seq) for one in compared(heads, *events).findings()]
+    return [(one.kind, one.place.line, one.chain, one.seq) for one in compared(heads, *events).findings()]
 
 
 def test_records_that_both_sides_have_are_no_finding() -> None:
@@ -65,8 +65,8 @@ def test_records_that_both_sides_have_are_no_finding() -> None:
 def test_a_record_that_is_gone_is_named_by_its_event() -> None:
     """The event's annotation has the chain and the number."""
     [one] = compared([head(1)], event(seq=1), event(seq=2)).findings()
-    assert (one.damage, one.place.line, one.chain, one.seq) == (FindingKind.MISSING, 2, CHAIN, 2)
-    assert one.says == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
+    assert (one.kind, one.place.line, one.chain, one.seq) == (FindingKind.MISSING, 2, CHAIN, 2)
+    assert one.message == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
 
 
 def test_a_record_with_another_hash_is_another_one() -> None:
@@ -78,8 +78,8 @@ def test_a_chain_that_is_gone_whole_is_one_finding() -> None:
     """The chain may be another replica's, whose file is not named."""
     events = [event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
     [one] = compared([head(1)], event(seq=1), *events).findings()
-    assert (one.damage, one.chain, one.seq) == (FindingKind.MISSING, OTHER, 7)
-    assert one.says.startswith("none of this chain's decisions, of which the API server's log has 3,")
+    assert (one.kind, one.chain, one.seq) == (FindingKind.MISSING, OTHER, 7)
+    assert one.message.startswith("none of this chain's decisions, of which the API server's log has 3,")
 
 
 def test_records_of_the_mutating_phase_are_not_expected() -> None:
@@ -115,9 +115,9 @@ class TestNobodyAsked:
     def test_one_that_the_log_ought_to_have_is_a_finding(self) -> None:
         """The finding names catflap's own line and the evidence."""
         [one] = compared([*AGREED, decided(7, minute=45)], *USUAL).findings()
-        assert (one.damage, one.place.file, one.place.line, one.seq) == (FindingKind.INSERTED, "ours.log", 3, 7)
-        assert one.says.startswith("the API server never asked for this decision (create pods shop/web by alice): ")
-        assert "its log has 3 requests to write pods, 3 by this user, and none like it within 5 minutes" in one.says
+        assert (one.kind, one.place.file, one.place.line, one.seq) == (FindingKind.INSERTED, "ours.log", 3, 7)
+        assert one.message.startswith("the API server never asked for this decision (create pods shop/web by alice): ")
+        assert "its log has 3 requests to write pods, 3 by this user, and none like it within 5 minutes" in one.message
 
     @pytest.mark.parametrize(
         "ours",
@@ -147,7 +147,7 @@ class TestNobodyAsked:
     def test_who_is_not_in_the_log_at_all_does_not_go_free(self) -> None:
         """An attacker can invent a user name freely."""
         [one] = compared([*AGREED, decided(7, minute=45, user="mallory")], *USUAL).findings()
-        assert "0 by this user" in one.says
+        assert "0 by this user" in one.message
 
     def test_many_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Findings above the limit are only counted."""
@@ -221,7 +221,7 @@ class TestOtherRequests:
     def test_our_own_policies_wherever_they_are(self, verb: str) -> None:
         """A namespace with such a policy is closed, whether the API server ever sent its requests to catflap or not."""
         [one] = compared([head(1)], event(seq=1), event(minute=31, verb=verb, objectRef=OURS)).findings()
-        assert one.says.startswith(
+        assert one.message.startswith(
             f"the API server never asked, though the policy is ours: {verb} networkpolicies quiet/"
         )
         asked = event(minute=31, verb=verb, objectRef=OURS, entry="policies", seq=2)
@@ -261,8 +261,8 @@ class TestOtherRequests:
         ]
         comparison = compared([head(1)], event(seq=1), *events)
         [one] = comparison.findings()
-        assert (one.damage, one.place.line) == (FindingKind.SKIPPED, 2)
-        assert one.says.startswith(
+        assert (one.kind, one.place.line) == (FindingKind.SKIPPED, 2)
+        assert one.message.startswith(
             "ann had the API server ask us about nothing any more, until it was told to again: delete"
         )
         assert any(
@@ -276,8 +276,8 @@ def test_what_went_on_without_our_answer_shows(phase: str) -> None:
     key = f"failed-open.{phase}.webhook.admission.k8s.io/round_0_index_"
     said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
     [one] = compared([head(1)], event(seq=1), event(annotations=said)).findings()
-    assert (one.damage, one.place.line) == (FindingKind.SKIPPED, 2)
-    assert one.says.startswith("the API server went on without an answer to pods.catflap.dev: create pods shop/web")
+    assert (one.kind, one.place.line) == (FindingKind.SKIPPED, 2)
+    assert one.message.startswith("the API server went on without an answer to pods.catflap.dev: create pods shop/web")
 
 
 @pytest.mark.parametrize(
@@ -301,10 +301,10 @@ def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dic
 def test_what_is_no_event_is_unreadable(text: bytes) -> None:
     """Another file is never accepted as the API server's log."""
     with pytest.raises(UnreadableLogError, match=r"api\.log:3: no "):
-        ApiServerCrossCheck().take_event(LogLine("api.log", 3, text))
+        ApiServerCrossCheck().add_event(LogLine("api.log", 3, text))
 
 
 @pytest.mark.parametrize(("text", "ended"), [(b'{"kind":"Ev', False), (b"", True), (b"  ", True)])
 def test_what_says_nothing_is_passed_over(text: bytes, *, ended: bool) -> None:
     """Such lines are the last line of an active log, and blank lines between joined logs."""
-    ApiServerCrossCheck().take_event(LogLine("api.log", 3, text, ended=ended))
+    ApiServerCrossCheck().add_event(LogLine("api.log", 3, text, has_line_end=ended))

@@ -38,10 +38,10 @@ def test_those_who_come_during_a_sync_share_the_next_one(disk: Disk) -> None:
     commit = GroupCommit(disk)
     commit.written = 1
     with ThreadPoolExecutor(9) as pool:
-        first = pool.submit(commit.settle, 1)
+        first = pool.submit(commit.wait_for_sync, 1)
         assert disk.begun.wait(10)
         commit.written = 9
-        others = [pool.submit(commit.settle, line) for line in range(2, 10)]
+        others = [pool.submit(commit.wait_for_sync, line) for line in range(2, 10)]
         assert not any(one.done() for one in (first, *others))
         disk.go.set()
         for one in (first, *others):
@@ -54,8 +54,8 @@ def test_a_line_that_is_on_the_disk_waits_for_nothing(disk: Disk) -> None:
     disk.go.set()
     commit = GroupCommit(disk)
     commit.written = 3
-    commit.settle(3)
-    commit.settle(1)
+    commit.wait_for_sync(3)
+    commit.wait_for_sync(1)
     assert disk.count == 1
 
 
@@ -65,9 +65,9 @@ def test_whose_line_a_failure_hit_is_told_so_for_ever(disk: Disk) -> None:
     commit = GroupCommit(disk)
     commit.written, disk.fails = 2, True
     with pytest.raises(OSError, match="the disk is gone"):
-        commit.settle(1)
+        commit.wait_for_sync(1)
     commit.written, disk.fails = 3, False
-    commit.settle(3)
+    commit.wait_for_sync(3)
     with pytest.raises(OSError, match="the disk is gone"):
-        commit.settle(2)
+        commit.wait_for_sync(2)
     assert disk.count == 2

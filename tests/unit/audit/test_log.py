@@ -86,7 +86,7 @@ def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: C
 def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) -> None:
     """A process that is forked later therefore begins its own chain."""
     log = log_of(path, clock)
-    log.look()
+    log.poll()
     log.stop()
     assert path.read_bytes() == b""
 
@@ -112,7 +112,7 @@ def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
     assert is_signed_by(start["publicKey"], stop["signature"], signed_bytes(stop))
     with pytest.raises(AuditLogUnwritable, match="closed"):
         log.append(RECORD)
-    log.look()
+    log.poll()
     assert len(read(path)) == 3
 
 
@@ -130,12 +130,12 @@ def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Pat
     log = log_of(path, clock)
     log.append(RECORD)
     clock.advance(CHECKPOINT_INTERVAL - timedelta(seconds=1))
-    log.look()
+    log.poll()
     assert types(path) == ["start", "write"]
     clock.advance(timedelta(seconds=1))
-    log.look()
+    log.poll()
     clock.advance(CHECKPOINT_INTERVAL)
-    log.look()
+    log.poll()
     start, _, checkpoint = read(path)
     assert checkpoint["type"] == "checkpoint"
     assert checkpoint["time"] == timestamp(AT + CHECKPOINT_INTERVAL)
@@ -147,7 +147,7 @@ def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, cl
     log = log_of(path, clock)
     log.append(RECORD)
     clock.advance(KEY_LIFETIME)
-    log.look()
+    log.poll()
     log.append(RECORD)
     log.stop()
     start, _, key, _, stop = read(path)
@@ -164,7 +164,7 @@ def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, 
     log = log_of(path, clock, root=private)
     log.append(RECORD)
     clock.advance(KEY_LIFETIME)
-    log.look()
+    log.poll()
     start, _, key = read(path)
     for record in (start, key):
         said = certified_bytes(chain=start["chain"], public_key=record["publicKey"], writer=start["writer"])
@@ -181,7 +181,7 @@ def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock
     private.unlink()
     clock.advance(KEY_LIFETIME)
     with pytest.raises(BadKey, match=r"root\.key"):
-        log.look()
+        log.poll()
     assert types(path) == ["start", "write", "checkpoint"]
     with pytest.raises(BadKey):
         log_of(path, clock, root=private)

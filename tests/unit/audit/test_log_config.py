@@ -32,7 +32,7 @@ class Counts:
         self.observer = LogObserver(
             failed=lambda: self.told.append("failed"),
             lost=lambda: self.told.append("lost"),
-            uncopied=lambda: self.told.append("uncopied"),
+            stdout_dropped=lambda: self.told.append("uncopied"),
             synced=lambda _: self.told.append("synced"),
         )
 
@@ -61,9 +61,9 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.undo()
 
 
-def made(path: Path, keeping: LogConfig, counts: Counts) -> AuditLog:
+def made(path: Path, log_config: LogConfig, counts: Counts) -> AuditLog:
     """Return a log."""
-    return AuditLog(str(path), process="serve", keeping=keeping, observer=counts.observer)
+    return AuditLog(str(path), process="serve", config=log_config, observer=counts.observer)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -132,7 +132,7 @@ def test_a_closed_log_admits_nobody(path: Path, counts: Counts) -> None:
 def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, counts: Counts) -> None:
     """A record with `settled=False` does not wait."""
     log = made(path, SYNCED, counts)
-    log.append(RECORD, settled=False)
+    log.append(RECORD, wait_for_sync=False)
     assert counts.told == []
     log.append(RECORD)
     assert counts.told == ["synced"]
@@ -223,16 +223,16 @@ def test_a_pipe_that_nobody_reads_is_waited_for_once(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    sink = Sink(str(pipe), patience=0.01)
+    sink = Sink(str(pipe), reader_timeout=0.01)
     line = b"x" * 5999 + b"\n"
     with pytest.raises(AuditLogUnwritable, match="bytes were taken"):
         deque(map(sink.write, repeat(line, 100)))
-    assert sink._stalled
+    assert sink._reader_is_slow
     with pytest.raises(AuditLogUnwritable, match="0 of"):
         sink.write(line)
     os.read(reader, 1 << 20)
     sink.write(line)
-    assert not sink._stalled
+    assert not sink._reader_is_slow
     assert os.read(reader, 1 << 20).lstrip(b"\n") == line
     os.close(reader)
     with pytest.raises(AuditLogUnwritable, match=os.strerror(errno.EPIPE)):

@@ -21,7 +21,7 @@ def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
         LogLine(str(first), 1, b"1"),
         LogLine(str(first), 2, b"2"),
         LogLine(str(second), 1, b""),
-        LogLine(str(second), 2, b"3", ended=False),
+        LogLine(str(second), 2, b"3", has_line_end=False),
     ]
 
 
@@ -66,7 +66,7 @@ def test_a_line_that_is_too_long_is_shortened(
     path.write_bytes(b"123456789\n" + b"abcde" + b"-" * more + b"vwxyz" + end + after)
     first, long, *rest = read_lines([str(path)])
     assert (first.text, first.is_too_long) == (b"123456789", False)
-    assert (long.number, long.size, long.ended) == (2, 10 + more + len(end), bool(end))
+    assert (long.number, long.size, long.has_line_end) == (2, 10 + more + len(end), bool(end))
     assert long.is_too_long
     assert (long.text[:4], long.text[-3:]) == (b"abcd", b"xyz")
     assert [line.text for line in rest] == [b"next"] * bool(end)

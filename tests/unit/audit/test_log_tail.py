@@ -31,7 +31,7 @@ def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) ->
     found = read_tail(str(path))
     writer.join()
     assert found == read_tail(str(path))
-    assert not found.end_first
+    assert not found.needs_line_end
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -41,8 +41,8 @@ def test_a_half_line_that_stays_is_owned_up_to(tmp_path: Path, cut: int) -> None
     *before, last = two_chains(path)
     path.write_bytes(b"".join(before) + last[:cut])
     found = read_tail(str(path))
-    assert found.end_first
-    assert [one.bytes for one in found.torn] == ([0] if cut == -1 else [len(last[:cut])])
+    assert found.needs_line_end
+    assert [one.bytes for one in found.partial_writes] == ([0] if cut == -1 else [len(last[:cut])])
 
 
 def test_a_file_without_records_has_no_end(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_process_states_what_another_one_wrote(path: Path) -> None:
     one, other = log_of(path, clock), log_of(path, clock)
     first, second = appended(one), appended(other)
     clock.advance(CHECKPOINT_INTERVAL)
-    one.look()
+    one.poll()
     one.append(RECORD)
     one.stop()
     other.stop()
@@ -76,7 +76,7 @@ def test_a_checkpoint_that_a_request_writes_reads_nothing(path: Path, monkeypatc
 
 def test_best_effort_never_claims_to_name_all(path: Path) -> None:
     """A record in the queue follows lines that the process has not read yet."""
-    log = log_of(path, Clock(), keeping=LogConfig(durability=Durability.BEST_EFFORT))
+    log = log_of(path, Clock(), config=LogConfig(durability=Durability.BEST_EFFORT))
     log.append(RECORD)
     log.stop()
     assert {seen(record)[1] for record in records(path) if "seen" in record} == {False}
@@ -90,12 +90,12 @@ def test_a_file_that_was_put_aside_is_read_until_others_have_noticed(path: Path,
     appended(other)
     path.rename(f"{path}.20260131T120000.000000Z")
     clock.advance(CHECKPOINT_INTERVAL)
-    one.look()
+    one.poll()
     late = appended(other)  # to the old file
     one.append(RECORD)
     seconds[0] += SETTLE_SECONDS
     clock.advance(CHECKPOINT_INTERVAL)
-    one.look()
+    one.poll()
     checkpoints = [record for record in records(path) if record["type"] == "checkpoint"]
     assert [seen(record)[1] for record in checkpoints] == [False, True]
     assert seen(checkpoints[1])[0] == [(late.chain, late.seq)]
@@ -111,7 +111,7 @@ def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, s
     for _ in range(3):
         seconds[0] += SETTLE_SECONDS
         clock.advance(CHECKPOINT_INTERVAL)
-        log.look()
+        log.poll()
         log.append(RECORD)
     log.stop()
     stated = [record["seen"] for record in records(path) if "seen" in record]
@@ -171,7 +171,7 @@ def test_a_copy_that_was_merged_is_not_held_against_its_chains(path: Path, tmp_p
     lines = path.read_bytes().splitlines(keepends=True)
     merged = tmp_path / "merged.log"
     merged.write_bytes(b"".join([lines[0], elsewhere.read_bytes(), *lines[1:]]))
-    assert {found.damage for found in verified(merged).findings} == {FindingKind.INSERTED}
+    assert {found.kind for found in verified(merged).findings} == {FindingKind.INSERTED}
     assert verified(merged, lenient=True, closed=True).findings == ()
 
 

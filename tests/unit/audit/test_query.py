@@ -82,13 +82,13 @@ MISSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("asked", "record"), HITS)
 def test_a_record_answers(asked: dict[str, Any], record: dict[str, Any]) -> None:
     """The record meets all conditions."""
-    assert Query(**asked).compiled()(entry(record))
+    assert Query(**asked).compile()(entry(record))
 
 
 @pytest.mark.parametrize(("asked", "record"), MISSES)
 def test_a_record_does_not_answer(asked: dict[str, Any], record: dict[str, Any]) -> None:
     """The record fails a condition."""
-    assert not Query(**asked).compiled()(entry(record))
+    assert not Query(**asked).compile()(entry(record))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeyp
     """A line without room is refused, and the accepted lines arrive when a reader comes."""
     path, reader = fifo
     monkeypatch.setattr("webhook.audit.queued_sink.MOST_BYTES", 1 << 18)
-    queued = QueuedSink(Sink(path, patience=None))
+    queued = QueuedSink(Sink(path, reader_timeout=None))
     line = b"x" * 1023 + b"\n"
     for _ in range((1 << 18) >> 10):
         queued.write(line)
@@ -76,7 +76,7 @@ def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: py
     queued.write(b"second\n")
     queued.close()
     assert (tmp_path / "log").read_bytes() == b"fi\nfirst\nsecond\n"
-    assert queued.torn == [fragment_of(b"fi")]
+    assert queued.partial_writes == [fragment_of(b"fi")]
 
 
 def test_an_end_does_not_wait_for_ever(
@@ -84,7 +84,7 @@ def test_an_end_does_not_wait_for_ever(
 ) -> None:
     """A message reports what could not be written."""
     monkeypatch.setattr("webhook.audit.queued_sink.DRAIN_SECONDS", 0.01)
-    queued = QueuedSink(Sink(fifo[0], patience=None))
+    queued = QueuedSink(Sink(fifo[0], reader_timeout=None))
     queued.write(b"x" * (1 << 18))
     queued.close()
     assert "1 lines of the audit log were never written" in caplog.text

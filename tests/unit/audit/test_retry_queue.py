@@ -59,13 +59,13 @@ def test_what_is_owed_is_written_in_order_as_soon_as_there_is_room(tmp_path: Pat
     disk.full = True
     for number in range(1, 4):
         owed.append(record(number))
-    assert (len(owed), owed.timely, names(path)) == (3, True, ["n0"])
+    assert (len(owed), owed.is_timely, names(path)) == (3, True, ["n0"])
     now[0] = READY_SECONDS
     assert not owed.flush()
-    assert not owed.timely
+    assert not owed.is_timely
     disk.full = False
     owed.append(record(4))
-    assert (len(owed), owed.timely) == (0, True)
+    assert (len(owed), owed.is_timely) == (0, True)
     assert names(path) == ["n0", "n1", "n2", "n3", "n4"]
     assert_sound(path)
 
@@ -74,7 +74,7 @@ def test_the_queue_has_an_end(tmp_path: Path, disk: Disk) -> None:
     """Records without room are counted."""
     lost: list[int] = []
     log = AuditLog(str(tmp_path / "audit.log"), process="controller")
-    owed = RetryQueue(log, most=2, on_lost=lambda: lost.append(1))
+    owed = RetryQueue(log, capacity=2, on_lost=lambda: lost.append(1))
     disk.full = True
     for number in range(5):
         owed.append(record(number))
@@ -87,23 +87,23 @@ def test_a_log_that_can_be_written_again_says_so_by_itself(tmp_path: Path, disk:
     """A replica that is not ready gets no requests, so it has to try."""
     path = tmp_path / "audit.log"
     log = AuditLog(str(path), process="serve")
-    assert log.writable
+    assert log.is_writable
     disk.full = True
     with pytest.raises(AuditLogUnwritable):
         log.append(cast("Any", record(0)))
-    assert not log.writable
+    assert not log.is_writable
     with pytest.raises(AuditLogUnwritable):
-        log.look()
-    assert not log.writable
+        log.poll()
+    assert not log.is_writable
     disk.full = False
-    log.look()
-    assert log.writable
+    log.poll()
+    assert log.is_writable
     log.append(cast("Any", record(1)))
     disk.full = True
     with pytest.raises(AuditLogUnwritable):
         log.append(cast("Any", record(2)))
     disk.full = False
-    log.look()
-    assert log.writable
+    log.poll()
+    assert log.is_writable
     log.stop()
     assert_sound(path)

@@ -58,7 +58,7 @@ def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
 def test_a_file_is_put_aside_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
     """This also holds for a process that has just begun."""
     path.write_bytes(seal({"time": timestamp(AT - older)})[0])
-    sink(path, age=timedelta(hours=1)).look()
+    sink(path, age=timedelta(hours=1)).poll()
     assert len([*rotated_files(str(path)), path]) == files
 
 
@@ -67,12 +67,12 @@ def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
     now = [AT]
     written = Sink(str(path), rotation=Rotation(age=timedelta(hours=1)), now=lambda: now[0])
     now[0] += timedelta(hours=2)
-    written.look()
+    written.poll()
     written.write(LINE)
-    written.look()
+    written.poll()
     assert rotated_files(str(path)) == []
     now[0] += timedelta(hours=1)
-    written.look()
+    written.poll()
     assert len(rotated_files(str(path))) == 1
 
 
@@ -108,7 +108,7 @@ def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path:
         with pytest.raises(AuditLogUnwritable, match="was deleted, and cannot be made anew"):
             written.write(LINE)
     folder.mkdir()
-    written.look()
+    written.poll()
     written.write(LINE)
     assert (folder / "gone.log").read_bytes() == LINE
 
@@ -119,7 +119,7 @@ def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
     written.write(b"1" + LINE)
     path.rename(path.with_name("elsewhere"))
     written.write(b"2" + LINE)
-    written.look()
+    written.poll()
     written.write(b"3" + LINE)
     assert path.with_name("elsewhere").read_bytes() == b"1" + LINE + b"2" + LINE
     assert path.read_bytes() == b"3" + LINE
@@ -130,7 +130,7 @@ def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
     first, second = sink(path, size=150), sink(path, size=150)
     for written in (first, second, first, second):
         written.write(LINE)
-        second.look()
+        second.poll()
     assert sum(len(one.read_bytes()) for one in (*rotated_files(str(path)), path)) == 4 * len(LINE)
     descriptor = os.open(rotated_files(str(path))[0], os.O_RDONLY)
     before = rotated_files(str(path))
@@ -161,16 +161,16 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: p
     (folder / "log").rename(path)
     folder.rmdir()
     written.write(LINE)
-    written.look()
+    written.poll()
     assert path.read_bytes() == LINE + LINE
     assert "not in order" in caplog.text
 
 
 def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
     """Run another process's action between a log's next look at its file and its next record."""
-    other, witness = threading.Thread(target=act), log._file.witness
+    other, witness = threading.Thread(target=act), log._file.peer_reader
     assert witness is not None
-    look = witness.look
+    look = witness.poll
 
     def looked() -> None:
         look()
@@ -178,7 +178,7 @@ def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
         other.start()
         other.join(0.1)
 
-    monkeypatch.setattr(witness, "look", looked)
+    monkeypatch.setattr(witness, "poll", looked)
     return other
 
 
@@ -207,7 +207,7 @@ def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
     last = older.append(RECORD)
     assert last is not None
     rotate(str(path), older._file._descriptor, AT)
-    older.look()
+    older.poll()
     act = meanwhile(younger, monkeypatch, lambda: older.append(RECORD))
     younger.append(RECORD)
     act.join()
@@ -238,7 +238,7 @@ def test_a_file_that_another_process_keeps_locked_is_put_aside_later(
         written.write(LINE)
         assert rotated_files(str(path)) == []
     assert "cannot be locked" in caplog.text
-    written.look()
+    written.poll()
     written.write(LINE)
     assert [one.read_bytes() for one in (*rotated_files(str(path)), path)] == [LINE + LINE, LINE]
 
@@ -257,13 +257,13 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
 def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
     """Several writers have several threads each: the files in order are sound, and have every record."""
-    keeping = LogConfig(rotation=Rotation(size=5000), durability=durability)
-    logs = [AuditLog(str(path), process="serve", keeping=keeping) for _ in range(2)]
+    log_config = LogConfig(rotation=Rotation(size=5000), durability=durability)
+    logs = [AuditLog(str(path), process="serve", config=log_config) for _ in range(2)]
 
     def write(log: AuditLog) -> None:
         for _ in range(40):
             log.append(RECORD)
-            log.look()
+            log.poll()
 
     threads = [threading.Thread(target=write, args=(log,)) for log in logs * 2]
     for thread in threads:

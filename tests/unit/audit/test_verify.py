@@ -36,7 +36,7 @@ def verified(lines: Lines, **options: Any) -> VerificationReport:
     """Return the report on the lines."""
     verifier = Verifier(**options)
     for number, line in enumerate(b"".join(lines).splitlines(keepends=True), 1):
-        verifier.take(LogLine("log", number, line.removesuffix(b"\n"), line.endswith(b"\n")))
+        verifier.add(LogLine("log", number, line.removesuffix(b"\n"), line.endswith(b"\n")))
     return verifier.finish()
 
 
@@ -54,7 +54,10 @@ def test_a_sound_log_is_told_chain_by_chain(lines: Lines) -> None:
     """The report has each chain's writer, number of records, last signature and end."""
     report = verified(lines, closed=True)
     assert (report.is_sound, report.records, report.notes) == (True, 8, ())
-    assert [(chain.records, chain.signed, chain.stopped) for chain in report.chains] == [(5, 4, True), (3, 2, True)]
+    assert [(chain.records, chain.signed_to, chain.is_stopped) for chain in report.chains] == [
+        (5, 4, True),
+        (3, 2, True),
+    ]
     first = report.chains[0]
     assert first.writer is not None
     assert first.writer["process"] == "serve"
@@ -112,7 +115,7 @@ def test_each_damage_is_told_by_its_place(lines: Lines, what: str) -> None:
     """The first finding has the kind, the line, the chain and the record, as far as the line says."""
     damage, expected, line, chain, seq = DAMAGED[what]
     found = verified(damage(lines)).findings[0]
-    assert (found.damage, found.place.line) == (expected, line)
+    assert (found.kind, found.place.line) == (expected, line)
     names = [record(lines[0])["chain"], record(lines[5])["chain"]]
     assert (found.chain or names[chain], found.seq) == (names[chain], seq)
 
@@ -126,7 +129,7 @@ def test_what_follows_a_damaged_record_is_not_damaged(lines: Lines) -> None:
 def test_missing_records_are_counted(lines: Lines) -> None:
     """The chain determines the number."""
     [found] = verified(lines[:1] + lines[3:]).findings
-    assert found.says == "before this line records 1 to 2 stood"
+    assert found.message == "before this line records 1 to 2 stood"
 
 
 def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
@@ -134,8 +137,8 @@ def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
     two_chains(tmp_path / "log")
     four = two_chains(tmp_path / "log")
     [found] = verified(four[:5] + four[8:]).findings
-    assert (found.damage, found.place.line, found.seq) == (FindingKind.MISSING, 6, 0)
-    assert record(four[5])["chain"] in found.says
+    assert (found.kind, found.place.line, found.seq) == (FindingKind.MISSING, 6, 0)
+    assert record(four[5])["chain"] in found.message
 
 
 def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
@@ -150,7 +153,7 @@ def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
 def test_a_rewritten_end_shows_by_what_hangs_on_it(lines: Lines) -> None:
     """This holds even if the chain itself has new signatures."""
     report = verified([*lines[:4], changed(lines[4], time="2026-02-02T00:00:00.000000Z"), *lines[5:]])
-    assert [(one.damage, one.place.line) for one in report.findings] == [
+    assert [(one.kind, one.place.line) for one in report.findings] == [
         (FindingKind.FORGED, 5),
         (FindingKind.FORGED, 6),
     ]
@@ -160,7 +163,7 @@ def test_an_open_chain_is_damaged_only_where_it_is_to_be_closed(lines: Lines) ->
     """A running process has not ended its chain yet, and a killed process never does."""
     assert verified(lines[:-1]).is_sound
     [found] = verified(lines[:-1], closed=True).findings
-    assert (found.damage, found.place.line, found.seq) == (FindingKind.TRUNCATED, 7, 1)
+    assert (found.kind, found.place.line, found.seq) == (FindingKind.TRUNCATED, 7, 1)
 
 
 class TestTrust:
@@ -172,10 +175,10 @@ class TestTrust:
         private, public = write_pair(str(tmp_path / "root"))
         lines = two_chains(tmp_path / "log", root=private if rooted else None)
         report = verified(lines, roots=[read_public(public)])
-        assert [(one.damage, one.place.line) for one in report.findings] == (
+        assert [(one.kind, one.place.line) for one in report.findings] == (
             [] if rooted else [(FindingKind.FORGED, line) for line in (1, 3, 6)]
         )
-        assert all(chain.vouched == rooted for chain in report.chains)
+        assert all(chain.is_key_certified == rooted for chain in report.chains)
 
     def test_any_trusted_root_will_do(self, tmp_path: Path) -> None:
         """A root key can therefore be replaced."""
@@ -191,13 +194,13 @@ class TestTrust:
         lines = two_chains(tmp_path / "log", root=private)
         told = {key: record(lines[0])[key] for key in ("certificate", "publicKey")}
         [found] = verified([changed(lines[5], **told)], roots=[read_public(public)]).findings
-        assert found.damage is FindingKind.FORGED
+        assert found.kind is FindingKind.FORGED
 
     @pytest.mark.parametrize("garbage", ["", "AA==", "no base64!", "é"])
     def test_what_is_no_signature_is_none(self, lines: Lines, garbage: str) -> None:
         """No content of a log ends the verification with an error."""
         [found] = verified([*lines[:4], changed(lines[4], signature=garbage)]).findings
-        assert (found.damage, found.seq) == (FindingKind.FORGED, 4)
+        assert (found.kind, found.seq) == (FindingKind.FORGED, 4)
 
 
 class TestHalfLines:
@@ -217,27 +220,27 @@ class TestHalfLines:
     )
     def test_a_half_line_that_a_writer_owns_up_to_is_no_damage(self, lines: Lines, stands: Lines, owned: Lines) -> None:
         """A full disk leaves half lines without any attack."""
-        assert [one.damage for one in verified([*lines[:4], *stands, self.owner(lines[4], *owned)]).findings] == [
+        assert [one.kind for one in verified([*lines[:4], *stands, self.owner(lines[4], *owned)]).findings] == [
             FindingKind.FORGED  # this test makes the signature invalid
         ]
 
     def test_one_that_nobody_owns_up_to_is(self, lines: Lines) -> None:
         """The original content of the text makes no difference."""
         [found] = verified([*lines[:4], b"{ha\n", *lines[4:]]).findings
-        assert (found.damage, found.place.line) == (FindingKind.TRUNCATED, 5)
-        assert found.says == "3 bytes that are no record, and no writer owns up to a half line"
+        assert (found.kind, found.place.line) == (FindingKind.TRUNCATED, 5)
+        assert found.message == "3 bytes that are no record, and no writer owns up to a half line"
 
     def test_one_that_is_owned_up_to_has_to_be_there(self, lines: Lines) -> None:
         """The half line was removed."""
         assert FindingKind.MISSING in {
-            one.damage for one in verified([*lines[:4], self.owner(lines[4], b"{ha")]).findings
+            one.kind for one in verified([*lines[:4], self.owner(lines[4], b"{ha")]).findings
         }
 
     def test_a_whole_line_is_no_half_line(self, lines: Lines) -> None:
         """An edited record is damage even if a record lists it as a half line."""
         edited = lines[3].replace(b"created", b"creates").removesuffix(b"\n")
         report = verified([*lines[:3], edited + b"\n", self.owner(lines[4], edited)])
-        assert (report.findings[0].damage, report.findings[0].place.line) == (FindingKind.EDITED, 4)
+        assert (report.findings[0].kind, report.findings[0].place.line) == (FindingKind.EDITED, 4)
 
 
 class TestLenient:
@@ -264,13 +267,13 @@ class TestLenient:
         """The hash shows the edit."""
         edited = self.rewritten(lines[3].replace(b"created", b"creates"))
         [found] = verified([*lines[:3], edited, *lines[4:]], lenient=True).findings
-        assert (found.damage, found.seq) == (FindingKind.EDITED, 3)
+        assert (found.kind, found.seq) == (FindingKind.EDITED, 3)
 
 
 def test_a_shredded_log_is_told_in_so_many_words(lines: Lines) -> None:
     """The report lists findings up to its limit and counts the rest."""
     report = verified([*lines, *([lines[1]] * (MOST_FINDINGS + 7))])
-    assert (len(report.findings), report.untold) == (MOST_FINDINGS, 7)
+    assert (len(report.findings), report.omitted) == (MOST_FINDINGS, 7)
     assert not report.is_sound
 
 
@@ -285,7 +288,7 @@ def test_a_chain_that_is_signed_no_longer_shows(tmp_path: Path) -> None:
     for _ in range(MOST_UNSIGNED + 1):
         lines.append(following(lines[-1]) if len(lines) > 8 else following(lines[6]))
     report = verified(lines[5:7] + lines[8:])
-    assert [(one.damage, one.seq) for one in report.findings] == [(FindingKind.FORGED, MOST_UNSIGNED)]
+    assert [(one.kind, one.seq) for one in report.findings] == [(FindingKind.FORGED, MOST_UNSIGNED)]
 
 
 def test_every_record_begins_with_a_key_that_lines_are_taken_apart_by() -> None:
@@ -326,14 +329,14 @@ def wait(lines: Lines, *seconds: float) -> Lines:
 def test_a_chain_that_is_not_signed_in_time_shows(tmp_path: Path, seconds: Iterable[int], forged: int | None) -> None:
     """An attacker without the key can omit signatures for minutes at most."""
     report = verified(wait(two_chains(tmp_path / "log"), *seconds))
-    assert [(one.damage, one.seq) for one in report.findings] == ([(FindingKind.FORGED, forged)] if forged else [])
+    assert [(one.kind, one.seq) for one in report.findings] == ([(FindingKind.FORGED, forged)] if forged else [])
 
 
 def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Path) -> None:
     """The signatures of the chain cannot be checked, and a note says so."""
     lines = wait(two_chains(tmp_path / "log"), *range(0, 7200, 60))
     report = verified(lines[1:])
-    assert [one.damage for one in report.findings] == [FindingKind.MISSING]
+    assert [one.kind for one in report.findings] == [FindingKind.MISSING]
     assert any("so its signatures could not be checked" in note for note in report.notes)
 
 
@@ -347,7 +350,7 @@ def test_a_half_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
     log.stop()
     assert verified(path.read_bytes().splitlines(keepends=True)).findings == ()
     [found] = verified(path.read_bytes().splitlines(keepends=True), closed=True).findings
-    assert (found.damage, found.seq) == (FindingKind.TRUNCATED, 1)
+    assert (found.kind, found.seq) == (FindingKind.TRUNCATED, 1)
 
 
 @pytest.mark.parametrize(
@@ -375,11 +378,11 @@ def test_a_copy_that_says_a_thing_twice_is_no_copy(lines: Lines, key: str) -> No
     """One reader uses the first value, another the last."""
     twice = lines[1].replace(b"{", b'{%b:"allowed",' % key.encode(), 1)
     found = verified([lines[0], twice, *lines[2:]], lenient=True).findings
-    assert {one.damage for one in found} >= {FindingKind.EDITED}
+    assert {one.kind for one in found} >= {FindingKind.EDITED}
 
 
 def test_a_copy_as_text_is_told_as_one(lines: Lines) -> None:
     """The lenient mode accepts the copy."""
     copied = [line.replace(b"\n", b"\r\n") for line in lines]
-    assert "--lenient takes that" in verified(copied).findings[0].says
+    assert "--lenient takes that" in verified(copied).findings[0].message
     assert verified([b"\xef\xbb\xbf" + copied[0], *copied[1:]], lenient=True).is_sound

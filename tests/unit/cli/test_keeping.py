@@ -24,15 +24,15 @@ def told(*arguments: str) -> LogConfig | str:
     @click.command
     @click.option("--audit-log")
     @keeping_options
-    def verb(audit_log: str | None, keeping: LogConfig) -> None:  # noqa: ARG001 (click calls it by name)
-        found.append(keeping)
+    def verb(audit_log: str | None, log_config: LogConfig) -> None:  # noqa: ARG001 (click calls it by name)
+        found.append(log_config)
 
     result = CliRunner().invoke(verb, arguments)
     return found[0] if found else result.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "keeping"),
+    ("arguments", "log_config"),
     [
         pytest.param((), LogConfig(), id="nothing"),
         pytest.param(("--audit-log", "f", "--audit-stdout"), LogConfig(copy=True), id="both"),
@@ -53,9 +53,9 @@ def told(*arguments: str) -> LogConfig | str:
         ),
     ],
 )
-def test_options_say_how_records_are_kept(arguments: tuple[str, ...], keeping: LogConfig) -> None:
+def test_options_say_how_records_are_kept(arguments: tuple[str, ...], log_config: LogConfig) -> None:
     """One value has all options."""
-    assert told(*arguments) == keeping
+    assert told(*arguments) == log_config
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ class TestSynced:
 
     def deferred(self, folder: Path, **options: Any) -> Deferred:
         """Return the deferred step of an answer."""
-        found = make_handler(folder, HEAD, keeping=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
+        found = make_handler(folder, HEAD, config=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
         assert isinstance(found, Deferred)
         return found
 
