@@ -107,7 +107,7 @@ def drained() -> Iterator[None]:
 def records(folder: Path, way: str, count: int, callers: int) -> Figures:
     """Measure records alone: the time of one caller, and the rate of several callers."""
     file, log_config = WAYS[way]
-    log = AuditLog(str(folder / file) if file else None, process="serve", config=config)
+    log = AuditLog(str(folder / file) if file else None, process="serve", config=log_config)
 
     def write(count: int) -> list[float]:
         return [timed(lambda: log.append(RECORD)) for _ in range(count)]

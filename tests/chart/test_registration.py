@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.chart.conftest import Render
 from tests.chart.rendering import CHART, HOOK, NAMESPACE, Rendered, for_each_values_file
-from webhook.cli._registering import one_of, replicas
+from webhook.cli._endpoint_options import one_of, replicas
 
 KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.review.manifests import BadManifest, read
-from webhook.syntax.composing import Place
 from webhook.syntax.documents import Located, located
+from webhook.syntax.yaml_composer import Place
 
 FOREIGN: Final = re.compile(
     r"did not find|could not find|while (?:parsing|scanning)|not allowed here|Expected|`(?:str|int|array|object)|NoneType|\$\.|Traceback"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import FAMILIAR, LAW, ROLES, manifest, metadata, policies
 from tests.reviews import Json, encoded
-from webhook.cli._files import Inputs
+from webhook.cli._inputs import Inputs
 from webhook.cli.check import Offline, check_all
 from webhook.cli.preview import Asked, from_files
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide

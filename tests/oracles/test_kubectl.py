@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from tests.controlplane.tools import Tools
 from tests.oracles.kubectl import Read, read_all
+from webhook.syntax.document_splitter import BadTextError, text_of
 from webhook.syntax.documents import BadManifest, located
-from webhook.syntax.splitting import BadTextError, text_of
 
 HEAD: Final = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: case-NUMBER}\n"
 JSON_HEAD: Final = '{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"case-NUMBER"}'

@@ -13,7 +13,7 @@ from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
 from webhook.model.request import OBJECT_DELETERS
-from webhook.syntax.misfits import refusal
+from webhook.syntax.type_errors import refusal
 
 API_VERSION: Final = "audit.k8s.io/v1"
 # kube-apiserver, pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go: the value is the entry's name.

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from webhook.audit.chain import certified_bytes
 from webhook.files import Form, UnreadableFileError, read_file
-from webhook.syntax.pem_words import DAMAGED, PRIVATE_KEY, PUBLIC_KEY, damage
+from webhook.syntax.pem_errors import DAMAGED, PRIVATE_KEY, PUBLIC_KEY, damage
 
 PublicKey = Ed25519PublicKey
 

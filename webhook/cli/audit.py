@@ -8,11 +8,11 @@ import click
 from webhook.audit.keys import BadKey, read_public, write_pair
 from webhook.audit.log_lines import UnreadableLogError
 from webhook.audit.verify import Verifier
-from webhook.cli._asking import OneOf
-from webhook.cli._auditing import as_json, show
-from webhook.cli._evidence import export, query
+from webhook.cli._choices import OneOf
 from webhook.cli._options import FILE, FILE_NAME, LOGS, complain, once
-from webhook.cli._verifying import verified
+from webhook.cli._query import export, query
+from webhook.cli._verification import verified
+from webhook.cli._verification_output import as_json, show
 from webhook.files import unwritable
 
 DAMAGED = 1

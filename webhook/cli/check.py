@@ -9,9 +9,9 @@ import click
 import msgspec
 from msgspec import Struct
 
-from webhook.cli._asking import OneOf
-from webhook.cli._checking import Checked, Counts, as_json, show, tell, totals
-from webhook.cli._files import Inputs
+from webhook.cli._check_output import Checked, Counts, as_json, show, tell, totals
+from webhook.cli._choices import OneOf
+from webhook.cli._inputs import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
     MANIFESTS,

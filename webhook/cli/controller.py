@@ -9,10 +9,10 @@ from webhook.bootstrap.controller import run_controller
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.registration import RegistrationSetup
-from webhook.cli._keeping import keeping_options
+from webhook.cli._audit_options import keeping_options
+from webhook.cli._endpoint_options import registering_options
 from webhook.cli._options import complain, load_policy
-from webhook.cli._registering import registering_options
-from webhook.cli._serving import check_addresses, check_audit_key, check_context, serving_options
+from webhook.cli._serve_options import check_addresses, check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoClusterError
 

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.syntax import Syntax
 
-from webhook.cli._server import ServerDied, Throwaway, creation, throwaway
+from webhook.cli._demo_server import ServerDied, Throwaway, creation, throwaway
 from webhook.cli._yaml import manifests
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
-from webhook.cli._asking import OneOf
-from webhook.cli._checking import not_judged, noted_of
-from webhook.cli._clusters import in_words
-from webhook.cli._files import Inputs, at
+from webhook.cli._check_output import not_judged, noted_of
+from webhook.cli._choices import OneOf
+from webhook.cli._cluster_errors import in_words
+from webhook.cli._inputs import Inputs, at
 from webhook.cli._options import (
     BAD_INPUT,
     FILE,
@@ -33,7 +33,7 @@ from webhook.cli._options import (
     own_namespace_option,
     policy_file,
 )
-from webhook.cli._previewing import Findings, as_json, show
+from webhook.cli._preview_output import Findings, as_json, show
 from webhook.cli._streams import warn
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse

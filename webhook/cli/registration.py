@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from webhook.cli._clusters import give_up
+from webhook.cli._cluster_errors import give_up
+from webhook.cli._endpoint_options import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_option
-from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
 from webhook.cli._yaml import manifests
 from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._asking import OneOf, meant
+from webhook.cli._choices import OneOf, meant
 from webhook.cli._options import NAMESPACE, complain, load_policy, own_namespace_option, policy_file
 from webhook.cli._yaml import manifests
 from webhook.guard.isolation import reason_not_managed

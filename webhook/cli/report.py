@@ -16,12 +16,12 @@ from webhook.audit.log_entry import parse_entry
 from webhook.audit.log_lines import LogLine, UnreadableLogError
 from webhook.audit.record import timestamp
 from webhook.audit.verify import VerificationReport, Verifier
-from webhook.cli._asking import in_order
-from webhook.cli._clusters import in_words
-from webhook.cli._evidence import MomentType, lenient_option, log_files
+from webhook.cli._choices import in_order
+from webhook.cli._cluster_errors import in_words
 from webhook.cli._options import FILE, FILE_NAME, Function, cluster_options, complain, load_policy, once, policy_option
+from webhook.cli._query import MomentType, lenient_option, log_files
 from webhook.cli._streams import warn
-from webhook.cli._verifying import verified
+from webhook.cli._verification import verified
 from webhook.cli.audit import DAMAGED
 from webhook.config.parse import Loaded
 from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
@@ -31,10 +31,10 @@ from webhook.kube.webhook_configurations import find_own_namespace
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.model.names import DEFAULT_NAMESPACE
-from webhook.report.cluster import Now, look
-from webhook.report.gathering import Gathering
+from webhook.report.aggregator import Gathering
+from webhook.report.namespace_states import Now, look
 from webhook.report.page import Asked, Ruled, page
-from webhook.report.ruled import entries, exceptions, left_out
+from webhook.report.policy_summary import entries, exceptions, left_out
 
 
 def verification(function: Function) -> Function:

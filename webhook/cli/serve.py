@@ -11,10 +11,10 @@ from webhook.audit.log_config import LogConfig
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.server import run_server
-from webhook.cli._asking import OneOf
-from webhook.cli._keeping import keeping_options
+from webhook.cli._audit_options import keeping_options
+from webhook.cli._choices import OneOf
 from webhook.cli._options import FILE, complain, load_policy
-from webhook.cli._serving import (
+from webhook.cli._serve_options import (
     AddressType,
     check_addresses,
     check_audit_key,

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from webhook.cli._clusters import give_up
+from webhook.cli._cluster_errors import give_up
 from webhook.cli._options import NAMESPACE, cluster_options, complain
 from webhook.controller.uninstall import UninstallIncomplete, preview_removal, remove_installation
 from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl

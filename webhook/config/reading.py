@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, written
-from webhook.syntax.templating import unrendered
+from webhook.syntax.template_detection import unrendered
 from webhook.syntax.values import ANY, kind_of
-from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
+from webhook.syntax.yaml_errors import HALF_A_CHARACTER, complaint, unprintable
 
 # The limit is far above the size of any policy in use; a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20

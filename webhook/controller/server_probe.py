@@ -20,7 +20,7 @@ from webhook.kube.api import Api
 from webhook.kube.connection_errors import describe_failure
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
-from webhook.syntax.pem_words import DAMAGED, damage
+from webhook.syntax.pem_errors import DAMAGED, damage
 
 # The API server waits as long for an answer (webhook.controller.webhook_configurations.TIMEOUT_SECONDS).
 PROBE_TIMEOUT_SECONDS: Final = 5.0

@@ -27,7 +27,7 @@ from webhook.kube.paths import validated_path
 from webhook.kube.watch_response import WatchResponse
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
-from webhook.syntax.misfits import undecodable
+from webhook.syntax.type_errors import undecodable
 
 __all__ = [
     "CONFLICT",

@@ -8,7 +8,7 @@ from typing import Final
 import yaml
 
 from webhook.files import Form, UnreadableFileError, reason
-from webhook.syntax.yaml_words import complaint
+from webhook.syntax.yaml_errors import complaint
 
 NO_KUBECONFIG: Final = "it is no kubeconfig, which is a mapping with clusters, users, contexts and current-context"
 KINDS: Final = {"contexts": "context", "clusters": "cluster", "users": "user"}

@@ -9,7 +9,7 @@ from msgspec import Struct
 from rich.cells import cell_len
 
 from webhook.model.abbreviation import printable
-from webhook.report.ledger import Top
+from webhook.report.count_store import Top
 from webhook.report.timeline import DAY, OTHERS, Series
 
 # Pixels, as a page on a desk and on a phone shows them.

@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from webhook.audit.verify import VerificationReport
 from webhook.model.counting import counted
-from webhook.report.coverage import Coverage
-from webhook.report.words import duration
+from webhook.report.formatting import duration
+from webhook.report.isolation_history import Coverage
 
 
 class Figures(Struct, frozen=True):

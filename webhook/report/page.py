@@ -12,12 +12,12 @@ from webhook.guard.policy_protection import PROTECTION
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.report import charts
-from webhook.report.cluster import CLOSED, EXEMPT, OLDER, OPEN, Now
+from webhook.report.aggregator import ACCEPTED, REFUSED, Gathering
 from webhook.report.controls import Figures, evidenced, without
-from webhook.report.coverage import Coverage, coverage
-from webhook.report.gathering import ACCEPTED, REFUSED, Gathering
-from webhook.report.ruled import Entry, Exceptional, LeftOut
-from webhook.report.words import duration, instant, shown
+from webhook.report.formatting import duration, instant, shown
+from webhook.report.isolation_history import Coverage, coverage
+from webhook.report.namespace_states import CLOSED, EXEMPT, OLDER, OPEN, Now
+from webhook.report.policy_summary import Entry, Exceptional, LeftOut
 
 MOST_ROWS: Final = 25
 MOST_CHAINS: Final = 100

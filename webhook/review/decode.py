@@ -22,7 +22,7 @@ from webhook.model.workload import Workload
 from webhook.netpol.reading import read_json
 from webhook.review.numbers import LONGEST_NUMBER, has_long_number
 from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
-from webhook.syntax.misfits import misfit, undecodable
+from webhook.syntax.type_errors import misfit, undecodable
 
 NULL = b"null"
 # Up to this size of both objects together, a number of any length takes 0.1 ms at most.

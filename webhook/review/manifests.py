@@ -25,14 +25,14 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.heading import KIND_NOTES, NAMELESS, HeadFault, missing, no_object, wrong_head
 from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
 from webhook.review.objects import Labelled, convert, labels_of, workload_from
-from webhook.review.unjudged import not_judged, version_note
-from webhook.syntax.composing import Place
+from webhook.review.type_meta import KIND_NOTES, NAMELESS, HeadFault, missing, no_object, wrong_head
+from webhook.review.unknown_kinds import not_judged, version_note
 from webhook.syntax.documents import BadManifest, Located, documents
-from webhook.syntax.misfits import Misfit, every_misfit, misfit, undecodable
+from webhook.syntax.type_errors import Misfit, every_misfit, misfit, undecodable
 from webhook.syntax.values import Value
+from webhook.syntax.yaml_composer import Place
 
 __all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
 

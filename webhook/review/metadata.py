@@ -10,8 +10,8 @@ from webhook.model.abbreviation import shortened
 from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.rule import Remedy
-from webhook.review.custom import at
-from webhook.syntax.templating import hint
+from webhook.review.custom_resources import at
+from webhook.syntax.template_detection import hint
 from webhook.syntax.values import Step, Value, field_path, in_json
 
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)

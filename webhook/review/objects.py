@@ -13,10 +13,10 @@ from msgspec import Raw, Struct, defstruct
 from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation, Owner, Workload
-from webhook.review.custom import account_named, places_in, unrestarted
+from webhook.review.custom_resources import account_named, places_in, unrestarted
 from webhook.review.decoders import decoder
-from webhook.review.pruning import is_comparable, pruned, sources_differ
 from webhook.review.selectors import pod_selector
+from webhook.review.template_extraction import is_comparable, pruned, sources_differ
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"

@@ -38,10 +38,10 @@ from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.reason import ReasonCode
 from webhook.model.request import Request
-from webhook.review.beginning import beginning
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.review.truncated_review import beginning
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
 from webhook.server.cluster_lookup import ClusterLookup

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.syntax.composing import BadYamlError, Composed, Place, compose, compose_with_places
+from webhook.syntax.document_splitter import MARK, BadTextError, Chunk, chunks
 from webhook.syntax.openshift import is_template, objects_of
-from webhook.syntax.splitting import MARK, BadTextError, Chunk, chunks
-from webhook.syntax.templating import CHECK, unrendered
+from webhook.syntax.template_detection import CHECK, unrendered
 from webhook.syntax.values import Step, kind_of
+from webhook.syntax.yaml_composer import BadYamlError, Composed, Place, compose, compose_with_places
 
 # kubectl refuses a List in a List; aliases can turn a short file into many Lists.
 DEEPEST_LIST: Final = 3

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from webhook.files import reason
 from webhook.model.reason import Reason, ReasonCode
-from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
+from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, damage
 from webhook.tls.certificate_authority import Certificate, issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file, reason
-from webhook.syntax.pem_words import DAMAGED, damage
+from webhook.syntax.pem_errors import DAMAGED, damage
 from webhook.tls.certificate_authority import issue_authority, issue_client
 from webhook.tls.certificate_folder import BadCertificateError, write_file
 

@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD
 from webhook.audit import log_lines
-from webhook.cli import _folders, main
+from webhook.cli import _manifest_files, main
 from webhook.syntax import documents
-from webhook.syntax.composing import Composed, compose
+from webhook.syntax.yaml_composer import Composed, compose
 
 LOGS: Final = {
     "verify": ("audit", "verify"),
@@ -166,7 +166,7 @@ def test_a_large_document_of_yaml_is_to_be_json(monkeypatch: pytest.MonkeyPatch)
 def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more object is too many, in one file and in one command."""
     monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
-    monkeypatch.setattr("webhook.cli._files.MOST_OBJECTS", MANY)
+    monkeypatch.setattr("webhook.cli._inputs.MOST_OBJECTS", MANY)
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     for name, count in (("all", MANY), ("more", MANY + 1), ("one", 1)):
         content = {"apiVersion": "v1", "kind": "List", "items": [item] * count}
@@ -183,7 +183,7 @@ def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_of_too_many_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of it is read: a part would look like the whole."""
-    monkeypatch.setattr(_folders, "MOST_FILES", MANY)
+    monkeypatch.setattr(_manifest_files, "MOST_FILES", MANY)
     Path("many").mkdir()
     for number in range(MANY + 1):
         Path(f"many/{number}.yaml").write_text(POD, encoding="utf-8")

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.unit.samples import HEAD
 from webhook.cli import main
-from webhook.cli._serving import AddressType, LocationType
+from webhook.cli._serve_options import AddressType, LocationType
 from webhook.config.source import ConfigMapRef
 
 

@@ -8,7 +8,7 @@ import yaml
 from webhook.config import reading
 from webhook.config.places import Place
 from webhook.config.reading import DEEPEST, MOST_NODES, PARSER, read
-from webhook.syntax.yaml_words import HALF_A_CHARACTER
+from webhook.syntax.yaml_errors import HALF_A_CHARACTER
 
 # catflap uses Python's own parser if libyaml is missing.
 PARSERS: Final = [PARSER, yaml.SafeLoader]

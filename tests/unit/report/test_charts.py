@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from webhook.report.charts import Chart, over_time, ranking, shortened
-from webhook.report.ledger import Count, Top
+from webhook.report.count_store import Count, Top
 from webhook.report.timeline import Series
 
 BEGIN = datetime(2026, 1, 31, tzinfo=UTC)

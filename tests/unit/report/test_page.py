@@ -14,7 +14,7 @@ from tests.entries import DECISION, DENIED, START, WRITE, entry
 from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, week
 from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
-from webhook.report.gathering import Gathering
+from webhook.report.aggregator import Gathering
 from webhook.report.page import Asked, page
 
 HOSTILE = [

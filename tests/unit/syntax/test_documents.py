@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from webhook.syntax.document_splitter import BadTextError, text_of
 from webhook.syntax.documents import BadManifest, Located, located
 from webhook.syntax.scalars import key_of, plain
-from webhook.syntax.splitting import BadTextError, text_of
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: no\n"
 

@@ -12,11 +12,11 @@ from webhook.model.addresses import NO_ADDRESS, Addresses
 from webhook.model.kinds import CALICO_STORAGE, POLICY_API
 from webhook.model.opening import Opening
 from webhook.model.request import PolicyObject
-from webhook.netpol.reading import calico, cluster, kubernetes
+from webhook.netpol.reading import calico, cluster_wide, kubernetes
+from webhook.netpol.reading.calico_metadata import NOT_STORED, CalicoMetadata, Identity, Stored, identity_of
 from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
 from webhook.netpol.reading.limits import excess_of
-from webhook.netpol.reading.stored import NOT_STORED, CalicoMetadata, Identity, Stored, identity_of
-from webhook.syntax.misfits import misfit
+from webhook.syntax.type_errors import misfit
 
 
 class ResourceReader(NamedTuple):
@@ -44,8 +44,8 @@ READERS: Mapping[tuple[str, str], ResourceReader] = {
         for dialect in Dialect
         for resource in ("networksets", "globalnetworksets")
     },
-    (POLICY_API, "clusternetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
-    (POLICY_API, "adminnetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
+    (POLICY_API, "clusternetworkpolicies"): ResourceReader(cluster_wide.Policy, cluster_wide.openings),
+    (POLICY_API, "adminnetworkpolicies"): ResourceReader(cluster_wide.Policy, cluster_wide.openings),
 }
 
 

@@ -29,8 +29,8 @@ from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
 from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
 from webhook.netpol.reading.domains import domains
+from webhook.netpol.reading.error_paths import Unread, within
 from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import Unread, within
 from webhook.netpol.reading.selectors import parse
 
 # By name or by number (IANA, protocol-numbers); Calico takes any case of letters where it stores objects.

@@ -13,9 +13,9 @@ from webhook.model.fields import HIGHEST_PORT, PortRange
 from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
 from webhook.model.ports import NamedPort, ports
 from webhook.model.traffic import Direction
+from webhook.netpol.reading.error_paths import Unread, within
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
 from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import Unread, within
 
 
 class IpBlock(Struct):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.review.test_custom import (
+from tests.unit.review.test_custom_resources import (
     CRON,
     CRON_WORKFLOW,
     REFERENCE,
@@ -20,11 +20,11 @@ from tests.unit.review.test_custom import (
     under,
 )
 from webhook.model.kinds import PodMaker
-from webhook.review import pruning
-from webhook.review.custom import places_in
+from webhook.review import template_extraction
+from webhook.review.custom_resources import places_in
 from webhook.review.decoders import decoder
 from webhook.review.objects import templates_differ
-from webhook.review.pruning import pruned
+from webhook.review.template_extraction import pruned
 
 MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT, WORKFLOW, CRON_WORKFLOW)
 KEYS: Final = (
@@ -115,7 +115,7 @@ def test_what_is_read_does_not_grow_with_the_number_of_templates(
             read += len(bytes(source))
             return self._real.decode(source)
 
-    monkeypatch.setattr(pruning, "decoder", Counting)
+    monkeypatch.setattr(template_extraction, "decoder", Counting)
     filling = "[]," * 10_000 + "[]"
     inside = f'"x":[{filling}]'
     source = "{}"

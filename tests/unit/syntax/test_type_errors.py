@@ -16,7 +16,7 @@ from webhook.review.decode import AdmissionReview, BadReview, decode
 from webhook.review.manifests import BadManifest, BadValues
 from webhook.review.manifests import read as read_manifest
 from webhook.review.objects import Template, template_shape
-from webhook.syntax.misfits import MOST_MISFITS, misfit, refusal, undecodable
+from webhook.syntax.type_errors import MOST_MISFITS, misfit, refusal, undecodable
 
 # The words of msgspec, json and Python, which no author of a manifest uses.
 FOREIGN: Final = re.compile(

@@ -13,7 +13,7 @@ from webhook.audit.log_entry import LogEntry, LogReader
 from webhook.audit.log_lines import UnreadableLogError, no_record_message
 from webhook.audit.query import EntryFilter, Query, matches_any, parse_time, record_types
 from webhook.audit.schema import TYPES_WITH_REASON
-from webhook.cli._asking import NamespacePattern, OneOf, ReasonPattern, in_order, meant
+from webhook.cli._choices import NamespacePattern, OneOf, ReasonPattern, in_order, meant
 from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
 from webhook.cli._progress import progress
 from webhook.cli._streams import warn

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from webhook.report.aggregator import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
 from webhook.report.controls import without
-from webhook.report.coverage import Coverage, Space, coverage
-from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
-from webhook.report.ledger import Event
+from webhook.report.count_store import Event
+from webhook.report.isolation_history import Coverage, Space, coverage
 
 PLAIN, CALICO = "networking.k8s.io/v1", "projectcalico.org/v3"
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from webhook.syntax.scalars import BadScalarError, key_of, resolve
 from webhook.syntax.values import Step
-from webhook.syntax.yaml_words import complaint
+from webhook.syntax.yaml_errors import complaint
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE: Final = "<<"

@@ -17,9 +17,9 @@ from webhook.model.ports import EVERY_PORT, NamedPort, Ports, ports
 from webhook.model.selector import EVERYTHING
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
+from webhook.netpol.reading.error_paths import Unread, within
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
 from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import Unread, within
 
 BASELINE = "Baseline"
 OPENING = ("Accept", "Allow")

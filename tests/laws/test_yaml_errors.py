@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.syntax.yaml_words import UNKNOWN, Complaint, complaint
+from webhook.syntax.yaml_errors import UNKNOWN, Complaint, complaint
 
 # Parts of the messages of libyaml and PyYAML.
 FOREIGN: Final = re.compile(

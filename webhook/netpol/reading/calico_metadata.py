@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.model.names import CALICO_METADATA
-from webhook.syntax.misfits import refusal
+from webhook.syntax.type_errors import refusal
 
 
 class Identity(Struct, frozen=True):

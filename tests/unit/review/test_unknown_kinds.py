@@ -13,7 +13,7 @@ from tests.unit.samples import policy
 from webhook.model.kinds import BY_KIND, POD_MAKERS, POLICY_KINDS
 from webhook.model.unsupported_kinds import current_version, suggested_kind, unsupported_policy_notice
 from webhook.review.manifests import read
-from webhook.review.unjudged import plural_of
+from webhook.review.unknown_kinds import plural_of
 
 SPEC = {"containers": [{"name": "web", "image": "web:1"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}

@@ -13,9 +13,9 @@ import yaml.parser
 import yaml.scanner
 
 from webhook.config.reading import read
-from webhook.syntax.composing import BadYamlError, compose
 from webhook.syntax.documents import BadManifest, located
-from webhook.syntax.yaml_words import UNKNOWN, WORDS, complaint
+from webhook.syntax.yaml_composer import BadYamlError, compose
+from webhook.syntax.yaml_errors import UNKNOWN, WORDS, complaint
 
 TAB: Final = "a tab, where YAML takes blanks only"
 NO_ALIAS: Final = (

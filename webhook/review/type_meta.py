@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from webhook.review.metadata import MetadataFault
-from webhook.syntax.templating import CHECK
+from webhook.syntax.template_detection import CHECK
 from webhook.syntax.values import Value, kind_of, text
 
 # The noun for each field in a message.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.syntax.splitting import BadTextError, chunks
+from webhook.syntax.document_splitter import BadTextError, chunks
 
 END = "\r\n"
 

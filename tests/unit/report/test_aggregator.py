@@ -8,7 +8,7 @@ from tests.entries import DECISION, WRITE, entry, of_earlier_format
 from tests.reasons import codes
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import Activity, ReasonCode, Verdict
-from webhook.report.gathering import CREATED, ENDING, LEFT, REMOVED, RESTORED, WRITTEN, Gathering
+from webhook.report.aggregator import CREATED, ENDING, LEFT, REMOVED, RESTORED, WRITTEN, Gathering
 
 TARGET = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": "shop", "name": DEFAULT_DENY}
 REMOVAL: dict[str, Any] = DECISION | {

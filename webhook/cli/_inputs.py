@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from webhook.cli._folders import SUFFIXES, Unread, files_of
+from webhook.cli._manifest_files import SUFFIXES, Unread, files_of
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
 from webhook.model.encoding import undecodable
 from webhook.model.file_types import file_type
 from webhook.review.manifests import NotKubernetes
-from webhook.syntax.composing import Place
+from webhook.syntax.document_splitter import BadTextError, text_of
 from webhook.syntax.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
-from webhook.syntax.splitting import BadTextError, text_of
+from webhook.syntax.yaml_composer import Place
 
 # Twenty objects as large as etcd stores them (1.5 MiB, its --max-request-bytes), or 3,000 Pods of 10 KiB as kubectl get
 # -o json prints them. The values of as much JSON take 500 MiB of memory.

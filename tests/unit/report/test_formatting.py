@@ -4,7 +4,7 @@ import pytest
 from markupsafe import Markup
 
 from webhook.model.counting import counted
-from webhook.report.words import LONGEST_TEXT, duration, instant, shown
+from webhook.report.formatting import LONGEST_TEXT, duration, instant, shown
 
 
 @pytest.mark.parametrize(

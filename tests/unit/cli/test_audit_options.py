@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, Rotation
-from webhook.cli._keeping import AGES, SIZES, Measure, keeping_options
+from webhook.cli._audit_options import AGES, SIZES, Measure, keeping_options
 
 
 @pytest.fixture(autouse=True)

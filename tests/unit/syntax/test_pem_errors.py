@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from webhook.audit.keys import BadKey, read_private, read_public, write_pair
-from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
+from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, damage
 from webhook.tls.certificate_authority import issue_authority, issue_serving
 from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, ensure_certificate, issue_pair
 from webhook.tls.client_certificates import request_client_certificates

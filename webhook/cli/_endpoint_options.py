@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from webhook.bootstrap.registration import RegistrationSetup
-from webhook.cli._asking import Amount
+from webhook.cli._choices import Amount
 from webhook.cli._options import FILE, complain
 from webhook.controller.path_rotation import PERIOD_SECONDS, RotationSchedule
 from webhook.controller.server_probe import RequiredReplicas

@@ -10,7 +10,7 @@ import click
 
 from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, Rotation
 from webhook.audit.sink import Sink
-from webhook.cli._asking import Amount, OneOf
+from webhook.cli._choices import Amount, OneOf
 from webhook.cli._options import complain
 from webhook.files import unwritable
 

@@ -11,8 +11,8 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
-from webhook.report.ledger import Event
+from webhook.report.aggregator import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
+from webhook.report.count_store import Event
 from webhook.report.timeline import moment_of
 
 BIRTH = "its birth"

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from webhook.cli._files import Inputs, at
+from webhook.cli._inputs import Inputs, at
 from webhook.guard.policy_protection import PROTECTION
 from webhook.guard.preview import Effect
 from webhook.model.abbreviation import printable

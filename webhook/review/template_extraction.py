@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Raw, defstruct
 
 from webhook.model.kinds import PodMaker, selector_beside
-from webhook.review.custom import METADATA
+from webhook.review.custom_resources import METADATA
 from webhook.review.decoders import decoder
 
-# The parts of a template that are read (webhook.review.custom): fields of its metadata and of a Pod's spec.
+# The parts of a template that are read (webhook.review.custom_resources): fields of its metadata and of a Pod's spec.
 OF_METADATA: Final = ("labels", "annotations")
 OF_SPEC: Final = ("hostNetwork", "serviceAccountName", "serviceAccount")
 # Characters; no useful label is a longer number.

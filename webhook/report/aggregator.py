@@ -8,7 +8,7 @@ from webhook.model.decision import Closure, Phase
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import ReasonCode, Verdict
 from webhook.model.request import User
-from webhook.report.ledger import Event, Happening, Ledger
+from webhook.report.count_store import Event, Happening, Ledger
 from webhook.report.timeline import Timeline
 
 CLUSTER: Final = "(cluster-wide)"  # objects without a namespace

@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from webhook.report import ledger
-from webhook.report.ledger import Count, Event, Happening, Ledger
+from webhook.report import count_store
+from webhook.report.count_store import Count, Event, Happening, Ledger
 
 NAMES = 500
 SHOWN = 10
@@ -20,7 +20,7 @@ def time(number: int) -> str:
 @pytest.mark.parametrize("room", [3, 20_000])
 def test_counts_are_those_of_a_counter(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     """The counts are exact whether all of them or almost none fit into memory."""
-    monkeypatch.setattr(ledger, "MOST_IN_MEMORY", room)
+    monkeypatch.setattr(count_store, "MOST_IN_MEMORY", room)
     chosen = Random(7).choices([f"name-{number}" for number in range(NAMES)], weights=range(1, NAMES + 1), k=3_000)
     book = Ledger()
     for number, name in enumerate(chosen):
@@ -76,4 +76,4 @@ def test_a_name_takes_no_more_room_than_a_name_may() -> None:
     book = Ledger()
     book.count("rule", "x" * 10_000, time(0))
     [row] = book.top("rule", SHOWN).rows
-    assert row.name == "x" * ledger.LONGEST_NAME
+    assert row.name == "x" * count_store.LONGEST_NAME

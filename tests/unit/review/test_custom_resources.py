@@ -7,7 +7,7 @@ import pytest
 
 from webhook.model.kinds import BY_KIND, PodMaker
 from webhook.model.workload import LabelLocation
-from webhook.review.custom import places_in
+from webhook.review.custom_resources import places_in
 from webhook.review.objects import templates_differ
 
 WIDGET = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom=True)

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from webhook.syntax.documents import BadManifest, located
-from webhook.syntax.templating import unrendered
+from webhook.syntax.template_detection import unrendered
 
 SECONDS: Final = 3.0  # the texts take some hundredths; a pattern that backtracks takes minutes
 
