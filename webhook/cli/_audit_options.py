@@ -10,15 +10,15 @@ import click
 
 from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, Rotation
 from webhook.audit.sink import Sink
-from webhook.cli._choices import Amount, OneOf
-from webhook.cli._options import complain
+from webhook.cli._choices import NumberType, WordChoice
+from webhook.cli._options import exit_with_errors
 from webhook.files import unwritable
 
 SIZES: Final = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
 AGES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class Measure(click.ParamType[int]):
+class MeasureType(click.ParamType[int]):
     """A number with a unit, converted to the smallest unit."""
 
     def __init__(self, name: str, units: dict[str, int], example: str) -> None:
@@ -38,7 +38,7 @@ class Measure(click.ParamType[int]):
 
 
 # The default response to a failure for each durability.
-USUAL_FAILURE: Final = {
+DEFAULT_FAILURE_POLICY: Final = {
     Durability.WRITTEN: LogFailurePolicy.REFUSE,
     Durability.SYNCED: LogFailurePolicy.REFUSE,
     Durability.BEST_EFFORT: LogFailurePolicy.ADMIT,
@@ -49,27 +49,27 @@ OPTIONS: Final = (
         "--audit-stdout", is_flag=True, help="With --audit-log: copy the records to standard output, for a collector."
     ),
     click.option(
-        "--audit-durability", type=OneOf([*map(str, Durability)]), default="written", show_default=True,
+        "--audit-durability", type=WordChoice([*map(str, Durability)]), default="written", show_default=True,
         help="Before an answer leaves, its record is written to the operating system, or synced to the disk; or neither.",
     ),
     click.option(
-        "--audit-failure", type=OneOf([*map(str, LogFailurePolicy)]),
+        "--audit-failure", type=WordChoice([*map(str, LogFailurePolicy)]),
         help="What becomes of requests whose record cannot be written.  [default: refuse; best-effort admits]",
     ),
     click.option(
-        "--audit-rotate-size", type=Measure("SIZE", SIZES, "100Mi"), help="Put the file aside before it grows larger."
+        "--audit-rotate-size", type=MeasureType("SIZE", SIZES, "100Mi"), help="Put the file aside before it grows larger."
     ),
     click.option(
-        "--audit-rotate-age", type=Measure("AGE", AGES, "1d"), help="Put the file aside when its first record is as old."
+        "--audit-rotate-age", type=MeasureType("AGE", AGES, "1d"), help="Put the file aside when its first record is as old."
     ),
     click.option(
-        "--audit-rotate-keep", type=Amount("N", 1, "7", whole=True),
+        "--audit-rotate-keep", type=NumberType("N", 1, "7", whole=True),
         help="Keep so many of the files that were put aside.  [default: all]",
     ),
 )  # fmt: skip
 
 
-def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def audit_log_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options, which the verb receives as one value `log_config`."""
 
     @wraps(function)
@@ -87,12 +87,14 @@ def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
         age = None if audit_rotate_age is None else timedelta(seconds=audit_rotate_age)
         log_config = LogConfig(
             durability=Durability(audit_durability),
-            failure=LogFailurePolicy(audit_failure) if audit_failure else USUAL_FAILURE[Durability(audit_durability)],
+            failure=LogFailurePolicy(audit_failure)
+            if audit_failure
+            else DEFAULT_FAILURE_POLICY[Durability(audit_durability)],
             copy=audit_stdout and audit_log is not None,
             rotation=Rotation(size=audit_rotate_size, age=age, keep=audit_rotate_keep),
         )
-        if faults := [*contradictions(audit_log, log_config), *unopened(audit_log)]:
-            complain(faults)
+        if faults := [*find_contradictions(audit_log, log_config), *check_writable(audit_log)]:
+            exit_with_errors(faults)
         return function(audit_log=audit_log, log_config=log_config, **others)
 
     for option in reversed(OPTIONS):
@@ -100,7 +102,7 @@ def keeping_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return verb
 
 
-def unopened(file: str | None) -> list[str]:
+def check_writable(file: str | None) -> list[str]:
     """Return why a file cannot be opened for appending; otherwise a server would restart a worker again and again."""
     try:
         if file is not None:
@@ -110,7 +112,7 @@ def unopened(file: str | None) -> list[str]:
     return []
 
 
-def contradictions(file: str | None, log_config: LogConfig) -> list[str]:
+def find_contradictions(file: str | None, log_config: LogConfig) -> list[str]:
     """Return the contradictions between the options."""
     faults = []
     if log_config.durability is Durability.SYNCED and file is None:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from webhook.cli._inputs import Inputs, at
+from webhook.cli._inputs import Inputs, with_location
 from webhook.guard.policy_protection import PROTECTION
 from webhook.guard.preview import Effect
 from webhook.model.abbreviation import printable
@@ -20,7 +20,7 @@ from webhook.syntax.documents import Located
 OWN_POLICY = "catflap's controller writes this policy itself; catflap render prints it to be read, and no user applies it beside catflap"
 
 
-class Checked(Struct, frozen=True):
+class CheckedObject(Struct, frozen=True):
     """One object of a file with its decision."""
 
     source: str
@@ -36,7 +36,7 @@ class Checked(Struct, frozen=True):
         yield from ((Effect.RECORDED, one) for one in self.decision.audited)
 
 
-class Counts(Struct):
+class CheckCounts(Struct):
     """The numbers of objects that were checked, by result."""
 
     objects: int = 0
@@ -44,7 +44,7 @@ class Counts(Struct):
     refused: int = 0
     unjudged: int = 0
 
-    def add(self, one: Checked) -> None:
+    def add(self, one: CheckedObject) -> None:
         """Count one object."""
         self.objects += 1
         self.makers += one.manifest.workload is not None
@@ -52,7 +52,7 @@ class Counts(Struct):
         self.unjudged += bool(one.manifest.not_judged)
 
 
-def as_json(checked: Checked) -> dict[str, Any]:
+def as_json(checked: CheckedObject) -> dict[str, Any]:
     """Return one object as the documented JSON."""
     manifest, unchecked = checked.manifest, checked.decision.unchecked
     return {
@@ -91,20 +91,20 @@ def remedy_as_json(remedy: Remedy) -> dict[str, Any]:
     return {"path": remedy.place, "label": remedy.label, "value": remedy.value, "choices": remedy.choices}
 
 
-def show(one: Checked) -> None:
+def show(one: CheckedObject) -> None:
     """Print the messages about one object; print nothing if there are none."""
     if one.decision.message:
         click.echo(f"{printable(one.source)}: {one.decision.message}\n")
     for line in lines(one):
-        tell(line)
+        print_paragraph(line)
 
 
-def tell(line: str) -> None:
+def print_paragraph(line: str) -> None:
     """Print a line, and an empty one after it."""
     click.echo(f"{printable(line)}\n")
 
 
-def lines(one: Checked) -> Iterator[str]:
+def lines(one: CheckedObject) -> Iterator[str]:
     """Yield a line for each message that refuses nothing; a message without a field has the object's place."""
     whose = one.manifest.reference
     for effect, violation in one.violations:
@@ -115,22 +115,22 @@ def lines(one: Checked) -> Iterator[str]:
     for left_out in one.decision.unchecked:
         yield f"{one.source}: not checked: {whose}: {left_out.rule}: {left_out.why}"
     if one.manifest.not_judged:
-        yield at(one.source, one.found.place(), not_judged(one.manifest))
+        yield with_location(one.source, one.found.place(), not_judged_message(one.manifest))
     for note in notes(one):
-        yield at(one.source, one.found.place(), noted_of(one.manifest, note))
+        yield with_location(one.source, one.found.place(), note_message(one.manifest, note))
 
 
-def noted_of(manifest: Manifest, note: str) -> str:
+def note_message(manifest: Manifest, note: str) -> str:
     """Return the sentence with a note about an object."""
     return f"note: {manifest.reference}: {note}"
 
 
-def not_judged(manifest: Manifest) -> str:
+def not_judged_message(manifest: Manifest) -> str:
     """Return the sentence for an object that is not judged."""
     return f"not judged: {manifest.reference}: {manifest.not_judged}"
 
 
-def notes(one: Checked) -> Iterator[str]:
+def notes(one: CheckedObject) -> Iterator[str]:
     """Yield further notes about one object."""
     yield from one.manifest.notes
     yield from (notice for notice in one.decision.notices if notice != one.manifest.not_judged)
@@ -140,7 +140,7 @@ def notes(one: Checked) -> Iterator[str]:
         yield f"not judged as a whole: {one.decision.reason}"
 
 
-def totals(counts: Counts, inputs: Inputs) -> Iterator[str]:
+def summary(counts: CheckCounts, inputs: Inputs) -> Iterator[str]:
     """Yield the parts of the last line."""
     yield counted(counts.objects, "object")
     yield f"{counts.makers} of them {'makes' if counts.makers == 1 else 'make'} Pods"

@@ -10,7 +10,7 @@ import click
 
 from webhook.audit.query import matches_any
 from webhook.audit.record import timestamp
-from webhook.cli._options import complain
+from webhook.cli._options import exit_with_errors
 from webhook.model.reason import ReasonCode
 from webhook.model.spelling import closest_word
 
@@ -18,15 +18,15 @@ from webhook.model.spelling import closest_word
 PATTERN: Final = re.compile(r"[a-z0-9*-]{1,63}")
 
 
-class OneOf(click.Choice[str]):
+class WordChoice(click.Choice[str]):
     """One of several words."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Return the message for an unknown word."""
-        return f"{super().get_invalid_choice_message(value, ctx)}{meant(str(value), map(str, self.choices))}"
+        return f"{super().get_invalid_choice_message(value, ctx)}{suggestion(str(value), map(str, self.choices))}"
 
 
-class NamespacePattern(click.ParamType[str]):
+class NamespacePatternType(click.ParamType[str]):
     """A namespace name in which stars match any text."""
 
     name = "NAME"
@@ -42,7 +42,7 @@ class NamespacePattern(click.ParamType[str]):
         return str(value)
 
 
-class ReasonPattern(click.ParamType[str]):
+class ReasonPatternType(click.ParamType[str]):
     """A reason code in which stars match any text."""
 
     name = "CODE"
@@ -51,7 +51,7 @@ class ReasonPattern(click.ParamType[str]):
         """Return the pattern."""
         if not matches_any(str(value), ReasonCode):
             self.fail(
-                f"{value!r} is no reason code of this release.{meant(str(value), map(str, ReasonCode))} Codes are written as in "
+                f"{value!r} is no reason code of this release.{suggestion(str(value), map(str, ReasonCode))} Codes are written as in "
                 f"{ReasonCode.BREAK_GLASS}, * stands for any text, and docs/reason-codes.md lists them all",
                 param,
                 ctx,
@@ -59,7 +59,7 @@ class ReasonPattern(click.ParamType[str]):
         return str(value)
 
 
-class Amount(click.ParamType[float]):
+class NumberType(click.ParamType[float]):
     """A number with a lower limit."""
 
     def __init__(self, name: str, least: float, example: str, *, whole: bool = False) -> None:
@@ -83,13 +83,15 @@ class Amount(click.ParamType[float]):
         return found
 
 
-def meant(word: str, words: Iterable[str]) -> str:
+def suggestion(word: str, words: Iterable[str]) -> str:
     """Return the end of a message about an unknown word: which word the user may mean, if one is near."""
     found = closest_word(word, words)
     return f" Did you mean {found!r}?" if found else ""
 
 
-def in_order(begin: datetime | None, end: datetime | None) -> None:
+def check_time_range(begin: datetime | None, end: datetime | None) -> None:
     """End the command if a time span ends before it begins: it contains nothing."""
     if begin and end and begin >= end:
-        complain([f"--from {timestamp(begin)} is not before --to {timestamp(end)}; exchange the two, or move one"])
+        exit_with_errors(
+            [f"--from {timestamp(begin)} is not before --to {timestamp(end)}; exchange the two, or move one"]
+        )

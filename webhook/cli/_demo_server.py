@@ -23,11 +23,11 @@ POLL_SECONDS = 0.05
 ANSWER_SECONDS = 5.0
 
 
-class ServerDied(Exception):  # noqa: N818 (what happened)
+class ServerStartError(Exception):
     """The server did not start; the message is its last output."""
 
 
-class Throwaway(Struct, frozen=True):
+class DemoServer(Struct, frozen=True):
     """A running server: its port, the CA that certifies it, and its log."""
 
     port: int
@@ -47,7 +47,7 @@ class Throwaway(Struct, frozen=True):
         return msgspec.json.decode(answer)["response"]  # type: ignore[no-any-return]
 
 
-def creation(resource: str, manifest: Mapping[str, Any], *, namespace: str) -> dict[str, Any]:
+def create_request(resource: str, manifest: Mapping[str, Any], *, namespace: str) -> dict[str, Any]:
     """Return the `request` that the API server makes of a user's CREATE."""
     group, _, version = manifest["apiVersion"].rpartition("/")
     return {
@@ -65,7 +65,7 @@ def creation(resource: str, manifest: Mapping[str, Any], *, namespace: str) -> d
 
 
 @contextmanager
-def throwaway(policy: Path, folder: Path) -> Iterator[Throwaway]:
+def demo_server(policy: Path, folder: Path) -> Iterator[DemoServer]:
     """Start the real server without a cluster, wait until it is ready, and stop it at the end.  Raises ServerDied."""
     port, status_port = free_port(), free_port()
     log = folder / "server.log"
@@ -73,16 +73,16 @@ def throwaway(policy: Path, folder: Path) -> Iterator[Throwaway]:
     argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
     argv += ["--tls-dir", str(folder / "tls"), "--audit-log", str(folder / "audit.log")]
     environment = {key: value for key, value in os.environ.items() if key != "POD_NAMESPACE"}
-    with ending_in_order(), log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (catflap)
+    with exit_on_sigterm(), log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (catflap)
         try:
             wait_until_ready(server, status_port, log)
-            yield Throwaway(port, folder / "tls" / "ca.crt", folder / "audit.log")
+            yield DemoServer(port, folder / "tls" / "ca.crt", folder / "audit.log")
         finally:
             server.terminate()
 
 
 @contextmanager
-def ending_in_order() -> Iterator[None]:
+def exit_on_sigterm() -> Iterator[None]:
     """Leave the block at SIGTERM as at SIGINT, so that the programs started in it also end."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -100,7 +100,7 @@ def wait_until_ready(server: "subprocess.Popen[bytes]", port: int, log: Path) ->
                 return
         except OSError:
             time.sleep(POLL_SECONDS)
-    raise ServerDied(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+    raise ServerStartError(log.read_text(encoding="utf-8", errors="replace")[-2000:])
 
 
 def free_port() -> int:

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import click
 
 from webhook.bootstrap.registration import RegistrationSetup
-from webhook.cli._choices import Amount
-from webhook.cli._options import FILE, complain
+from webhook.cli._choices import NumberType
+from webhook.cli._options import FILE, exit_with_errors
 from webhook.controller.path_rotation import PERIOD_SECONDS, RotationSchedule
 from webhook.controller.server_probe import RequiredReplicas
 from webhook.controller.webhook_config_sync import RegistrationOptions
@@ -57,7 +57,7 @@ def check_token_file(path: Path) -> str:
     try:
         return read_token_file(path)[0]
     except BadTokenFile as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
 
 
 # The options for the registration by the controller.
@@ -73,7 +73,7 @@ OPTIONS: Final = (
     ),
     token_file_option,
     click.option(
-        "--path-rotation", type=Amount("SECONDS", 1.0, "600"), default=PERIOD_SECONDS, show_default=True,
+        "--path-rotation", type=NumberType("SECONDS", 1.0, "600"), default=PERIOD_SECONDS, show_default=True,
         help="How long a secret path stays registered; the one before it is accepted for two fifths of that time.",
     ),
     click.option(
@@ -86,7 +86,7 @@ OPTIONS: Final = (
 )  # fmt: skip
 
 
-def registering_options(function: Function) -> Function:
+def registration_options(function: Function) -> Function:
     """Add the options for the registration by the controller, joined as `registering`."""
 
     @wraps(function)
@@ -103,22 +103,26 @@ def registering_options(function: Function) -> Function:
         **others: Any,
     ) -> Any:
         options = RegistrationOptions(
-            replicas=replicas(server_deployment) if server_deployment else None,
-            labels=pairs("--registration-label", registration_label),
-            annotations=pairs("--registration-annotation", registration_annotation),
+            replicas=parse_deployment(server_deployment) if server_deployment else None,
+            labels=parse_pairs("--registration-label", registration_label),
+            annotations=parse_pairs("--registration-annotation", registration_annotation),
             certified=client_certificates,
         )
         if url is None and service is None:
             if ca is not None:
-                complain(["--ca counts only with --url or --service"])
+                exit_with_errors(["--ca counts only with --url or --service"])
             return function(
                 registering=RegistrationSetup(options=options, schedule=RotationSchedule(path_rotation)), **others
             )
         if ca is None:
-            complain(["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"])
+            exit_with_errors(
+                ["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"]
+            )
         if path_token_file is not None:
             check_token_file(path_token_file)
-        found = RegistrationSetup(one_of(url, service), ca, options, RotationSchedule(path_rotation), path_token_file)
+        found = RegistrationSetup(
+            endpoint_factory(url, service), ca, options, RotationSchedule(path_rotation), path_token_file
+        )
         return function(registering=found, **others)
 
     decorated: Any = joined
@@ -127,50 +131,52 @@ def registering_options(function: Function) -> Function:
     return decorated  # type: ignore[no-any-return]
 
 
-def one_of(url: str | None, service: str | None) -> Callable[[str], Endpoint]:
+def endpoint_factory(url: str | None, service: str | None) -> Callable[[str], Endpoint]:
     """Return what makes the endpoint from a CA bundle; end the command unless exactly one option is given."""
     if (url is None) == (service is None):
-        complain(["give either --url or --service"])
+        exit_with_errors(["give either --url or --service"])
     if url is not None:
-        by_url(url, "")  # a bad URL ends the command here
-        return partial(by_url, url)
-    by_service(service or "", "")
-    return partial(by_service, service or "")
+        url_endpoint(url, "")  # a bad URL ends the command here
+        return partial(url_endpoint, url)
+    service_endpoint(service or "", "")
+    return partial(service_endpoint, service or "")
 
 
-def replicas(text: str) -> RequiredReplicas:
+def parse_deployment(text: str) -> RequiredReplicas:
     """Return the servers' Deployment, and how many of its replicas must be ready."""
     if (found := DEPLOYMENT.fullmatch(text)) is None:
-        complain([f"--server-deployment {text}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"])
+        exit_with_errors(
+            [f"--server-deployment {text}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"]
+        )
     return RequiredReplicas(found[1], found[2], required=int(found[3]))
 
 
-def pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:
+def parse_pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:
     """Return KEY=VALUE words as a mapping."""
     for word in words:
         if not word.partition("=")[0] or "=" not in word:
-            complain([f"{option} {word}: write KEY=VALUE"])
+            exit_with_errors([f"{option} {word}: write KEY=VALUE"])
     return {key: value for key, _, value in (word.partition("=") for word in words)}
 
 
-def by_url(url: str, bundle: str) -> Endpoint:
+def url_endpoint(url: str, bundle: str) -> Endpoint:
     """Return the endpoint at an address."""
     try:
         parts = urlsplit(url)
         port_or_none = parts.port  # raises ValueError if it is not a port
     except ValueError:
-        complain([f"--url {url}: write https://HOST:PORT"])
+        exit_with_errors([f"--url {url}: write https://HOST:PORT"])
     extras = parts.query or parts.fragment or parts.username
     if parts.scheme != "https" or not parts.hostname or extras or port_or_none == 0:
-        complain([f"--url {url}: write https://HOST:PORT"])
+        exit_with_errors([f"--url {url}: write https://HOST:PORT"])
     return Endpoint(ca_bundle=bundle, namespace=DEFAULT_NAMESPACE, url=url.rstrip("/"))
 
 
-def by_service(service: str, bundle: str) -> Endpoint:
+def service_endpoint(service: str, bundle: str) -> Endpoint:
     """Return the endpoint of a Service."""
     namespace, slash, rest = service.partition("/")
     name, colon, port = rest.partition(":")
     is_port = not colon or (port.isdecimal() and 0 < int(port) <= HIGHEST_PORT)
     if not (namespace and slash and name) or "/" in name or not is_port:
-        complain([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
+        exit_with_errors([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
     return Endpoint(ca_bundle=bundle, namespace=namespace, service=name, port=int(port or HTTPS))

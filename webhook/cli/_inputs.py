@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from webhook.cli._manifest_files import SUFFIXES, Unread, files_of
+from webhook.cli._manifest_files import SUFFIXES, SkippedPath, find_files
 from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdin, shown
 from webhook.model.counting import counted
 from webhook.model.encoding import undecodable
@@ -17,7 +17,7 @@ from webhook.syntax.yaml_composer import Place
 # -o json prints them. The values of as much JSON take 500 MiB of memory.
 MANIFESTS: Final = Form("manifests", 32 << 20)
 # A file of a folder without this word is another program's, whatever its faults.
-NEEDED: Final = "apiVersion"
+REQUIRED_KEY: Final = "apiVersion"
 EMPTY_INPUT: Final = "-: standard input has no manifest; if another command writes it (helm template … | catflap check -), see whether that command failed"
 
 Object = TypeVar("Object")
@@ -52,8 +52,8 @@ class Inputs:
                 content = read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS)
                 if what := file_type(content) if is_named else "":
                     self.complaints.append(f"{shown(source)}: {what}")
-                elif NEEDED in (text := text_of(content)) or is_named:
-                    self.notes += (at(source, Place(*place), says) for says, place in undecodable(content))
+                elif REQUIRED_KEY in (text := text_of(content)) or is_named:
+                    self.notes += (with_location(source, Place(*place), says) for says, place in undecodable(content))
                     yield from self._read(source, text, read, is_named=is_named)
                 else:
                     self.passed_over.append(source)
@@ -78,12 +78,12 @@ class Inputs:
         for found in located(text):
             seen = True
             if isinstance(found, BadManifest):
-                self.complaints.append(at(source, found.place, str(found)))
+                self.complaints.append(with_location(source, found.place, str(found)))
                 self.unreadable += bool(found.path)
                 continue
             if self._documents >= MOST_OBJECTS:
                 self._is_full = True
-                self.complaints.append(too_many(source))
+                self.complaints.append(too_many_objects(source))
                 return
             try:
                 one = read(found.value)
@@ -91,17 +91,19 @@ class Inputs:
                 self.unreadable += bool(found.path)
                 if is_named or found.path:
                     item = f"{dotted(found.path)}: " if found.path else ""
-                    self.complaints += (at(source, place, f"{item}{message}") for place, message in bad.each(found))
+                    self.complaints += (
+                        with_location(source, place, f"{item}{message}") for place, message in bad.each(found)
+                    )
                 else:
                     self.passed_over += [] if source in self.passed_over[-1:] else [source]
                 continue
             except BadManifest as bad:
-                self.complaints += (at(source, place, message) for place, message in bad.each(found))
+                self.complaints += (with_location(source, place, message) for place, message in bad.each(found))
                 self.unreadable += 1
             else:
                 yield shown(source), found, one
             if found.chunk is not last:
-                self.notes += (at(source, place, says) for says, place in found.remarks)
+                self.notes += (with_location(source, place, says) for says, place in found.remarks)
             last = found.chunk
             self._documents += 1
         if not seen and any(True for _ in whole(text)):
@@ -113,18 +115,18 @@ class Inputs:
             if path == STDIN:
                 yield path, True
                 continue
-            for found in files_of(path):
-                if isinstance(found, Unread):
+            for found in find_files(path):
+                if isinstance(found, SkippedPath):
                     self.complaints.append(found.why)
                 else:
                     yield found, found == path
 
 
-def too_many(source: str) -> str:
+def too_many_objects(source: str) -> str:
     """Return the message for a command line with more objects than the limit."""
     return f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to here, the most of one command; give fewer files at once"
 
 
-def at(source: str, place: Place | None, message: str) -> str:
+def with_location(source: str, place: Place | None, message: str) -> str:
     """Return a message with its place in a file, in the form that editors can jump to: FILE:LINE:COLUMN."""
     return f"{shown(source)}:{place.line}:{place.column}: {message}" if place else f"{shown(source)}: {message}"

@@ -15,52 +15,52 @@ EXPECTED: Final = "manifests: a file, a folder or - for standard input"
 ONE_FILE: Final = "a file of manifests"
 
 
-class Unread(NamedTuple):
+class SkippedPath(NamedTuple):
     """A path that is not read; the message names it and says why."""
 
     why: str
 
 
-def files_of(path: str) -> Iterator[str | Unread]:
+def find_files(path: str) -> Iterator[str | SkippedPath]:
     """Yield a path itself if it is no folder, else each file in it that may have a manifest, in order."""
     try:
         kind = os.stat(path).st_mode  # noqa: PTH116 (a path of pathlib loses a slash at its end)
     except OSError as bad:
-        yield Unread(sentence(shown(path), reason(bad), EXPECTED))
+        yield SkippedPath(sentence(shown(path), reason(bad), EXPECTED))
         return
     if not stat.S_ISDIR(kind):
         yield path
         return
-    unread: list[Unread] = []
-    found = sorted(first(walked(path, unread)), key=lambda file: Path(file).parts)
+    unread: list[SkippedPath] = []
+    found = sorted(limit(walk(path, unread)), key=lambda file: Path(file).parts)
     yield from unread
     if len(found) > MOST_FILES:
-        yield Unread(
+        yield SkippedPath(
             f"{shown(path)}: more than {MOST_FILES:,} files of manifests, the most of one folder; give the folders in it"
         )
         return
-    yield from (entry(file) for file in found)
+    yield from (check_entry(file) for file in found)
 
 
-def first(files: Iterator[str]) -> Iterator[str]:
+def limit(files: Iterator[str]) -> Iterator[str]:
     """Yield at most as many files as the limit for a folder, and one more if there are more."""
     yield from (file for file, _ in zip(files, range(MOST_FILES + 1), strict=False))
 
 
-def walked(path: str, unread: list[Unread]) -> Iterator[str]:
+def walk(path: str, unread: list[SkippedPath]) -> Iterator[str]:
     """Yield each file of a folder by its name; add an unreadable subfolder to `unread`."""
 
     def failed(bad: OSError) -> None:
-        unread.append(Unread(sentence(shown(bad.filename or path), reason(bad), "a folder of manifests")))
+        unread.append(SkippedPath(sentence(shown(bad.filename or path), reason(bad), "a folder of manifests")))
 
     for folder, _, names in os.walk(path, onerror=failed):
         yield from (os.path.join(folder, name) for name in names if name.endswith(SUFFIXES))  # noqa: PTH118 (bytes that are no text)
 
 
-def entry(file: str) -> str | Unread:
+def check_entry(file: str) -> str | SkippedPath:
     """Return a file of a folder; return what is no file as unread, as a pipe could block the command."""
     try:
         kind = os.stat(file).st_mode  # noqa: PTH116 (as above)
     except OSError as bad:
-        return Unread(sentence(shown(file), reason(bad), ONE_FILE))
-    return file if stat.S_ISREG(kind) else Unread(sentence(shown(file), "this is no regular file", ONE_FILE))
+        return SkippedPath(sentence(shown(file), reason(bad), ONE_FILE))
+    return file if stat.S_ISREG(kind) else SkippedPath(sentence(shown(file), "this is no regular file", ONE_FILE))

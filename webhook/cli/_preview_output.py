@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.cli._streams import say
+from webhook.cli._streams import print_line
 from webhook.cli._tables import Column, echo_table
 from webhook.guard.owner_graph import ObjectName
 from webhook.guard.policy_diff import OutcomeChange, RuleOutcome, outcome_of
@@ -14,8 +14,8 @@ from webhook.guard.preview import Effect, Preview, PreviewRow
 from webhook.model.counting import counted
 from webhook.model.rule import Violation
 
-LATER = "refused*"
-COLOURS = {str(Effect.REFUSED): "red", LATER: "yellow", str(Effect.WARNED): "yellow", "admitted": "green"}
+REFUSED_LATER = "refused*"
+COLOURS = {str(Effect.REFUSED): "red", REFUSED_LATER: "yellow", str(Effect.WARNED): "yellow", "admitted": "green"}
 COLUMNS = (
     Column("NAMESPACE"),
     Column("OWNER"),
@@ -24,12 +24,12 @@ COLUMNS = (
     Column("WOULD BE", colours=COLOURS),
 )
 EXPLANATION = (
-    f"{LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existing: admit); "
+    f"{REFUSED_LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existing: admit); "
     "it would be refused when it is created anew or its pod template changes"
 )
 
 
-class Findings(Struct, frozen=True):
+class PreviewResult(Struct, frozen=True):
     """All results of one call of the verb.
 
     `changes` is None if there is no comparison. `differences` are those of the files, in words. `notes` say what the
@@ -50,46 +50,50 @@ class Findings(Struct, frozen=True):
         return any(row.effect is Effect.REFUSED for row in self.preview.rows)
 
 
-def show(found: Findings, *, wide: bool) -> None:
+def show(found: PreviewResult, *, wide: bool) -> None:
     """Print the result for a person."""
     faults = (Column("FAULT"),) if wide else ()
     if found.changes is None:
         echo_table(
-            (*COLUMNS, *faults), (cells(row, in_words(outcome_of(row)), wide=wide) for row in found.preview.rows)
+            (*COLUMNS, *faults),
+            (table_row(row, describe_outcome(outcome_of(row)), wide=wide) for row in found.preview.rows),
         )
     else:
-        changed = (cells(one.row, in_words(one.before), in_words(one.after), wide=wide) for one in found.changes)
+        changed = (
+            table_row(one.row, describe_outcome(one.before), describe_outcome(one.after), wide=wide)
+            for one in found.changes
+        )
         echo_table((*COLUMNS[:-1], Column("WAS"), COLUMNS[-1], *faults), changed)
     if any(row.keeps_running for row in (*found.preview.rows, *(one.row for one in found.changes or ()))):
-        say(EXPLANATION)
-    for line in (*found.differences, *found.notes, *totals_in_words(found)):
-        say(line)
+        print_line(EXPLANATION)
+    for line in (*found.differences, *found.notes, *summary(found)):
+        print_line(line)
 
 
-def cells(row: PreviewRow, *outcomes: str, wide: bool) -> tuple[str, ...]:
+def table_row(row: PreviewRow, *outcomes: str, wide: bool) -> tuple[str, ...]:
     """Return one row of the table; a wide one has the first fault."""
-    faults = (fault(row.faults[0]),) if wide else ()
-    return (row.owner.namespace or "-", short(row.owner), row.rule, str(row.pods or "-"), *outcomes, *faults)
+    faults = (violation_line(row.faults[0]),) if wide else ()
+    return (row.owner.namespace or "-", short_owner(row.owner), row.rule, str(row.pods or "-"), *outcomes, *faults)
 
 
-def short(owner: ObjectName) -> str:
+def short_owner(owner: ObjectName) -> str:
     """Return an owner in kubectl's form except for its kind: `Deployment/web`."""
     return f"{owner.full_kind}/{owner.name}"
 
 
-def fault(violation: Violation) -> str:
+def violation_line(violation: Violation) -> str:
     """Return a violation as one line, without its rule."""
     return ": ".join(part for part in (violation.path, violation.message) if part)
 
 
-def in_words(found: RuleOutcome | None) -> str:
+def describe_outcome(found: RuleOutcome | None) -> str:
     """Return in one word what would happen to an owner."""
     if found is None:
         return "admitted"
-    return LATER if found.keeps_running else str(found.effect)
+    return REFUSED_LATER if found.keeps_running else str(found.effect)
 
 
-def totals_in_words(found: Findings) -> Iterator[str]:
+def summary(found: PreviewResult) -> Iterator[str]:
     """Yield the last lines: how much was examined, and what would happen to it."""
     looked = f"{counted(found.preview.objects, 'object')} of {counted(found.preview.owners, 'owner')}"
     if found.changes is not None:
@@ -106,11 +110,11 @@ def totals_in_words(found: Findings) -> Iterator[str]:
     parts += [f"{count['keepRunning']} of them older than catflap"] if count["keepRunning"] else []
     parts += [f"{count[effect]} {effect}" for effect in ("warned", "recorded") if count[effect]]
     yield f"{looked}: {'; '.join(parts)}"
-    if by_rule := refused_by(found.preview, lambda row: row.rule):
+    if by_rule := count_refused_by(found.preview, lambda row: row.rule):
         yield f"refused by rule: {', '.join(f'{rule} {owners}' for rule, owners in by_rule.items())}"
 
 
-def refused_by(preview: Preview, key: Callable[[PreviewRow], str]) -> dict[str, int]:
+def count_refused_by(preview: Preview, key: Callable[[PreviewRow], str]) -> dict[str, int]:
     """Return how many owners would be refused, by a property of the owners."""
     pairs = sorted({(key(row), row.owner) for row in preview.rows if row.effect is Effect.REFUSED})
     return dict(Counter(value for value, _ in pairs))
@@ -132,38 +136,46 @@ def totals(preview: Preview) -> dict[str, Any]:
         "keepRunning": len(by_effect[Effect.REFUSED] - now),
         "warned": len(by_effect[Effect.WARNED]),
         "recorded": len(by_effect[Effect.RECORDED]),
-        "refusedByRule": refused_by(preview, lambda row: row.rule),
-        "refusedByNamespace": refused_by(preview, lambda row: row.owner.namespace),
+        "refusedByRule": count_refused_by(preview, lambda row: row.rule),
+        "refusedByNamespace": count_refused_by(preview, lambda row: row.owner.namespace),
     }
 
 
-def as_json(found: Findings) -> Mapping[str, Any]:
+def as_json(found: PreviewResult) -> Mapping[str, Any]:
     """Return the documented JSON."""
     said: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
     if found.changes is None:
         return {
-            "rows": [{**place(row), **outcome(outcome_of(row)), **detail(row)} for row in found.preview.rows],
+            "rows": [
+                {**owner_as_json(row), **outcome_as_json(outcome_of(row)), **details_as_json(row)}
+                for row in found.preview.rows
+            ],
             **said,
         }
     changes = [
-        {**place(one.row), "before": outcome(one.before), "after": outcome(one.after), **detail(one.row)}
+        {
+            **owner_as_json(one.row),
+            "before": outcome_as_json(one.before),
+            "after": outcome_as_json(one.after),
+            **details_as_json(one.row),
+        }
         for one in found.changes
     ]
     return {"changes": changes, "differences": list(found.differences), **said}
 
 
-def place(row: PreviewRow) -> dict[str, str]:
+def owner_as_json(row: PreviewRow) -> dict[str, str]:
     """Return the owner of a row."""
     owner = row.owner
     said = {"namespace": owner.namespace, "group": owner.group, "kind": owner.kind, "name": owner.name}
     return {**said, "rule": row.rule}
 
 
-def outcome(found: RuleOutcome | None) -> dict[str, Any]:
+def outcome_as_json(found: RuleOutcome | None) -> dict[str, Any]:
     """Return what would happen."""
     return {"effect": found.effect if found else "admitted", "keepsRunning": bool(found and found.keeps_running)}
 
 
-def detail(row: PreviewRow) -> dict[str, Any]:
+def details_as_json(row: PreviewRow) -> dict[str, Any]:
     """Return the number of Pods, and the violations."""
     return {"pods": row.pods, "faults": [{"path": one.path, "message": one.message} for one in row.faults]}

@@ -13,10 +13,18 @@ from webhook.audit.log_entry import LogEntry, LogReader
 from webhook.audit.log_lines import UnreadableLogError, no_record_message
 from webhook.audit.query import EntryFilter, Query, matches_any, parse_time, record_types
 from webhook.audit.schema import TYPES_WITH_REASON
-from webhook.cli._choices import NamespacePattern, OneOf, ReasonPattern, in_order, meant
-from webhook.cli._options import LOGS, Function, Renamed, complain, load_policy, once, policy_option
+from webhook.cli._choices import NamespacePatternType, ReasonPatternType, WordChoice, check_time_range, suggestion
+from webhook.cli._options import (
+    LOGS,
+    Function,
+    RenamedOption,
+    check_stdin_once,
+    exit_with_errors,
+    load_policy,
+    policy_option,
+)
 from webhook.cli._progress import progress
-from webhook.cli._streams import warn
+from webhook.cli._streams import print_warning
 from webhook.files import shown
 from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.abbreviation import printable
@@ -34,7 +42,7 @@ COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "W
 LENIENT: Final = "--lenient reads copies whose lines a collector wrote anew"
 GAP: Final = "   "
 # The rules, other than custom rules, that a record may name as violated.
-BUILT_IN: Final = (
+BUILT_IN_RULES: Final = (
     *RULES,
     *(module.PROTECTION for module in (binding, policy_file, namespace_labels, policy_protection)),
 )
@@ -43,7 +51,7 @@ log_files = click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, requ
 lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
 
 
-class MomentType(click.ParamType[datetime]):
+class TimeType(click.ParamType[datetime]):
     """A date or a time; UTC is the default."""
 
     name = "TIME"
@@ -58,59 +66,59 @@ class MomentType(click.ParamType[datetime]):
             self.fail(f"{value!r}: write 2026-01-31 or 2026-01-31T12:00:00Z", param, ctx)
 
 
-def filters(function: Function) -> Function:
+def query_options(function: Function) -> Function:
     """Add the filter options of a query."""
-    kinds, verdicts = OneOf(record_types()), OneOf([verdict.value for verdict in Verdict])
+    kinds, verdicts = WordChoice(record_types()), WordChoice([verdict.value for verdict in Verdict])
     options: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         (("--type", "types"), kinds, "Records of this type."),
         (("--decision", "decisions"), verdicts, "Decisions that came out so."),
         (("--user", "users"), str, "Asked by this user."),
         (("--group", "groups"), str, "Asked by a member of this group."),
-        (("-n", "--namespace", "namespaces"), NamespacePattern(), "About an object in this namespace."),
+        (("-n", "--namespace", "namespaces"), NamespacePatternType(), "About an object in this namespace."),
         (("--resource", "resources"), str, "About this resource (pods, pods/status) or kind (NetworkPolicy)."),
         (("--name", "names"), str, "About an object of this name."),
         (("--rule", "rules"), str, "This rule was broken, whatever came of it."),
-        (("--reason", "reasons"), ReasonPattern(), "The reason has this code, such as BreakGlass or Policy*."),
+        (("--reason", "reasons"), ReasonPatternType(), "The reason has this code, such as BreakGlass or Policy*."),
     )
     for names, kind, says in reversed(options):
         function = click.option(*names, type=kind, multiple=True, help=says)(function)
-    until = click.option("--to", "end", type=MomentType(), help="Before this time (a date is its first moment).")
-    return click.option("--from", "begin", type=MomentType(), help="From this time on.")(until(function))
+    until = click.option("--to", "end", type=TimeType(), help="Before this time (a date is its first moment).")
+    return click.option("--from", "begin", type=TimeType(), help="From this time on.")(until(function))
 
 
 @click.command("query")
 @log_files
-@filters
+@query_options
 @policy_option(
     required=False, says="The policy file, or the manifest of its ConfigMap: --rule may name its custom rules."
 )
 @lenient_option
-@click.option("-o", "--output", type=OneOf(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=WordChoice(["table", "json"]), default="table", show_default=True)
 def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | None, **asked: Any) -> None:
     """Print the records that answer a question, oldest file first; `-` is standard input.
 
     Options of different kinds must all hold, of one kind any; in names `*` stands for any text. `-o json` prints each record as
     it stands in the log.
     """
-    in_order(asked["begin"], asked["end"])
-    found = Found(Query(**asked).compile())
+    check_time_range(asked["begin"], asked["end"])
+    found = RecordFilter(Query(**asked).compile())
     write = sys.stdout.buffer.write
     if output == "table":
-        write(line(COLUMNS))
-    for entry, text in read(files, lenient=lenient, doing="searching"):
-        if found.takes(entry):
-            write(text + b"\n" if output == "json" else line(cells(entry)))
-    known = {*BUILT_IN, *found.rules, *(rule.id for rule in custom_rules(policy))}
+        write(format_row(COLUMNS))
+    for entry, text in read_entries(files, lenient=lenient, doing="searching"):
+        if found.matches(entry):
+            write(text + b"\n" if output == "json" else format_row(table_row(entry)))
+    known = {*BUILT_IN_RULES, *found.rules, *(rule.id for rule in custom_rules(policy))}
     if unknown := [rule for rule in asked["rules"] if not matches_any(rule, known)]:
-        complain([unknown_rule(rule, known, found.read) for rule in unknown])
+        exit_with_errors([unknown_rule(rule, known, found.read) for rule in unknown])
     if asked["reasons"] and found.without_code:
         records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
-        warn(f"--reason cannot match {records}")
+        print_warning(f"--reason cannot match {records}")
     if not found.matched:
-        warn(f"no record matches, of {counted(found.read, 'record')} read")
+        print_warning(f"no record matches, of {counted(found.read, 'record')} read")
 
 
-class Found:
+class RecordFilter:
     """Decides which records match a query, and collects what the records contain regardless of the query."""
 
     def __init__(self, fits: EntryFilter) -> None:
@@ -120,7 +128,7 @@ class Found:
         self.without_code = 0  # records without a code whose type has reasons
         self.rules: set[str] = set()
 
-    def takes(self, entry: LogEntry) -> bool:
+    def matches(self, entry: LogEntry) -> bool:
         """Return whether the query matches a record."""
         fits = self._fits(entry)
         self.read += 1
@@ -138,7 +146,7 @@ def custom_rules(policy: Path | None) -> tuple[CustomRule, ...]:
 def unknown_rule(rule: str, known: Iterable[str], records: int) -> str:
     """Return the message about a rule in the query that neither catflap nor a record has."""
     return (
-        f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{meant(rule, sorted(known))} "
+        f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{suggestion(rule, sorted(known))} "
         f"The rules are {', '.join(sorted(known))}; a custom rule that was not broken yet is known by -c POLICY"
     )
 
@@ -146,39 +154,45 @@ def unknown_rule(rule: str, known: Iterable[str], records: int) -> str:
 @click.command("export")
 @log_files
 @click.option(
-    "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(list(FORMATS)), required=True, help="Which form."
+    "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(list(FORMATS)), required=True, help="Which form."
 )  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
     """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""
-    for exported in FORMATS[form](entry for entry, _ in read(files, lenient=lenient, doing="exporting")):
+    for exported in FORMATS[form](entry for entry, _ in read_entries(files, lenient=lenient, doing="exporting")):
         sys.stdout.buffer.write(exported)
 
 
-def read(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[LogEntry, bytes]]:
+def read_entries(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[LogEntry, bytes]]:
     """Yield every record, with a bar on a terminal; report at the end how many texts are no record."""
-    once(files)
+    check_stdin_once(files)
     try:
-        with progress(files, doing, prints=True) as moved:
-            entries = LogReader(files, lenient=lenient, on_progress=moved)
+        with progress(files, doing, prints=True) as on_progress:
+            entries = LogReader(files, lenient=lenient, on_progress=on_progress)
             yield from entries
     except UnreadableLogError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     if not entries.read:
-        complain([unread(files, lenient=lenient) if entries.has_damaged_records else no_record_message(files)])
+        exit_with_errors(
+            [
+                unreadable_log_message(files, lenient=lenient)
+                if entries.has_damaged_records
+                else no_record_message(files)
+            ]
+        )
     if entries.skipped:
-        warn(
+        print_warning(
             f"passed over {counted(entries.skipped, 'piece')} without a record; catflap audit verify says what they are"
         )
 
 
-def unread(files: tuple[str, ...], *, lenient: bool) -> str:
+def unreadable_log_message(files: tuple[str, ...], *, lenient: bool) -> str:
     """Return the message about a log without a readable record."""
     remedy = "catflap audit verify says what they are" if lenient else LENIENT
     return f"no record of {', '.join(map(shown, files))} is as it was written; {remedy}"
 
 
-def cells(entry: LogEntry) -> tuple[str, ...]:
+def table_row(entry: LogEntry) -> tuple[str, ...]:
     """Return the cells of a record in the table."""
     target = entry.object_ref
     what = entry.decision or entry.type
@@ -188,7 +202,7 @@ def cells(entry: LogEntry) -> tuple[str, ...]:
     return entry.time[:19], what, who, entry.verb, " ".join(filter(None, (target.path, target.full_name))), why
 
 
-def line(values: Any) -> bytes:
+def format_row(values: Any) -> bytes:
     """Return one line of aligned values."""
     padded = (printable(value).ljust(width) for value, width in zip(values, COLUMNS.values(), strict=True))
     return f"{GAP.join(padded).rstrip()}\n".encode()

@@ -11,7 +11,7 @@ import click
 
 from webhook.audit.keys import BadKey, read_private
 from webhook.bootstrap.sender_authentication import SenderAuthentication
-from webhook.cli._options import FILE, FILE_NAME, Function, Single, complain
+from webhook.cli._options import FILE, FILE_NAME, Function, SingleOption, exit_with_errors
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.files import STDIN, reason
 from webhook.model.fields import HIGHEST_PORT
@@ -55,7 +55,7 @@ def check_addresses(**addresses: tuple[str, int]) -> None:
             if (problem := bind_problem(host, port, sockets))
         ]
     if complain_of:
-        complain(complain_of)
+        exit_with_errors(complain_of)
 
 
 def bind_problem(host: str, port: int, sockets: ExitStack) -> str:
@@ -70,7 +70,7 @@ def bind_problem(host: str, port: int, sockets: ExitStack) -> str:
     return ""
 
 
-class LocationType(click.ParamType[Path | ConfigMapRef]):
+class PolicyLocationType(click.ParamType[Path | ConfigMapRef]):
     """A policy file, or the ConfigMap that contains it."""
 
     name = "FILE|configmap:NS/NAME"
@@ -91,7 +91,7 @@ def serving_options(function: Function) -> Function:
     """Add the options that `serve` and `controller` share."""
     options = (
         click.option(
-            "-c", "--policy", cls=Single, type=LocationType(), required=True,
+            "-c", "--policy", cls=SingleOption, type=PolicyLocationType(), required=True,
             help="Where the policy file is, or the manifest of its ConfigMap.",
         ),
         click.option(
@@ -99,10 +99,10 @@ def serving_options(function: Function) -> Function:
             help="Where /healthz, /readyz and /metrics are served, plain HTTP.",
         ),
         click.option(
-            "--kubeconfig", cls=Single, type=FILE_NAME, metavar="FILE",
+            "--kubeconfig", cls=SingleOption, type=FILE_NAME, metavar="FILE",
             help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
         ),
-        click.option("--context", cls=Single, metavar="NAME", help="The context of --kubeconfig; by default its current one."),
+        click.option("--context", cls=SingleOption, metavar="NAME", help="The context of --kubeconfig; by default its current one."),
         click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
         click.option(
             "--audit-key", type=FILE, metavar="FILE",
@@ -114,7 +114,7 @@ def serving_options(function: Function) -> Function:
     return function
 
 
-def trust_options(function: Function) -> Function:
+def sender_options(function: Function) -> Function:
     """Add the options for the senders that `serve` accepts as the API server."""
     options = (
         click.option(
@@ -140,7 +140,7 @@ def trust_options(function: Function) -> Function:
     return function
 
 
-def trust(
+def sender_authentication(
     *,
     client_ca: Path | None,
     client_names: tuple[str, ...],
@@ -153,18 +153,20 @@ def trust(
     Contradictory options end the command.
     """
     if client_names and client_ca is None:
-        complain(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
+        exit_with_errors(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
     if client_ca is not None and (token_file is not None or secret):
-        complain(["--client-ca excludes --path-token-file and --secret-path: the certificate is the stronger proof"])
+        exit_with_errors(
+            ["--client-ca excludes --path-token-file and --secret-path: the certificate is the stronger proof"]
+        )
     if token_file is not None and secret is not None:
-        complain(["--path-token-file and --secret-path exclude each other"])
+        exit_with_errors(["--path-token-file and --secret-path exclude each other"])
     try:
         if client_ca is not None:
             request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), client_ca)
         if token_file is not None:
             read_token_file(token_file)
     except (BadCertificateError, BadTokenFile) as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     usual = default and client_ca is None and token_file is None
     return SenderAuthentication(client_ca, client_names, token_file, secret=usual if secret is None else secret)
 
@@ -175,10 +177,10 @@ def check_audit_key(path: Path | None) -> None:
         if path is not None:
             read_private(path)
     except BadKey as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
 
 
 def check_context(kubeconfig: str | None, context: str | None) -> None:
     """Check that a context belongs to a named kubeconfig: a Pod's own ServiceAccount has no contexts."""
     if context and not kubeconfig:
-        complain(["--context needs --kubeconfig: without it the Pod's own ServiceAccount counts"])
+        exit_with_errors(["--context needs --kubeconfig: without it the Pod's own ServiceAccount counts"])

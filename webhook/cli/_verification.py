@@ -10,12 +10,12 @@ from webhook.audit.verify import VerificationReport, Verifier
 from webhook.cli._progress import progress
 
 
-def verified(
+def verify_logs(
     verifier: Verifier,
     files: tuple[str, ...],
     against: tuple[str, ...],
     *,
-    doing: str,
+    action: str,
     on_line: Callable[[LogLine, list[ChainRecord]], object] = lambda *_: None,
 ) -> VerificationReport:
     """Verify catflap's logs and compare them with the API server's; `on_line` gets each line with its records.
@@ -24,15 +24,15 @@ def verified(
     the API server's log.
     """
     comparison, text = ApiServerCrossCheck() if against else None, TextCheck()
-    with progress((*files, *against), doing) as moved:
-        for line in read_lines(files, moved):
-            heads = verifier.add(line)
-            text.check(line, has_record=bool(heads))
-            on_line(line, heads)
+    with progress((*files, *against), action) as on_progress:
+        for line in read_lines(files, on_progress):
+            records = verifier.add(line)
+            text.check(line, has_record=bool(records))
+            on_line(line, records)
             if comparison is not None:
-                comparison.add_records(line, heads)
+                comparison.add_records(line, records)
         if comparison is not None:
-            for line in read_lines(against, partial(moved, before=total_size(files))):
+            for line in read_lines(against, partial(on_progress, before=total_size(files))):
                 comparison.add_event(line)
             comparison.check()
     report = verifier.finish()

@@ -6,33 +6,33 @@ from typing import Any
 from webhook.audit.chain_verifier import Chain
 from webhook.audit.findings import Finding
 from webhook.audit.verify import VerificationReport
-from webhook.cli._streams import say
+from webhook.cli._streams import print_line
 from webhook.cli._tables import Column, echo_table
 from webhook.model.counting import counted
 
 COLUMNS = tuple(map(Column, ("CHAIN", "WRITER", "FROM", "TO", "RECORDS", "SIGNED", "KEY", "END")))
 SHORT = 8  # of a chain's name: enough to distinguish a log's chains
-UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
+UNCERTIFIED_NOTE = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
 
 
 def show(report: VerificationReport, *, trusted: bool) -> None:
     """Print each chain on a line, then each damage, then the verdict."""
-    echo_table(COLUMNS, map(tuple, map(cells, report.chains)))
-    for line in (*map(in_words, report.findings), *ending(report, trusted=trusted)):
-        say(line)
+    echo_table(COLUMNS, map(tuple, map(table_row, report.chains)))
+    for line in (*map(describe, report.findings), *summary(report, trusted=trusted)):
+        print_line(line)
 
 
-def cells(chain: Chain) -> Iterator[str]:
+def table_row(chain: Chain) -> Iterator[str]:
     """Yield the cells of one row of the table."""
     yield chain.name[:SHORT]
-    yield writer(chain)
+    yield describe_writer(chain)
     yield from (chain.began[:19], chain.ended[:19], str(chain.records))
     yield f"to {chain.signed_to}" if chain.signed_to >= 0 else "no"
     yield "vouched for" if chain.is_key_certified else "-"
     yield "stop" if chain.is_stopped else "open"
 
 
-def writer(chain: Chain) -> str:
+def describe_writer(chain: Chain) -> str:
     """Return the writer of a chain: its process, and its Pod or its process id."""
     if chain.writer is None:
         return "?"
@@ -41,18 +41,18 @@ def writer(chain: Chain) -> str:
     return f"{chain.writer.get('process')} {name or chain.writer.get('pid')}"
 
 
-def in_words(finding: Finding) -> str:
+def describe(finding: Finding) -> str:
     """Return a damage as a line with a position that editors can jump to."""
     which = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
     which += f" record {finding.seq}" if finding.seq is not None else ""
     return f"{finding.place.file}:{finding.place.line}:{which} {finding.kind}: {finding.message}"
 
 
-def ending(report: VerificationReport, *, trusted: bool) -> Iterator[str]:
+def summary(report: VerificationReport, *, trusted: bool) -> Iterator[str]:
     """Yield what the result rests on, and the result."""
     yield from (f"note: {note}" for note in report.notes)
     if not trusted:
-        yield f"note: {UNVOUCHED}"
+        yield f"note: {UNCERTIFIED_NOTE}"
     if report.omitted:
         yield f"and {report.omitted} more"
     found = len(report.findings) + report.omitted

@@ -9,9 +9,9 @@ from webhook.bootstrap.controller import run_controller
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.registration import RegistrationSetup
-from webhook.cli._audit_options import keeping_options
-from webhook.cli._endpoint_options import registering_options
-from webhook.cli._options import complain, load_policy
+from webhook.cli._audit_options import audit_log_options
+from webhook.cli._endpoint_options import registration_options
+from webhook.cli._options import exit_with_errors, load_policy
 from webhook.cli._serve_options import check_addresses, check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoClusterError
@@ -19,8 +19,8 @@ from webhook.kube.api import NoClusterError
 
 @click.command("controller")
 @serving_options
-@keeping_options
-@registering_options
+@audit_log_options
+@registration_options
 @click.option("--verbose", is_flag=True, help="Log more to standard error.")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
@@ -57,4 +57,4 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     try:
         run_controller(common, registering)
     except NoClusterError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])

@@ -17,7 +17,7 @@ CREATE TABLE counts (kind, name, count INTEGER, first, last, PRIMARY KEY (kind, 
 CREATE TABLE events (space, time, what, who);
 CREATE TABLE happenings (kind, time, what, details);
 """
-ADD: Final = """
+ADD_COUNT: Final = """
 INSERT INTO counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET count = count + excluded.count, first = min(first, excluded.first), last = max(last, excluded.last)
 """
@@ -32,7 +32,7 @@ class Count(Struct, frozen=True):
     last: str
 
 
-class Top(Struct, frozen=True):
+class TopCounts(Struct, frozen=True):
     """The most frequent names of a kind; the others are counted together."""
 
     rows: tuple[Count, ...] = ()
@@ -49,7 +49,7 @@ class Top(Struct, frozen=True):
         return len(self.rows) + self.others
 
 
-class Happening(Struct, frozen=True):
+class TimelineEntry(Struct, frozen=True):
     """One event with its own row in the report."""
 
     time: str
@@ -57,16 +57,16 @@ class Happening(Struct, frozen=True):
     details: str
 
 
-class Event(Struct, frozen=True):
+class PolicyEvent(Struct, frozen=True):
     """An event in the history of a namespace's default-deny policy."""
 
-    space: str
+    namespace: str
     time: str
-    what: str
-    who: str
+    kind: str
+    user: str
 
 
-class Ledger:
+class CountStore:
     """Takes counts and events one by one, and returns them in order."""
 
     def __init__(self) -> None:
@@ -75,65 +75,65 @@ class Ledger:
         self._counts: dict[tuple[str, str], list[Any]] = {}  # count, first and last time
         self._events: list[tuple[str, str, str, str]] = []
 
-    def count(self, kind: str, name: str, time: str) -> None:
+    def add(self, kind: str, name: str, time: str) -> None:
         """Count a name once more."""
         key = (kind, name[:LONGEST_NAME])
         found = self._counts.get(key)
         if found is None:
             self._counts[key] = [1, time, time]
             if len(self._counts) > MOST_IN_MEMORY:
-                self._put_aside()
+                self._flush()
             return
         found[0] += 1
         found[1] = min(found[1], time)
         found[2] = max(found[2], time)
 
-    def event(self, event: Event) -> None:
+    def add_event(self, event: PolicyEvent) -> None:
         """Add an event."""
-        self._events.append((event.space[:LONGEST_NAME], event.time, event.what, event.who[:LONGEST_NAME]))
+        self._events.append((event.namespace[:LONGEST_NAME], event.time, event.kind, event.user[:LONGEST_NAME]))
         if len(self._events) > MOST_IN_MEMORY:
-            self._put_aside()
+            self._flush()
 
-    def happened(self, kind: str, happening: Happening) -> None:
+    def add_entry(self, kind: str, entry: TimelineEntry) -> None:
         """Add an event with its own row."""
-        values = (kind, happening.time, happening.what[:LONGEST_NAME], happening.details[:LONGEST_NAME])
+        values = (kind, entry.time, entry.what[:LONGEST_NAME], entry.details[:LONGEST_NAME])
         self._database.execute("INSERT INTO happenings VALUES (?, ?, ?, ?)", values)
 
-    def top(self, kind: str, most: int) -> Top:
+    def top(self, kind: str, most: int) -> TopCounts:
         """Return the most frequent names of a kind, the most frequent one first."""
-        self._put_aside()
+        self._flush()
         [(names, total)] = self._database.execute("SELECT count(*), sum(count) FROM counts WHERE kind = ?", (kind,))
         found = self._database.execute(
             "SELECT name, count, first, last FROM counts WHERE kind = ? ORDER BY count DESC, name LIMIT ?", (kind, most)
         )
         rows = tuple(Count(*row) for row in found)
         total = total or 0
-        return Top(rows, names - len(rows), total - sum(row.count for row in rows), total)
+        return TopCounts(rows, names - len(rows), total - sum(row.count for row in rows), total)
 
     def total(self, kind: str, name: str | None = None) -> int:
         """Return how often a name of a kind occurs, or all names of the kind."""
-        self._put_aside()
-        asked = "SELECT sum(count) FROM counts WHERE kind = ?1 AND ?2 IN (name, '')"
-        [(found,)] = self._database.execute(asked, (kind, name or ""))
+        self._flush()
+        statement = "SELECT sum(count) FROM counts WHERE kind = ?1 AND ?2 IN (name, '')"
+        [(found,)] = self._database.execute(statement, (kind, name or ""))
         return found or 0
 
-    def happenings(self, kind: str, most: int) -> tuple[tuple[Happening, ...], int]:
+    def entries(self, kind: str, most: int) -> tuple[tuple[TimelineEntry, ...], int]:
         """Return the last events of a kind in time order, and the number of earlier ones."""
         [(total,)] = self._database.execute("SELECT count(*) FROM happenings WHERE kind = ?", (kind,))
         found = self._database.execute(
             "SELECT time, what, details FROM happenings WHERE kind = ? ORDER BY time DESC LIMIT ?", (kind, most)
         )
-        rows = tuple(Happening(*row) for row in found)
+        rows = tuple(TimelineEntry(*row) for row in found)
         return rows[::-1], total - len(rows)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[PolicyEvent]:
         """Return all events by namespace, in time order: files of several writers overlap."""
-        self._put_aside()
+        self._flush()
         found = self._database.execute("SELECT space, time, what, who FROM events ORDER BY space, time, rowid")
-        return (Event(*row) for row in found)
+        return (PolicyEvent(*row) for row in found)
 
-    def _put_aside(self) -> None:
-        self._database.executemany(ADD, [(*key, *values) for key, values in self._counts.items()])
+    def _flush(self) -> None:
+        self._database.executemany(ADD_COUNT, [(*key, *values) for key, values in self._counts.items()])
         self._database.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", self._events)
         self._counts.clear()
         self._events.clear()

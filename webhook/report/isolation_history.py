@@ -11,14 +11,23 @@ from itertools import groupby
 
 from msgspec import Struct
 
-from webhook.report.aggregator import BORN, CREATED, ENDING, LEFT, REMOVED, RESTORED, STANDS, WRITTEN
-from webhook.report.count_store import Event
-from webhook.report.timeline import moment_of
+from webhook.report.aggregator import (
+    NAMESPACE_CREATED,
+    NAMESPACE_TERMINATING,
+    POLICY_CREATED,
+    POLICY_DELETED,
+    POLICY_EXISTS,
+    POLICY_REMOVED,
+    POLICY_RESTORED,
+    POLICY_WRITTEN,
+)
+from webhook.report.count_store import PolicyEvent
+from webhook.report.timeline import parse_time
 
-BIRTH = "its birth"
+CREATION = "its birth"
 
 
-class Space(Struct):
+class NamespaceHistory(Struct):
     """The history of one namespace in the log."""
 
     name: str
@@ -44,10 +53,10 @@ class Space(Struct):
         return "closed" if self.closed else "not known to be closed"
 
 
-class Coverage(Struct, frozen=True):
+class IsolationHistory(Struct, frozen=True):
     """The sums over all namespaces in the log; the longest times without a policy come first."""
 
-    spaces: tuple[Space, ...]
+    spaces: tuple[NamespaceHistory, ...]
     more: int
     known: int  # how many were closed at some time
     open: int
@@ -62,13 +71,13 @@ class Coverage(Struct, frozen=True):
     unclosed: int  # created, without a record that they were closed
 
 
-def coverage(events: Iterable[Event], most: int) -> Coverage:
+def isolation_history(events: Iterable[PolicyEvent], most: int) -> IsolationHistory:
     """Return the sums over all namespaces, and at most `most` rows."""
-    spaces: list[Space] = []
+    spaces: list[NamespaceHistory] = []
     count = known = opened = lapses = lapsed = unknown = unexplained = born = unclosed = 0
     without, exact, slowest = 0.0, True, None
-    for space in each_space(events):
-        if not space.closed and space.open_by == BIRTH:
+    for space in each_namespace(events):
+        if not space.closed and space.open_by == CREATION:
             unclosed += 1
             continue
         count += 1
@@ -85,57 +94,57 @@ def coverage(events: Iterable[Event], most: int) -> Coverage:
             slowest = max(slowest or 0.0, space.to_close)
         spaces.append(space)
         if len(spaces) >= 2 * most:
-            spaces = worst(spaces, most)
-    return Coverage(
-        tuple(worst(spaces, most)), max(count - most, 0), known, opened, lapses, lapsed, without, exact, unknown, unexplained, slowest, born, unclosed
+            spaces = sort_by_gap(spaces, most)
+    return IsolationHistory(
+        tuple(sort_by_gap(spaces, most)), max(count - most, 0), known, opened, lapses, lapsed, without, exact, unknown, unexplained, slowest, born, unclosed
     )  # fmt: skip
 
 
-def worst(spaces: list[Space], most: int) -> list[Space]:
+def sort_by_gap(spaces: list[NamespaceHistory], most: int) -> list[NamespaceHistory]:
     """Return the first `most` namespaces in the order of the report."""
     return sorted(spaces, key=lambda one: (not one.open_since or one.ended, -one.without, -one.lapses, one.name))[:most]
 
 
-def each_space(events: Iterable[Event]) -> Iterator[Space]:
+def each_namespace(events: Iterable[PolicyEvent]) -> Iterator[NamespaceHistory]:
     """Yield each namespace with its events applied in order."""
-    for name, own in groupby(events, key=lambda event: event.space):
-        space, engine = Space(name), ""
+    for name, own in groupby(events, key=lambda event: event.namespace):
+        space, engine = NamespaceHistory(name), ""
         for event in own:
-            if event.what == LEFT and event.who != engine:  # a replaced policy of another engine
+            if event.kind == POLICY_DELETED and event.user != engine:  # a replaced policy of another engine
                 continue
-            if event.what in {CREATED, RESTORED, WRITTEN}:
-                engine = event.who
-            follow(space, event)
+            if event.kind in {POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTEN}:
+                engine = event.user
+            apply(space, event)
         yield space
 
 
-def follow(space: Space, event: Event) -> None:
+def apply(space: NamespaceHistory, event: PolicyEvent) -> None:
     """Apply one event."""
-    match event.what:
-        case _ if event.what == BORN:
+    match event.kind:
+        case _ if event.kind == NAMESPACE_CREATED:
             space.ended, space.open_since, space.seen = False, event.time, ""
-            space.open_by = BIRTH
-        case _ if event.what == ENDING:
+            space.open_by = CREATION
+        case _ if event.kind == NAMESPACE_TERMINATING:
             space.ended = True
-        case _ if event.what in {REMOVED, LEFT}:
+        case _ if event.kind in {POLICY_REMOVED, POLICY_DELETED}:
             space.open_since = space.open_since or event.time
-            space.open_by = event.who if event.what == REMOVED else "the policy file"
-        case _ if event.what in {CREATED, RESTORED, WRITTEN}:
-            restore(space, event)
-            stand(space, event)
-        case _ if event.what == STANDS:
+            space.open_by = event.user if event.kind == POLICY_REMOVED else "the policy file"
+        case _ if event.kind in {POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTEN}:
+            end_gap(space, event)
+            record_policy(space, event)
+        case _ if event.kind == POLICY_EXISTS:
             if space.open_since and not space.seen:
-                restore(space, event)
-            stand(space, event)
+                end_gap(space, event)
+            record_policy(space, event)
 
 
-def stand(space: Space, event: Event) -> None:
+def record_policy(space: NamespaceHistory, event: PolicyEvent) -> None:
     """Remember that the policy exists at this time."""
     space.closed = space.closed or event.time
     space.seen, space.open_since, space.open_by = event.time, "", ""
 
 
-def restore(space: Space, event: Event) -> None:
+def end_gap(space: NamespaceHistory, event: PolicyEvent) -> None:
     """Add the time that the policy was missing."""
     if space.open_since and not space.seen:  # never closed since its birth
         space.to_close = max(space.to_close or 0.0, seconds(space.open_since, event.time))
@@ -143,19 +152,19 @@ def restore(space: Space, event: Event) -> None:
     if space.open_since:
         space.lapses += 1
         space.without += seconds(space.open_since, event.time)
-    elif event.what == RESTORED and space.seen:
+    elif event.kind == POLICY_RESTORED and space.seen:
         space.lapses += 1
         space.without += seconds(space.seen, event.time)
         space.exact = False
-    elif event.what == RESTORED:
+    elif event.kind == POLICY_RESTORED:
         space.lapses += 1
         space.unknown += 1
         space.exact = False
-    elif event.what == WRITTEN and space.seen:
+    elif event.kind == POLICY_WRITTEN and space.seen:
         space.unexplained += 1
 
 
 def seconds(begin: str, end: str) -> float:
     """Return the seconds between two records, or zero if one has no valid time."""
-    first, last = moment_of(begin), moment_of(end)
+    first, last = parse_time(begin), parse_time(end)
     return max((last - first).total_seconds(), 0.0) if first and last else 0.0

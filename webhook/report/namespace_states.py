@@ -17,10 +17,10 @@ from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_namespace
 
 DEFAULTS: Final = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
-CLOSED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, not adopted"
+ISOLATED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, not adopted"
 
 
-class Standing(Struct, frozen=True):
+class NamespaceState(Struct, frozen=True):
     """The current state of a namespace."""
 
     name: str
@@ -28,55 +28,55 @@ class Standing(Struct, frozen=True):
     state: str
 
 
-class Now(Struct, frozen=True):
+class NamespaceStates(Struct, frozen=True):
     """The namespaces of a cluster at a time; the open ones come first."""
 
     at: str
-    spaces: tuple[Standing, ...]
+    namespaces: tuple[NamespaceState, ...]
 
-    def of(self, state: str) -> int:
+    def count(self, state: str) -> int:
         """Return how many namespaces have a state."""
-        return sum(one.state == state for one in self.spaces)
+        return sum(one.state == state for one in self.namespaces)
 
     @property
-    def due(self) -> int:
+    def expected_isolated(self) -> int:
         """Return how many namespaces are closed or have to be."""
-        return self.of(CLOSED) + self.of(OPEN)
+        return self.count(ISOLATED) + self.count(OPEN)
 
 
-def look(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> Now:
+def read_namespace_states(api: Api, policy: GuardPolicy | None, *, own_namespace: str) -> NamespaceStates:
     """Return the state of all namespaces under a policy file or the defaults.  Raises ApiError."""
     now = datetime.now(UTC)
     policy = policy or DEFAULTS
-    moments = InstallRecord(api, own_namespace=own_namespace).read(api)
-    since = moments.isolation_since if moments else now
-    closed = closed_spaces(api)
+    install_times = InstallRecord(api, own_namespace=own_namespace).read(api)
+    since = install_times.isolation_since if install_times else now
+    isolated = isolated_namespaces(api)
     found = []
     for one in (item for page in api.pages(NAMESPACES_PATH) for item in page["items"]):
-        space = parse_namespace(one)
-        if space.name in closed:
-            state = CLOSED
-        elif space.name == own_namespace or policy.namespaces.exempts(space.name):
+        namespace = parse_namespace(one)
+        if namespace.name in isolated:
+            state = ISOLATED
+        elif namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
             state = EXEMPT
-        elif is_managed(space, policy, isolation_since=since, own_namespace=own_namespace):
+        elif is_managed(namespace, policy, isolation_since=since, own_namespace=own_namespace):
             state = OPEN
         else:
             state = OLDER
-        found.append(Standing(space.name, space.created.isoformat(), state))
+        found.append(NamespaceState(namespace.name, namespace.created.isoformat(), state))
     found.sort(key=lambda one: (one.state != OPEN, one.state != OLDER, one.name))
-    return Now(now.isoformat(), tuple(found))
+    return NamespaceStates(now.isoformat(), tuple(found))
 
 
-def closed_spaces(api: Api) -> frozenset[str]:
+def isolated_namespaces(api: Api) -> frozenset[str]:
     """Return the namespaces with a correct default-deny policy of either engine.  Raises ApiError."""
     return frozenset(
         found["metadata"]["namespace"]
-        for manifest in map(denial, Engine)
+        for manifest in map(default_deny_policy, Engine)
         for found in own_policies(api, kind_of(manifest))
         if found["metadata"]["name"] == DEFAULT_DENY and matches_spec(found, manifest)
     )
 
 
-def denial(engine: Engine) -> Manifest:
+def default_deny_policy(engine: Engine) -> Manifest:
     """Return an engine's policy that closes a namespace: it is the same in every namespace and under every file."""
     return render_namespace(DEFAULTS, RenderTarget("", "", ""), engine)[0]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, Rotation
-from webhook.cli._audit_options import AGES, SIZES, Measure, keeping_options
+from webhook.cli._audit_options import AGES, SIZES, MeasureType, audit_log_options
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def told(*arguments: str) -> LogConfig | str:
 
     @click.command
     @click.option("--audit-log")
-    @keeping_options
+    @audit_log_options
     def verb(audit_log: str | None, log_config: LogConfig) -> None:  # noqa: ARG001 (click calls it by name)
         found.append(log_config)
 
@@ -77,14 +77,14 @@ def test_what_contradicts_itself_is_told(arguments: tuple[str, ...], says: str) 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("5Ki", 5120), ("100Mi", 104857600), ("2Gi", 2147483648)])
 def test_a_size_has_a_unit(text: str, number: int) -> None:
     """The units are those of Kubernetes."""
-    assert Measure("SIZE", SIZES, "100Mi").convert(text, None, None) == number
+    assert MeasureType("SIZE", SIZES, "100Mi").convert(text, None, None) == number
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5h", "1 h", "1w", "h", "1Mi"])
 def test_what_is_no_age_is_refused(text: str) -> None:
     """The message says how to write an age."""
     with pytest.raises(click.BadParameter, match="write a number above 0 and one of s, m, h, d, such as 1d"):
-        Measure("AGE", AGES, "1d").convert(text, None, None)
+        MeasureType("AGE", AGES, "1d").convert(text, None, None)
 
 
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.matrix import (
     policy_text,
     possible,
 )
-from webhook.cli.check import judged
+from webhook.cli.check import decide_offline
 from webhook.config.parse import parse
 from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.custom_rule import ALL_WORKLOADS
@@ -51,7 +51,7 @@ def policy_with(file: Json, mode: Mode, rule: str, *custom: Json) -> GuardPolicy
 def decision(manifest: Json, policy: GuardPolicy) -> Decision:
     """Return the decision of `catflap check` on one object."""
     found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
-    return judged(found, policy, own_namespace="catflap-system")
+    return decide_offline(found, policy, own_namespace="catflap-system")
 
 
 def effects(decided: Decision, rule: str) -> set[Effect]:

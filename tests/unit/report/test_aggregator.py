@@ -8,7 +8,15 @@ from tests.entries import DECISION, WRITE, entry, of_earlier_format
 from tests.reasons import codes
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import Activity, ReasonCode, Verdict
-from webhook.report.aggregator import CREATED, ENDING, LEFT, REMOVED, RESTORED, WRITTEN, Gathering
+from webhook.report.aggregator import (
+    NAMESPACE_TERMINATING,
+    POLICY_CREATED,
+    POLICY_DELETED,
+    POLICY_REMOVED,
+    POLICY_RESTORED,
+    POLICY_WRITTEN,
+    Aggregator,
+)
 
 TARGET = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": "shop", "name": DEFAULT_DENY}
 REMOVAL: dict[str, Any] = DECISION | {
@@ -33,28 +41,28 @@ WORDS = [
 ]
 
 
-def gathered(*records: dict[str, Any]) -> Gathering:
+def gathered(*records: dict[str, Any]) -> Aggregator:
     """Return the gathering of these records."""
-    gathering = Gathering()
+    gathering = Aggregator()
     for record in records:
-        gathering.take(entry(record), "audit.log")
+        gathering.add(entry(record), "audit.log")
     return gathering
 
 
 def events(*records: dict[str, Any]) -> list[str]:
     """Return the events of a namespace's default-deny policy in these records."""
-    return [one.what for one in gathered(*records).ledger.events()]
+    return [one.kind for one in gathered(*records).counts.events()]
 
 
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize(
     ("code", "verb", "expected"),
     [
-        (ReasonCode.POLICY_CREATED, "apply", [CREATED]),
-        (ReasonCode.POLICY_UPDATED, "apply", [CREATED]),
-        (ReasonCode.POLICY_RESTORED, "apply", [RESTORED]),
-        (ReasonCode.POLICY_REPLACED, "apply", [CREATED]),
-        (ReasonCode.POLICY_REMOVED, "delete", [LEFT]),
+        (ReasonCode.POLICY_CREATED, "apply", [POLICY_CREATED]),
+        (ReasonCode.POLICY_UPDATED, "apply", [POLICY_CREATED]),
+        (ReasonCode.POLICY_RESTORED, "apply", [POLICY_RESTORED]),
+        (ReasonCode.POLICY_REPLACED, "apply", [POLICY_CREATED]),
+        (ReasonCode.POLICY_REMOVED, "delete", [POLICY_DELETED]),
         (ReasonCode.POLICY_NOT_REPAIRED, "get", []),
     ],
 )
@@ -67,7 +75,7 @@ def test_only_what_was_written_changes_a_namespace(code: str, verb: str, words: 
 @pytest.mark.parametrize("code", codes(Verdict.EXEMPT))
 def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: str) -> None:
     """The removal of the policy by any other user opens the namespace."""
-    expected = ENDING if code is ReasonCode.NAMESPACE_TERMINATING else REMOVED
+    expected = NAMESPACE_TERMINATING if code is ReasonCode.NAMESPACE_TERMINATING else POLICY_REMOVED
     assert events(REMOVAL | {"reasonCode": code, "reason": words}) == [expected]
 
 
@@ -76,7 +84,7 @@ def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: s
 def test_break_glass_and_exceptions_are_told_by_their_codes(verdict: Verdict, words: str) -> None:
     """The test has each code of each verdict, with any words."""
     for code in codes(verdict):
-        ledger = gathered(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).ledger
+        ledger = gathered(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).counts
         assert ledger.total("break-glass") == (code is ReasonCode.BREAK_GLASS)
         assert ledger.total("waived") == (code is ReasonCode.EXCEPTION_APPLIED)
         assert not ledger.total("exempt without code")
@@ -86,7 +94,7 @@ def test_break_glass_and_exceptions_are_told_by_their_codes(verdict: Verdict, wo
 def test_writes_are_counted_by_their_codes(code: ReasonCode) -> None:
     """Several words for one code make no difference."""
     records = [WRITE | {"reasonCode": code, "reason": words} for words in WORDS]
-    [row] = gathered(*records).ledger.top("written", 10).rows
+    [row] = gathered(*records).counts.top("written", 10).rows
     assert (row.name, row.count) == (f"NetworkPolicy: {code}", len(WORDS))
 
 
@@ -97,25 +105,25 @@ class TestEarlierFormats:
     def test_a_write_may_be_a_restoration_or_not(self, words: str) -> None:
         """The verb says whether anything was written at all."""
         record = of_earlier_format(WRITE | {"objectRef": TARGET, "reason": words})
-        assert events(record) == [WRITTEN]
-        assert events(record | {"verb": "delete"}) == [LEFT]
+        assert events(record) == [POLICY_WRITTEN]
+        assert events(record | {"verb": "delete"}) == [POLICY_DELETED]
         assert events(record | {"verb": "get"}) == []
 
     @pytest.mark.parametrize("words", WORDS)
     def test_who_removes_a_policy_tells_whether_the_namespace_ends(self, words: str) -> None:
         """The namespace controller deletes nothing else."""
         record = of_earlier_format(REMOVAL | {"reason": words})
-        assert events(record) == [REMOVED]
-        assert events(record | {"user": NAMESPACE_CONTROLLER}) == [ENDING]
+        assert events(record) == [POLICY_REMOVED]
+        assert events(record | {"user": NAMESPACE_CONTROLLER}) == [NAMESPACE_TERMINATING]
 
     @pytest.mark.parametrize("words", WORDS)
     def test_break_glass_is_not_known(self, words: str) -> None:
         """The report therefore counts the requests for which this is unknown."""
-        ledger = gathered(of_earlier_format(DECISION | {"decision": "exempt", "reason": words})).ledger
+        ledger = gathered(of_earlier_format(DECISION | {"decision": "exempt", "reason": words})).counts
         assert (ledger.total("break-glass"), ledger.total("exempt without code")) == (0, 1)
         assert ledger.total("without code") == 1
 
     def test_an_exception_was_the_only_reason_that_something_allowed_had(self) -> None:
         """The words of the reason make no difference."""
-        assert gathered(of_earlier_format(DECISION | {"reason": "x"})).ledger.total("waived") == 1
-        assert gathered(of_earlier_format(DECISION)).ledger.total("waived") == 0
+        assert gathered(of_earlier_format(DECISION | {"reason": "x"})).counts.total("waived") == 1
+        assert gathered(of_earlier_format(DECISION)).counts.total("waived") == 0

@@ -4,7 +4,7 @@ import pytest
 from markupsafe import Markup
 
 from webhook.model.counting import counted
-from webhook.report.formatting import LONGEST_TEXT, duration, instant, shown
+from webhook.report.formatting import LONGEST_TEXT, format_duration, format_time, to_text
 
 
 @pytest.mark.parametrize(
@@ -13,28 +13,28 @@ from webhook.report.formatting import LONGEST_TEXT, duration, instant, shown
 )  # fmt: skip
 def test_spans_have_two_units(seconds: float, said: str) -> None:
     """The units are the two largest ones."""
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_counts_have_thousands_apart() -> None:
     """The singular is correct too."""
     assert (counted(1, "record"), counted(1_234_567, "record")) == ("1 record", "1,234,567 records")
-    assert shown(1_234_567) == "1,234,567"
+    assert to_text(1_234_567) == "1,234,567"
 
 
 def test_times_are_to_the_second() -> None:
     """The format is one for people."""
-    assert instant("2026-01-31T12:00:00.123456Z") == "2026-01-31 12:00:00"
+    assert format_time("2026-01-31T12:00:00.123456Z") == "2026-01-31 12:00:00"
 
 
 @pytest.mark.parametrize("character", ["\u202e", "\u2066", "\x1b", "\n", "\u200b", "\ud800"])
 def test_what_nobody_sees_is_shown_by_its_code(character: str) -> None:
     """The most important characters are those that reverse the writing."""
-    assert shown(f"a{character}b").isprintable()
-    assert character not in shown(f"a{character}b")
+    assert to_text(f"a{character}b").isprintable()
+    assert character not in to_text(f"a{character}b")
 
 
 def test_what_is_markup_stays_so_and_text_ends_somewhere() -> None:
     """Only the page's own macros make markup."""
-    assert shown(Markup("<b>\n</b>")) == "<b>\n</b>"
-    assert len(shown("x" * 2 * LONGEST_TEXT)) == LONGEST_TEXT
+    assert to_text(Markup("<b>\n</b>")) == "<b>\n</b>"
+    assert len(to_text("x" * 2 * LONGEST_TEXT)) == LONGEST_TEXT
