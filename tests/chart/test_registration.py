@@ -48,7 +48,7 @@ def test_the_controller_registers_the_service_under_the_ca_of_the_servers(render
     if rendered.values["server"]["enabled"]:
         waited = parse_deployment(given["--server-deployment"][0])
         assert (waited.namespace, waited.name) == (NAMESPACE, name)
-        assert 1 <= waited.required <= min(2, rendered.values["server"]["parse_deployment"])
+        assert 1 <= waited.required <= min(2, rendered.values["server"]["replicas"])
     spec = rendered.pods["controller"]["spec"]
     [volume] = (one for one in spec["volumes"] if one["name"] == "ca")
     mounts = {one["name"]: one["mountPath"] for one in spec["containers"][0]["volumeMounts"]}

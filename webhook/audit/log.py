@@ -61,7 +61,7 @@ class AuditLog:
         self._sink = QueuedSink(self._file, queued=observer.queued) if is_queued else self._file
         self._copy = QueuedSink(Sink(None, reader_timeout=None)) if config.copy else None
         self._is_queued = is_queued
-        self._admits_without_record = is_queued or config.failure is LogFailurePolicy.ADMIT
+        self._admits_unrecorded = is_queued or config.failure is LogFailurePolicy.ADMIT
         self._observer = observer
         self._root = root
         self._now = now
@@ -89,7 +89,7 @@ class AuditLog:
                 link = self._append(record)
             except AuditLogUnwritable as bad:
                 self._record_failure(bad)
-                if not self._admits_without_record:
+                if not self._admits_unrecorded:
                     raise
                 self._lost += 1
                 self._observer.lost()
@@ -102,7 +102,7 @@ class AuditLog:
     @property
     def is_writable(self) -> bool:
         """Return whether the last record could be written, or requests without a record are admitted."""
-        return self._admits_without_record or not self._failing
+        return self._admits_unrecorded or not self._failing
 
     def start(self) -> None:
         """Start a thread that makes checkpoints and new keys on time."""
@@ -123,7 +123,7 @@ class AuditLog:
                     self._change_key()
             finally:  # without a new key, the old one continues to sign
                 if self._seq > self._signed_to and self._has_elapsed(self._checkpoint_at, CHECKPOINT_INTERVAL):
-                    self._write_checkpoint({"type": "checkpoint"})
+                    self._write_attested({"type": "checkpoint"})
 
     def _probe(self) -> None:
         """Try to write a record after a failure: a replica that is not ready gets no requests.
@@ -135,7 +135,7 @@ class AuditLog:
                 return
             self._sink.poll()
             if self._seq:
-                self._write_checkpoint({"type": "checkpoint"})
+                self._write_attested({"type": "checkpoint"})
             else:
                 self._start_chain()
             line = self._file.written
@@ -164,7 +164,7 @@ class AuditLog:
         if (self._sink.partial_writes or self._lost) and not self._seq:
             self._start_chain()  # the start record reports what could not be written
         if self._seq:
-            self._write_checkpoint({"type": "stop"})
+            self._write_attested({"type": "stop"})
 
     def _append(self, record: Mapping[str, object]) -> Link:
         if not self._seq:
@@ -181,18 +181,16 @@ class AuditLog:
             self._record_recovery()
         except AuditLogUnwritable as bad:
             self._record_failure(bad)
-            if not self._admits_without_record:
+            if not self._admits_unrecorded:
                 raise
 
     def _record_failure(self, bad: AuditLogUnwritable) -> None:
         self._observer.failed()
         if not self._failing:  # once, not for each request
-            consequence = (
-                "requests are admitted without a record"
-                if self._admits_without_record
-                else "requests are refused for it"
+            effect = (
+                "requests are admitted without a record" if self._admits_unrecorded else "requests are refused for it"
             )
-            logger.error("the audit log cannot be written, %s: %s", consequence, bad)
+            logger.error("the audit log cannot be written, %s: %s", effect, bad)
         self._failing = True
 
     def _record_recovery(self) -> None:
@@ -208,16 +206,12 @@ class AuditLog:
             if last is None and attestation is not None and (last := self._file.last_rotated_record()) is not None:
                 attestation = replace(attestation, complete=False)  # this process did not read the file before this one
             previous = {} if last is None else {"previous": asdict(last)}
-            start = {
-                "type": "start",
-                "time": timestamp(self._now()),
-                "writer": self._writer,
-                **self._key.record_fields(),
-            }
+            start = {"type": "start", "time": timestamp(self._now()), "writer": self._writer}
+            start |= self._key.record_fields()
             self._write({**start, **previous, **attestation_fields(attestation)})
         self._confirm_attestation(attestation)
 
-    def _write_checkpoint(self, record: Mapping[str, object]) -> None:
+    def _write_attested(self, record: Mapping[str, object]) -> None:
         """Write a signed record that also states what other processes wrote to the file."""
         attestation = self._peer_attestation()
         self._write_signed({**record, **attestation_fields(attestation)})

@@ -14,7 +14,7 @@ from webhook.report.timeline import Timeline
 CLUSTER_SCOPED: Final = "(cluster-wide)"  # objects without a namespace
 # The meaning of an event for a namespace's default-deny policy.
 NAMESPACE_CREATED, POLICY_EXISTS, POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTEN, POLICY_REMOVED, POLICY_DELETED, NAMESPACE_TERMINATING = (
-    "born", "stands", "created", "restored", "write_outcome", "removed", "left", "ending",
+    "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
 ISOLATION_PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
 ACCEPTED, REFUSED = "came into force", "refused"

@@ -25,7 +25,7 @@ MOST_NAMESPACES: Final = 50
 MOST_ENTRIES: Final = 100
 COUNTS: Final = (
     "file", "type", "release", "policy", "decision", "exempt", "unjudged", "unavailable", "break-glass",
-    "open_time code", "exempt open_time code",
+    "without code", "exempt without code",
     "waived", "rule", "namespace", "user", "refused", "warned", "audited", "written", "closure", "closure unguarded",
     "closure unchecked", "closure staged", "new pod",
 )  # fmt: skip

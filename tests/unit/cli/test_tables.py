@@ -44,7 +44,7 @@ def test_no_cell_is_measured_more_than_twice(
         measured.append(cell)
         return len(cell)
 
-    monkeypatch.setattr(_tables, "width", counting)
+    monkeypatch.setattr(_tables, "display_width", counting)
     echo_table(COLUMNS, [("web", "1", "refused")] * 100)
     assert len(capsys.readouterr().out.splitlines()) == 101
     assert len(measured) <= 2 * 3 * 101

@@ -144,13 +144,13 @@ def test_the_first_page_says_whose_report_it_is(tmp_path: Path) -> None:
 def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
     """The line is on standard error, as standard output may be the page."""
     week(tmp_path / "log")
-    done = report(tmp_path / "log", "-o", tmp_path / "render_page.html")
+    done = report(tmp_path / "log", "-o", tmp_path / "page.html")
     records = len((tmp_path / "log").read_bytes().splitlines())
     decided = ALLOWED + REFUSED + 8  # a removal, a proof in search, five exempt ones, one by an exception
     wanted = (
         f"the log is sound; {records:,} records in 1 chain, {decided} requests decided, {REFUSED} refused, 6 exempt"
     )
-    assert done.stderr == f"catflap: {tmp_path / 'render_page.html'}: {wanted}\n"
+    assert done.stderr == f"catflap: {tmp_path / 'page.html'}: {wanted}\n"
     assert done.stdout == ""
     (tmp_path / "log").write_bytes((tmp_path / "log").read_bytes().replace(b'"carol"', b'"karol"'))
     damaged = report(tmp_path / "log", "-o", "-").stderr
@@ -167,9 +167,9 @@ def test_the_page_loads_nothing(made: tuple[Path, Page]) -> None:
 def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
     """Each section says that nothing is known."""
     week(tmp_path / "log")
-    done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "render_page.html")
+    done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "page.html")
     assert done.exit_code == 0
-    found = Page((tmp_path / "render_page.html").read_text(encoding="utf-8"))
+    found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "Not known, because no decision is on record in this period" in found.text
     assert "Starts: not known, because no record is of this period" in found.text
     assert "Refused not known" in found.text
