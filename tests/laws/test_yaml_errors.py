@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.syntax.yaml_errors import UNKNOWN, Complaint, complaint
+from webhook.syntax.yaml_errors import UNKNOWN, YamlComplaint, explain
 
 # Parts of the messages of libyaml and PyYAML.
 FOREIGN: Final = re.compile(
@@ -32,10 +32,10 @@ def test_the_error_of_a_text_that_is_not_yaml_has_a_position_in_it(parser: Any, 
     assert 1 <= found.column <= len(lines[min(found.line, len(lines)) - 1]) + 2
 
 
-def refused(text: str, parser: Any) -> Complaint | None:
+def refused(text: str, parser: Any) -> YamlComplaint | None:
     """Return the message for a text; None where it is YAML."""
     try:
         list(yaml.parse(text, parser))
     except yaml.YAMLError as bad:
-        return complaint(bad, text)
+        return explain(bad, text)
     return None

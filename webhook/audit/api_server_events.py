@@ -13,7 +13,7 @@ from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
 from webhook.model.request import OBJECT_DELETERS
-from webhook.syntax.type_errors import refusal
+from webhook.syntax.type_errors import decode_error_message
 
 API_VERSION: Final = "audit.k8s.io/v1"
 # kube-apiserver, pkg/admission/plugin/webhook/{validating,mutating}/dispatcher.go: the value is the entry's name.
@@ -142,7 +142,7 @@ def read_event(line: LogLine) -> ApiServerEvent | None:
     except DECODE_ERRORS as bad:
         if not line.has_line_end:
             return None
-        raise UnreadableLogError(f"{line.file}:{line.number}: no audit event: {refusal(bad)}") from bad
+        raise UnreadableLogError(f"{line.file}:{line.number}: no audit event: {decode_error_message(bad)}") from bad
     if (event.api_version, event.kind) != (API_VERSION, "Event"):
         raise UnreadableLogError(f"{line.file}:{line.number}: no event of {API_VERSION}")
     return event

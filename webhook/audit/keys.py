@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from webhook.audit.chain import certified_bytes
 from webhook.files import Form, UnreadableFileError, read_file
-from webhook.syntax.pem_errors import DAMAGED, PRIVATE_KEY, PUBLIC_KEY, damage
+from webhook.syntax.pem_errors import DAMAGED_MESSAGE, PRIVATE_KEY, PUBLIC_KEY, pem_error
 
 PublicKey = Ed25519PublicKey
 
@@ -111,4 +111,4 @@ def load_key(path: Path, load: Callable[[bytes], object], wanted: str) -> object
     try:
         return load(content)
     except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
-        raise BadKey(f"{path}: {damage(content, wanted) or DAMAGED}; {REMEDY}") from bad
+        raise BadKey(f"{path}: {pem_error(content, wanted) or DAMAGED_MESSAGE}; {REMEDY}") from bad

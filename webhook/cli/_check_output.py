@@ -14,7 +14,7 @@ from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.rule import Remedy, Violation
 from webhook.review.manifests import Manifest
-from webhook.syntax.documents import Located
+from webhook.syntax.documents import LocatedObject
 
 # The answer for a user who checks the output of `catflap render`.
 OWN_POLICY = "catflap's controller writes this policy itself; catflap render prints it to be read, and no user applies it beside catflap"
@@ -24,7 +24,7 @@ class CheckedObject(Struct, frozen=True):
     """One object of a file with its decision."""
 
     source: str
-    found: Located
+    found: LocatedObject
     manifest: Manifest
     decision: Decision
 

@@ -8,10 +8,17 @@ from webhook.files import STDIN, Form, UnreadableFileError, read_file, read_stdi
 from webhook.model.counting import counted
 from webhook.model.encoding import undecodable
 from webhook.model.file_types import file_type
-from webhook.review.manifests import NotKubernetes
-from webhook.syntax.document_splitter import BadTextError, text_of
-from webhook.syntax.documents import MOST_OBJECTS, BadManifest, Located, dotted, located, whole
-from webhook.syntax.yaml_composer import Place
+from webhook.review.manifests import NotKubernetesError
+from webhook.syntax.document_splitter import BadTextError, decode_text
+from webhook.syntax.documents import (
+    MOST_OBJECTS,
+    BadManifestError,
+    LocatedObject,
+    dotted_path,
+    located_objects,
+    read_documents,
+)
+from webhook.syntax.yaml_composer import YamlPosition
 
 # Twenty objects as large as etcd stores them (1.5 MiB, its --max-request-bytes), or 3,000 Pods of 10 KiB as kubectl get
 # -o json prints them. The values of as much JSON take 500 MiB of memory.
@@ -40,10 +47,10 @@ class Inputs:
         self.passed_over: list[str] = []
         self.unreadable = 0
 
-    def objects(self, read: Callable[[Any], Object]) -> Iterator[tuple[str, Located, Object]]:
+    def objects(self, read: Callable[[Any], Object]) -> Iterator[tuple[str, LocatedObject, Object]]:
         """Yield each object with its file and its place.
 
-        `read` converts a document to an object, and may raise BadManifest.
+        `read` converts a document to an object, and may raise BadManifestError.
         """
         for source, is_named in self._sources():
             self._files += 1
@@ -52,8 +59,10 @@ class Inputs:
                 content = read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS)
                 if what := file_type(content) if is_named else "":
                     self.complaints.append(f"{shown(source)}: {what}")
-                elif REQUIRED_KEY in (text := text_of(content)) or is_named:
-                    self.notes += (with_location(source, Place(*place), says) for says, place in undecodable(content))
+                elif REQUIRED_KEY in (text := decode_text(content)) or is_named:
+                    self.notes += (
+                        with_location(source, YamlPosition(*place), says) for says, place in undecodable(content)
+                    )
                     yield from self._read(source, text, read, is_named=is_named)
                 else:
                     self.passed_over.append(source)
@@ -73,11 +82,11 @@ class Inputs:
 
     def _read(
         self, source: str, text: str, read: Callable[[Any], Object], *, is_named: bool
-    ) -> Iterator[tuple[str, Located, Object]]:
+    ) -> Iterator[tuple[str, LocatedObject, Object]]:
         last, seen = None, False
-        for found in located(text):
+        for found in located_objects(text):
             seen = True
-            if isinstance(found, BadManifest):
+            if isinstance(found, BadManifestError):
                 self.complaints.append(with_location(source, found.place, str(found)))
                 self.unreadable += bool(found.path)
                 continue
@@ -87,17 +96,17 @@ class Inputs:
                 return
             try:
                 one = read(found.value)
-            except NotKubernetes as bad:
+            except NotKubernetesError as bad:
                 self.unreadable += bool(found.path)
                 if is_named or found.path:
-                    item = f"{dotted(found.path)}: " if found.path else ""
+                    item = f"{dotted_path(found.path)}: " if found.path else ""
                     self.complaints += (
                         with_location(source, place, f"{item}{message}") for place, message in bad.each(found)
                     )
                 else:
                     self.passed_over += [] if source in self.passed_over[-1:] else [source]
                 continue
-            except BadManifest as bad:
+            except BadManifestError as bad:
                 self.complaints += (with_location(source, place, message) for place, message in bad.each(found))
                 self.unreadable += 1
             else:
@@ -106,7 +115,7 @@ class Inputs:
                 self.notes += (with_location(source, place, says) for says, place in found.remarks)
             last = found.chunk
             self._documents += 1
-        if not seen and any(True for _ in whole(text)):
+        if not seen and any(True for _ in read_documents(text)):
             self._documents += 1  # a List without items
 
     def _sources(self) -> Iterator[tuple[str, bool]]:
@@ -127,6 +136,6 @@ def too_many_objects(source: str) -> str:
     return f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to here, the most of one command; give fewer files at once"
 
 
-def with_location(source: str, place: Place | None, message: str) -> str:
+def with_location(source: str, place: YamlPosition | None, message: str) -> str:
     """Return a message with its place in a file, in the form that editors can jump to: FILE:LINE:COLUMN."""
     return f"{shown(source)}:{place.line}:{place.column}: {message}" if place else f"{shown(source)}: {message}"

@@ -29,7 +29,7 @@ from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import RefusedLabel
-from webhook.review.manifests import Manifest, creation, read, refused_by_api_server
+from webhook.review.manifests import Manifest, create_request, read, refused_by_api_server
 
 VIOLATIONS = 1
 
@@ -99,7 +99,7 @@ def decide_offline(
 
     `refused` are the labels of the manifest that the API server refuses.
     """
-    request = after_mutation(creation(manifest), policy)
+    request = after_mutation(create_request(manifest), policy)
     decision = decide(request, policy, known=OFFLINE_DEFAULTS, own_namespace=own_namespace, at=datetime.now(UTC))
     assert isinstance(decision, Decision)
     return with_message(with_refused_labels(decision, refused), request, policy, lenient=True)

@@ -15,7 +15,7 @@ from webhook.cli._demo_server import DemoServer, ServerStartError, create_reques
 from webhook.cli._yaml import dump_manifests
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -117,7 +117,7 @@ def tell_story(story: Story) -> None:
     patch = story.ask("/mutate", "namespaces", NEW_NAMESPACE, allowed=True).get("patch", "")
     story.show(base64.b64decode(patch).decode(), "json")
     loaded = parse(DEFAULT_POLICY)
-    for engine in Engine:
+    for engine in PolicyEngine:
         console.print(f"\nWhere the engine is [bold]{engine}[/bold], the controller writes:")
         story.show(
             dump_manifests(render_namespace(loaded.policy, RenderTarget(NAMESPACE, "", loaded.digest), engine)), "yaml"

@@ -50,8 +50,8 @@ from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
-from webhook.review.manifests import Manifest, each_existing, read, refused_by_api_server, standing
-from webhook.syntax.documents import Located
+from webhook.review.manifests import Manifest, as_existing, existing_objects, read, refused_by_api_server
+from webhook.syntax.documents import LocatedObject
 
 EXIT_FOUND = 1
 NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
@@ -149,13 +149,13 @@ def preview_files(asked: PreviewOptions, api: Api | None) -> PreviewResult:
 
 
 def existing_in_file(document: Any, *, default_namespace: str, extra: Makers) -> tuple[Manifest, ExistingObject]:
-    """Return an object of a file, and the same object as if it were in the cluster; raises BadManifest."""
+    """Return an object of a file, and the same object as if it were in the cluster; raises BadManifestError."""
     manifest = read(document, default_namespace=default_namespace, extra=extra)
-    return manifest, standing(manifest, document)
+    return manifest, as_existing(manifest, document)
 
 
 def with_notes(
-    objects: Iterator[tuple[str, Located, tuple[Manifest, ExistingObject]]], notes: list[str]
+    objects: Iterator[tuple[str, LocatedObject, tuple[Manifest, ExistingObject]]], notes: list[str]
 ) -> Iterator[ExistingObject]:
     """Yield each object of the files with the labels that the API server refuses; add unjudged ones to `notes`."""
     for source, found, (manifest, one) in objects:
@@ -174,7 +174,7 @@ def preview_cluster(asked: PreviewOptions, api: Api) -> PreviewResult:
         listing = ObjectLister(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
         where, notes = read_setting(api, listing)
         found = evaluate(
-            asked, before, each_existing(listing.objects(), listing.unlisted, extra=extra), where, listing.unlisted
+            asked, before, existing_objects(listing.objects(), listing.unlisted, extra=extra), where, listing.unlisted
         )
         return replace(found, notes=(*notes, *unsupported_kind_notes(api, extra), *found.notes))
 

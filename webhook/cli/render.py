@@ -11,7 +11,7 @@ from webhook.cli._yaml import dump_manifests
 from webhook.guard.isolation import reason_not_managed
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_cluster_wide, render_namespace
 
@@ -20,7 +20,7 @@ from webhook.netpol.render import render_cluster_wide, render_namespace
 @policy_file
 @click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to close.")
 @click.option(
-    "--engine", type=WordChoice([str(engine) for engine in Engine]),
+    "--engine", type=WordChoice([str(engine) for engine in PolicyEngine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
 @own_namespace_option(says="Where catflap itself is installed; it gets no policies.")
@@ -49,8 +49,8 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     if wanted == "none":
         click.echo("catflap: network.engine: none, so no namespace gets policies", err=True)
         return
-    chosen = Engine.KUBERNETES if wanted == "auto" else Engine(wanted)
-    if loaded.policy.network.staged and chosen is not Engine.CALICO:
+    chosen = PolicyEngine.KUBERNETES if wanted == "auto" else PolicyEngine(wanted)
+    if loaded.policy.network.staged and chosen is not PolicyEngine.CALICO:
         exit_with_errors(["network.staged: only Calico has staged policies; add --engine calico"])
     exempt = {*loaded.policy.namespaces.exempted, own_namespace}
     net = render_cluster_wide(loaded.policy, RenderTarget("", "", loaded.digest), chosen, exempt=exempt)

@@ -20,7 +20,7 @@ from webhook.kube.api import Api
 from webhook.kube.connection_errors import describe_failure
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
-from webhook.syntax.pem_errors import DAMAGED, damage
+from webhook.syntax.pem_errors import DAMAGED_MESSAGE, pem_error
 
 # The API server waits as long for an answer (webhook.controller.webhook_configurations.TIMEOUT_SECONDS).
 PROBE_TIMEOUT_SECONDS: Final = 5.0
@@ -124,7 +124,7 @@ def make_ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
         bundle = base64.b64decode(endpoint.ca_bundle)
         context.load_verify_locations(cadata=bundle.decode("ascii", "replace"))
     except ssl.SSLError as bad:
-        raise Unreachable(f"the CA certificate cannot be read: {damage(bundle) or DAMAGED}") from bad
+        raise Unreachable(f"the CA certificate cannot be read: {pem_error(bundle) or DAMAGED_MESSAGE}") from bad
     except ValueError as bad:
         raise Unreachable(
             "the CA certificate cannot be read: its caBundle is no Base64; give a certificate in PEM"

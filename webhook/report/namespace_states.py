@@ -12,7 +12,7 @@ from webhook.kube.namespaces import NAMESPACES_PATH, parse_namespace
 from webhook.kube.policies import kind_of, matches_spec, own_policies
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -71,12 +71,12 @@ def isolated_namespaces(api: Api) -> frozenset[str]:
     """Return the namespaces with a correct default-deny policy of either engine.  Raises ApiError."""
     return frozenset(
         found["metadata"]["namespace"]
-        for manifest in map(default_deny_policy, Engine)
+        for manifest in map(default_deny_policy, PolicyEngine)
         for found in own_policies(api, kind_of(manifest))
         if found["metadata"]["name"] == DEFAULT_DENY and matches_spec(found, manifest)
     )
 
 
-def default_deny_policy(engine: Engine) -> Manifest:
+def default_deny_policy(engine: PolicyEngine) -> Manifest:
     """Return an engine's policy that closes a namespace: it is the same in every namespace and under every file."""
     return render_namespace(DEFAULTS, RenderTarget("", "", ""), engine)[0]

@@ -13,29 +13,32 @@ from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation
 from webhook.review.selectors import pod_selector
-from webhook.syntax.values import in_json
+from webhook.syntax.values import to_json
 
 Json = Mapping[str, Any]
 # ACCOUNT_FIELDS are fields of a pod spec. WRITTEN are metadata fields that the API server itself writes at each change.
 ACCOUNT_FIELDS: Final = ("serviceAccountName", "serviceAccount")
 METADATA: Final = b'"metadata"'
-WRITTEN: Final = ("generation", "managedFields", "resourceVersion")
+SERVER_FIELDS: Final = ("generation", "managedFields", "resourceVersion")
 
 
-def places_in(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
+def pod_templates(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
     """Return every pod template of an object.
 
     Return the first path if the object has no template, and no place if another object has the template.
     """
-    present = {path: template for path in maker.templates if (template := at(found, path)) is not None}
+    present = {path: template for path in maker.templates if (template := value_at(found, path)) is not None}
     if maker.pod_metadata:
-        said = {path: one for path, one in present.items() if at(one, maker.pod_metadata) is not None}
-        present = {} if any(adds_labels(path, at(found, path)) for path in maker.partial) else said
-    elif maker.reference and at(found, maker.reference) is not None:
-        present = {path: template for path, template in present.items() if says_something(template)}
+        said = {path: one for path, one in present.items() if value_at(one, maker.pod_metadata) is not None}
+        present = {} if any(adds_labels(path, value_at(found, path)) for path in maker.partial) else said
+    elif maker.reference and value_at(found, maker.reference) is not None:
+        present = {path: template for path, template in present.items() if has_metadata(template)}
     elif not present:
         present = {maker.template: None}
-    return tuple(place(maker, path, template, at(found, selector_beside(path))) for path, template in present.items())
+    return tuple(
+        pod_template(maker, path, template, value_at(found, selector_beside(path)))
+        for path, template in present.items()
+    )
 
 
 def adds_labels(path: str, part: Any) -> bool:
@@ -43,33 +46,33 @@ def adds_labels(path: str, part: Any) -> bool:
     return part is not None and (path.endswith("Ref") or METADATA in msgspec.json.encode(part))
 
 
-def says_something(template: Any) -> bool:
+def has_metadata(template: Any) -> bool:
     """Return whether a template next to a reference counts.
 
     Argo Rollouts ignores a template without labels and annotations (argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1,
     EmptyTemplate).
     """
-    return bool(at(template, "metadata.labels") or at(template, "metadata.annotations"))
+    return bool(value_at(template, "metadata.labels") or value_at(template, "metadata.annotations"))
 
 
-def place(maker: PodMaker, path: str, template: Any, selector: Any) -> LabelLocation:
+def pod_template(maker: PodMaker, path: str, template: Any, selector: Any) -> LabelLocation:
     """Return one pod template with the selector of its object.
 
     A label value that is not text counts as empty. Numbers and booleans are kept in `not_text`.
     """
-    labels = at(template, f"{maker.pod_metadata or 'metadata'}.labels")
+    labels = value_at(template, f"{maker.pod_metadata or 'metadata'}.labels")
     readable = labels if isinstance(labels, dict) else {}
     return LabelLocation(
         path=maker.metadata_at(path),
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
-        host_network=at(template, maker.pod_field("hostNetwork")) is True,
-        account=account_named(*(at(template, maker.pod_field(field)) for field in ACCOUNT_FIELDS)),
+        host_network=value_at(template, maker.pod_field("hostNetwork")) is True,
+        account=service_account_name(*(value_at(template, maker.pod_field(field)) for field in ACCOUNT_FIELDS)),
         selector=pod_selector(selector),
-        not_text={str(key): in_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},
+        not_text={str(key): to_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},
     )
 
 
-def account_named(name: Any, older_name: Any) -> str:
+def service_account_name(name: Any, older_name: Any) -> str:
     """Return the ServiceAccount of a Pod from the current field or from its older name.
 
     kubernetes, pkg/apis/core/v1/conversion.go, and the admission plug-in ServiceAccount.
@@ -77,23 +80,23 @@ def account_named(name: Any, older_name: Any) -> str:
     return next((one for one in (name, older_name) if isinstance(one, str) and one), DEFAULT_ACCOUNT)
 
 
-def unrestarted(found: dict[str, Any], maker: PodMaker) -> Json:
+def without_restart(found: dict[str, Any], maker: PodMaker) -> Json:
     """Remove the restart annotation and the fields that the API server writes, and return the object.
 
     Users restart Pod makers by this annotation. The function changes `found`.
     """
     found.pop("status", None)
     if isinstance(metadata := found.get("metadata"), dict):
-        for field in WRITTEN:
+        for field in SERVER_FIELDS:
             metadata.pop(field, None)
     for path in maker.templates:
-        annotations = at(found, f"{maker.metadata_at(path)}.annotations")
+        annotations = value_at(found, f"{maker.metadata_at(path)}.annotations")
         if isinstance(annotations, dict) and annotations.pop(RESTARTED_AT, None) and not annotations:
-            del at(found, maker.metadata_at(path))["annotations"]
+            del value_at(found, maker.metadata_at(path))["annotations"]
     return found
 
 
-def at(found: Any, path: str) -> Any:
+def value_at(found: Any, path: str) -> Any:
     """Return the value at a dotted path of nested mappings; None if a step is missing or leads to another type."""
     for key in path.split("."):
         found = found.get(key) if isinstance(found, dict) else None

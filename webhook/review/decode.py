@@ -21,8 +21,8 @@ from webhook.model.request import Document, NamespaceObject, Operation, PolicyOb
 from webhook.model.workload import Workload
 from webhook.netpol.reading import read_json
 from webhook.review.numbers import LONGEST_NUMBER, has_long_number
-from webhook.review.objects import decode_json, named_from, only_restarted, templates_differ, workload_from
-from webhook.syntax.type_errors import misfit, undecodable
+from webhook.review.objects import decode_json, is_restart, metadata_from, templates_differ, workload_from
+from webhook.syntax.type_errors import invalid_json_message, type_mismatch
 
 NULL = b"null"
 # Up to this size of both objects together, a number of any length takes 0.1 ms at most.
@@ -224,7 +224,7 @@ def policy_object(target: Target, source: Raw, path: str, operation: Operation) 
 def named(source: Raw, path: str) -> NamespaceObject:
     """Return the name and the labels of an object."""
     try:
-        return named_from(source, decode_json)
+        return metadata_from(source, decode_json)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, path)) from None
 
@@ -246,7 +246,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     try:
         before = placed(workload_from(maker, request.old_object, decode_json), request.namespace)
         changed = templates_differ(maker, request.object, request.old_object)
-        restarted = changed and only_restarted(maker, request.object, request.old_object)
+        restarted = changed and is_restart(maker, request.object, request.old_object)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
     document = Document(request.object, request.old_object, request.user_info.uid)
@@ -289,6 +289,6 @@ def fault(bad: Exception, root: str) -> str:
     """Return a decoder's complaint with the path first, such as `request.uid: expected text, got a number`."""
     where = root.removeprefix("$")
     if not isinstance(bad, msgspec.ValidationError):
-        return f"{where or 'body'}: {undecodable(bad)}"
-    found = misfit(bad)
+        return f"{where or 'body'}: {invalid_json_message(bad)}"
+    found = type_mismatch(bad)
     return f"{'.'.join(filter(None, (where, found.place))) or 'body'}: {found.words()}"

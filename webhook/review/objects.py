@@ -13,10 +13,10 @@ from msgspec import Raw, Struct, defstruct
 from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation, Owner, Workload
-from webhook.review.custom_resources import account_named, places_in, unrestarted
+from webhook.review.custom_resources import pod_templates, service_account_name, without_restart
 from webhook.review.decoders import decoder
 from webhook.review.selectors import pod_selector
-from webhook.review.template_extraction import is_comparable, pruned, sources_differ
+from webhook.review.template_extraction import extract_templates, is_comparable, sources_differ
 
 NO_TEMPLATE = Raw(b"null")
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -32,7 +32,7 @@ class OwnerReference(Struct, rename="camel"):
     controller: bool | None = None
 
 
-class Metadata(Struct, rename="camel"):
+class ObjectMeta(Struct, rename="camel"):
     """The part of an object's metadata that catflap reads."""
 
     name: str | None = None
@@ -44,10 +44,10 @@ class Metadata(Struct, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
-class Labelled(Struct):
+class LabelledObject(Struct):
     """Anything with metadata."""
 
-    metadata: Metadata | None = None
+    metadata: ObjectMeta | None = None
 
 
 class PodSpec(Struct, rename="camel"):
@@ -61,7 +61,7 @@ class PodSpec(Struct, rename="camel"):
     service_account: str | None = None
 
 
-class Template(Labelled):
+class PodTemplate(LabelledObject):
     """A Pod, or the template of one."""
 
     spec: PodSpec | None = None
@@ -86,7 +86,7 @@ def template_shape(template: str, selector: Any) -> type:
 
     The shape has the fields that catflap reads. The selector next to the template has the type `selector`.
     """
-    return nested(template, Template | None, None, {"metadata": Metadata | None}, beside=selector)
+    return nested(template, PodTemplate | None, None, {"metadata": ObjectMeta | None}, beside=selector)
 
 
 @cache
@@ -120,18 +120,18 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     `decode` is `decode_json` or `convert`. The function does not catch its errors.
     """
     if maker.custom:
-        found = decode(source, Labelled)
-        places = places_in(maker, pruned(maker, source) if decode is decode_json else source)
+        found = decode(source, LabelledObject)
+        places = pod_templates(maker, extract_templates(maker, source) if decode is decode_json else source)
     else:
         kept = Raw if decode is decode_json else Any
-        found = decode(source, template_shape(maker.template, kept) if maker.template else Template)
-        template: Template | None = follow(found, maker.template)
-        selector = pod_selector(follow(found, selector_beside(maker.template))) if maker.template else None
+        found = decode(source, template_shape(maker.template, kept) if maker.template else PodTemplate)
+        template: PodTemplate | None = field_at(found, maker.template)
+        selector = pod_selector(field_at(found, selector_beside(maker.template))) if maker.template else None
         spec = template.spec if template else None
         on_host = bool(spec and spec.host_network)
-        account = account_named(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
+        account = service_account_name(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
         places = (LabelLocation(maker.metadata_path, labels_of(template), on_host, account, selector),)
-    metadata = found.metadata or Metadata()
+    metadata = found.metadata or ObjectMeta()
     return Workload(
         kind=maker.kind,
         namespace=metadata.namespace or "",
@@ -145,9 +145,9 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     )
 
 
-def named_from(source: Any, decode: Decode) -> NamespaceObject:
+def metadata_from(source: Any, decode: Decode) -> NamespaceObject:
     """Return the name and the labels of an object, with the arguments of `workload_from`."""
-    found = decode(source, Labelled)
+    found = decode(source, LabelledObject)
     return NamespaceObject(name=found.metadata.name or "" if found.metadata else "", labels=labels_of(found))
 
 
@@ -162,11 +162,11 @@ def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) 
     if maker.custom:
         return sources_differ(maker, source, before)
     shape = raw_shape(maker.template)
-    new, old = (bytes(follow(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
+    new, old = (bytes(field_at(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
     return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
 
 
-def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
+def is_restart(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
     """Return whether two versions of an object with different pod templates differ only by a restart; JSON only.
 
     The answer is false for objects that are too large to compare.
@@ -174,24 +174,24 @@ def only_restarted(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) ->
     if not is_comparable(source, before):
         return False
     new, old = decode_json(source, dict), decode_json(before, dict)
-    return unrestarted(new, maker) == unrestarted(old, maker)
+    return without_restart(new, maker) == without_restart(old, maker)
 
 
-def follow(found: Any, path: str) -> Any:
+def field_at(found: Any, path: str) -> Any:
     """Return the value at a dotted path of nested structs; None if a step is missing."""
     for key in path.split(".") if path else ():
         found = getattr(found, key, None)
     return found
 
 
-def labels_of(labelled: Labelled | None) -> Mapping[str, str]:
+def labels_of(labelled: LabelledObject | None) -> Mapping[str, str]:
     """Return the labels; a null value is the empty string, as the API server reads it."""
     if labelled is None or labelled.metadata is None or labelled.metadata.labels is None:
         return {}
     return {key: value or "" for key, value in labelled.metadata.labels.items()}
 
 
-def owner_of(metadata: Metadata) -> Owner | None:
+def owner_of(metadata: ObjectMeta) -> Owner | None:
     """Return the owner that is marked as the controller."""
     for owner in metadata.owner_references or ():
         if owner.controller:

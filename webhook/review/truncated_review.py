@@ -17,7 +17,7 @@ from webhook.model.names import POLICY_CONFIGMAP
 from webhook.model.request import Operation, PolicyObject, Request
 from webhook.review.decode import REVIEW, UNDECODABLE, AdmissionRequest, BadReview, without_objects
 from webhook.review.decoders import decoder
-from webhook.review.objects import Labelled, labels_of
+from webhook.review.objects import LabelledObject, labels_of
 
 # The part of such a body that catflap keeps. The API server takes headers of 1 MiB at most, and they carry a user's
 # name
@@ -31,23 +31,23 @@ METADATA: Final = re.compile(rb'(?:,"object":)(\{(?:"(?:kind|apiVersion)":"[^"\\
 TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 
-def beginning(head: bytes, why: str) -> Request:
+def decode_beginning(head: bytes, why: str) -> Request:
     """Return the request in the first bytes of a review, without its objects.
 
     `why` is the reason in words why the objects are not read. Raises BadReview.
     """
-    asked, rest = split(head)
+    asked, rest = split_head(head)
     if not asked.uid:
         raise BadReview("request.uid is empty")
     parsed = replace(without_objects(asked), unread=why)
     resource = (asked.resource.group, asked.resource.resource)
     if resource in POLICY_RESOURCES and not asked.sub_resource:
-        return replace(parsed, policy=policy_in(rest, asked))
+        return replace(parsed, policy=policy_metadata(rest, asked))
     deleted = resource == CONFIGMAPS and asked.operation is Operation.DELETE and asked.name == POLICY_CONFIGMAP
     return replace(parsed, policy_file_deleted=deleted)
 
 
-def split(head: bytes) -> tuple[AdmissionRequest, bytes]:
+def split_head(head: bytes) -> tuple[AdmissionRequest, bytes]:
     """Return the request, and the bytes from the first object on.  Raises BadReview.
 
     A key that a user chose may look like an object.
@@ -60,7 +60,7 @@ def split(head: bytes) -> tuple[AdmissionRequest, bytes]:
     raise BadReview("request: what is asked is not at the beginning")
 
 
-def policy_in(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
+def policy_metadata(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
     """Return the name and the labels of a network policy.
 
     Return None if they are incomplete, or if they do not show the name by which Calico knows the policy.
@@ -74,7 +74,7 @@ def policy_in(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
     if metadata is None:
         return None
     try:
-        named = decoder(Labelled).decode(b'{"metadata":' + metadata + b"}")
+        named = decoder(LabelledObject).decode(b'{"metadata":' + metadata + b"}")
     except UNDECODABLE:
         return None
     name = (named.metadata.name if named.metadata else "") or asked.name

@@ -22,7 +22,7 @@ from webhook.model.workload import label_field
 # Fields of a Pod's spec that are always lists of containers (kubernetes, pkg/apis/core, PodSpec).
 CONTAINERS: Final = ("containers", "initContainers")
 # Fields that identify a Pod's spec next to a template's metadata if it has no containers.
-OF_PODS: Final = frozenset(
+POD_SPEC_FIELDS: Final = frozenset(
     {
         "domain",  # KubeVirt
         "hostNetwork",
@@ -35,13 +35,13 @@ OF_PODS: Final = frozenset(
     }
 )
 # Endings that decide the plural of a kind.
-UNCHANGED: Final = ("endpoints", "securitycontextconstraints")
+INVARIANT_PLURALS: Final = ("endpoints", "securitycontextconstraints")
 VOWEL_AND_Y: Final = ("ay", "ey", "iy", "oy", "uy")
-HISSING: Final = ("s", "x", "z", "ch", "sh")
+SIBILANTS: Final = ("s", "x", "z", "ch", "sh")
 # The number of values that are searched in one object; an object that people write has hundreds.
 MOST_VALUES: Final = 20_000
 # Groups whose objects describe Pods and do not make them: schemas, patterns of policies, sidecars for other Pods.
-DESCRIBING: Final = re.compile(
+DESCRIBING_GROUPS: Final = re.compile(
     r"(?:apiextensions\.k8s\.io|admissionregistration\.k8s\.io|kyverno\.io|.*\.gatekeeper\.sh|.*\.kyverno\.io|kustomize\.config\.k8s\.io)"
 )
 DESCRIBING_KINDS: Final = frozenset(
@@ -57,18 +57,22 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
         return f"{whose} has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
     if said := unsupported_policy_notice(group, kind):
         return said
-    if DESCRIBING.fullmatch(group) or kind in DESCRIBING_KINDS:
+    if DESCRIBING_GROUPS.fullmatch(group) or kind in DESCRIBING_KINDS:
         return ""
-    found = pods_in(document)
+    found = find_pods(document)
     if found is None:
         makes_pods = is_unsupported_pod_maker(group, kind, extra)
-        return f"{kind} of {group} makes Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
+        return (
+            f"{kind} of {group} makes Pods, and catflap does not read its fields; {PODS_ARE_CHECKED}"
+            if makes_pods
+            else ""
+        )
     unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
     added = extra_kind(group, kind, found.path, extra) if found.is_template else None
     if added is None:
-        return f"{unknown}; {ANYWAY}"
+        return f"{unknown}; {PODS_ARE_CHECKED}"
     return (
-        f"{unknown}; to judge it, add to workloads.extraKinds: {in_yaml(added)} "
+        f"{unknown}; to judge it, add to workloads.extraKinds: {extra_kind_yaml(added)} "
         "(resource is the plural that kubectl api-resources shows)"
     )
 
@@ -96,14 +100,14 @@ def plural_of(kind: str) -> str:
     plurals, as controller-gen writes them.
     """
     name = kind.lower()
-    if name.endswith(UNCHANGED):
+    if name.endswith(INVARIANT_PLURALS):
         return name
     if name.endswith("y") and not name.endswith(VOWEL_AND_Y):
         return f"{name.removesuffix('y')}ies"
-    return f"{name}es" if name.endswith(HISSING) else f"{name}s"
+    return f"{name}es" if name.endswith(SIBILANTS) else f"{name}s"
 
 
-def in_yaml(added: ExtraKind) -> str:
+def extra_kind_yaml(added: ExtraKind) -> str:
     """Return an entry of `workloads.extraKinds` on one line, with quotes where YAML would read another value."""
     fields = {"group": added.group, "resource": added.resource, "kind": added.kind, "template": added.template}
     return f"{{{', '.join(f'{key}: {text if PLAIN_KEY.fullmatch(text) else quoted(text)}' for key, text in fields.items())}}}"
@@ -114,7 +118,7 @@ def quoted(text: str) -> str:
     return f'"{text}"'
 
 
-class Pods(NamedTuple):
+class PodsLocation(NamedTuple):
     """The place in an object that describes Pods: a template with metadata, or containers alone."""
 
     path: str
@@ -125,7 +129,7 @@ class Pods(NamedTuple):
         return f"{'a pod template' if self.is_template else 'containers'} at {self.path}"
 
 
-ANYWAY: Final = "the server judges its Pods when they are created"
+PODS_ARE_CHECKED: Final = "the server judges its Pods when they are created"
 
 
 def version_note(api_version: str, kind: str) -> str:
@@ -138,12 +142,12 @@ def version_note(api_version: str, kind: str) -> str:
     )
 
 
-def pods_in(document: Mapping[str, Any]) -> Pods | None:
+def find_pods(document: Mapping[str, Any]) -> PodsLocation | None:
     """Return where an object describes Pods, the outermost template first; None if it describes none."""
     waiting: deque[tuple[str, Any]] = deque(
-        (label_field(str(key)).removeprefix("."), value) for key, value in document.items() if key not in BESIDE
+        (label_field(str(key)).removeprefix("."), value) for key, value in document.items() if key not in OTHER_FIELDS
     )
-    bare: Pods | None = None
+    bare: PodsLocation | None = None
     for _ in range(MOST_VALUES):
         if not waiting:
             break
@@ -152,14 +156,14 @@ def pods_in(document: Mapping[str, Any]) -> Pods | None:
             waiting.extend((f"{path}[{number}]", one) for number, one in enumerate(value))
         elif isinstance(value, dict):
             if has_containers(value.get("spec")) or is_template(value):
-                return Pods(path, is_template=True)
+                return PodsLocation(path, is_template=True)
             if bare is None and has_containers(value):
-                bare = Pods(path, is_template=False)
+                bare = PodsLocation(path, is_template=False)
             waiting.extend((f"{path}{label_field(str(key))}", one) for key, one in value.items())
     return bare
 
 
-BESIDE: Final = frozenset({"metadata", "status"})
+OTHER_FIELDS: Final = frozenset({"metadata", "status"})
 
 
 def has_containers(spec: Any) -> bool:
@@ -179,4 +183,4 @@ def are_containers(found: Any) -> bool:
 def is_template(value: Mapping[str, Any]) -> bool:
     """Return whether a mapping has metadata and a spec with fields of a Pod."""
     spec = value.get("spec")
-    return isinstance(value.get("metadata"), dict) and isinstance(spec, dict) and not OF_PODS.isdisjoint(spec)
+    return isinstance(value.get("metadata"), dict) and isinstance(spec, dict) and not POD_SPEC_FIELDS.isdisjoint(spec)

@@ -21,7 +21,7 @@ from webhook.metrics import Metrics
 from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
 from webhook.model.reason import Reason, ReasonCode
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_namespace
 from webhook.server.event_recorder import RecordEvent, discard_event, repaired_event
@@ -120,14 +120,14 @@ class IsolationGate:
                 return Closure.PROVEN
         except ApiError as error:
             # Calico's API is listed but does not answer: Calico's API server may itself be waiting for this Pod.
-            if engine is not Engine.CALICO or error.status < MIN_SERVER_ERROR:
+            if engine is not PolicyEngine.CALICO or error.status < MIN_SERVER_ERROR:
                 raise
-            engine = Engine.KUBERNETES
+            engine = PolicyEngine.KUBERNETES
         if wanted.dry_run:
             return Closure.UNWRITTEN
         return self._write(api, wanted.namespace, loaded, engine)
 
-    def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> Closure:
+    def _write(self, api: Api, name: str, loaded: Loaded, engine: PolicyEngine) -> Closure:
         live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
@@ -197,6 +197,6 @@ def apply_policy(api: Api, manifest: Manifest) -> WriteOutcome:
         raise
 
 
-def render_default_deny(loaded: Loaded, birth: RenderTarget, engine: Engine) -> Manifest:
+def render_default_deny(loaded: Loaded, birth: RenderTarget, engine: PolicyEngine) -> Manifest:
     """Return the policy that isolates a namespace, which is the first of the rendered ones."""
     return render_namespace(loaded.policy, birth, engine)[0]

@@ -41,7 +41,7 @@ from webhook.model.request import Request
 from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
-from webhook.review.truncated_review import beginning
+from webhook.review.truncated_review import decode_beginning
 from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
 from webhook.server.cluster_lookup import ClusterLookup
@@ -163,7 +163,7 @@ class ReviewHandler:
     ) -> HttpReply | Deferred:
         """Return the reply to a review that is too large to be read: each rule about its objects reports a violation."""
         try:
-            request = replace(beginning(unread.head, TRUNCATED_REASON), authentication=authentication)
+            request = replace(decode_beginning(unread.head, TRUNCATED_REASON), authentication=authentication)
         except BadReview:
             return self.count_rejected(BODY_TOO_LARGE)
         context, known = ReviewContext(phase, request, self._policies.current, begun, until), Known(findings=Findings())

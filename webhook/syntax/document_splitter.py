@@ -16,20 +16,20 @@ from msgspec import Struct
 from webhook.model.encoding import UTF_32, detect_encoding, is_utf_32
 
 SEPARATOR: Final = "---"
-MARK: Final = "\ufeff"
+BYTE_ORDER_MARK: Final = "\ufeff"
 # kubectl looks for a brace in this many characters.
-LOOKED_AT: Final = 4096
+ENCODING_WINDOW: Final = 4096
 LONGEST_QUOTE: Final = 40
 # Separators, blanks and comments. A tab or a character outside of ASCII may be a fault, which the parser finds.
-NOTHING: Final = re.compile(r"(?:(?:---)? *(?:#[ -~]*)?\r?\n)*+")
+ONLY_COMMENTS: Final = re.compile(r"(?:(?:---)? *(?:#[ -~]*)?\r?\n)*+")
 BLANK: Final = re.compile(r"\s*+")
 # The lines before the first key: separators, directives, comments and blank lines.
-HEAD: Final = re.compile(r"(?:(?:---|%|[ \t\r]*#)[^\n]*\n|[ \t\r]*\n)*+")
+LEADING_COMMENTS: Final = re.compile(r"(?:(?:---|%|[ \t\r]*#)[^\n]*\n|[ \t\r]*\n)*+")
 SEPARATOR_LINE: Final = re.compile(r"(?m)^---[^\n]*\n")
 # One value may still be YAML that looks like JSON; two values are JSON.
-CERTAINLY_JSON: Final = 2
+JSON_START: Final = 2
 # JSON's escapes; Go's decoder (encoding/json) reads half a character alone as a replacement character.
-HALF_CHARACTER: Final = re.compile(
+INCOMPLETE_CHARACTER: Final = re.compile(
     r"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\(?!u[dD][89a-fA-F]).)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
 
@@ -48,19 +48,19 @@ JSON_WORDS: Final = {
 UNKNOWN: Final = "it cannot be read from here on"
 
 
-def finite(digits: str) -> float:
+def parse_float(digits: str) -> float:
     """Return a number with a fraction or an exponent.  Raises OverflowError above 64 bits, as Go does."""
     if isfinite(number := float(digits)):
         return number
     raise OverflowError(f"not JSON: the number {digits[:LONGEST_QUOTE]} is too large")
 
 
-def refuse(constant: str) -> Any:
+def reject_constant(constant: str) -> Any:
     """Refuse NaN and Infinity, which JSON lacks.  Raises ValueError."""
     raise ValueError(f"{constant} is no number of JSON")
 
 
-DECODER: Final = json.JSONDecoder(parse_constant=refuse, parse_float=finite)
+DECODER: Final = json.JSONDecoder(parse_constant=reject_constant, parse_float=parse_float)
 
 
 class BadTextError(Exception):
@@ -72,7 +72,7 @@ class BadTextError(Exception):
         self.column = column
 
 
-class Chunk(Struct, frozen=True):
+class DocumentText(Struct, frozen=True):
     """The text of one document, and its first line in the file.
 
     `value` is the content of JSON; a document of YAML is not parsed yet.
@@ -89,12 +89,12 @@ class Chunk(Struct, frozen=True):
 
         Such a document needs no parser, and a file may have a million of them.
         """
-        return not self.is_json and (not self.text.strip(" \r\n") or NOTHING.fullmatch(self.text) is not None)
+        return not self.is_json and (not self.text.strip(" \r\n") or ONLY_COMMENTS.fullmatch(self.text) is not None)
 
     @property
     def first_line(self) -> int:
         """Return the line of the file with the first key."""
-        head = HEAD.match(self.text)
+        head = LEADING_COMMENTS.match(self.text)
         return self.line + (head[0].count("\n") if head and head.end() < len(self.text) else 0)
 
     @property
@@ -103,7 +103,7 @@ class Chunk(Struct, frozen=True):
         return self.text.lstrip().startswith(("{", "//", "/*"))
 
 
-def text_of(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """Return the text of a file.  Raises BadTextError for UTF-16 without a byte order mark and for UTF-32.
 
     As in kubectl, a byte order mark selects UTF-16 or UTF-8, and bytes that are not UTF-8 become replacement
@@ -120,10 +120,10 @@ def text_of(data: bytes) -> str:
     return behind.decode(encoding, "replace")
 
 
-def chunks(text: str) -> Iterator[Chunk]:
+def split_documents(text: str) -> Iterator[DocumentText]:
     """Yield each document of a file.  Raises BadTextError if the file cannot be split into documents."""
     position = 0
-    if text[:LOOKED_AT].lstrip().startswith("{"):
+    if text[:ENCODING_WINDOW].lstrip().startswith("{"):
         number = 0
         for chunk, end in json_values(text):
             if chunk is None:
@@ -132,16 +132,16 @@ def chunks(text: str) -> Iterator[Chunk]:
             position, number = end, number + 1
         else:
             return
-        if number >= CERTAINLY_JSON:
-            raise not_json(text, position)
-        position = after_blank(text, position)
-    yield from yaml_chunks(text[position:], text.count("\n", 0, position) + 1)
+        if number >= JSON_START:
+            raise json_error(text, position)
+        position = yaml_start(text, position)
+    yield from split_yaml(text[position:], text.count("\n", 0, position) + 1)
 
 
-def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
+def json_values(text: str) -> Iterator[tuple[DocumentText | None, int]]:
     """Yield each JSON value with the position after it; None at the end if other text follows."""
     position, line, counted = 0, 1, 0
-    while (position := behind_blanks(text, position)) < len(text):
+    while (position := skip_blanks(text, position)) < len(text):
         line, counted = line + text.count("\n", counted, position), position
         try:
             value, end = DECODER.raw_decode(text, position)
@@ -152,18 +152,18 @@ def json_values(text: str) -> Iterator[tuple[Chunk | None, int]]:
             return
         piece = text[position:end]
         if "\\u" in piece:
-            value = DECODER.decode(HALF_CHARACTER.sub(lambda found: found[1] or "\\ufffd", piece))
-        yield Chunk(piece, line, value, is_json=True), end
+            value = DECODER.decode(INCOMPLETE_CHARACTER.sub(lambda found: found[1] or "\\ufffd", piece))
+        yield DocumentText(piece, line, value, is_json=True), end
         position = end
 
 
-def behind_blanks(text: str, position: int) -> int:
+def skip_blanks(text: str, position: int) -> int:
     """Return the position of the first character at or after a position that is no blank."""
     found = BLANK.match(text, position)
     return found.end() if found else position
 
 
-def not_json(text: str, position: int) -> BadTextError:
+def json_error(text: str, position: int) -> BadTextError:
     """Return the error for text that is not JSON from a position on, with its place."""
     position = len(text) - len(text[position:].lstrip())
     says, at = "something else follows the last value", position
@@ -178,7 +178,7 @@ def not_json(text: str, position: int) -> BadTextError:
     return BadTextError(f"not JSON: {says}", text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
-def after_blank(text: str, position: int) -> int:
+def yaml_start(text: str, position: int) -> int:
     """Return the position after the blanks that kubectl skips before it reads YAML: one line end at most."""
     while position < len(text) and text[position].isspace():
         position += 1
@@ -187,7 +187,7 @@ def after_blank(text: str, position: int) -> int:
     return position
 
 
-def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
+def split_yaml(text: str, first: int) -> Iterator[DocumentText]:
     """Yield each document of YAML, with line ends of Unix.
 
     Raises BadTextError for a separator with more than a comment after it.
@@ -208,6 +208,6 @@ def yaml_chunks(text: str, first: int) -> Iterator[Chunk]:
                 number,
             )
         if found.start() > begin:
-            yield Chunk(text[begin : found.start()].removeprefix(MARK), line)
+            yield DocumentText(text[begin : found.start()].removeprefix(BYTE_ORDER_MARK), line)
             begin, line = found.end(), number + 1
-    yield Chunk(text[begin:].removeprefix(MARK), line)
+    yield DocumentText(text[begin:].removeprefix(BYTE_ORDER_MARK), line)

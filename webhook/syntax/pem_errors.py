@@ -12,8 +12,8 @@ PUBLIC_KEY: Final = "PUBLIC KEY"
 BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 END: Final = b"-----END "
 ENCRYPTED: Final = re.compile(rb"BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED")
-LOCKED: Final = "the key has a password; give one without: openssl pkey -in FILE -out NEW_FILE"
-DAMAGED: Final = "what is between BEGIN and END is damaged; write the file again"
+ENCRYPTED_MESSAGE: Final = "the key has a password; give one without: openssl pkey -in FILE -out NEW_FILE"
+DAMAGED_MESSAGE: Final = "what is between BEGIN and END is damaged; write the file again"
 CONVERT: Final = {
     CERTIFICATE: "openssl x509 -inform DER -in FILE -out NEW_FILE",
     PRIVATE_KEY: "openssl pkey -inform DER -in FILE -out NEW_FILE",
@@ -22,7 +22,7 @@ CONVERT: Final = {
 DER: Final = b"\x30"  # the first byte of the binary form (ITU-T X.690, SEQUENCE)
 
 
-def damage(content: bytes, wanted: str = CERTIFICATE) -> str:
+def pem_error(content: bytes, wanted: str = CERTIFICATE) -> str:
     """Return the fault of a file that should contain PEM; empty if its form is right.
 
     `wanted` is the label after BEGIN in the expected block.
@@ -38,4 +38,4 @@ def damage(content: bytes, wanted: str = CERTIFICATE) -> str:
         return f"it holds {' and '.join(dict.fromkeys(kinds))}; {expected}"
     if content.count(END) < len(kinds):
         return f"its last line is missing; {expected}"
-    return LOCKED if ENCRYPTED.search(content) else ""
+    return ENCRYPTED_MESSAGE if ENCRYPTED.search(content) else ""

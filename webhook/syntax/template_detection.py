@@ -4,15 +4,15 @@ import re
 from typing import Final, NamedTuple
 
 # The command that reads the rendered text, unless the caller names another one.
-CHECK: Final = "catflap check -c POLICY -"
+CHECK_COMMAND: Final = "catflap check -c POLICY -"
 LONGEST_QUOTE: Final = 60
-AS_TEXT: Final = "where the braces are meant as text, write the value in quotes"
+QUOTE_ADVICE: Final = "where the braces are meant as text, write the value in quotes"
 # The beginning of a value or a line; in the middle of a text, braces may be literal.
-BEGINS: Final = r"(?m)^[ \t]*(?:-[ \t]+)*(?:[\w./\"'$(){}-]+:[ \t]+)?"
+BEGINNING: Final = r"(?m)^[ \t]*(?:-[ \t]+)*(?:[\w./\"'$(){}-]+:[ \t]+)?"
 HELM_WORDS: Final = "if|else|end|range|with|include|template|define|block|toYaml|tpl|printf|default|required|quote|fail"
 
 
-class Engine(NamedTuple):
+class TemplateEngine(NamedTuple):
     """A template engine; `structural` finds it in a text that is not YAML, `inline` in the value of a label.
 
     Both patterns take a time that is linear in the text: blanks never cross the end of a line, and no two runs of
@@ -31,7 +31,7 @@ class Engine(NamedTuple):
 
     def says(self, quoted: str, reader: str) -> str:
         """Return the sentence for a text with such a template, and quote a part of it."""
-        advice = f"; {AS_TEXT}" if "{{" in quoted and not quoted.startswith("{{") else ""
+        advice = f"; {QUOTE_ADVICE}" if "{{" in quoted and not quoted.startswith("{{") else ""
         quoted = f"{quoted[:LONGEST_QUOTE]}…" if len(quoted) > LONGEST_QUOTE else quoted
         return f"{self.with_article} that is not rendered: {quoted}; {self.renders} | {reader}{advice}"
 
@@ -41,38 +41,38 @@ def never() -> re.Pattern[str]:
     return re.compile(r"(?!)")
 
 
-ENVSUBST: Final = Engine(
+ENVSUBST: Final = TemplateEngine(
     "text with variables for envsubst",
     "put their values in first: envsubst < FILE",
     re.compile(r"\$\{[A-Za-z_][^}\n]{0,200}\}"),
     re.compile(r"\$\{[A-Za-z_]\w*"),
 )
 ENGINES: Final = (
-    Engine(
+    TemplateEngine(
         "Jinja template",
         "render it first and give the result: …",
         re.compile(r"\{%-?\s*\w+"),
         re.compile(r"\{%"),
     ),
-    Engine(
+    TemplateEngine(
         "Helm template",
         "render the chart first: helm template NAME CHART",
-        re.compile(rf"{BEGINS}\{{\{{-?\s*(?:[.$(]|/\*|-?\s*(?:{HELM_WORDS})\b)[^\n]*"),
+        re.compile(rf"{BEGINNING}\{{\{{-?\s*(?:[.$(]|/\*|-?\s*(?:{HELM_WORDS})\b)[^\n]*"),
         re.compile(rf"\{{\{{-?\s*(?:[.$(]|(?:{HELM_WORDS})\b)"),
     ),
-    Engine(
+    TemplateEngine(
         "template with {{ … }}",
         "render it first and give the result: …",
-        re.compile(rf"{BEGINS}\{{\{{[^\n]*"),
+        re.compile(rf"{BEGINNING}\{{\{{[^\n]*"),
         re.compile(r"\{\{"),
     ),
-    Engine(
+    TemplateEngine(
         "ERB template",
         "render it first and give the result: …",
         re.compile(r"<%[-=]?\s*\w+"),
         re.compile(r"<%"),
     ),
-    Engine(
+    TemplateEngine(
         "Jsonnet program",
         "evaluate it first: jsonnet FILE",
         re.compile(
@@ -81,7 +81,7 @@ ENGINES: Final = (
         never(),
     ),
     ENVSUBST,
-    Engine(
+    TemplateEngine(
         "text with a variable of kustomize",
         "build it first: kubectl kustomize FOLDER",
         never(),
@@ -90,7 +90,7 @@ ENGINES: Final = (
 )
 
 
-class Unrendered(NamedTuple):
+class UnrenderedTemplate(NamedTuple):
     """A template in a text: a description in words, and its line and column in the text."""
 
     says: str
@@ -98,7 +98,7 @@ class Unrendered(NamedTuple):
     column: int
 
 
-def unrendered(text: str, near: int, reader: str = CHECK) -> Unrendered | None:
+def find_template(text: str, near: int, reader: str = CHECK_COMMAND) -> UnrenderedTemplate | None:
     """Return the template that makes a text unreadable; None if no engine is recognised.
 
     `near` is the line in which the text cannot be read. Variables for envsubst count only there, because shell scripts
@@ -112,13 +112,13 @@ def unrendered(text: str, near: int, reader: str = CHECK) -> Unrendered | None:
             line = text.count("\n", 0, begins) + 1
             if engine is not ENVSUBST or near - 1 <= line <= near:
                 column = begins - (text.rfind("\n", 0, begins) + 1) + 1
-                return Unrendered(engine.says(found[0].strip(), reader), line, column)
+                return UnrenderedTemplate(engine.says(found[0].strip(), reader), line, column)
             if line > near:
                 break
     return None
 
 
-def hint(value: str) -> str:
+def label_value_hint(value: str) -> str:
     """Return advice about a label value that is an unrendered template; empty for any other value."""
     engine = next((one for one in ENGINES if one.inline.search(value)), None)
-    return f"it looks like part of {engine.with_article}; {engine.renders} | {CHECK}" if engine else ""
+    return f"it looks like part of {engine.with_article}; {engine.renders} | {CHECK_COMMAND}" if engine else ""

@@ -10,12 +10,22 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from webhook.syntax.values import ANY, Step, Value, a_list, a_mapping, boolean, field_path, number, text
+from webhook.syntax.values import (
+    ANY,
+    FileValue,
+    Step,
+    expected_boolean,
+    expected_list,
+    expected_mapping,
+    expected_number,
+    expected_text,
+    field_path,
+)
 
 AT: Final = " - at `"
 EXPECTED: Final = re.compile(r"Expected `([^`]+)`(?:, got `([^`]+)`)?$")
 MISSING: Final = re.compile(r"Object missing required field `([^`]+)`")
-REFUSED: Final = re.compile(r"Invalid (?:enum )?value '?(.*?)'?$", re.DOTALL)
+FORBIDDEN: Final = re.compile(r"Invalid (?:enum )?value '?(.*?)'?$", re.DOTALL)
 STEPS: Final = re.compile(r"\[(\d+)\]|(\[\.\.\.\])|([^.\[\]]+)")
 NOT_READ: Final = re.compile(r"\(byte (\d+)\)")
 NULL: Final = "null"
@@ -40,17 +50,17 @@ FOUND: Final = {
 }
 # A valid value for each type.
 EMPTY: Final[Mapping[str, Any]] = {"object": {}, "array": [], "str": "", "int": 0, "float": 0, "bool": False}
-MOST_MISFITS: Final = 10
-OF_ONE: Final[Mapping[str, Callable[[Value], str]]] = {
-    "str": text,
-    "int": number,
-    "bool": boolean,
-    "array": a_list,
-    "object": a_mapping,
+MOST_MISMATCHES: Final = 10
+OF_ONE: Final[Mapping[str, Callable[[FileValue], str]]] = {
+    "str": expected_text,
+    "int": expected_number,
+    "bool": expected_boolean,
+    "array": expected_list,
+    "object": expected_mapping,
 }
 
 
-class Misfit(NamedTuple):
+class TypeMismatch(NamedTuple):
     """A value that does not fit at a path; `problem` is the decoder's own sentence, which users never see."""
 
     path: tuple[Step, ...]
@@ -66,15 +76,15 @@ class Misfit(NamedTuple):
         """Return the fault in words; `written` is the value in the file if it has no quotes there."""
         if MISSING.match(self.problem):
             return "this key is missing"
-        if found := REFUSED.match(self.problem):
-            return f"{Value(found[1]).quoted} is unknown"
+        if found := FORBIDDEN.match(self.problem):
+            return f"{FileValue(found[1]).quoted} is unknown"
         if not (found := EXPECTED.match(self.problem)):
             return "this value cannot be read"
         names = [name for name in found[1].split(" | ") if name != NULL]
         if self.value is UNKNOWN:
             got = f", got {FOUND.get(found[2] or '', 'another value')}"
             return f"expected {' or '.join(TYPES.get(name, 'another value') for name in names)}{got}"
-        value = Value(self.value, written)
+        value = FileValue(self.value, written)
         if len(names) == 1 and names[0] in OF_ONE:
             return OF_ONE[names[0]](value)
         advice = f": {value.in_quotes}" if "str" in names and isinstance(self.value, bool) else ""
@@ -84,44 +94,44 @@ class Misfit(NamedTuple):
         return f"{self.place or 'object'}: {self.words()}"
 
 
-def misfit(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> Misfit:
+def type_mismatch(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> TypeMismatch:
     """Return the value that a decoder refuses; `source` is the object as plain values with its keys."""
     problem, _, where = str(bad).partition(AT)
-    steps = tuple(steps_of(where.rstrip("`").replace("key` in `", "").removeprefix("$")))
+    steps = tuple(path_steps(where.rstrip("`").replace("key` in `", "").removeprefix("$")))
     found = EXPECTED.match(problem)
     wanted = found[2] if found else None
-    path = steps if source is UNKNOWN else next(paths(source, steps, wanted), steps)
+    path = steps if source is UNKNOWN else next(matching_paths(source, steps, wanted), steps)
     if missing := MISSING.match(problem):
-        return Misfit((*path, missing[1]), problem)
-    return Misfit(path, problem, UNKNOWN if source is UNKNOWN or ANY in path else at(source, path))
+        return TypeMismatch((*path, missing[1]), problem)
+    return TypeMismatch(path, problem, UNKNOWN if source is UNKNOWN or ANY in path else value_at(source, path))
 
 
-def every_misfit(document: Mapping[str, Any], reads: Callable[[Any], Any]) -> list[Misfit]:
-    """Return each value of a document that a decoder refuses, up to MOST_MISFITS; `reads` decodes the document.
+def all_mismatches(document: Mapping[str, Any], reads: Callable[[Any], Any]) -> list[TypeMismatch]:
+    """Return each value of a document that a decoder refuses, up to MOST_MISMATCHES; `reads` decodes the document.
 
     A decoder stops at the first fault. The function corrects each one in a copy before it searches for the next. It
     always returns the first one.
     """
-    left, found = deepcopy(document), list[Misfit]()
-    while len(found) < MOST_MISFITS:
+    left, found = deepcopy(document), list[TypeMismatch]()
+    while len(found) < MOST_MISMATCHES:
         try:
             reads(left)
             break
         except msgspec.ValidationError as bad:
-            one = misfit(bad, left)
+            one = type_mismatch(bad, left)
         if any(one.path == earlier.path for earlier in found):
             break
         found.append(one)
-        if not put_right(left, one):
+        if not replace_value(left, one):
             break
     return found
 
 
-def put_right(document: Any, found: Misfit) -> bool:
+def replace_value(document: Any, found: TypeMismatch) -> bool:
     """Replace a value by an empty one of the expected type; return whether that type is known."""
     expected = EXPECTED.match(found.problem)
     names = expected[1].split(" | ") if expected else []
-    inside = at(document, found.path[:-1]) if found.path and ANY not in found.path else UNKNOWN
+    inside = value_at(document, found.path[:-1]) if found.path and ANY not in found.path else UNKNOWN
     name = next((name for name in names if name in EMPTY), None)
     match inside, found.path[-1:]:
         case dict(), (step,) if name is not None:
@@ -133,52 +143,52 @@ def put_right(document: Any, found: Misfit) -> bool:
     return True
 
 
-def steps_of(where: str) -> Iterator[Step]:
+def path_steps(where: str) -> Iterator[Step]:
     """Yield each step of a decoder's path."""
     for number_, any_, name in STEPS.findall(where):
         yield int(number_) if number_ else ANY if any_ else name
 
 
-def paths(
+def matching_paths(
     value: Any, steps: tuple[Step, ...], wanted: str | None, before: tuple[Step, ...] = ()
 ) -> Iterator[tuple[Step, ...]]:
     """Yield each path of a value that a decoder's path may mean: its end has the type that the decoder found."""
     if not steps:
-        if wanted is None or type_of(value) == wanted:
+        if wanted is None or decoder_type(value) == wanted:
             yield before
         return
     step, *rest = steps
-    inside = entries(value)
+    inside = members(value)
     for key in inside if step == ANY else [step] if step in inside else []:
-        yield from paths(inside[key], tuple(rest), wanted, (*before, key))
+        yield from matching_paths(inside[key], tuple(rest), wanted, (*before, key))
 
 
-def at(value: Any, path: tuple[Step, ...]) -> Any:
+def value_at(value: Any, path: tuple[Step, ...]) -> Any:
     """Return the value at a path; UNKNOWN if there is none."""
     for step in path:
-        value = entries(value).get(step, UNKNOWN)
+        value = members(value).get(step, UNKNOWN)
     return value
 
 
-def entries(value: Any) -> dict[Step, Any]:
+def members(value: Any) -> dict[Step, Any]:
     """Return the direct members of a value, by key or by index."""
     if isinstance(value, list):
         return dict(enumerate(value))
     return value if isinstance(value, dict) else {}
 
 
-def type_of(value: Any) -> str:
+def decoder_type(value: Any) -> str:
     """Return the decoder's word for the type of a plain value."""
     names = {type(None): NULL, bool: "bool", int: "int", float: "float", str: "str", list: "array"}
     return names.get(type(value), "object")
 
 
-def refusal(bad: Exception, source: Any = UNKNOWN) -> str:
+def decode_error_message(bad: Exception, source: Any = UNKNOWN) -> str:
     """Return why bytes or an object cannot be decoded, with the faulty field if there is one."""
-    return str(misfit(bad, source)) if isinstance(bad, msgspec.ValidationError) else undecodable(bad)
+    return str(type_mismatch(bad, source)) if isinstance(bad, msgspec.ValidationError) else invalid_json_message(bad)
 
 
-def undecodable(bad: Exception) -> str:
+def invalid_json_message(bad: Exception) -> str:
     """Return why bytes are not JSON that can be decoded."""
     if isinstance(bad, RecursionError):
         return "nested too deeply"

@@ -16,7 +16,7 @@ from tests.unit.samples import HEAD
 from webhook.audit import log_lines
 from webhook.cli import _manifest_files, main
 from webhook.syntax import documents
-from webhook.syntax.yaml_composer import Composed, compose
+from webhook.syntax.yaml_composer import ComposedDocument, compose
 
 LOGS: Final = {
     "verify": ("audit", "verify"),
@@ -141,7 +141,7 @@ def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None
     """The parser took that time."""
     parsed: list[str] = []
 
-    def counting(text: str, line: int) -> Composed:
+    def counting(text: str, line: int) -> ComposedDocument:
         parsed.append(text)
         return compose(text, line)
 

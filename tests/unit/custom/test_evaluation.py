@@ -16,7 +16,7 @@ from webhook.guard.decision_message import with_message
 from webhook.guard.mutate import after_mutation
 from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Closure, Decision, Findings, Known, LabelsWanted, NamespaceSeen, Verdict
-from webhook.review.manifests import Manifest, creation, read
+from webhook.review.manifests import Manifest, create_request, read
 
 KNOWN = Known(old_owners=(), closure=Closure.UNGUARDED, guarded=False)
 LIMITS = """
@@ -298,7 +298,7 @@ class TestOffline:
         document = {**pod(GOOD), "extra": {1: {"a": True}}}
         manifest = read(document, default_namespace="shop")
         for cel, allowed in (("object.extra['1'].a == true", True), ("object.extra['1'].a == false", False)):
-            found = decide(creation(manifest), policy(custom(cel)), known=OFFLINE_DEFAULTS)
+            found = decide(create_request(manifest), policy(custom(cel)), known=OFFLINE_DEFAULTS)
             assert isinstance(found, Decision)
             assert found.allowed is allowed
 
@@ -310,7 +310,7 @@ class TestOffline:
     def test_what_no_object_has_is_a_fault(self, odd: object) -> None:
         """It does not end the command."""
         manifest = read({**pod(GOOD), "extra": odd}, default_namespace="shop")
-        found = decide(creation(manifest), policy(custom("true")), known=OFFLINE_DEFAULTS)
+        found = decide(create_request(manifest), policy(custom("true")), known=OFFLINE_DEFAULTS)
         assert isinstance(found, Decision)
         [fault] = found.denied
         assert fault.message.startswith("the rule's expression fails: ")
@@ -319,7 +319,7 @@ class TestOffline:
         """The rule is not skipped silently."""
         manifest = read(pod(GOOD), default_namespace="shop")
         text = custom("namespaceObject.metadata.name == 'shop'")
-        found = decide(creation(manifest), policy(text), known=OFFLINE_DEFAULTS)
+        found = decide(create_request(manifest), policy(text), known=OFFLINE_DEFAULTS)
         assert isinstance(found, Decision)
         assert (found.allowed, [one.rule for one in found.unchecked]) == (True, ["mine"])
 
@@ -333,7 +333,7 @@ class TestOffline:
         """The server's validating phase sees the same object."""
         manifest = read(pod({"app.kubernetes.io/name": "web", "role": "frontend"}), default_namespace="shop")
         text = policy(custom("object.metadata.labels.app == 'web'"))
-        found = decide(after_mutation(creation(manifest), text), text, known=OFFLINE_DEFAULTS)
+        found = decide(after_mutation(create_request(manifest), text), text, known=OFFLINE_DEFAULTS)
         assert isinstance(found, Decision)
         assert found.allowed, found.message
 
@@ -369,7 +369,7 @@ class TestOffline:
 
 def offline(manifest: Manifest, cel: str) -> Decision:
     """Return the decision without a cluster."""
-    found = decide(creation(manifest), policy(custom(cel)), known=OFFLINE_DEFAULTS)
+    found = decide(create_request(manifest), policy(custom(cel)), known=OFFLINE_DEFAULTS)
     assert isinstance(found, Decision)
     return found
 

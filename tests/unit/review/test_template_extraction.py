@@ -21,10 +21,10 @@ from tests.unit.review.test_custom_resources import (
 )
 from webhook.model.kinds import PodMaker
 from webhook.review import template_extraction
-from webhook.review.custom_resources import places_in
+from webhook.review.custom_resources import pod_templates
 from webhook.review.decoders import decoder
 from webhook.review.objects import templates_differ
-from webhook.review.template_extraction import pruned
+from webhook.review.template_extraction import extract_templates
 
 MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT, WORKFLOW, CRON_WORKFLOW)
 KEYS: Final = (
@@ -59,7 +59,7 @@ def test_the_places_are_those_of_the_whole_object(maker: PodMaker, data: st.Data
     """This applies to any value at a template's path or on the way to it."""
     path = data.draw(st.sampled_from([*maker.sources, *maker.partial, "spec", "spec.template"]))
     found = under(path, data.draw(VALUES))
-    assert places_in(maker, pruned(maker, encoded(found))) == places_in(maker, found)
+    assert pod_templates(maker, extract_templates(maker, encoded(found))) == pod_templates(maker, found)
 
 
 @pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET], ids=lambda maker: maker.kind)
@@ -94,7 +94,7 @@ def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str)
     template = f'{{"metadata":{{"labels":{{"app":"web"{inner["labels"]}}}}}{inner["template"]}}}'
     source = f'{{"spec":{{"podTemplate":{template}{inner["spec"]}}}}}'.encode()
     before = len(gc.get_objects())
-    [place] = places_in(WIDGET, pruned(WIDGET, source))
+    [place] = pod_templates(WIDGET, extract_templates(WIDGET, source))
     assert len(gc.get_objects()) - before < 1000
     assert place.labels["app"] == "web"
 
@@ -122,5 +122,5 @@ def test_what_is_read_does_not_grow_with_the_number_of_templates(
     steps = max(path.count(".") + 1 for path in maker.sources)
     for key in reversed(maker.templates[0].split(".")):
         source = f'{{"{key}":{source},{inside}}}'
-    pruned(maker, source.encode())
+    extract_templates(maker, source.encode())
     assert 0 < read <= (steps + 1) * len(source)

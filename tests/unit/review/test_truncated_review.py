@@ -8,7 +8,7 @@ import pytest
 from tests.reviews import GOOD, namespace, pod, review
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
 from webhook.review.decode import BadReview, decode
-from webhook.review.truncated_review import HEAD_BYTES, beginning
+from webhook.review.truncated_review import HEAD_BYTES, decode_beginning
 
 WHY: Final = "it is too large"
 TAIL: Final = "x" * HEAD_BYTES
@@ -35,7 +35,7 @@ def test_who_asks_for_what_is_read(name: str, extra: dict[str, Any]) -> None:
     """The result equals that of the whole review."""
     user = {"username": f"jane{name}", "groups": [name, "b"], "extra": extra}
     manifest = {**pod(GOOD), "status": {"message": TAIL}}
-    found = beginning(head(manifest, userInfo=user, subResource="status", before=pod(GOOD)), WHY)
+    found = decode_beginning(head(manifest, userInfo=user, subResource="status", before=pod(GOOD)), WHY)
     small = decode(json.dumps(review(pod(GOOD), userInfo=user, subResource="status", before=pod(GOOD))).encode())
     assert (found.uid, found.user, found.target, found.operation) == (
         small.uid,
@@ -51,21 +51,21 @@ def test_who_asks_for_what_is_read(name: str, extra: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["open", "catflap-default-deny"])
 def test_the_name_and_the_labels_of_a_policy_are_read(name: str, labels: dict[str, str]) -> None:
     """They show whether catflap wrote the policy."""
-    found = beginning(head(policy(name, labels, annotations={"a": '{"object":{'})), WHY)
+    found = decode_beginning(head(policy(name, labels, annotations={"a": '{"object":{'})), WHY)
     assert found.policy is not None
     assert (found.policy.name, found.policy.labels) == (name, labels)
 
 
 def test_a_policy_with_metadata_that_do_not_end_may_be_ours() -> None:
     """Its name and its labels are unknown, so catflap may have written it."""
-    assert beginning(head(policy("open", {}, annotations={"a": TAIL})), WHY).policy is None
+    assert decode_beginning(head(policy("open", {}, annotations={"a": TAIL})), WHY).policy is None
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" " * 100, TAIL.encode(), b'{"request":{"uid":"1","object":{}'])
 def test_anything_else_is_a_bad_review(body: bytes) -> None:
     """The server cannot answer such a request."""
     with pytest.raises(BadReview):
-        beginning(body, WHY)
+        decode_beginning(body, WHY)
 
 
 def test_a_review_that_begins_with_the_object_is_a_bad_one() -> None:
@@ -73,4 +73,4 @@ def test_a_review_that_begins_with_the_object_is_a_bad_one() -> None:
     whole = review({**namespace(), "status": {"x": TAIL}})
     whole["request"] = {"object": whole["request"].pop("object"), **whole["request"]}
     with pytest.raises(BadReview):
-        beginning(json.dumps(whole, separators=(",", ":")).encode()[:HEAD_BYTES], WHY)
+        decode_beginning(json.dumps(whole, separators=(",", ":")).encode()[:HEAD_BYTES], WHY)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhook.syntax.document_splitter import BadTextError, chunks
+from webhook.syntax.document_splitter import BadTextError, split_documents
 
 END = "\r\n"
 
@@ -23,12 +23,12 @@ END = "\r\n"
 )
 def test_documents(text: str, documents: list[tuple[str, int]]) -> None:
     """Each document has its first line."""
-    assert [(chunk.text, chunk.line) for chunk in chunks(text)] == documents
+    assert [(chunk.text, chunk.line) for chunk in split_documents(text)] == documents
 
 
 def test_text_behind_a_separator_is_an_error_behind_the_documents_before_it() -> None:
     """The error has its line."""
-    found = chunks("a: 1\n---\nb: 2\n--- c\n")
+    found = split_documents("a: 1\n---\nb: 2\n--- c\n")
     assert next(found).line == 1
     with pytest.raises(BadTextError) as bad:
         next(found)
@@ -45,4 +45,4 @@ def test_text_behind_a_separator_is_an_error_behind_the_documents_before_it() ->
 )
 def test_the_first_line_of_an_object_is_that_of_its_first_key(text: str, line: int) -> None:
     """Helm writes a comment before each object."""
-    assert next(chunks(text)).first_line == line
+    assert next(split_documents(text)).first_line == line

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from webhook.audit.keys import BadKey, read_private, read_public, write_pair
-from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, damage
+from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, pem_error
 from webhook.tls.certificate_authority import issue_authority, issue_serving
 from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, ensure_certificate, issue_pair
 from webhook.tls.client_certificates import request_client_certificates
@@ -41,7 +41,7 @@ EXPECTED: Final = "expected the lines from -----BEGIN CERTIFICATE----- to -----E
 )  # fmt: skip
 def test_what_is_no_pem_is_told(content: bytes, wanted: str, told: str) -> None:
     """The message has the expected form; the right form has no message."""
-    found = damage(content, wanted)
+    found = pem_error(content, wanted)
     assert found.startswith(told)
     assert bool(found) is bool(told)
 

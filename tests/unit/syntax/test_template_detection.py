@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from webhook.syntax.documents import BadManifest, located
-from webhook.syntax.template_detection import unrendered
+from webhook.syntax.documents import BadManifestError, located_objects
+from webhook.syntax.template_detection import find_template
 
 SECONDS: Final = 3.0  # the texts take some hundredths; a pattern that backtracks takes minutes
 
@@ -29,8 +29,8 @@ SECONDS: Final = 3.0  # the texts take some hundredths; a pattern that backtrack
 )
 def test_a_template_is_named_with_the_command_that_renders_it(text: str, called: str, line: int, command: str) -> None:
     """The message also has the place where it begins."""
-    [bad] = located(text)
-    assert isinstance(bad, BadManifest)
+    [bad] = located_objects(text)
+    assert isinstance(bad, BadManifestError)
     assert str(bad).startswith(f"{called} that is not rendered: ")
     assert command in str(bad)
     assert bad.place is not None
@@ -52,8 +52,8 @@ def test_a_template_is_named_with_the_command_that_renders_it(text: str, called:
 )
 def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
     """Braces in the middle of a text are no template."""
-    assert unrendered(text, 1) is None
-    [bad] = located(text)
+    assert find_template(text, 1) is None
+    [bad] = located_objects(text)
     assert str(bad).startswith("not YAML: ")
 
 
@@ -66,7 +66,7 @@ def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
 )  # fmt: skip
 def test_what_can_be_read_is_read(text: str) -> None:
     """Kubernetes itself uses such texts; only labels are checked."""
-    assert [isinstance(one, BadManifest) for one in located(text)] == [False]
+    assert [isinstance(one, BadManifestError) for one in located_objects(text)] == [False]
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_no_text_takes_long_to_be_told(text: str) -> None:
     The test compares processor time with a limit far above the normal time.
     """
     began = time.process_time()
-    list(located(text))
+    list(located_objects(text))
     assert time.process_time() - began < SECONDS

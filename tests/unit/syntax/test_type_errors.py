@@ -13,10 +13,10 @@ from msgspec import Struct, structs
 from webhook.model.kinds import POD_MAKERS, POLICIES_BY_KIND
 from webhook.netpol.reading import READERS, read, read_json
 from webhook.review.decode import AdmissionReview, BadReview, decode
-from webhook.review.manifests import BadManifest, BadValues
+from webhook.review.manifests import BadManifestError, BadValuesError
 from webhook.review.manifests import read as read_manifest
-from webhook.review.objects import Template, template_shape
-from webhook.syntax.type_errors import MOST_MISFITS, misfit, refusal, undecodable
+from webhook.review.objects import PodTemplate, template_shape
+from webhook.syntax.type_errors import MOST_MISMATCHES, decode_error_message, invalid_json_message, type_mismatch
 
 # The words of msgspec, json and Python, which no author of a manifest uses.
 FOREIGN: Final = re.compile(
@@ -86,7 +86,7 @@ WORKLOADS: Final = [
     pytest.param(maker, path, id=f"{maker.kind} {'.'.join(map(str, path))}")
     for maker in POD_MAKERS
     if not maker.custom
-    for path in paths_of(template_shape(maker.template, Any) if maker.template else Template)
+    for path in paths_of(template_shape(maker.template, Any) if maker.template else PodTemplate)
 ]
 
 
@@ -105,13 +105,13 @@ def test_no_wrong_value_of_a_network_policy_is_answered_in_a_librarys_words(
 @pytest.mark.parametrize(("maker", "path"), WORKLOADS)
 def test_no_wrong_value_of_a_workload_is_answered_in_a_librarys_words(maker: Any, path: Path) -> None:
     """The test reads each wrong value in a manifest."""
-    shape = template_shape(maker.template, Any) if maker.template else Template
+    shape = template_shape(maker.template, Any) if maker.template else PodTemplate
     answers = []
     for value in WRONG:
         document = {"apiVersion": f"{maker.group}/v1".lstrip("/"), "kind": maker.kind, **at(shape, path, value)}
         try:
             read_manifest(document, default_namespace="shop")
-        except BadManifest as bad:
+        except BadManifestError as bad:
             answers.append(str(bad))
     assert [answer for answer in answers if FOREIGN.search(answer)] == []
 
@@ -167,8 +167,8 @@ def test_the_trap_of_yaml_is_named(written: str | None, says: str) -> None:
     """The message has the word in the file, or all words that become booleans if that word is unknown."""
     source = {"metadata": {"name": False}}
     with pytest.raises(msgspec.ValidationError) as bad:
-        msgspec.convert(source, Template)
-    assert misfit(bad.value, source).words(written) == says
+        msgspec.convert(source, PodTemplate)
+    assert type_mismatch(bad.value, source).words(written) == says
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ def test_the_trap_of_yaml_is_named(written: str | None, says: str) -> None:
 def test_bytes_that_cannot_be_decoded_are_told(body: bytes, told: str) -> None:
     """The message has the position."""
     with pytest.raises((msgspec.DecodeError, UnicodeError, RecursionError)) as bad:
-        msgspec.json.decode(body, type=Template)
-    assert refusal(bad.value) == told
+        msgspec.json.decode(body, type=PodTemplate)
+    assert decode_error_message(bad.value) == told
 
 
 def test_half_a_character_is_told() -> None:
     """The message is that of the policy file."""
     with pytest.raises(UnicodeError) as bad:
         "\ud800".encode()
-    assert undecodable(bad.value) == "it has half a character (\\ud800 to \\udfff), which is no text"
+    assert invalid_json_message(bad.value) == "it has half a character (\\ud800 to \\udfff), which is no text"
 
 
 @pytest.mark.parametrize("wrong", range(13))
@@ -220,8 +220,8 @@ def test_each_wrong_rule_of_a_network_policy_is_named(wrong: int) -> None:
     if not wrong:
         assert read_manifest(document, default_namespace="a").policy is not None
         return
-    with pytest.raises(BadValues) as bad:
+    with pytest.raises(BadValuesError) as bad:
         read_manifest(document, default_namespace="a")
     assert document == before
     places = [fault.path[:3] for fault in bad.value.faults]
-    assert places == [("spec", "ingress", 2 * number) for number in range(min(wrong, MOST_MISFITS))]
+    assert places == [("spec", "ingress", 2 * number) for number in range(min(wrong, MOST_MISMATCHES))]

@@ -13,9 +13,9 @@ import yaml.parser
 import yaml.scanner
 
 from webhook.config.reading import read
-from webhook.syntax.documents import BadManifest, located
+from webhook.syntax.documents import BadManifestError, located_objects
 from webhook.syntax.yaml_composer import BadYamlError, compose
-from webhook.syntax.yaml_errors import UNKNOWN, WORDS, complaint
+from webhook.syntax.yaml_errors import UNKNOWN, WORDS, explain
 
 TAB: Final = "a tab, where YAML takes blanks only"
 NO_ALIAS: Final = (
@@ -121,7 +121,7 @@ def answered(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
     """Return the sentence about a text, and its place."""
     with pytest.raises(yaml.YAMLError) as bad:
         list(yaml.parse(text, parser))
-    found = complaint(bad.value, text)
+    found = explain(bad.value, text)
     return found.says, (found.line, found.column)
 
 
@@ -162,8 +162,8 @@ def test_a_manifest_and_a_policy_file_are_answered_in_the_same_words(
 
 def test_a_line_in_a_message_is_a_line_of_the_file() -> None:
     """The number does not count from the beginning of the document."""
-    [_, bad] = located("a: 1\n---\nb: [c\nd: 1\n")
-    assert isinstance(bad, BadManifest)
+    [_, bad] = located_objects("a: 1\n---\nb: [c\nd: 1\n")
+    assert isinstance(bad, BadManifestError)
     assert str(bad) == "not YAML: expected , or ] here; the [ of line 3 is not closed"
     assert bad.place == (4, 2, None)
 
@@ -215,4 +215,4 @@ def test_the_sentences_of_both_parsers_are_found() -> None:
 def test_an_unknown_sentence_is_never_passed_on() -> None:
     """This also applies to sentences of later versions."""
     bad = yaml.MarkedYAMLError(problem="did not expect the inquisition", context="while parsing Spain")
-    assert complaint(bad, "a: 1").says == UNKNOWN
+    assert explain(bad, "a: 1").says == UNKNOWN

@@ -10,26 +10,26 @@ import msgspec
 from msgspec import Struct
 
 from webhook.model.names import CALICO_METADATA
-from webhook.syntax.type_errors import refusal
+from webhook.syntax.type_errors import decode_error_message
 
 
-class Identity(Struct, frozen=True):
+class CalicoIdentity(Struct, frozen=True):
     """The name and the labels; empty where those of the object itself count."""
 
     name: str = ""
     labels: Mapping[str, str] = {}
 
 
-class Metadata(Struct):
+class AnnotatedMetadata(Struct):
     """The metadata of an object, without unused fields."""
 
     annotations: dict[str, str] | None = None
 
 
-class Stored(Struct):
+class StoredObject(Struct):
     """An object, without unused fields."""
 
-    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    metadata: AnnotatedMetadata = msgspec.field(default_factory=AnnotatedMetadata)
 
 
 class CalicoMetadata(Struct):
@@ -39,16 +39,16 @@ class CalicoMetadata(Struct):
     labels: dict[str, str] | None = None
 
 
-NOT_STORED = Identity()
+NO_IDENTITY = CalicoIdentity()
 
 
-def identity_of(found: Stored) -> Identity:
+def identity_of(found: StoredObject) -> CalicoIdentity:
     """Return the identity in the annotation; raises ValueError for an invalid annotation."""
     text = (found.metadata.annotations or {}).get(CALICO_METADATA)
     if not text:
-        return NOT_STORED
+        return NO_IDENTITY
     try:
         kept = msgspec.json.decode(text, type=CalicoMetadata)
     except (msgspec.MsgspecError, RecursionError) as bad:
-        raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {refusal(bad)}") from None
-    return Identity(kept.name or "", kept.labels or {})
+        raise ValueError(f"metadata.annotations[{CALICO_METADATA}]: {decode_error_message(bad)}") from None
+    return CalicoIdentity(kept.name or "", kept.labels or {})

@@ -17,27 +17,27 @@ from webhook.model.ports import EVERY_PORT, NamedPort, Ports, ports
 from webhook.model.selector import EVERYTHING
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
-from webhook.netpol.reading.error_paths import Unread, within
+from webhook.netpol.reading.error_paths import UnreadableParts, error_path
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
-from webhook.netpol.reading.limits import check
+from webhook.netpol.reading.limits import check_size
 
 BASELINE = "Baseline"
-OPENING = ("Accept", "Allow")
-CLOSING = ("Deny", "Pass")
+ALLOWING_ACTIONS = ("Accept", "Allow")
+DENYING_ACTIONS = ("Deny", "Pass")
 
 
-class SomePods(Struct, rename="camel"):
+class NamespacedPods(Struct, rename="camel"):
     """`pods` of a subject or a peer."""
 
     namespace_selector: LabelSelector = NO_SELECTOR
     pod_selector: LabelSelector = NO_SELECTOR
 
 
-class Whom(Struct, rename="camel"):
+class ClusterWidePeer(Struct, rename="camel"):
     """A subject or a peer: one of these."""
 
     namespaces: LabelSelector | None = None
-    pods: SomePods | None = None
+    pods: NamespacedPods | None = None
     networks: list[str] | None = None
     nodes: LabelSelector | None = None
     domain_names: list[str] | None = None
@@ -45,7 +45,7 @@ class Whom(Struct, rename="camel"):
     @property
     def parts(self) -> int:
         """Return how many labels, networks and names it has."""
-        pods = self.pods or SomePods()
+        pods = self.pods or NamespacedPods()
         selectors = (
             self.namespaces or NO_SELECTOR,
             self.nodes or NO_SELECTOR,
@@ -61,21 +61,21 @@ class Whom(Struct, rename="camel"):
         return Selected(EVERYTHING, self.namespaces.read() if self.namespaces else EVERYTHING)
 
 
-class Numbers(Struct):
+class PortNumbers(Struct):
     """A range of ports."""
 
     start: int
     end: int
 
 
-class NumberOf(Struct):
+class ProtocolPort(Struct):
     """A port of v1alpha1."""
 
     protocol: str
     port: int
 
 
-class RangeOf(Struct):
+class ProtocolPortRange(Struct):
     """A range of ports of v1alpha1."""
 
     protocol: str
@@ -83,89 +83,89 @@ class RangeOf(Struct):
     end: int
 
 
-class Port(Struct, rename="camel"):
+class PortMatch(Struct, rename="camel"):
     """An entry of `ports` (v1alpha1)."""
 
-    port_number: NumberOf | None = None
-    port_range: RangeOf | None = None
+    port_number: ProtocolPort | None = None
+    port_range: ProtocolPortRange | None = None
     named_port: str | None = None
 
 
-class Destination(Struct):
+class DestinationPort(Struct):
     """`destinationPort` of a protocol."""
 
     number: int | None = None
-    range: Numbers | None = None
+    range: PortNumbers | None = None
 
 
-class Carried(Struct, rename="camel"):
+class ProtocolPorts(Struct, rename="camel"):
     """A protocol of v1alpha2, with its ports."""
 
-    destination_port: Destination | None = None
+    destination_port: DestinationPort | None = None
 
 
-class Protocol(Struct, rename="camel"):
+class ProtocolMatch(Struct, rename="camel"):
     """An entry of `protocols` (v1alpha2): one of these."""
 
-    tcp: Carried | None = None
-    udp: Carried | None = None
-    sctp: Carried | None = None
+    tcp: ProtocolPorts | None = None
+    udp: ProtocolPorts | None = None
+    sctp: ProtocolPorts | None = None
     destination_named_port: str = ""
 
 
-class Rule(Struct):
+class ClusterWideRule(Struct):
     """An entry of `ingress` or `egress`."""
 
     action: str
-    sources: list[Whom] | None = msgspec.field(default=None, name="from")
-    to: list[Whom] | None = None
-    ports: list[Port] | None = None
-    protocols: list[Protocol] | None = None
+    sources: list[ClusterWidePeer] | None = msgspec.field(default=None, name="from")
+    to: list[ClusterWidePeer] | None = None
+    ports: list[PortMatch] | None = None
+    protocols: list[ProtocolMatch] | None = None
 
 
-class Spec(Struct, rename="camel"):
+class ClusterWideSpec(Struct, rename="camel"):
     """The policy's `spec`."""
 
     tier: str = "Admin"
-    subject: Whom = msgspec.field(default_factory=Whom)
-    ingress: list[Rule] | None = None
-    egress: list[Rule] | None = None
+    subject: ClusterWidePeer = msgspec.field(default_factory=ClusterWidePeer)
+    ingress: list[ClusterWideRule] | None = None
+    egress: list[ClusterWideRule] | None = None
 
 
-class Policy(Struct):
+class ClusterWidePolicy(Struct):
     """A cluster-wide policy, without unused fields."""
 
-    spec: Spec = msgspec.field(default_factory=Spec)
+    spec: ClusterWideSpec = msgspec.field(default_factory=ClusterWideSpec)
 
 
-def openings(found: Policy) -> tuple[Opening, ...]:
+def openings(found: ClusterWidePolicy) -> tuple[Opening, ...]:
     """Return the openings of a cluster-wide policy; raises ValueError."""
     spec = found.spec
     if spec.tier == BASELINE:
         return ()
-    check(parts_of(spec))
-    with within("spec.subject"):
+    check_size(parts_of(spec))
+    with error_path("spec.subject"):
         subject = spec.subject.read()
-    read, unread = list[Opening](), Unread()
+    read, unread = list[Opening](), UnreadableParts()
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
             with unread.within(path):
-                if opens(rule):
+                if is_allowing(rule):
                     others = peers(rule.sources if direction is Direction.INGRESS else rule.to)
                     read.append(Opening(path, direction, subject, others, ports_of(rule)))
     unread.complain()
     return tuple(read)
 
 
-def opens(rule: Rule) -> bool:
+def is_allowing(rule: ClusterWideRule) -> bool:
     """Return whether a rule's action allows connections; raises ValueError for an action that the API does not have."""
-    if rule.action not in {*OPENING, *CLOSING}:
+    if rule.action not in {*ALLOWING_ACTIONS, *DENYING_ACTIONS}:
         raise ValueError(f"action: {rule.action[:60]!r} is not an action: Accept (Allow in v1alpha1), Deny or Pass")
-    return rule.action in OPENING
+    return rule.action in ALLOWING_ACTIONS
 
 
-def parts_of(spec: Spec) -> Iterator[int]:
+def parts_of(spec: ClusterWideSpec) -> Iterator[int]:
     """Yield how many parts each piece of a spec has."""
     yield spec.subject.parts
     for rule in (*(spec.ingress or ()), *(spec.egress or ())):
@@ -173,10 +173,10 @@ def parts_of(spec: Spec) -> Iterator[int]:
         yield from (one.parts for one in (*(rule.sources or ()), *(rule.to or ())))
 
 
-def peers(found: list[Whom] | None) -> Peers:
+def peers(found: list[ClusterWidePeer] | None) -> Peers:
     """Return the peers of a rule; an entry without a known field counts as every peer."""
     networks, selected, named = [], [], []
-    for one in found or [Whom()]:
+    for one in found or [ClusterWidePeer()]:
         if one.networks:
             networks += one.networks
         elif one.pods or one.namespaces:
@@ -195,13 +195,13 @@ def peers(found: list[Whom] | None) -> Peers:
     )
 
 
-def ports_of(rule: Rule) -> Ports:
+def ports_of(rule: ClusterWideRule) -> Ports:
     """Return a rule's ports; every port where an entry names them in a way that is not read."""
     found = [*map(port, rule.ports or ()), *map(protocol, rule.protocols or ())]
     return EVERY_PORT if None in found else ports(one for one in found if one is not None)
 
 
-def port(found: Port) -> PortRange | NamedPort | None:
+def port(found: PortMatch) -> PortRange | NamedPort | None:
     """Return a port of v1alpha1."""
     if found.port_number:
         return PortRange(found.port_number.protocol[:60], found.port_number.port, found.port_number.port)
@@ -210,7 +210,7 @@ def port(found: Port) -> PortRange | NamedPort | None:
     return NamedPort("", found.named_port[:60]) if found.named_port else None
 
 
-def protocol(found: Protocol) -> PortRange | NamedPort | None:
+def protocol(found: ProtocolMatch) -> PortRange | NamedPort | None:
     """Return a port of v1alpha2."""
     if found.destination_named_port:
         return NamedPort("", found.destination_named_port[:60])

@@ -10,7 +10,7 @@ MOST_NAMED: Final = 5  # parts that cannot be read, in one message
 
 
 @contextmanager
-def within(path: str) -> Iterator[None]:
+def error_path(path: str) -> Iterator[None]:
     """Prefix the message of a ValueError with a path; a UnicodeError passes unchanged."""
     try:
         yield
@@ -20,7 +20,7 @@ def within(path: str) -> Iterator[None]:
         raise ValueError(f"{path}: {bad}") from None
 
 
-class Unread:
+class UnreadableParts:
     """The errors of several parts of an object, so that one message names them all."""
 
     def __init__(self) -> None:
