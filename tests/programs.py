@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from tests.audit_logs import assert_sound
 from tests.ports import free_port
-from webhook.audit.reading import read_records
+from webhook.audit.log_lines import read_records
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0

@@ -18,9 +18,9 @@ from tests.ports import free_port
 from tests.programs import Answer, Program, serve
 from tests.reviews import GOOD, encoded, pod
 from tests.server.steady_load import SteadyLoad, worker
-from webhook.audit.reading import read_records
-from webhook.audit.rotation import aside
-from webhook.audit.sequence import Chain
+from webhook.audit.chain_verifier import Chain
+from webhook.audit.log_lines import read_records
+from webhook.audit.rotation import rotated_files
 
 STANDALONE: Final = ("--standalone", "--policy")
 KEPT: Final = ("written", "synced")  # these lose no record of an answer when a process is killed
@@ -62,13 +62,13 @@ def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: P
             load.wait_for(200)
             os.kill(worker(server), signal.SIGKILL)
             load.wait_for(100)
-    files = [*aside(str(log)), log]
+    files = [*rotated_files(str(log)), log]
     assert len(files) > 2
     assert load.allowed() <= recorded(*files)
     report = verified(*files)
     assert report.findings == ()
     assert report.notes == (remark(report.chains[0]),)  # it was killed before it could sign
-    assert [one.stopped for one in report.chains] == [False, True]
+    assert [one.is_stopped for one in report.chains] == [False, True]
 
 
 @pytest.mark.parametrize("durability", KEPT)

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._options import BAD_INPUT, FILE, at, complain, faults_of, once, read_text
-from webhook.cli._streams import say, warn
+from webhook.cli._options import (
+    BAD_INPUT,
+    FILE,
+    check_stdin_once,
+    exit_with_errors,
+    fault_lines,
+    fault_location,
+    read_text,
+)
+from webhook.cli._streams import print_line, print_warning
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, NoPolicy
@@ -32,13 +40,13 @@ def check(files: tuple[Path, ...]) -> None:
     FILE may also be the manifest of the ConfigMap that holds the policy file. On standard error it says which settings have no effect, of a file
     with faults too; these are no faults. The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read or is empty.
     """
-    once(files)
+    check_stdin_once(files)
     status = 0
     for file in files:
         try:
             text = read_text(file)
         except UnreadableFileError as bad:
-            warn(str(bad))
+            print_warning(str(bad))
             status = BAD_INPUT
         else:
             status = max(status, checked(str(file), text))
@@ -51,15 +59,15 @@ def checked(name: str, text: str) -> int:
     try:
         parse_file(text)
     except NoPolicy as bad:
-        for line in faults_of(name, bad):
-            warn(line)
+        for line in fault_lines(name, bad):
+            print_warning(line)
         return BAD_INPUT
     except BadPolicy as bad:
-        for line in faults_of(name, bad):
-            say(line)
+        for line in fault_lines(name, bad):
+            print_line(line)
         status = FAULTY
     for remark in remarks_on(text, datetime.now(UTC)):
-        click.echo(f"{at(name, remark)}: warning: {remark}", err=True)
+        click.echo(f"{fault_location(name, remark)}: warning: {remark}", err=True)
     return status
 
 
@@ -73,9 +81,9 @@ def show(file: Path | None) -> None:
     try:
         loaded = parse(DEFAULT_POLICY) if file is None else parse_file(read_text(file))
     except BadPolicy as bad:
-        complain(faults_of(str(file), bad))
+        exit_with_errors(fault_lines(str(file), bad))
     except UnreadableFileError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     click.echo(spelled_out(loaded.policy), nl=False)
 
 

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_file
-from webhook.cli._streams import warn
-from webhook.cli.check import judged
+from webhook.cli._options import NAMESPACE, cluster_options, exit_with_errors, load_policy, policy_file
+from webhook.cli._streams import print_warning
+from webhook.cli.check import decide_offline
 from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.paths import collection
 from webhook.model.decision import Decision, Verdict
@@ -46,22 +46,22 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     under = load_policy(policy).policy
     given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}
     if len(given) < len(labels):
-        complain(["--label: write KEY=VALUE"])
-    bare = decision(pod(namespace, {}), under)
+        exit_with_errors(["--label: write KEY=VALUE"])
+    bare = expected_decision(pod(namespace, {}), under)
     if bare.verdict is Verdict.EXEMPT:
-        complain([f"{bare.reason}, so nothing is judged there; name another namespace by -n"])
+        exit_with_errors([f"{bare.reason}, so nothing is judged there; name another namespace by -n"])
     fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
     labelled = pod(namespace, {**fixed, **given})
-    if not (found := decision(labelled, under)).allowed:
+    if not (found := expected_decision(labelled, under)).allowed:
         said = f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"
-        complain(said.splitlines())
+        exit_with_errors(said.splitlines())
     try:
         api = connect_as_kubectl(kubeconfig, context)
-        wrong = [*admission(api, labelled), *(refusal(api, bare, namespace) if not bare.allowed else [])]
+        wrong = [*check_admission(api, labelled), *(check_refusal(api, bare, namespace) if not bare.allowed else [])]
     except (NoClusterError, ApiError) as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     for line in wrong:
-        warn(line)
+        print_warning(line)
     if wrong:
         raise SystemExit(FAILED)
     click.echo(f"a Pod with labels is admitted in namespace {namespace}")
@@ -70,15 +70,15 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     )
 
 
-def admission(api: Api, labelled: dict[str, Any]) -> list[str]:
+def check_admission(api: Api, labelled: dict[str, Any]) -> list[str]:
     """Return the problems if a Pod with labels is refused.  Raises ApiError if the result is unknown."""
-    said = answer(api, labelled)
+    said = dry_run(api, labelled)
     return [f"a Pod with labels is refused: {said}"] if said else []
 
 
-def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
+def check_refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
     """Return the problems if catflap does not refuse a Pod without labels.  Raises ApiError if that is unknown."""
-    said = answer(api, pod(namespace, {}))
+    said = dry_run(api, pod(namespace, {}))
     if not said:
         return [
             f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or another policy is in force there"
@@ -87,7 +87,7 @@ def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
     return [] if first in said else [f"a Pod without labels is refused, but not by catflap: {said}"]
 
 
-def answer(api: Api, body: dict[str, Any]) -> str:
+def dry_run(api: Api, body: dict[str, Any]) -> str:
     """Return the words of the refusal of a Pod, or "" if the Pod is admitted.  Raises ApiError for other failures."""
     try:
         api.try_create(collection("v1", "pods", body["metadata"]["namespace"]), body)
@@ -109,6 +109,6 @@ def pod(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def decision(body: dict[str, Any], policy: GuardPolicy) -> Decision:
+def expected_decision(body: dict[str, Any], policy: GuardPolicy) -> Decision:
     """Return the decision of the policy file on a Pod, as far as it is known without a cluster."""
-    return judged(read(body, default_namespace=body["metadata"]["namespace"]), policy)
+    return decide_offline(read(body, default_namespace=body["metadata"]["namespace"]), policy)

@@ -13,7 +13,7 @@ from webhook.model.fields import MOST_NETWORKS, MOST_PORTS, PortRange
 from webhook.model.selector import AllOf, Has, Like, Not, OneOf, Selector, printed
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Manifest, RenderTarget, metadata
+from webhook.netpol.manifest import Manifest, RenderTarget, manifest_metadata
 
 Item = TypeVar("Item")
 
@@ -30,7 +30,7 @@ def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
     return {
         "apiVersion": API_VERSION,
         "kind": "NetworkPolicy",
-        "metadata": metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
+        "metadata": manifest_metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
         "spec": spec(intent, intent.subject),
     }
 
@@ -49,7 +49,7 @@ def cluster_wide_default_deny(intent: Intent, birth: RenderTarget, exempt: Colle
     return {
         "apiVersion": API_VERSION,
         "kind": "GlobalNetworkPolicy",
-        "metadata": metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
+        "metadata": manifest_metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
         "spec": {**spec(intent, pods), **hints},
     }
 

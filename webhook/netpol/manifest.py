@@ -23,7 +23,7 @@ class RenderTarget(Struct, frozen=True):
     environment: str = ""
 
 
-def metadata(name: str, birth: RenderTarget, *, labels: Mapping[str, str]) -> dict[str, Any]:
+def manifest_metadata(name: str, birth: RenderTarget, *, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the metadata of one manifest; `labels` are those of the engine."""
     annotations = {POLICY_DIGEST_ANNOTATION: birth.policy_digest}
     if birth.namespace_uid:

@@ -27,7 +27,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS: Final = range(EPOCH.year, 3_000)  # the years that a genuine record can have
 
 
-def moment_of(time: str) -> datetime | None:
+def parse_time(time: str) -> datetime | None:
     """Return a record's time, or None if it is not valid, as in a forged record."""
     try:
         found = datetime.fromisoformat(time)
@@ -47,7 +47,7 @@ class Timeline:
 
     def add(self, name: str, time: str) -> None:
         """Count a name once more, at a time."""
-        at = moment_of(time)
+        at = parse_time(time)
         if at is None:
             self.undated += 1
             return

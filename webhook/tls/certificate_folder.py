@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from webhook.files import reason
 from webhook.model.reason import Reason, ReasonCode
-from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
+from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, pem_error
 from webhook.tls.certificate_authority import Certificate, issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)
@@ -171,7 +171,7 @@ def describe_bad_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
         return describe_unreadable(bad)
     for path, wanted in ((folder.certificate, CERTIFICATE), (folder.key, PRIVATE_KEY)):
         try:
-            problem = damage(path.read_bytes(), wanted)
+            problem = pem_error(path.read_bytes(), wanted)
         except OSError as missing:
             return describe_unreadable(missing)
         if problem:

@@ -22,7 +22,7 @@ from tests.entries import (
     entry,
     of_earlier_format,
 )
-from webhook.audit.ocsf import CLASS, OCSF, PROFILE, event, lines
+from webhook.audit.ocsf import CLASS, OCSF_VERSION, PROFILE, encode_events, event
 
 EVENTS: dict[str, dict[str, Any]] = {
     "allowed": DECISION,
@@ -49,14 +49,14 @@ EVENTS: dict[str, dict[str, Any]] = {
 @cache
 def api_activity() -> Draft202012Validator:
     """Return the class in OCSF's schema, with the profile that catflap uses."""
-    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF))
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF_VERSION))
     name = schema.lookup_class_name_from_uid(class_uid=CLASS)
     return Draft202012Validator(schema.get_class_schema(class_name=name, profiles=[PROFILE]))
 
 
 def exported(*records: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the events that a reader of the export gets."""
-    return [msgspec.json.decode(line) for line in lines(iter([entry(record) for record in records]))]
+    return [msgspec.json.decode(line) for line in encode_events(iter([entry(record) for record in records]))]
 
 
 @pytest.mark.parametrize("name", EVENTS)

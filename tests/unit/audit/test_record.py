@@ -9,7 +9,7 @@ import pytest
 from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy
-from webhook.audit.record import configuration_record, decision_record, stamp, write_record
+from webhook.audit.record import configuration_record, decision_record, timestamp, write_record
 from webhook.guard.decide import unavailable
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Phase
@@ -203,5 +203,5 @@ def test_a_change_of_policy_is_recorded(faults: list[str], more: dict[str, Any],
 
 def test_times_are_utc_to_the_microsecond() -> None:
     """Every digit is present, so that texts sort as times do."""
-    assert stamp(AT) == WHEN
-    assert stamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"
+    assert timestamp(AT) == WHEN
+    assert timestamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"

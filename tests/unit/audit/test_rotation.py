@@ -14,15 +14,15 @@ import pytest
 
 from tests.audit_logs import verified
 from webhook.audit.chain import seal
-from webhook.audit.keeping import Keeping, Observer, Rotation
 from webhook.audit.log import AuditLog
-from webhook.audit.record import stamp
-from webhook.audit.rotation import aside, discard, put_aside
+from webhook.audit.log_config import LogConfig, LogObserver, Rotation
+from webhook.audit.record import timestamp
+from webhook.audit.rotation import delete_oldest, rotate, rotated_files
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LINE = b"x" * 99 + b"\n"
-RECORD = {"type": "write", "time": stamp(AT)}
+RECORD = {"type": "write", "time": timestamp(AT)}
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_file_is_put_aside_before_it_grows_too_large(path: Path) -> None:
     written = sink(path, size=250)
     for number in range(5):
         written.write(b"%d" % number + LINE)
-    old = aside(str(path))
+    old = rotated_files(str(path))
     assert [one.name for one in old] == [f"audit[1].log.20260131T120000.00000{number}Z" for number in range(len(old))]
     assert [one.read_bytes()[0:1] + one.read_bytes()[101:102] for one in (*old, path)] == [b"01", b"23", b"4"]
 
@@ -51,15 +51,15 @@ def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
     written = sink(path, size=10)
     written.write(LINE)
     written.write(LINE)
-    assert [one.read_bytes() for one in (*aside(str(path)), path)] == [LINE, LINE]
+    assert [one.read_bytes() for one in (*rotated_files(str(path)), path)] == [LINE, LINE]
 
 
 @pytest.mark.parametrize(("older", "files"), [(timedelta(hours=1), 2), (timedelta(minutes=59), 1)])
 def test_a_file_is_put_aside_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
     """This also holds for a process that has just begun."""
-    path.write_bytes(seal({"time": stamp(AT - older)})[0])
-    sink(path, age=timedelta(hours=1)).look()
-    assert len([*aside(str(path)), path]) == files
+    path.write_bytes(seal({"time": timestamp(AT - older)})[0])
+    sink(path, age=timedelta(hours=1)).poll()
+    assert len([*rotated_files(str(path)), path]) == files
 
 
 def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
@@ -67,13 +67,13 @@ def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
     now = [AT]
     written = Sink(str(path), rotation=Rotation(age=timedelta(hours=1)), now=lambda: now[0])
     now[0] += timedelta(hours=2)
-    written.look()
+    written.poll()
     written.write(LINE)
-    written.look()
-    assert aside(str(path)) == []
+    written.poll()
+    assert rotated_files(str(path)) == []
     now[0] += timedelta(hours=1)
-    written.look()
-    assert len(aside(str(path))) == 1
+    written.poll()
+    assert len(rotated_files(str(path))) == 1
 
 
 def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path) -> None:
@@ -82,13 +82,13 @@ def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path)
     for _ in range(4):
         one.write(LINE)
         other.write(LINE)
-    assert [len(file.read_bytes()) for file in (*aside(str(path)), path)][:3] == [200, 200, 200]
+    assert [len(file.read_bytes()) for file in (*rotated_files(str(path)), path)][:3] == [200, 200, 200]
 
 
 def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The earlier records are lost with the file; later answers are on record, and messages report all of this."""
     failures: list[None] = []
-    written = Sink(str(path), observer=Observer(failed=lambda: failures.append(None)))
+    written = Sink(str(path), observer=LogObserver(failed=lambda: failures.append(None)))
     written.write(b"1" + LINE)
     path.unlink()
     written.write(b"2" + LINE)
@@ -108,7 +108,7 @@ def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path:
         with pytest.raises(AuditLogUnwritable, match="was deleted, and cannot be made anew"):
             written.write(LINE)
     folder.mkdir()
-    written.look()
+    written.poll()
     written.write(LINE)
     assert (folder / "gone.log").read_bytes() == LINE
 
@@ -119,7 +119,7 @@ def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
     written.write(b"1" + LINE)
     path.rename(path.with_name("elsewhere"))
     written.write(b"2" + LINE)
-    written.look()
+    written.poll()
     written.write(b"3" + LINE)
     assert path.with_name("elsewhere").read_bytes() == b"1" + LINE + b"2" + LINE
     assert path.read_bytes() == b"3" + LINE
@@ -130,13 +130,13 @@ def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
     first, second = sink(path, size=150), sink(path, size=150)
     for written in (first, second, first, second):
         written.write(LINE)
-        second.look()
-    assert sum(len(one.read_bytes()) for one in (*aside(str(path)), path)) == 4 * len(LINE)
-    descriptor = os.open(aside(str(path))[0], os.O_RDONLY)
-    before = aside(str(path))
-    put_aside(str(path), descriptor, AT)
+        second.poll()
+    assert sum(len(one.read_bytes()) for one in (*rotated_files(str(path)), path)) == 4 * len(LINE)
+    descriptor = os.open(rotated_files(str(path))[0], os.O_RDONLY)
+    before = rotated_files(str(path))
+    rotate(str(path), descriptor, AT)
     os.close(descriptor)
-    assert aside(str(path)) == before
+    assert rotated_files(str(path)) == before
 
 
 def test_the_last_ones_are_kept(path: Path) -> None:
@@ -146,10 +146,10 @@ def test_the_last_ones_are_kept(path: Path) -> None:
     written = sink(path, size=50, keep=2)
     for number in range(5):
         written.write(b"%d" % number + LINE)
-    assert [one.read_bytes()[0:1] for one in (*aside(str(path)), path)] == [b"2", b"3", b"4"]
+    assert [one.read_bytes()[0:1] for one in (*rotated_files(str(path)), path)] == [b"2", b"3", b"4"]
     assert len([*path.parent.iterdir()]) == 6
-    discard(str(path), keep=0)
-    assert aside(str(path)) == []
+    delete_oldest(str(path), keep=0)
+    assert rotated_files(str(path)) == []
 
 
 def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -161,16 +161,16 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: p
     (folder / "log").rename(path)
     folder.rmdir()
     written.write(LINE)
-    written.look()
+    written.poll()
     assert path.read_bytes() == LINE + LINE
     assert "not in order" in caplog.text
 
 
 def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
     """Run another process's action between a log's next look at its file and its next record."""
-    other, witness = threading.Thread(target=act), log._file.witness
+    other, witness = threading.Thread(target=act), log._file.peer_reader
     assert witness is not None
-    look = witness.look
+    look = witness.poll
 
     def looked() -> None:
         look()
@@ -178,7 +178,7 @@ def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
         other.start()
         other.join(0.1)
 
-    monkeypatch.setattr(witness, "look", looked)
+    monkeypatch.setattr(witness, "poll", looked)
     return other
 
 
@@ -206,15 +206,15 @@ def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
     older, younger = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
     last = older.append(RECORD)
     assert last is not None
-    put_aside(str(path), older._file._descriptor, AT)
-    older.look()
+    rotate(str(path), older._file._descriptor, AT)
+    older.poll()
     act = meanwhile(younger, monkeypatch, lambda: older.append(RECORD))
     younger.append(RECORD)
     act.join()
     assert [start["previous"]["chain"] for start in starts(path)] == [last.chain]
     older.stop()
     younger.stop()
-    report = verified(*aside(str(path)), path, closed=True)
+    report = verified(*rotated_files(str(path)), path, closed=True)
     assert (report.findings, report.notes) == ((), ())
 
 
@@ -236,11 +236,11 @@ def test_a_file_that_another_process_keeps_locked_is_put_aside_later(
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         written.write(LINE)
-        assert aside(str(path)) == []
+        assert rotated_files(str(path)) == []
     assert "cannot be locked" in caplog.text
-    written.look()
+    written.poll()
     written.write(LINE)
-    assert [one.read_bytes() for one in (*aside(str(path)), path)] == [LINE + LINE, LINE]
+    assert [one.read_bytes() for one in (*rotated_files(str(path)), path)] == [LINE + LINE, LINE]
 
 
 def test_an_emptied_log_is_noted(path: Path) -> None:
@@ -257,13 +257,13 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
 def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
     """Several writers have several threads each: the files in order are sound, and have every record."""
-    keeping = Keeping(rotation=Rotation(size=5000), durability=durability)
-    logs = [AuditLog(str(path), process="serve", keeping=keeping) for _ in range(2)]
+    log_config = LogConfig(rotation=Rotation(size=5000), durability=durability)
+    logs = [AuditLog(str(path), process="serve", config=log_config) for _ in range(2)]
 
     def write(log: AuditLog) -> None:
         for _ in range(40):
             log.append(RECORD)
-            log.look()
+            log.poll()
 
     threads = [threading.Thread(target=write, args=(log,)) for log in logs * 2]
     for thread in threads:
@@ -272,7 +272,7 @@ def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
         thread.join()
     for log in logs:
         log.stop()
-    files = [*aside(str(path)), path]
+    files = [*rotated_files(str(path)), path]
     assert len(files) > 4
     report = verified(*files, closed=True)
     assert report.findings == ()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.audit.chain import Fragment, Link, fragment, seal
-from webhook.audit.ending import WINDOW
+from webhook.audit.chain import Fragment, Link, fragment_of, seal
+from webhook.audit.log_tail import WINDOW
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 Write = Callable[[int, bytes], int]
@@ -91,7 +91,7 @@ class TestShortWrites:
         sink = Sink(str(path))
         sink.write(LINE)
         self.refuse(sink, monkeypatch, count)
-        assert sink.torn == ([fragment(LINE[:count])] if count else [])
+        assert sink.partial_writes == ([fragment_of(LINE[:count])] if count else [])
         sink.write(LINE)
         sink.write(LINE)
         torn = LINE[:count] + b"\n" if count else b""
@@ -102,7 +102,7 @@ class TestShortWrites:
         sink = Sink(str(path))
         for count in (5, 1, 0, 3):
             self.refuse(sink, monkeypatch, count)
-        assert sink.torn == [fragment(LINE[:5]), fragment(LINE[:3])]
+        assert sink.partial_writes == [fragment_of(LINE[:5]), fragment_of(LINE[:3])]
         sink.write(LINE)
         assert path.read_bytes() == LINE[:5] + b"\n" + LINE[:3] + b"\n" + LINE
 
@@ -111,7 +111,7 @@ class TestShortWrites:
         sink = Sink(str(path))
         self.take(monkeypatch, len(LINE) - 1)
         sink.write(LINE)
-        assert sink.torn == [Fragment(0, fragment(b"").sha256)]
+        assert sink.partial_writes == [Fragment(0, fragment_of(b"").sha256)]
         sink.write(LINE)
         assert path.read_bytes() == LINE + LINE
 
@@ -150,7 +150,7 @@ class TestOpening:
         path.write_bytes(stands)
         sink = Sink(str(path))
         assert (None if sink.last is None else sink.last.seq) == last
-        assert sink.torn == [*map(fragment, torn)]
+        assert sink.partial_writes == [*map(fragment_of, torn)]
         sink.write(LINE)
         unended = bool(stands) and not stands.endswith(b"\n")
         assert path.read_bytes() == stands + (b"\n" if unended else b"") + LINE

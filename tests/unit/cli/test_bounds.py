@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD
-from webhook.audit import reading
-from webhook.cli import _folders, main
+from webhook.audit import log_lines
+from webhook.cli import _manifest_files, main
 from webhook.syntax import documents
-from webhook.syntax.composing import Composed, compose
+from webhook.syntax.yaml_composer import ComposedDocument, compose
 
 LOGS: Final = {
     "verify": ("audit", "verify"),
@@ -82,7 +82,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
     """The input is a device, or a file that is no log."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
-    monkeypatch.setattr(reading, "LONGEST_SKIPPED", 1 << 26)
+    monkeypatch.setattr(log_lines, "LONGEST_SKIPPED", 1 << 26)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "/dev/zero"])
     assert outcome.exit_code == 2
     assert "catflap: /dev/zero:1: a line longer than 64 MiB; expected an audit log" in outcome.stderr
@@ -91,7 +91,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
 @pytest.mark.parametrize("verb", LOGS)
 def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk image has no line without an end."""
-    monkeypatch.setattr(reading, "MOST_UNTEXTUAL", MIB)
+    monkeypatch.setattr(log_lines, "MOST_BINARY", MIB)
     Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "image"])
     assert outcome.exit_code == 2
@@ -141,7 +141,7 @@ def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None
     """The parser took that time."""
     parsed: list[str] = []
 
-    def counting(text: str, line: int) -> Composed:
+    def counting(text: str, line: int) -> ComposedDocument:
         parsed.append(text)
         return compose(text, line)
 
@@ -166,7 +166,7 @@ def test_a_large_document_of_yaml_is_to_be_json(monkeypatch: pytest.MonkeyPatch)
 def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more object is too many, in one file and in one command."""
     monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
-    monkeypatch.setattr("webhook.cli._files.MOST_OBJECTS", MANY)
+    monkeypatch.setattr("webhook.cli._inputs.MOST_OBJECTS", MANY)
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     for name, count in (("all", MANY), ("more", MANY + 1), ("one", 1)):
         content = {"apiVersion": "v1", "kind": "List", "items": [item] * count}
@@ -183,7 +183,7 @@ def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_of_too_many_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of it is read: a part would look like the whole."""
-    monkeypatch.setattr(_folders, "MOST_FILES", MANY)
+    monkeypatch.setattr(_manifest_files, "MOST_FILES", MANY)
     Path("many").mkdir()
     for number in range(MANY + 1):
         Path(f"many/{number}.yaml").write_text(POD, encoding="utf-8")

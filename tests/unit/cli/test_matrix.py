@@ -24,7 +24,7 @@ from tests.matrix import (
     policy_text,
     possible,
 )
-from webhook.cli.check import judged
+from webhook.cli.check import decide_offline
 from webhook.config.parse import parse
 from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.custom_rule import ALL_WORKLOADS
@@ -33,7 +33,7 @@ from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
-from webhook.review.manifests import read, standing
+from webhook.review.manifests import as_existing, read
 from webhook.rules import RULES
 
 
@@ -51,7 +51,7 @@ def policy_with(file: Json, mode: Mode, rule: str, *custom: Json) -> GuardPolicy
 def decision(manifest: Json, policy: GuardPolicy) -> Decision:
     """Return the decision of `catflap check` on one object."""
     found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
-    return judged(found, policy, own_namespace="catflap-system")
+    return decide_offline(found, policy, own_namespace="catflap-system")
 
 
 def effects(decided: Decision, rule: str) -> set[Effect]:
@@ -116,6 +116,6 @@ def test_a_preview_of_everything_has_the_same_effects(mode: Mode) -> None:
     existing = []
     for manifest in OBJECTS:
         found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
-        existing.append(standing(found, manifest))
+        existing.append(as_existing(found, manifest))
     [seen] = preview(existing, [policy], PreviewContext(at=datetime.now(UTC)))
     assert {row.effect for row in seen.rows if row.rule == rule["id"]} == {EFFECTS[mode]} - {None}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.unit.samples import HEAD
 from webhook.cli import main
-from webhook.cli._serving import AddressType, LocationType
+from webhook.cli._serve_options import AddressType, PolicyLocationType
 from webhook.config.source import ConfigMapRef
 
 
@@ -41,10 +41,10 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_a_location_is_a_file_or_a_config_map() -> None:
     """The prefix decides."""
-    assert LocationType().convert("policy.yaml", None, None) == Path("policy.yaml")
-    assert LocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
+    assert PolicyLocationType().convert("policy.yaml", None, None) == Path("policy.yaml")
+    assert PolicyLocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
     with pytest.raises(click.BadParameter, match="write configmap:NAMESPACE/NAME"):
-        LocationType().convert("configmap:a", None, None)
+        PolicyLocationType().convert("configmap:a", None, None)
 
 
 CONFIG_MAP: Final = (

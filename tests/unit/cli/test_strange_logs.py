@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit import copies
+from webhook.audit import collector_copies
 from webhook.cli import main
 
 VERBS: Final = {
@@ -94,7 +94,7 @@ def lines(tmp_path: Path) -> Lines:
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set a low limit, so that a test need not write the 16 MiB of a line that is too long."""
-    monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", LONGEST)
+    monkeypatch.setattr("webhook.audit.log_lines.LONGEST_LINE", LONGEST)
 
 
 def run(verb: str, path: Path, *options: str) -> Result:
@@ -245,6 +245,6 @@ def test_a_line_of_many_braces_costs_no_more_than_a_bounded_number_of_readings(m
         tried.append(text)
         return {}, 1
 
-    monkeypatch.setattr(copies, "object_at", counting)
-    assert [piece.is_record for piece in copies.rewritten(b"{" * 100_000)] == [False]
-    assert len(tried) == copies.MOST_BEGINNINGS
+    monkeypatch.setattr(collector_copies, "parse_object", counting)
+    assert [piece.is_record for piece in collector_copies.split_copied_line(b"{" * 100_000)] == [False]
+    assert len(tried) == collector_copies.MOST_CANDIDATES

@@ -161,12 +161,12 @@ def test_a_terminal_that_lacks_a_character_shows_its_code(encoding: str, folder:
 @pytest.mark.parametrize(("status", "code"), [(None, 0), (0, 0), (3, 3), (True, 1)])
 def test_a_status_is_an_exit_code(status: object, code: int) -> None:
     """The conversion is that of Python itself."""
-    assert _streams.code_of(status) == code
+    assert _streams.exit_code(status) == code
 
 
 def test_a_message_as_a_status_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """The code is 1, as in Python."""
-    assert _streams.code_of("no") == 1
+    assert _streams.exit_code("no") == 1
     assert capsys.readouterr().err == "no\n"
 
 
@@ -176,5 +176,5 @@ def test_an_interrupt_and_a_lack_of_memory_have_codes_of_their_own(capsys: pytes
     def lacking(*, standalone_mode: bool) -> None:
         raise MemoryError(standalone_mode)
 
-    assert _streams.ended(lacking) == 2
+    assert _streams.run_command(lacking) == 2
     assert "may take no more memory" in capsys.readouterr().err

@@ -14,8 +14,8 @@ from tests.entries import DECISION, DENIED, START, WRITE, entry
 from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, week
 from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
-from webhook.report.gathering import Gathering
-from webhook.report.page import Asked, page
+from webhook.report.aggregator import Aggregator
+from webhook.report.page import ReportOptions, render_page
 
 HOSTILE = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'; alert(1); '", "</style><script>", "{{ 7 * 7 }}",
@@ -182,10 +182,10 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
 
 def told(records: list[dict[str, Any]]) -> str:
     """Return the page of some records, regardless of their writer."""
-    gathering = Gathering()
+    gathering = Aggregator()
     for record in records:
-        gathering.take(entry(record), "audit.log")
-    asked = Asked(
+        gathering.add(entry(record), "audit.log")
+    asked = ReportOptions(
         files=["audit.log"],
         against=(),
         roots=(),
@@ -196,7 +196,7 @@ def told(records: list[dict[str, Any]]) -> str:
         release="0",
         made=BEGIN,
     )
-    return page(asked, gathering, Verifier().finish(), ruled=None, now=None)
+    return render_page(asked, gathering, Verifier().finish(), ruled=None, now=None)
 
 
 names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))

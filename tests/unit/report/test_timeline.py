@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webhook.report import timeline
-from webhook.report.timeline import OTHERS, SHOWN_STEPS, Timeline, moment_of
+from webhook.report.timeline import OTHERS, SHOWN_STEPS, Timeline, parse_time
 
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -78,6 +78,6 @@ def test_what_is_no_time_is_counted_apart(time: str) -> None:
     """A forged record may have any text."""
     line = Timeline()
     line.add("x", time)
-    assert moment_of(time) is None
+    assert parse_time(time) is None
     assert line.undated == 1
     assert not line.series()

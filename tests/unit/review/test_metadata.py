@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from webhook.review.manifests import read
-from webhook.review.metadata import is_key
-from webhook.syntax.documents import BadManifest, Located, located
+from webhook.review.metadata import is_label_key
+from webhook.syntax.documents import BadManifestError, LocatedObject, located_objects
 
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n"
 POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n"
@@ -14,9 +14,9 @@ POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name
 
 def complaints(text: str) -> list[str]:
     """Return the faults of the one object in a text, as `check` prints them."""
-    [found] = located(text)
-    assert isinstance(found, Located)
-    with pytest.raises(BadManifest) as bad:
+    [found] = located_objects(text)
+    assert isinstance(found, LocatedObject)
+    with pytest.raises(BadManifestError) as bad:
         read(found.value, default_namespace="shop")
     return [f"{place.line}:{place.column}: {message}" for place, message in bad.value.each(found) if place]
 
@@ -116,4 +116,4 @@ def test_a_label_is_none_of_these(value: str) -> None:
 )  # fmt: skip
 def test_a_key_has_a_name_and_perhaps_a_prefix(key: str, *, is_one: bool) -> None:
     """The grammar is Kubernetes' own."""
-    assert is_key(key) is is_one
+    assert is_label_key(key) is is_one
