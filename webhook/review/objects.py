@@ -86,7 +86,7 @@ def template_shape(template: str, selector: Any) -> type:
 
     The shape has the fields that catflap reads. The selector next to the template has the type `selector`.
     """
-    return nested(template, PodTemplate | None, None, {"metadata": ObjectMeta | None}, beside=selector)
+    return nested(template, PodTemplate | None, None, {"metadata": ObjectMeta | None}, siblings=selector)
 
 
 @cache
@@ -95,14 +95,14 @@ def raw_shape(template: str) -> type:
     return nested(template, Raw, NO_TEMPLATE, {})
 
 
-def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, beside: Any = None) -> type:
+def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, siblings: Any = None) -> type:
     """Return a struct of structs, one for each key of `path`, with `leaf` at its end and the fields `top` at its root.
 
     The fields `top` are optional. The last argument is the type of the field `selector` next to the end, or None for no
     such field.
     """
     *outer, last = path.split(".")
-    selector = [("selector", beside, NO_TEMPLATE if beside is Raw else None)] if beside else []
+    selector = [("selector", siblings, NO_TEMPLATE if siblings is Raw else None)] if siblings else []
     shape = defstruct("Object", [(last, leaf, default), *selector, *fields_of({} if outer else top)])
     for depth, key in enumerate(reversed(outer), start=1):
         shape = defstruct("Object", [(key, shape | None, None), *fields_of(top if depth == len(outer) else {})])

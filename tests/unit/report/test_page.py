@@ -196,7 +196,7 @@ def told(records: list[dict[str, Any]]) -> str:
         release="0",
         made=BEGIN,
     )
-    return render_page(asked, gathering, Verifier().finish(), ruled=None, now=None)
+    return render_page(asked, gathering, Verifier().finish(), ruled=None, namespace_states=None)
 
 
 names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
