@@ -44,21 +44,21 @@ def isolation(figures: Figures) -> tuple[str, ...]:
     found = figures.coverage
     if not found.known:
         return ("not known, because no record of this period tells of a default-deny policy",)
-    sentence = [
+    sentences = [
         f"{counted(found.known, 'namespace')} with a default-deny policy for both directions on record",
         open_time(found),
     ]
     if found.slowest is not None:
-        sentence.append(
+        sentences.append(
             f"from creation to default-deny at most {format_duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
             "no Pod is admitted in between"
         )
     if figures.isolated_now is not None:
         closed, of = figures.isolated_now
-        sentence.append(
+        sentences.append(
             f"when this page was made, {closed:,} of {counted(of, 'namespace')} that are not exempt were closed"
         )
-    return tuple(sentence)
+    return tuple(sentences)
 
 
 def open_time(found: IsolationHistory) -> str:
