@@ -22,7 +22,7 @@ def with_template(maker: PodMaker, template: Any) -> bytes:
 
 
 @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
-def test_json_and_plain_values_give_one_workload(maker: PodMaker) -> None:
+def test_json_and_plain_values_have_the_same_workload(maker: PodMaker) -> None:
     """Both sources give the same values."""
     labelled = {"metadata": {"name": "web", "labels": {"app": "web", "role": None}, "annotations": {"a": "b"}}}
     source = labelled if not maker.template else json.loads(with_template(maker, labelled))
