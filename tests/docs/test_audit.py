@@ -11,7 +11,7 @@ from webhook.audit.findings import FindingKind
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 
 
-def test_a_hash_is_checked_as_the_page_says(tmp_path: Path) -> None:
+def test_documented_hash_check_works(tmp_path: Path) -> None:
     """Two lines of Python check it without catflap's code."""
     [snippet] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     body, equation = snippet.strip().splitlines()

@@ -169,7 +169,7 @@ def two_of_a_chain(data: st.DataObject, log: bytes) -> tuple[int, int]:
     | steps("look", "restart", taken=torn)
     | steps("look", "restart", "kill", writers=1, taken=torn)
 )
-def test_what_writers_leave_is_sound(history: list[Step]) -> None:
+def test_logs_of_writers_are_sound(history: list[Step]) -> None:
     """This holds for every order of their lines, and for every part that a full disk stores; only a killed process reports no partial line."""
     report = verified(written(history))
     assert report.findings == ()

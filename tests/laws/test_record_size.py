@@ -149,7 +149,7 @@ def test_a_cut_record_names_a_long_key_in_short() -> None:
     assert "characters more" in path
 
 
-def test_a_cut_record_says_what_is_missing() -> None:
+def test_shortened_record_lists_the_cut_paths() -> None:
     """The record has the path and the original size of each cut text and list; a reader sees the beginning and the end of a text."""
     user = User("x" * 100_000 + "end", tuple(f"group-{number}" for number in range(10_000)))
     request = Request("1", Operation.CREATE, user, Target("", "v1", "pods", "", "Pod", "shop", "web"))

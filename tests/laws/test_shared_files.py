@@ -190,7 +190,7 @@ OTHERS: Final = made(2, [Step(0, "append"), Step(1, "append"), Step(0, "minute")
     steps=[Step(0, "append"), Step(1, "append", racing=True), Step(0, "minute"), Step(1, "kill")],
     size=SMALL,
 )
-def test_what_processes_leave_is_sound(
+def test_logs_of_processes_are_sound(
     writers: int,
     steps: list[Step],
     size: int | None,
@@ -205,7 +205,7 @@ def test_what_processes_leave_is_sound(
 
 @LAW
 @given(st.data(), shared | st.builds(made, st.integers(2, 4), histories, size=st.just(SMALL)))
-def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -> None:
+def test_removed_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """No option is needed, as another chain names it. The oldest chain has at least a note: it may be in a file that was not given."""
     oldest, *others = chains(log.lines)
     gone = data.draw(st.sampled_from(others))
@@ -214,7 +214,7 @@ def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -
     assert report.findings or any("goes on behind" in note for note in report.notes)
 
 
-def test_no_chain_names_the_last_chain_of_a_log_of_one_process() -> None:
+def test_last_chain_of_one_process_is_named_by_no_chain() -> None:
     """No chain follows it, but the API server's log has its hashes."""
     log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)
@@ -242,7 +242,7 @@ def follows(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 @LAW
 @given(st.data(), shared | alone)
-def test_an_old_chain_that_is_put_in_shows(data: st.DataObject, log: Made) -> None:
+def test_inserted_old_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """The chain is genuine and closed, inserted whole or line by line: the others had read the file without it."""
     whole = log.lines
     old = data.draw(st.sampled_from(chains(OTHERS.lines)))
@@ -278,7 +278,7 @@ def test_records_forged_behind_the_end_of_a_killed_chain_show(data: st.DataObjec
 
 @LAW
 @given(st.data(), with_a_kill)
-def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.DataObject, log: Made) -> None:
+def test_rewritten_unsigned_end_of_a_killed_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """It has no signature at its end, but others had read its last record."""
     killed = data.draw(st.sampled_from([chain for chain in chains(log.lines) if chain in log.killed]))
     whole = log.lines
@@ -292,7 +292,7 @@ def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.Data
 
 @LAW
 @given(st.data(), shared)
-def test_a_part_of_a_chain_that_is_put_in_again_shows(data: st.DataObject, log: Made) -> None:
+def test_replayed_part_of_a_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """The records are a replay of records of the same log."""
     whole = log.lines
     one = data.draw(st.sampled_from(chains(whole)))

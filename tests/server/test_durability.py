@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit_logs import assert_valid, verified
 from tests.ports import free_port
-from tests.programs import Answer, Program, serve
+from tests.programs import Answer, Program, serve, start_program
 from tests.reviews import GOOD, encoded, pod
 from tests.server.steady_load import SteadyLoad, worker
 from webhook.audit.chain_verifier import Chain
@@ -181,11 +180,10 @@ class PipedServer:
 
     def __init__(self, policy: Path, folder: Path, *options: str) -> None:
         port, status_port = free_port(), free_port()
-        argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy)]
-        argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
-        argv += ["--tls-dir", str(folder / "tls"), *options]
+        own = ["--standalone", "--policy", str(policy), "--tls-dir", str(folder / "tls")]
+        own += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
         with (folder / "stderr.log").open("wb") as stderr:
-            self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr)
+            self.process = start_program("serve", *own, *options, output=subprocess.PIPE, errors=stderr)
         assert self.process.stdout is not None
         self.stdout = self.process.stdout
         fcntl.fcntl(self.stdout, fcntl.F_SETPIPE_SZ, 4096)

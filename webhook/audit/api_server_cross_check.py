@@ -136,8 +136,8 @@ class ApiServerCrossCheck:
         namespaces = [*self._database.execute(EXEMPT_NAMESPACES)]
         if namespaces:
             named = ", ".join(f"{namespace} ({count})" for namespace, count in namespaces[:MOST_NAMED])
-            more = f" and {len(namespaces) - MOST_NAMED} more" if len(namespaces) > MOST_NAMED else ""
-            yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{more}"
+            omitted = f" and {len(namespaces) - MOST_NAMED} more" if len(namespaces) > MOST_NAMED else ""
+            yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{omitted}"
 
     def _add(self, event: ApiServerEvent, line: LogLine) -> None:
         time = event.request_received_timestamp

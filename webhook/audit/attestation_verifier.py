@@ -163,19 +163,19 @@ class AttestationVerifier:
                     self._add_suspect(name, one.last_seq, one.place, message)
         return reached
 
-    def _between(self, own: str, begin: int, place: LinePosition) -> Iterator[tuple[str, UnattestedRecords]]:
+    def _between(self, own_chain: str, begin: int, place: LinePosition) -> Iterator[tuple[str, UnattestedRecords]]:
         """Yield the chains of the same log that have unnamed records after a line."""
         found = []
         for name, one in reversed(self._unattested.items()):
             if one.last <= begin or self._compared >= MOST_COMPARED:
                 break
             self._compared += 1
-            if name != own and log_name(one.place.file) == log_name(place.file):
+            if name != own_chain and log_name(one.place.file) == log_name(place.file):
                 found.append((name, one))
         yield from found
 
-    def _others(self, own: str) -> Iterator[UnattestedRecords]:
-        last = next((name for name in reversed(self._unattested) if name != own), None)
+    def _others(self, own_chain: str) -> Iterator[UnattestedRecords]:
+        last = next((name for name in reversed(self._unattested) if name != own_chain), None)
         if last is not None:
             yield self._unattested[last]
 

@@ -102,8 +102,8 @@ def read_public(path: Path) -> PublicKey:
     return key
 
 
-def load_key(path: Path, load: Callable[[bytes], object], wanted: str) -> object:
-    """Return the key in a file; `wanted` is the label after BEGIN in the file.  Raises BadKey."""
+def load_key(path: Path, load: Callable[[bytes], object], expected_label: str) -> object:
+    """Return the key in a file; `expected_label` is the label after BEGIN in the file.  Raises BadKey."""
     try:
         content = read_file(path, KEY_FILE)
     except UnreadableFileError as bad:
@@ -111,4 +111,4 @@ def load_key(path: Path, load: Callable[[bytes], object], wanted: str) -> object
     try:
         return load(content)
     except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
-        raise BadKey(f"{path}: {pem_error(content, wanted) or DAMAGED_MESSAGE}; {REMEDY}") from bad
+        raise BadKey(f"{path}: {pem_error(content, expected_label) or DAMAGED_MESSAGE}; {REMEDY}") from bad

@@ -158,8 +158,8 @@ def is_text(content: bytes) -> bool:
 def shorten_line(lines: IO[bytes], line: LogLine) -> LogLine:
     """Read the rest of a line that is too long, in constant memory; `line` has the first bytes.  Raises UnreadableLogError."""
     first, last, size = line.text[:KEPT_BYTES], line.text[-KEPT_BYTES:], len(line.text)
-    while not last.endswith(b"\n") and (more := lines.readline(LONGEST_LINE)):
-        last, size = (last + more)[-KEPT_BYTES:], size + len(more)
+    while not last.endswith(b"\n") and (chunk := lines.readline(LONGEST_LINE)):
+        last, size = (last + chunk)[-KEPT_BYTES:], size + len(chunk)
         if size > LONGEST_SKIPPED:
             raise UnreadableLogError(
                 f"{line.file}:{line.number}: a line longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"

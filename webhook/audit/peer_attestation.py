@@ -141,11 +141,11 @@ class PeerChainReader:
                     tail.close()
             self._renamed = [(tail, until) for tail, until in self._renamed if until > now]
 
-    def attestation(self, own: str) -> Seen:
-        """Return what the chain `own` has to state.  It counts as stated when `confirm` is called."""
+    def attestation(self, own_chain: str) -> Seen:
+        """Return what the chain `own_chain` has to state.  It counts as stated when `confirm` is called."""
         with self._lock:
             self._has_begun = True
-            self._unattested.pop(own, None)
+            self._unattested.pop(own_chain, None)
             links = [*self._unattested.values()]
             reads_all = len(links) <= MOST_NAMED and not (self._renamed or self._failed)
             chains = tuple(links[-MOST_NAMED:])

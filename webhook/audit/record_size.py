@@ -32,8 +32,8 @@ def limit_size(record: Mapping[str, object]) -> Mapping[str, object]:
     except UnicodeEncodeError:  # half of a surrogate pair, which no reader accepts
         pass
     limited: dict[str, object] = {}
-    for longest, most in zip(LONGEST_TEXTS, MOST_ITEMS, strict=True):
-        truncator = Truncator(longest, most)
+    for longest, most_items in zip(LONGEST_TEXTS, MOST_ITEMS, strict=True):
+        truncator = Truncator(longest, most_items)
         limited = truncator.value(record, "")
         if truncator.cut:
             limited["cut"] = [f"{path}: {remark}" for path, remark in [*truncator.cut.items()][:MOST_PATHS]]
@@ -45,10 +45,10 @@ def limit_size(record: Mapping[str, object]) -> Mapping[str, object]:
 class Truncator:
     """Shortens values, and lists the paths of shortened values in `cut`."""
 
-    def __init__(self, longest: int, most: int) -> None:
+    def __init__(self, longest: int, most_items: int) -> None:
         self.cut: dict[str, str] = {}
         self._longest = longest
-        self._most = most
+        self._most = most_items
 
     def value(self, value: Any, path: str) -> Any:
         """Return a value whose texts and lists have at most the permitted length."""

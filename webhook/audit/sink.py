@@ -106,23 +106,23 @@ class Sink:
             self._ensure_room(len(line))
         data = b"\n" + line if self._needs_line_end else line
         try:
-            taken = self._write_in_pieces(data) if self._is_pipe else os.write(self._descriptor, data)
+            written_bytes = self._write_in_pieces(data) if self._is_pipe else os.write(self._descriptor, data)
         except OSError as bad:
             raise AuditLogUnwritable(str(bad)) from bad
-        if taken == len(data):
+        if written_bytes == len(data):
             self._needs_line_end = False
             self._commit.written += 1
             return
-        part = data[:taken].removeprefix(b"\n")
+        part = data[:written_bytes].removeprefix(b"\n")
         if len(part) == len(line) - 1:  # the record is complete, only its line end is missing
             self._needs_line_end = True
             self.partial_writes.append(fragment_of(b""))
             self._commit.written += 1
             return
-        self._needs_line_end = bool(part) or (self._needs_line_end and not taken)
+        self._needs_line_end = bool(part) or (self._needs_line_end and not written_bytes)
         if part:
             self.partial_writes.append(fragment_of(part))
-        raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were taken")
+        raise AuditLogUnwritable(f"{written_bytes} of {len(data)} bytes were taken")
 
     def wait_for_sync(self, line: int) -> None:
         """Return when the line with this number is on the disk; raises AuditLogUnwritable if the sync failed."""
@@ -217,22 +217,22 @@ class Sink:
 
     def _write_in_pieces(self, data: bytes) -> int:
         """Write to a pipe what it takes in the permitted time; return the number of bytes."""
-        poll, taken = select.poll(), 0
+        poll, written_bytes = select.poll(), 0
         poll.register(self._descriptor, select.POLLOUT)
         timeout = self._reader_timeout and 1000 * (0 if self._reader_is_slow else self._reader_timeout)
-        while taken < len(data):
+        while written_bytes < len(data):
             if not poll.poll(timeout):
                 self._reader_is_slow = True
                 break
             try:
-                taken += os.write(self._descriptor, data[taken : taken + PIPE_WRITE_SIZE])
+                written_bytes += os.write(self._descriptor, data[written_bytes : written_bytes + PIPE_WRITE_SIZE])
             except OSError:
-                if taken:
+                if written_bytes:
                     break
                 raise
         else:
             self._reader_is_slow = False
-        return taken
+        return written_bytes
 
     def _sync(self) -> None:
         if not self._is_file:

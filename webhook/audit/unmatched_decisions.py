@@ -112,8 +112,8 @@ class UnmatchedDecisions:
             return ""
         return f"{counted(similar, 'request')} to {'delete' if verb in DELETES else 'write'} {resource.strip('/')}, {by_user} by this user"
 
-    def _count(self, where: str, *values: str | bool) -> int:
-        [(count,)] = self._database.execute(f"SELECT count(*) FROM requests WHERE {where}", values)  # noqa: S608 (fixed)
+    def _count(self, condition: str, *values: str | bool) -> int:
+        [(count,)] = self._database.execute(f"SELECT count(*) FROM requests WHERE {condition}", values)  # noqa: S608 (fixed)
         return int(count)
 
 
@@ -132,8 +132,8 @@ def describe(request: list[str], evidence: str) -> str:
     """Return the description of a decision without a request."""
     resource, user, verb, namespace, name = request
     target = "/".join(part for part in (namespace, name) if part)
-    what = f"{verb} {resource.strip('/')} {target} by {user}"
-    return f"the API server never asked for this decision ({what}): its log has {evidence}, and none like it within 5 minutes; {FORGED_EXPLANATION}"
+    request_text = f"{verb} {resource.strip('/')} {target} by {user}"
+    return f"the API server never asked for this decision ({request_text}): its log has {evidence}, and none like it within 5 minutes; {FORGED_EXPLANATION}"
 
 
 @lru_cache(maxsize=1 << 12)

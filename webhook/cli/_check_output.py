@@ -66,7 +66,7 @@ def as_json(checked: CheckedObject) -> dict[str, Any]:
         **({"fixNotes": list(checked.decision.fix_notes)} if checked.decision.fix_notes else {}),
         **({"unchecked": [one.rule for one in unchecked]} if unchecked else {}),
         **({"notJudged": manifest.not_judged} if manifest.not_judged else {}),
-        **({"notes": said} if (said := list(notes(checked))) else {}),
+        **({"notes": found_notes} if (found_notes := list(notes(checked))) else {}),
     }
 
 
@@ -106,14 +106,14 @@ def print_paragraph(line: str) -> None:
 
 def lines(one: CheckedObject) -> Iterator[str]:
     """Yield a line for each message that refuses nothing; a message without a field has the object's place."""
-    whose = one.manifest.reference
+    reference = one.manifest.reference
     for effect, violation in one.violations:
         if effect is not Effect.REFUSED:
             word = "warning" if effect is Effect.WARNED else "recorded only"
-            where = f"{violation.path}: " if violation.path else ""
-            yield f"{one.source}: {word}: {whose}: {violation.rule}: {where}{violation.message}"
+            place = f"{violation.path}: " if violation.path else ""
+            yield f"{one.source}: {word}: {reference}: {violation.rule}: {place}{violation.message}"
     for left_out in one.decision.unchecked:
-        yield f"{one.source}: not checked: {whose}: {left_out.rule}: {left_out.why}"
+        yield f"{one.source}: not checked: {reference}: {left_out.rule}: {left_out.why}"
     if one.manifest.not_judged:
         yield with_location(one.source, one.found.place(), not_judged_message(one.manifest))
     for note in notes(one):

@@ -62,9 +62,9 @@ class ReasonPatternType(click.ParamType[str]):
 class NumberType(click.ParamType[float]):
     """A number with a lower limit."""
 
-    def __init__(self, name: str, least: float, example: str, *, whole: bool = False) -> None:
+    def __init__(self, name: str, minimum: float, example: str, *, whole: bool = False) -> None:
         self.name = name
-        self._least = least
+        self._least = minimum
         self._example = example
         self._kind = int if whole else float
 

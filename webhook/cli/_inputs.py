@@ -57,11 +57,11 @@ class Inputs:
             before = self._documents, len(self.complaints)
             try:
                 content = read_stdin(MANIFESTS) if source == STDIN else read_file(source, MANIFESTS)
-                if what := file_type(content) if is_named else "":
-                    self.complaints.append(f"{shown(source)}: {what}")
+                if fault := file_type(content) if is_named else "":
+                    self.complaints.append(f"{shown(source)}: {fault}")
                 elif REQUIRED_KEY in (text := decode_text(content)) or is_named:
                     self.notes += (
-                        with_location(source, YamlPosition(*place), says) for says, place in undecodable(content)
+                        with_location(source, YamlPosition(*place), message) for message, place in undecodable(content)
                     )
                     yield from self._read(source, text, read, is_named=is_named)
                 else:
@@ -83,9 +83,9 @@ class Inputs:
     def _read(
         self, source: str, text: str, read: Callable[[Any], Object], *, is_named: bool
     ) -> Iterator[tuple[str, LocatedObject, Object]]:
-        last, seen = None, False
+        last, seen_objects = None, False
         for found in located_objects(text):
-            seen = True
+            seen_objects = True
             if isinstance(found, BadManifestError):
                 self.complaints.append(with_location(source, found.place, str(found)))
                 self.unreadable += bool(found.path)
@@ -115,7 +115,7 @@ class Inputs:
                 self.notes += (with_location(source, place, says) for says, place in found.remarks)
             last = found.chunk
             self._documents += 1
-        if not seen and any(True for _ in read_documents(text)):
+        if not seen_objects and any(True for _ in read_documents(text)):
             self._documents += 1  # a List without items
 
     def _sources(self) -> Iterator[tuple[str, bool]]:

@@ -130,20 +130,20 @@ NAMESPACE: Final = NamespaceType()
 
 
 def policy_option(
-    *, required: bool, says: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
+    *, required: bool, help_text: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
 ) -> Callable[[Function], Function]:
     """Return the option `-c/--policy FILE` of the verbs that read a policy file once."""
     return click.option(
-        "-c", "--policy", "policy", cls=SingleOption, type=POLICY, metavar="FILE", required=required, help=says
+        "-c", "--policy", "policy", cls=SingleOption, type=POLICY, metavar="FILE", required=required, help=help_text
     )
 
 
 policy_file = policy_option(required=True)
 
 
-def own_namespace_option(*, says: str) -> Callable[[Function], Function]:
+def own_namespace_option(*, help_text: str) -> Callable[[Function], Function]:
     """Return the option `--own-namespace NAME` of the verbs that judge manifests without a cluster."""
-    return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=says)
+    return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=help_text)
 
 
 def cluster_options(function: Function) -> Function:

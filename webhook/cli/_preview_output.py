@@ -143,14 +143,14 @@ def totals(preview: Preview) -> dict[str, Any]:
 
 def as_json(found: PreviewResult) -> Mapping[str, Any]:
     """Return the documented JSON."""
-    said: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
+    found_notes: dict[str, Any] = {"totals": totals(found.preview), "notes": found.notes, "notLookedAt": found.unseen}
     if found.changes is None:
         return {
             "rows": [
                 {**owner_as_json(row), **outcome_as_json(outcome_of(row)), **details_as_json(row)}
                 for row in found.preview.rows
             ],
-            **said,
+            **found_notes,
         }
     changes = [
         {
@@ -161,7 +161,7 @@ def as_json(found: PreviewResult) -> Mapping[str, Any]:
         }
         for one in found.changes
     ]
-    return {"changes": changes, "differences": list(found.differences), **said}
+    return {"changes": changes, "differences": list(found.differences), **found_notes}
 
 
 def owner_as_json(row: PreviewRow) -> dict[str, str]:

@@ -80,8 +80,8 @@ def query_options(function: Function) -> Function:
         (("--rule", "rules"), str, "This rule was broken, whatever came of it."),
         (("--reason", "reasons"), ReasonPatternType(), "The reason has this code, such as BreakGlass or Policy*."),
     )
-    for names, kind, says in reversed(options):
-        function = click.option(*names, type=kind, multiple=True, help=says)(function)
+    for names, kind, help_text in reversed(options):
+        function = click.option(*names, type=kind, multiple=True, help=help_text)(function)
     until = click.option("--to", "end", type=TimeType(), help="Before this time (a date is its first moment).")
     return click.option("--from", "begin", type=TimeType(), help="From this time on.")(until(function))
 
@@ -90,7 +90,7 @@ def query_options(function: Function) -> Function:
 @log_files
 @query_options
 @policy_option(
-    required=False, says="The policy file, or the manifest of its ConfigMap: --rule may name its custom rules."
+    required=False, help_text="The policy file, or the manifest of its ConfigMap: --rule may name its custom rules."
 )
 @lenient_option
 @click.option("-o", "--output", type=WordChoice(["table", "json"]), default="table", show_default=True)
@@ -108,9 +108,9 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     for entry, text in read_entries(files, lenient=lenient, doing="searching"):
         if found.matches(entry):
             write(text + b"\n" if output == "json" else format_row(table_row(entry)))
-    known = {*BUILT_IN_RULES, *found.rules, *(rule.id for rule in custom_rules(policy))}
-    if unknown := [rule for rule in asked["rules"] if not matches_any(rule, known)]:
-        exit_with_errors([unknown_rule(rule, known, found.read) for rule in unknown])
+    known_rules = {*BUILT_IN_RULES, *found.rules, *(rule.id for rule in custom_rules(policy))}
+    if unknown := [rule for rule in asked["rules"] if not matches_any(rule, known_rules)]:
+        exit_with_errors([unknown_rule(rule, known_rules, found.read) for rule in unknown])
     if asked["reasons"] and found.without_code:
         records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
         print_warning(f"--reason cannot match {records}")
@@ -143,11 +143,11 @@ def custom_rules(policy: Path | None) -> tuple[CustomRule, ...]:
     return load_policy(policy).policy.custom if policy else ()
 
 
-def unknown_rule(rule: str, known: Iterable[str], records: int) -> str:
+def unknown_rule(rule: str, known_rules: Iterable[str], records: int) -> str:
     """Return the message about a rule in the query that neither catflap nor a record has."""
     return (
-        f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{suggestion(rule, sorted(known))} "
-        f"The rules are {', '.join(sorted(known))}; a custom rule that was not broken yet is known by -c POLICY"
+        f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{suggestion(rule, sorted(known_rules))} "
+        f"The rules are {', '.join(sorted(known_rules))}; a custom rule that was not broken yet is known by -c POLICY"
     )
 
 
@@ -195,11 +195,11 @@ def unreadable_log_message(files: tuple[str, ...], *, lenient: bool) -> str:
 def table_row(entry: LogEntry) -> tuple[str, ...]:
     """Return the cells of a record in the table."""
     target = entry.object_ref
-    what = entry.decision or entry.type
-    who = entry.username or str(entry.writer.get("process", ""))
+    outcome = entry.decision or entry.type
+    user = entry.username or str(entry.writer.get("process", ""))
     details = ", ".join(part for part in (*entry.rules, entry.reason, *entry.faults) if part)
-    why = ": ".join(part for part in (entry.reason_code, details) if part)
-    return entry.time[:19], what, who, entry.verb, " ".join(filter(None, (target.path, target.full_name))), why
+    reason = ": ".join(part for part in (entry.reason_code, details) if part)
+    return entry.time[:19], outcome, user, entry.verb, " ".join(filter(None, (target.path, target.full_name))), reason
 
 
 def format_row(values: Any) -> bytes:

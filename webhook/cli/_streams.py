@@ -155,6 +155,6 @@ def report_failure(failure: OSError) -> int:
     """
     if failure.errno == errno.EPIPE:
         return EXIT_READER_ENDED
-    why = OUTPUT_ERRORS.get(failure.errno or 0, reason(failure))
-    click.echo(f"catflap: standard output cannot be written: {why}; what it has so far is incomplete", err=True)
+    reason_text = OUTPUT_ERRORS.get(failure.errno or 0, reason(failure))
+    click.echo(f"catflap: standard output cannot be written: {reason_text}; what it has so far is incomplete", err=True)
     return EXIT_TROUBLE

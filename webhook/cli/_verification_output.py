@@ -43,9 +43,9 @@ def describe_writer(chain: Chain) -> str:
 
 def describe(finding: Finding) -> str:
     """Return a damage as a line with a position that editors can jump to."""
-    which = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
-    which += f" record {finding.seq}" if finding.seq is not None else ""
-    return f"{finding.place.file}:{finding.place.line}:{which} {finding.kind}: {finding.message}"
+    subject = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
+    subject += f" record {finding.seq}" if finding.seq is not None else ""
+    return f"{finding.place.file}:{finding.place.line}:{subject} {finding.kind}: {finding.message}"
 
 
 def summary(report: VerificationReport, *, trusted: bool) -> Iterator[str]:
@@ -91,5 +91,5 @@ def chain_as_json(chain: Chain) -> dict[str, Any]:
 def finding_as_json(finding: Finding) -> dict[str, Any]:
     """Return one damage as JSON."""
     place = {"file": finding.place.file, "line": finding.place.line}
-    which = {"chain": finding.chain or None, "seq": finding.seq}
-    return {"damage": finding.kind, **place, **which, "message": finding.message}
+    record = {"chain": finding.chain or None, "seq": finding.seq}
+    return {"damage": finding.kind, **place, **record, "message": finding.message}

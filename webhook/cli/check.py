@@ -48,7 +48,7 @@ class CheckOptions(Struct, frozen=True):
 @click.option(
     "-n", "--namespace", type=NAMESPACE, default="default", show_default=True, help="For objects that name none."
 )
-@own_namespace_option(says="Where catflap itself is installed; it is exempt.")
+@own_namespace_option(help_text="Where catflap itself is installed; it is exempt.")
 @click.option(
     "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip

@@ -78,9 +78,9 @@ class Story:
             self.fail(f"that is not what should happen: {response}")
         return response
 
-    def fail(self, says: str) -> NoReturn:
+    def fail(self, message: str) -> NoReturn:
         """End the story as a failure."""
-        self.console.print(says, style="red", markup=False)
+        self.console.print(message, style="red", markup=False)
         raise SystemExit(EXIT_FAILED)
 
     def show(self, text: str, language: str) -> None:

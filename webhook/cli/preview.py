@@ -85,7 +85,7 @@ class PreviewOptions(Struct, frozen=True):
     "-n", "--namespace", "namespaces", type=NAMESPACE, multiple=True,
     help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
 )  # fmt: skip
-@own_namespace_option(says="Of files: where catflap itself is installed; it is exempt.")
+@own_namespace_option(help_text="Of files: where catflap itself is installed; it is exempt.")
 @click.option("-o", "--output", type=WordChoice(["table", "wide", "json"]), default="table", show_default=True)
 @click.argument("paths", nargs=-1, type=MANIFESTS, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -115,10 +115,10 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if paths and len(namespaces) > 1:
         exit_with_errors(["-n/--namespace: objects of files are in one namespace, give it once"])
     check_stdin_once((policy, against, *paths))
-    asked = PreviewOptions(load_policy(policy).policy, against, against_cluster, namespaces, own_namespace, paths)
+    options = PreviewOptions(load_policy(policy).policy, against, against_cluster, namespaces, own_namespace, paths)
     try:
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
-        found = preview_cluster(asked, api) if api and by_cluster else preview_files(asked, api)
+        found = preview_cluster(options, api) if api and by_cluster else preview_files(options, api)
     except (NoClusterError, ApiError) as bad:
         exit_with_errors([describe(bad)])
     print_result(found, output, is_of_files=not by_cluster)
@@ -135,16 +135,16 @@ def print_result(found: PreviewResult, output: str, *, is_of_files: bool) -> Non
     raise SystemExit(BAD_INPUT if found.unseen else EXIT_FOUND if found.says_something else 0)
 
 
-def preview_files(asked: PreviewOptions, api: Api | None) -> PreviewResult:
+def preview_files(options: PreviewOptions, api: Api | None) -> PreviewResult:
     """Return what would happen to manifests."""
-    inputs = Inputs(asked.paths)
-    before = read_previous_policy(asked, api)
-    space = asked.namespaces[0] if asked.namespaces else "default"
-    extra = extra_kinds(asked.after, before)
+    inputs = Inputs(options.paths)
+    before = read_previous_policy(options, api)
+    namespace = options.namespaces[0] if options.namespaces else "default"
+    extra = extra_kinds(options.after, before)
     notes: list[str] = []
-    reading = partial(existing_in_file, default_namespace=space, extra=extra)
-    where = PreviewContext(own_namespace=asked.own_namespace, at=datetime.now(UTC))
-    found = evaluate(asked, before, with_notes(inputs.objects(reading), notes), where, inputs.complaints)
+    reading = partial(existing_in_file, default_namespace=namespace, extra=extra)
+    setting = PreviewContext(own_namespace=options.own_namespace, at=datetime.now(UTC))
+    found = evaluate(options, before, with_notes(inputs.objects(reading), notes), setting, inputs.complaints)
     return replace(found, notes=(*notes, *inputs.notes, *found.notes))
 
 
@@ -165,33 +165,37 @@ def with_notes(
         yield replace(one, refused=refused_by_api_server(manifest, found))
 
 
-def preview_cluster(asked: PreviewOptions, api: Api) -> PreviewResult:
+def preview_cluster(options: PreviewOptions, api: Api) -> PreviewResult:
     """Return what would happen to the objects in a cluster.  Raises ApiError."""
-    before = read_previous_policy(asked, api)
+    before = read_previous_policy(options, api)
     with progress() as on_page:
-        extra = extra_kinds(asked.after, before)
+        extra = extra_kinds(options.after, before)
         makers = (*POD_MAKERS, *extra.values())
-        listing = ObjectLister(api, namespaces=asked.namespaces, makers=makers, on_page=on_page)
-        where, notes = read_setting(api, listing)
+        listing = ObjectLister(api, namespaces=options.namespaces, makers=makers, on_page=on_page)
+        setting, notes = read_setting(api, listing)
         found = evaluate(
-            asked, before, existing_objects(listing.objects(), listing.unlisted, extra=extra), where, listing.unlisted
+            options,
+            before,
+            existing_objects(listing.objects(), listing.unlisted, extra=extra),
+            setting,
+            listing.unlisted,
         )
         return replace(found, notes=(*notes, *unsupported_kind_notes(api, extra), *found.notes))
 
 
 def evaluate(
-    asked: PreviewOptions,
+    options: PreviewOptions,
     before: GuardPolicy | None,
     objects: Iterator[ExistingObject],
-    where: PreviewContext,
+    setting: PreviewContext,
     unseen: list[str],
 ) -> PreviewResult:
     """Return the effects of a policy file, or how they differ from those of another one."""
     if before is None:
-        [found] = preview(objects, [asked.after], where)
+        [found] = preview(objects, [options.after], setting)
         return PreviewResult(found, notes=tuple(unevaluated_rules(found)), unseen=tuple(unseen))
-    new, old = preview(objects, [asked.after, before], where)
-    differs = policy_differences(asked.after, before, where)
+    new, old = preview(objects, [options.after, before], setting)
+    differs = policy_differences(options.after, before, setting)
     return PreviewResult(
         new, outcome_changes(new, old), differs, notes=tuple(unevaluated_rules(new, old)), unseen=tuple(unseen)
     )
@@ -211,30 +215,32 @@ def extra_kinds(after: GuardPolicy, before: GuardPolicy | None) -> Makers:
 def read_setting(api: Api, listing: ObjectLister) -> tuple[PreviewContext, tuple[str, ...]]:
     """Return what is known of the cluster, and the notes about it.  Raises ApiError."""
     now = datetime.now(UTC)
-    own, moments, notes = DEFAULT_NAMESPACE, None, list[str]()
+    own_namespace, install_times, notes = DEFAULT_NAMESPACE, None, list[str]()
     namespaces = listing.namespaces()
     try:
-        own = webhook_configurations.find_own_namespace(api)
-        moments = InstallRecord(api, own_namespace=own).read(api)
-        if moments is None:
-            moments = InstallTimes(now, now)
+        own_namespace = webhook_configurations.find_own_namespace(api)
+        install_times = InstallRecord(api, own_namespace=own_namespace).read(api)
+        if install_times is None:
+            install_times = InstallTimes(now, now)
             notes.append(NOT_INSTALLED)
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
         notes.append(f"{UNDATED}: {error}")  # it errs towards refusal, so the rest is reliable
-    return build_setting(own, now, None if namespaces is None else namespaces.values(), moments), tuple(notes)
+    return build_setting(own_namespace, now, None if namespaces is None else namespaces.values(), install_times), tuple(
+        notes
+    )
 
 
-def read_previous_policy(asked: PreviewOptions, api: Api | None) -> GuardPolicy | None:
+def read_previous_policy(options: PreviewOptions, api: Api | None) -> GuardPolicy | None:
     """Return the policy to compare with; a bad or absent one that is named ends the command.  Raises ApiError."""
-    if asked.before is not None:
-        return load_policy(asked.before).policy
-    if not asked.before_in_cluster or api is None:
+    if options.before is not None:
+        return load_policy(options.before).policy
+    if not options.before_in_cluster or api is None:
         return None
     name = f"{webhook_configurations.find_own_namespace(api)}/{POLICY_CONFIGMAP}"
-    space = name.partition("/")[0]
-    found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
+    namespace = name.partition("/")[0]
+    found = api.get(under(collection("v1", "configmaps", namespace), POLICY_CONFIGMAP))
     if found is None:
         exit_with_errors([f"--against-cluster: no ConfigMap {name}"])
     try:

@@ -66,13 +66,13 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     except UnreadableFileError as bad:
         exit_with_errors([f"--ca {bad}"])
     loaded = load_policy(policy)
-    own = (
+    own_namespace = (
         Identities(tuple(current_user(kubeconfig, context) if one == "-" else one for one in account))
         if account
         else None
     )
     endpoint = structs.replace(locate(bundle), token=check_token_file(path_token_file) if path_token_file else "")
-    click.echo(dump_manifests(webhook_configurations(loaded.policy, endpoint, own)), nl=False)
+    click.echo(dump_manifests(webhook_configurations(loaded.policy, endpoint, own_namespace)), nl=False)
 
 
 def current_user(kubeconfig: str | None, context: str | None) -> str:

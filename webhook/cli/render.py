@@ -23,7 +23,7 @@ from webhook.netpol.render import render_cluster_wide, render_namespace
     "--engine", type=WordChoice([str(engine) for engine in PolicyEngine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
-@own_namespace_option(says="Where catflap itself is installed; it gets no policies.")
+@own_namespace_option(help_text="Where catflap itself is installed; it gets no policies.")
 @click.option("--environment", default="", help="The environment that the namespace is in, of those in the file.")
 def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, environment: str) -> None:
     """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
@@ -42,8 +42,8 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
             if known
             else [f"--environment: {environment!r}: the policy file has no environments (namespaces.environment.oneOf)"]
         )
-    if why := reason_not_managed(namespace, loaded.policy, own_namespace=own_namespace):
-        click.echo(f"catflap: namespace {namespace} gets no policies: {why}", err=True)
+    if reason := reason_not_managed(namespace, loaded.policy, own_namespace=own_namespace):
+        click.echo(f"catflap: namespace {namespace} gets no policies: {reason}", err=True)
         return
     wanted = engine or loaded.policy.network.engine
     if wanted == "none":
@@ -54,9 +54,9 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
         exit_with_errors(["network.staged: only Calico has staged policies; add --engine calico"])
     exempt = {*loaded.policy.namespaces.exempted, own_namespace}
     net = render_cluster_wide(loaded.policy, RenderTarget("", "", loaded.digest), chosen, exempt=exempt)
-    birth = RenderTarget(namespace, "", loaded.digest, environment)
+    target = RenderTarget(namespace, "", loaded.digest, environment)
     click.echo("".join(f"# {line}\n" for line in dns_assumptions(loaded.policy.network.dns)), nl=False)
-    click.echo(dump_manifests((*net, *render_namespace(loaded.policy, birth, chosen))), nl=False)
+    click.echo(dump_manifests((*net, *render_namespace(loaded.policy, target, chosen))), nl=False)
 
 
 def dns_assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:

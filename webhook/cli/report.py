@@ -74,7 +74,7 @@ def naming_options(function: Function) -> Function:
 @log_files
 @policy_option(
     required=False,
-    says="The policy file, or the manifest of its ConfigMap: its exceptions, and what it keeps from the guard.",
+    help_text="The policy file, or the manifest of its ConfigMap: its exceptions, and what it keeps from the guard.",
 )
 @click.option("--from", "begin", type=TimeType(), help="From this time on.")
 @click.option("--to", "end", type=TimeType(), help="Before this time (a date is its first moment).")
@@ -117,23 +117,23 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     check_stdin_once((policy, *files, *against))
     check_output(output, (*files, *against, *map(str, trust), str(policy or "")))
     loaded = load_policy(policy) if policy else None
-    asked = ReportOptions(
+    options = ReportOptions(
         files=files, against=against, roots=[str(path) for path in trust],
         begin=timestamp(begin) if begin else "", end=timestamp(end) if end else "",
         closed=closed, lenient=lenient, release=__version__, made=datetime.now(UTC),
         cluster=cluster_name, scope=scope, preparer=prepared_by,
     )  # fmt: skip
     try:
-        now = read_cluster_state(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
-        gathering = Aggregator(begin=asked.begin, end=asked.end)
+        namespace_states = read_cluster_state(loaded, kubeconfig, context) if cluster or kubeconfig or context else None
+        gathering = Aggregator(begin=options.begin, end=options.end)
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         found = verify_logs(
             verifier, files, against, action="reading", on_line=partial(add_line, gathering=gathering, lenient=lenient)
         )
     except (ApiError, BadKey, NoClusterError, UnreadableLogError) as bad:
         exit_with_errors([describe(bad)])
-    ruled = summarize_policy(loaded, str(policy), asked.made) if loaded else None
-    write_output(output, render_page(asked, gathering, found, ruled=ruled, now=now))
+    ruled = summarize_policy(loaded, str(policy), options.made) if loaded else None
+    write_output(output, render_page(options, gathering, found, ruled=ruled, namespace_states=namespace_states))
     print_warning(f"{'' if output == '-' else f'{output}: '}{summary(found, gathering)}")
     raise SystemExit(0 if found.is_sound else DAMAGED)
 

@@ -47,44 +47,49 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}
     if len(given) < len(labels):
         exit_with_errors(["--label: write KEY=VALUE"])
-    bare = expected_decision(pod(namespace, {}), under)
-    if bare.verdict is Verdict.EXEMPT:
-        exit_with_errors([f"{bare.reason}, so nothing is judged there; name another namespace by -n"])
-    fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
+    unlabelled = expected_decision(pod(namespace, {}), under)
+    if unlabelled.verdict is Verdict.EXEMPT:
+        exit_with_errors([f"{unlabelled.reason}, so nothing is judged there; name another namespace by -n"])
+    fixed = {one.label: one.value or next(iter(one.choices), "") for one in unlabelled.fix}
     labelled = pod(namespace, {**fixed, **given})
     if not (found := expected_decision(labelled, under)).allowed:
-        said = f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"
-        exit_with_errors(said.splitlines())
+        problems = f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"
+        exit_with_errors(problems.splitlines())
     try:
         api = connect_as_kubectl(kubeconfig, context)
-        wrong = [*check_admission(api, labelled), *(check_refusal(api, bare, namespace) if not bare.allowed else [])]
+        invalid = [
+            *check_admission(api, labelled),
+            *(check_refusal(api, unlabelled, namespace) if not unlabelled.allowed else []),
+        ]
     except (NoClusterError, ApiError) as bad:
         exit_with_errors([str(bad)])
-    for line in wrong:
+    for line in invalid:
         print_warning(line)
-    if wrong:
+    if invalid:
         raise SystemExit(FAILED)
     click.echo(f"a Pod with labels is admitted in namespace {namespace}")
     click.echo(
-        "a Pod without labels is refused" if not bare.allowed else "the policy file refuses no Pod without labels there"
+        "a Pod without labels is refused"
+        if not unlabelled.allowed
+        else "the policy file refuses no Pod without labels there"
     )
 
 
 def check_admission(api: Api, labelled: dict[str, Any]) -> list[str]:
     """Return the problems if a Pod with labels is refused.  Raises ApiError if the result is unknown."""
-    said = dry_run(api, labelled)
-    return [f"a Pod with labels is refused: {said}"] if said else []
+    message = dry_run(api, labelled)
+    return [f"a Pod with labels is refused: {message}"] if message else []
 
 
-def check_refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
+def check_refusal(api: Api, unlabelled: Decision, namespace: str) -> list[str]:
     """Return the problems if catflap does not refuse a Pod without labels.  Raises ApiError if that is unknown."""
-    said = dry_run(api, pod(namespace, {}))
-    if not said:
+    message = dry_run(api, pod(namespace, {}))
+    if not message:
         return [
             f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or another policy is in force there"
         ]
-    first = bare.message.partition("\n")[0]
-    return [] if first in said else [f"a Pod without labels is refused, but not by catflap: {said}"]
+    first = unlabelled.message.partition("\n")[0]
+    return [] if first in message else [f"a Pod without labels is refused, but not by catflap: {message}"]
 
 
 def dry_run(api: Api, body: dict[str, Any]) -> str:

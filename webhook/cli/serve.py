@@ -141,9 +141,9 @@ def check_cluster(kubeconfig: str | None, context: str | None) -> None:
 
 def certificate_hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
     """Return the names for the issued certificate: the chart's Service, this machine, and the caller's names."""
-    own = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
+    own_hosts = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
     anywhere = {"0.0.0.0", "::"}  # noqa: S104 (no name of anything)
-    return list(dict.fromkeys([*own, *({listen} - anywhere), *names]))
+    return list(dict.fromkeys([*own_hosts, *({listen} - anywhere), *names]))
 
 
 def is_loopback(host: str) -> bool:

@@ -21,20 +21,20 @@ def render_default_deny(birth: RenderTarget, engine: PolicyEngine) -> Manifest:
 
 
 def render_namespace(
-    policy: GuardPolicy, birth: RenderTarget, engine: PolicyEngine, *, detected_dns: DetectedDns = OFFLINE_DEFAULTS
+    policy: GuardPolicy, target: RenderTarget, engine: PolicyEngine, *, detected_dns: DetectedDns = OFFLINE_DEFAULTS
 ) -> tuple[Manifest, ...]:
     """Return the manifests of one namespace in the order in which they must be stored: the default-deny first.
 
     Returns none where the policy file asks for staged policies and the engine has no staged kinds.
     """
-    wanted = namespace_intents(policy, birth.namespace, birth.environment, detected_dns=detected_dns)
-    written = tuple(ENGINE_MODULES[engine].manifest(intent, birth) for intent in wanted)
+    intents = namespace_intents(policy, target.namespace, target.environment, detected_dns=detected_dns)
+    written = tuple(ENGINE_MODULES[engine].manifest(intent, target) for intent in intents)
     return as_staged(written, policy, engine)
 
 
 def render_cluster_wide(
     policy: GuardPolicy,
-    birth: RenderTarget,
+    target: RenderTarget,
     engine: PolicyEngine,
     *,
     exempt: Collection[str],
@@ -44,7 +44,7 @@ def render_cluster_wide(
     if not policy.network.standing_net or engine is not PolicyEngine.CALICO:
         return ()
     intent = Intent(CLUSTER_DEFAULT_DENY, allows=name_server_allows(policy, detected_dns=detected_dns))
-    return as_staged((calico.cluster_wide_default_deny(intent, birth, exempt),), policy, engine)
+    return as_staged((calico.cluster_wide_default_deny(intent, target, exempt),), policy, engine)
 
 
 def as_staged(written: tuple[Manifest, ...], policy: GuardPolicy, engine: PolicyEngine) -> tuple[Manifest, ...]:

@@ -60,9 +60,9 @@ class Aggregator:
             case "write":
                 self._add_write(entry)
             case "configuration" | "certificate" | "leader" | "start" | "stop":
-                what, details = describe(entry)
-                count(entry.type, what, time)
-                self.counts.add_entry(entry.type, TimelineEntry(time, what, details))
+                description, details = describe(entry)
+                count(entry.type, description, time)
+                self.counts.add_entry(entry.type, TimelineEntry(time, description, details))
 
     def _add_mutation(self, entry: LogEntry) -> None:
         """Take the decision of the mutating phase, which labels and does not judge."""
@@ -120,11 +120,11 @@ class Aggregator:
     def _add_write(self, entry: LogEntry) -> None:
         target = entry.object_ref
         self.counts.add("written", f"{target.kind}: {entry.reason_code or entry.reason}", entry.time)
-        if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY) and (what := write_outcome(entry)):
-            self.counts.add_event(PolicyEvent(target.namespace, entry.time, what, target.api_version))
+        if (target.kind, target.name) == ("NetworkPolicy", DEFAULT_DENY) and (kind := write_outcome(entry)):
+            self.counts.add_event(PolicyEvent(target.namespace, entry.time, kind, target.api_version))
 
-    def _add_event(self, namespace: str, entry: LogEntry, what: str) -> None:
-        self.counts.add_event(PolicyEvent(namespace, entry.time, what, entry.username))
+    def _add_event(self, namespace: str, entry: LogEntry, kind: str) -> None:
+        self.counts.add_event(PolicyEvent(namespace, entry.time, kind, entry.username))
 
 
 def is_removal(entry: LogEntry) -> bool:

@@ -152,22 +152,22 @@ def draw_times(canvas: Canvas, series: Series, left: float, step: float, bottom:
 def draw_horizontal_bars(canvas: Canvas, bars: Sequence[tuple[str, int]]) -> float:
     """Draw horizontal bars, the first one on top, each with its name before it and its count after it."""
     labels = [shorten_label(name, LONGEST_LABEL[canvas.width]) for name, _ in bars]
-    most = max(count for _, count in bars)
+    maximum = max(count for _, count in bars)
     left = CHARACTER_WIDTH * max(map(cell_len, labels)) + 8
-    room = canvas.width - left - CHARACTER_WIDTH * len(f"{most:,}") - 8
+    room = canvas.width - left - CHARACTER_WIDTH * len(f"{maximum:,}") - 8
     for number, (label, (name, count)) in enumerate(zip(labels, bars, strict=True)):
         middle = ROW_HEIGHT * (number + 0.5)
         canvas.text(left - 8, middle + FONT / 3, label, "end")
         colour = len(canvas.colours) - 1 if name == "others" else 0
-        canvas.bar(left, middle - ROW_HEIGHT / 3, room * count / most, ROW_HEIGHT * 2 / 3, colour)
-        canvas.text(left + room * count / most + 6, middle + FONT / 3, f"{count:,}")
+        canvas.bar(left, middle - ROW_HEIGHT / 3, room * count / maximum, ROW_HEIGHT * 2 / 3, colour)
+        canvas.text(left + room * count / maximum + 6, middle + FONT / 3, f"{count:,}")
     return float(ROW_HEIGHT * len(bars))
 
 
-def ticks(most: int) -> list[int]:
-    """Return whole numbers in equal steps of 1, 2 or 5 times a power of ten, from 0 up to `most` or more."""
-    step = next(step for step in steps() if step * MOST_GRID_LINES >= most)
-    return list(range(0, step * -(-max(most, 1) // step) + 1, step))
+def ticks(maximum: int) -> list[int]:
+    """Return whole numbers in equal steps of 1, 2 or 5 times a power of ten, from 0 up to `maximum` or more."""
+    step = next(step for step in steps() if step * MOST_GRID_LINES >= maximum)
+    return list(range(0, step * -(-max(maximum, 1) // step) + 1, step))
 
 
 def steps() -> Iterator[int]:
@@ -178,7 +178,7 @@ def steps() -> Iterator[int]:
         power *= 10
 
 
-def shorten_label(name: str, most: int) -> str:
+def shorten_label(name: str, limit: int) -> str:
     """Return a name shortened to the available room; the table next to the chart has the whole name."""
     shown = printable(name)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"

@@ -44,21 +44,21 @@ def isolation(figures: Figures) -> tuple[str, ...]:
     found = figures.coverage
     if not found.known:
         return ("not known, because no record of this period tells of a default-deny policy",)
-    said = [
+    sentences = [
         f"{counted(found.known, 'namespace')} with a default-deny policy for both directions on record",
         open_time(found),
     ]
     if found.slowest is not None:
-        said.append(
+        sentences.append(
             f"from creation to default-deny at most {format_duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
             "no Pod is admitted in between"
         )
     if figures.isolated_now is not None:
         closed, of = figures.isolated_now
-        said.append(
+        sentences.append(
             f"when this page was made, {closed:,} of {counted(of, 'namespace')} that are not exempt were closed"
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def open_time(found: IsolationHistory) -> str:
@@ -71,9 +71,9 @@ def open_time(found: IsolationHistory) -> str:
     if not found.lapses:
         return f"no time without the policy is on record{untold}"
     bound = "" if found.exact else "at most "
-    more = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
+    clauses = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
     gaps = counted(found.lapses, "gap")
-    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{format_duration(found.without)}{more}{untold}"
+    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{format_duration(found.without)}{clauses}{untold}"
 
 
 def exceptions_from_default_deny(figures: Figures) -> tuple[str, ...]:
@@ -110,8 +110,8 @@ def rulesets(figures: Figures) -> tuple[str, ...]:
 def recording(figures: Figures) -> tuple[str, ...]:
     """Return what is recorded."""
     chains = counted(len(figures.report.chains), "chain")
-    here = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
-    return (f"{counted(figures.report.records, 'record')} in {chains}", here)
+    writers = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
+    return (f"{counted(figures.report.records, 'record')} in {chains}", writers)
 
 
 def protection(figures: Figures) -> tuple[str, ...]:
@@ -119,10 +119,10 @@ def protection(figures: Figures) -> tuple[str, ...]:
     report = figures.report
     found = len(report.findings) + report.omitted
     lost = sum(chain.lost for chain in report.chains)
-    told = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
+    clauses = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
     against = "was" if figures.compared else "was not"
     return (
-        f"{told} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
+        f"{clauses} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
         f"the log {against} held against the API server's own audit log",
         f"by their writers' own account, {counted(lost, 'record')} could not be written",
     )

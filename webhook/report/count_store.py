@@ -99,12 +99,13 @@ class CountStore:
         values = (kind, entry.time, entry.what[:LONGEST_NAME], entry.details[:LONGEST_NAME])
         self._database.execute("INSERT INTO happenings VALUES (?, ?, ?, ?)", values)
 
-    def top(self, kind: str, most: int) -> TopCounts:
+    def top(self, kind: str, limit: int) -> TopCounts:
         """Return the most frequent names of a kind, the most frequent one first."""
         self._flush()
         [(names, total)] = self._database.execute("SELECT count(*), sum(count) FROM counts WHERE kind = ?", (kind,))
         found = self._database.execute(
-            "SELECT name, count, first, last FROM counts WHERE kind = ? ORDER BY count DESC, name LIMIT ?", (kind, most)
+            "SELECT name, count, first, last FROM counts WHERE kind = ? ORDER BY count DESC, name LIMIT ?",
+            (kind, limit),
         )
         rows = tuple(Count(*row) for row in found)
         total = total or 0
@@ -117,11 +118,11 @@ class CountStore:
         [(found,)] = self._database.execute(statement, (kind, name or ""))
         return found or 0
 
-    def entries(self, kind: str, most: int) -> tuple[tuple[TimelineEntry, ...], int]:
+    def entries(self, kind: str, limit: int) -> tuple[tuple[TimelineEntry, ...], int]:
         """Return the last events of a kind in time order, and the number of earlier ones."""
         [(total,)] = self._database.execute("SELECT count(*) FROM happenings WHERE kind = ?", (kind,))
         found = self._database.execute(
-            "SELECT time, what, details FROM happenings WHERE kind = ? ORDER BY time DESC LIMIT ?", (kind, most)
+            "SELECT time, what, details FROM happenings WHERE kind = ? ORDER BY time DESC LIMIT ?", (kind, limit)
         )
         rows = tuple(TimelineEntry(*row) for row in found)
         return rows[::-1], total - len(rows)

@@ -71,97 +71,99 @@ class IsolationHistory(Struct, frozen=True):
     unclosed: int  # created, without a record that they were closed
 
 
-def isolation_history(events: Iterable[PolicyEvent], most: int) -> IsolationHistory:
-    """Return the sums over all namespaces, and at most `most` rows."""
-    spaces: list[NamespaceHistory] = []
+def isolation_history(events: Iterable[PolicyEvent], limit: int) -> IsolationHistory:
+    """Return the sums over all namespaces, and at most `limit` rows."""
+    namespaces: list[NamespaceHistory] = []
     count = known = opened = lapses = lapsed = unknown = unexplained = born = unclosed = 0
     without, exact, slowest = 0.0, True, None
-    for space in each_namespace(events):
-        if not space.closed and space.open_by == CREATION:
+    for namespace in each_namespace(events):
+        if not namespace.closed and namespace.open_by == CREATION:
             unclosed += 1
             continue
         count += 1
-        known += bool(space.closed)
-        opened += bool(space.open_since and not space.ended)
-        lapses += space.lapses
-        lapsed += bool(space.lapses)
-        without += space.without
-        exact = exact and space.exact
-        unknown += space.unknown
-        unexplained += space.unexplained
-        if space.to_close is not None:
+        known += bool(namespace.closed)
+        opened += bool(namespace.open_since and not namespace.ended)
+        lapses += namespace.lapses
+        lapsed += bool(namespace.lapses)
+        without += namespace.without
+        exact = exact and namespace.exact
+        unknown += namespace.unknown
+        unexplained += namespace.unexplained
+        if namespace.to_close is not None:
             born += 1
-            slowest = max(slowest or 0.0, space.to_close)
-        spaces.append(space)
-        if len(spaces) >= 2 * most:
-            spaces = sort_by_gap(spaces, most)
+            slowest = max(slowest or 0.0, namespace.to_close)
+        namespaces.append(namespace)
+        if len(namespaces) >= 2 * limit:
+            namespaces = sort_by_gap(namespaces, limit)
     return IsolationHistory(
-        tuple(sort_by_gap(spaces, most)), max(count - most, 0), known, opened, lapses, lapsed, without, exact, unknown, unexplained, slowest, born, unclosed
+        tuple(sort_by_gap(namespaces, limit)), max(count - limit, 0), known, opened, lapses, lapsed, without, exact, unknown, unexplained, slowest, born, unclosed
     )  # fmt: skip
 
 
-def sort_by_gap(spaces: list[NamespaceHistory], most: int) -> list[NamespaceHistory]:
-    """Return the first `most` namespaces in the order of the report."""
-    return sorted(spaces, key=lambda one: (not one.open_since or one.ended, -one.without, -one.lapses, one.name))[:most]
+def sort_by_gap(namespaces: list[NamespaceHistory], limit: int) -> list[NamespaceHistory]:
+    """Return the first `limit` namespaces in the order of the report."""
+    return sorted(namespaces, key=lambda one: (not one.open_since or one.ended, -one.without, -one.lapses, one.name))[
+        :limit
+    ]
 
 
 def each_namespace(events: Iterable[PolicyEvent]) -> Iterator[NamespaceHistory]:
     """Yield each namespace with its events applied in order."""
-    for name, own in groupby(events, key=lambda event: event.namespace):
-        space, engine = NamespaceHistory(name), ""
-        for event in own:
+    for name, namespace_events in groupby(events, key=lambda event: event.namespace):
+        namespace, engine = NamespaceHistory(name), ""
+        for event in namespace_events:
             if event.kind == POLICY_DELETED and event.user != engine:  # a replaced policy of another engine
                 continue
             if event.kind in {POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTEN}:
                 engine = event.user
-            apply(space, event)
-        yield space
+            apply(namespace, event)
+        yield namespace
 
 
-def apply(space: NamespaceHistory, event: PolicyEvent) -> None:
+def apply(namespace: NamespaceHistory, event: PolicyEvent) -> None:
     """Apply one event."""
     match event.kind:
         case _ if event.kind == NAMESPACE_CREATED:
-            space.ended, space.open_since, space.seen = False, event.time, ""
-            space.open_by = CREATION
+            namespace.ended, namespace.open_since, namespace.seen = False, event.time, ""
+            namespace.open_by = CREATION
         case _ if event.kind == NAMESPACE_TERMINATING:
-            space.ended = True
+            namespace.ended = True
         case _ if event.kind in {POLICY_REMOVED, POLICY_DELETED}:
-            space.open_since = space.open_since or event.time
-            space.open_by = event.user if event.kind == POLICY_REMOVED else "the policy file"
+            namespace.open_since = namespace.open_since or event.time
+            namespace.open_by = event.user if event.kind == POLICY_REMOVED else "the policy file"
         case _ if event.kind in {POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTEN}:
-            end_gap(space, event)
-            record_policy(space, event)
+            end_gap(namespace, event)
+            record_policy(namespace, event)
         case _ if event.kind == POLICY_EXISTS:
-            if space.open_since and not space.seen:
-                end_gap(space, event)
-            record_policy(space, event)
+            if namespace.open_since and not namespace.seen:
+                end_gap(namespace, event)
+            record_policy(namespace, event)
 
 
-def record_policy(space: NamespaceHistory, event: PolicyEvent) -> None:
+def record_policy(namespace: NamespaceHistory, event: PolicyEvent) -> None:
     """Remember that the policy exists at this time."""
-    space.closed = space.closed or event.time
-    space.seen, space.open_since, space.open_by = event.time, "", ""
+    namespace.closed = namespace.closed or event.time
+    namespace.seen, namespace.open_since, namespace.open_by = event.time, "", ""
 
 
-def end_gap(space: NamespaceHistory, event: PolicyEvent) -> None:
+def end_gap(namespace: NamespaceHistory, event: PolicyEvent) -> None:
     """Add the time that the policy was missing."""
-    if space.open_since and not space.seen:  # never closed since its birth
-        space.to_close = max(space.to_close or 0.0, seconds(space.open_since, event.time))
+    if namespace.open_since and not namespace.seen:  # never closed since its birth
+        namespace.to_close = max(namespace.to_close or 0.0, seconds(namespace.open_since, event.time))
         return
-    if space.open_since:
-        space.lapses += 1
-        space.without += seconds(space.open_since, event.time)
-    elif event.kind == POLICY_RESTORED and space.seen:
-        space.lapses += 1
-        space.without += seconds(space.seen, event.time)
-        space.exact = False
+    if namespace.open_since:
+        namespace.lapses += 1
+        namespace.without += seconds(namespace.open_since, event.time)
+    elif event.kind == POLICY_RESTORED and namespace.seen:
+        namespace.lapses += 1
+        namespace.without += seconds(namespace.seen, event.time)
+        namespace.exact = False
     elif event.kind == POLICY_RESTORED:
-        space.lapses += 1
-        space.unknown += 1
-        space.exact = False
-    elif event.kind == POLICY_WRITTEN and space.seen:
-        space.unexplained += 1
+        namespace.lapses += 1
+        namespace.unknown += 1
+        namespace.exact = False
+    elif event.kind == POLICY_WRITTEN and namespace.seen:
+        namespace.unexplained += 1
 
 
 def seconds(begin: str, end: str) -> float:

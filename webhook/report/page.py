@@ -60,12 +60,12 @@ class ReportOptions(Struct, frozen=True):
 
 
 def render_page(
-    asked: ReportOptions,
+    options: ReportOptions,
     gathering: Aggregator,
     report: VerificationReport,
     *,
     ruled: PolicySummary | None,
-    now: NamespaceStates | None,
+    namespace_states: NamespaceStates | None,
 ) -> str:
     """Return the whole page."""
     covered = isolation_history(gathering.counts.events(), MOST_NAMESPACES)
@@ -78,12 +78,12 @@ def render_page(
         drawn["namespace"] = charts.ranking_chart(
             tops["namespace"], "Refusals by namespace; the table below has the same figures."
         )
-    said: dict[str, Any] = {
-        "asked": asked,
+    context: dict[str, Any] = {
+        "asked": options,
         "gathering": gathering,
         "report": report,
         "ruled": ruled,
-        "now": now,
+        "now": namespace_states,
         "states": {"closed": ISOLATED, "open": OPEN, "exempt": EXEMPT, "older": OLDER},
         "covered": covered,
         "without": open_time(covered),
@@ -92,26 +92,26 @@ def render_page(
         "top": tops,
         "happened": {kind: gathering.counts.entries(kind, MOST_ENTRIES) for kind in TIMELINE_KINDS},
         "charts": drawn,
-        "controls": control_evidence(figures(asked, gathering, report, covered, now)),
+        "controls": control_evidence(figures(options, gathering, report, covered, namespace_states)),
         "most_chains": MOST_CHAINS,
         "writers": {(chain.writer or {}).get("process") for chain in report.chains},
     }
-    return template_environment().get_template("page.html").render(said).lstrip()
+    return template_environment().get_template("page.html").render(context).lstrip()
 
 
 def figures(
-    asked: ReportOptions,
+    options: ReportOptions,
     gathering: Aggregator,
     report: VerificationReport,
     covered: IsolationHistory,
-    now: NamespaceStates | None,
+    namespace_states: NamespaceStates | None,
 ) -> Figures:
     """Return the figures that controls use."""
     ledger = gathering.counts
     return Figures(
         report=report,
-        trusted=bool(asked.roots),
-        compared=bool(asked.against),
+        trusted=bool(options.roots),
+        compared=bool(options.against),
         coverage=covered,
         decisions=ledger.total("decision"),
         refused=ledger.total("decision", Verdict.DENIED),
@@ -121,13 +121,15 @@ def figures(
         exempt_without_code=ledger.total("exempt without code"),
         files=ledger.total("configuration", ACCEPTED),
         files_refused=ledger.total("configuration", REFUSED),
-        isolated_now=(now.count(ISOLATED), now.expected_isolated) if now else None,
+        isolated_now=(namespace_states.count(ISOLATED), namespace_states.expected_isolated)
+        if namespace_states
+        else None,
     )
 
 
 def template_environment() -> Environment:
     """Return templates that escape every value and print it by `words.shown`."""
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("webhook.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
@@ -135,6 +137,6 @@ def template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(instant=format_time, duration=format_duration)
-    made.globals.update(counted=counted)
-    return made
+    environment.filters.update(instant=format_time, duration=format_duration)
+    environment.globals.update(counted=counted)
+    return environment

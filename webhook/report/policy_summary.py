@@ -49,13 +49,13 @@ def exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
 def rule_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
     """Yield where and for whom no rule applies."""
     yield Exclusion("namespaces, by name or prefix", join_names(policy.namespaces.exempted), "rules and closing")
-    for what, names in (
+    for subject, names in (
         ("users", policy.exempt.users),
         ("groups", policy.exempt.groups),
         ("ServiceAccounts", policy.exempt.service_accounts),
     ):
         if names:
-            yield Exclusion(what, join_names(names), "rules; their Pods' namespaces are closed all the same")
+            yield Exclusion(subject, join_names(names), "rules; their Pods' namespaces are closed all the same")
     yield Exclusion(
         "break-glass groups", join_names(policy.break_glass.groups), "rules, and the protection of catflap's policies"
     )
@@ -71,9 +71,11 @@ def mode_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
         if mode is not Mode.ENFORCE:
             yield Exclusion(f"rule {rule}", f"mode {mode}", "refusing")
     for one in policy.namespaces.overrides:
-        where = join_names((*one.names, *(f"{key}={value}" for key, value in one.labels.items())))
+        namespaces = join_names((*one.names, *(f"{key}={value}" for key, value in one.labels.items())))
         modes = (*((one.mode,) if one.mode else ()), *(f"{rule}: {mode}" for rule, mode in one.rules.items()))
-        yield Exclusion("namespaces with modes of their own", where, f"the modes elsewhere: {join_names(modes)} there")
+        yield Exclusion(
+            "namespaces with modes of their own", namespaces, f"the modes elsewhere: {join_names(modes)} there"
+        )
 
 
 def isolation_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:

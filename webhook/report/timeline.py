@@ -99,10 +99,10 @@ class Series:
     def __bool__(self) -> bool:
         return bool(self.begins)
 
-    def folded(self, most: int) -> dict[str, list[int]]:
+    def folded(self, limit: int) -> dict[str, list[int]]:
         """Return the most frequent names, and the sum of the others under `OTHERS`."""
         named = [name for name in self.counts if name != OTHERS]
-        kept = {name: self.counts[name] for name in named[:most]}
+        kept = {name: self.counts[name] for name in named[:limit]}
         rest = [self.counts[name] for name in self.counts if name not in kept]
         if rest:
             kept[OTHERS] = [sum(values) for values in zip(*rest, strict=True)]

@@ -29,8 +29,8 @@ def pod_templates(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
     """
     present = {path: template for path in maker.templates if (template := value_at(found, path)) is not None}
     if maker.pod_metadata:
-        said = {path: one for path, one in present.items() if value_at(one, maker.pod_metadata) is not None}
-        present = {} if any(adds_labels(path, value_at(found, path)) for path in maker.partial) else said
+        with_metadata = {path: one for path, one in present.items() if value_at(one, maker.pod_metadata) is not None}
+        present = {} if any(adds_labels(path, value_at(found, path)) for path in maker.partial) else with_metadata
     elif maker.reference and value_at(found, maker.reference) is not None:
         present = {path: template for path, template in present.items() if has_metadata(template)}
     elif not present:

@@ -142,9 +142,9 @@ def cause(violation: Violation) -> Cause:
 def warnings(decision: Decision) -> list[str]:
     """Return the warnings of an admitted request, as many as the API server passes on, and the count of the rest."""
     notices, found = decision.notices[:MOST_WARNINGS], violation_lines(decision.warned)
-    most = MOST_WARNINGS - len(notices)
-    if len(found) > most:
-        found = [*found[: most - 1], f"and {len(found) - most + 1} more warnings"] if most else []
+    limit = MOST_WARNINGS - len(notices)
+    if len(found) > limit:
+        found = [*found[: limit - 1], f"and {len(found) - limit + 1} more warnings"] if limit else []
     return [*found, *notices]
 
 

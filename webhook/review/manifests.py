@@ -136,9 +136,9 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         refused=tuple(rejected_labels(document, maker)),
     )
     if known is not None:
-        space = (namespace or default_namespace) if known.namespaced else ""
-        policy = policy_from(known, space, name, document)
-        return msgspec.structs.replace(found, namespace=space, policy=policy, resource=known.resource)
+        namespaced = (namespace or default_namespace) if known.namespaced else ""
+        policy = policy_from(known, namespaced, name, document)
+        return msgspec.structs.replace(found, namespace=namespaced, policy=policy, resource=known.resource)
     if maker is None:
         return msgspec.structs.replace(found, not_judged=printable(not_judged(document, api_version, kind, extra)))
     workload = manifest_workload(maker, document, printable(f"{kind} {name}".strip()))
@@ -184,12 +184,12 @@ def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterato
         yield NAMELESS_KINDS
 
 
-def manifest_workload(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:
+def manifest_workload(maker: PodMaker, document: dict[str, Any], reference: str) -> Workload:
     """Return the workload in a document; raises BadManifestError."""
     try:
         return workload_from(maker, document)
     except DECODE_ERRORS as bad:
-        raise unreadable_error(whose, bad, document, partial(convert_as, maker=maker)) from None
+        raise unreadable_error(reference, bad, document, partial(convert_as, maker=maker)) from None
 
 
 def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known: PolicyKind | None = None) -> None:
@@ -203,12 +203,12 @@ def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known
 
 
 def unreadable_error(
-    whose: str, bad: Exception, document: dict[str, Any], reads: Callable[[Any], Any]
+    reference: str, bad: Exception, document: dict[str, Any], reads: Callable[[Any], Any]
 ) -> BadManifestError:
     """Return the error for an object that has another shape than its kind, or that JSON cannot express."""
     if isinstance(bad, msgspec.ValidationError):
-        return BadValuesError(whose, all_mismatches(document, reads) or [type_mismatch(bad, document)])
-    return BadManifestError(f"{whose}: {invalid_json_message(bad)}")
+        return BadValuesError(reference, all_mismatches(document, reads) or [type_mismatch(bad, document)])
+    return BadManifestError(f"{reference}: {invalid_json_message(bad)}")
 
 
 def with_namespace(document: dict[str, Any], namespace: str) -> dict[str, Any]:

@@ -90,15 +90,15 @@ def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator
 
 def wrong_selectors(document: Mapping[str, Any]) -> Iterator[MetadataError]:
     """Yield each label below a `matchLabels` that is not text, in kinds that the API server decodes by their types."""
-    waiting: deque[tuple[tuple[Step, ...], Any]] = deque([(("spec",), document.get("spec"))])
+    queue: deque[tuple[tuple[Step, ...], Any]] = deque([(("spec",), document.get("spec"))])
     for _ in range(MOST_VALUES):
-        if not waiting:
+        if not queue:
             return
-        path, value = waiting.popleft()
+        path, value = queue.popleft()
         if isinstance(value, list):
-            waiting.extend(((*path, number), one) for number, one in enumerate(value))
+            queue.extend(((*path, number), one) for number, one in enumerate(value))
         elif isinstance(value, dict):
-            waiting.extend(((*path, key), one) for key, one in value.items() if isinstance(one, dict | list))
+            queue.extend(((*path, key), one) for key, one in value.items() if isinstance(one, dict | list))
             if path[-1] == SELECTOR:
                 yield from (
                     MetadataError((*path, key), SELECTOR, one)
@@ -131,11 +131,11 @@ def rejected_labels_at(document: Mapping[str, Any], path: str) -> Iterator[Metad
     """Yield each label below one metadata that does not follow the grammar of labels."""
     labels = value_at(document, f"{path}.labels")
     for key, value in labels.items() if isinstance(labels, dict) else ():
-        where = (*path.split("."), "labels", key)
+        metadata_path = (*path.split("."), "labels", key)
         if not is_label_key(key):
-            yield LabelKeyError(where, "labels", value)
+            yield LabelKeyError(metadata_path, "labels", value)
         elif isinstance(value, str) and value and not LABEL_NAME.fullmatch(value):
-            yield MetadataError(where, "labels", value)
+            yield MetadataError(metadata_path, "labels", value)
 
 
 def is_label_key(key: str) -> bool:

@@ -105,17 +105,17 @@ def convert(source: Any, shape: type) -> Any:
 def object_shape(template: str, kept: Any, leaf: Any) -> type:
     """Return the shape of an object, with the type `leaf` at the dotted path `template`, and `kept` for the selector next to it."""
     top = {"metadata": ObjectMeta | None, "kind": str | None}
-    return nested(template, leaf, NO_TEMPLATE if leaf is Raw else None, top, beside=kept)
+    return nested(template, leaf, NO_TEMPLATE if leaf is Raw else None, top, siblings=kept)
 
 
-def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, beside: Any = None) -> type:
+def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, siblings: Any = None) -> type:
     """Return a struct of structs, one for each key of `path`, with `leaf` at its end and the fields `top` at its root.
 
     The fields `top` are optional. The last argument is the type of the field `selector` next to the end, or None for no
     such field.
     """
     *outer, last = path.split(".")
-    selector = [("selector", beside, NO_TEMPLATE if beside is Raw else None)] if beside else []
+    selector = [("selector", siblings, NO_TEMPLATE if siblings is Raw else None)] if siblings else []
     shape = defstruct("Object", [(last, leaf, default), *selector, *fields_of({} if outer else top)])
     for depth, key in enumerate(reversed(outer), start=1):
         shape = defstruct("Object", [(key, shape | None, None), *fields_of(top if depth == len(outer) else {})])

@@ -31,19 +31,19 @@ METADATA: Final = re.compile(rb'(?:,"object":)(\{(?:"(?:kind|apiVersion)":"[^"\\
 TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 
-def decode_beginning(head: bytes, why: str) -> Request:
+def decode_beginning(head: bytes, reason: str) -> Request:
     """Return the request in the first bytes of a review, without its objects.
 
-    `why` is the reason in words why the objects are not read. Raises BadReview.
+    `reason` is the reason in words why the objects are not read. Raises BadReview.
     """
-    asked, rest = split_head(head)
-    if not asked.uid:
+    request, rest = split_head(head)
+    if not request.uid:
         raise BadReview("request.uid is empty")
-    parsed = replace(without_objects(asked), unread=why)
-    resource = (asked.resource.group, asked.resource.resource)
-    if resource in POLICY_RESOURCES and not asked.sub_resource:
-        return replace(parsed, policy=policy_metadata(rest, asked))
-    deleted = resource == CONFIGMAPS and asked.operation is Operation.DELETE and asked.name == POLICY_CONFIGMAP
+    parsed = replace(without_objects(request), unread=reason)
+    resource = (request.resource.group, request.resource.resource)
+    if resource in POLICY_RESOURCES and not request.sub_resource:
+        return replace(parsed, policy=policy_metadata(rest, request))
+    deleted = resource == CONFIGMAPS and request.operation is Operation.DELETE and request.name == POLICY_CONFIGMAP
     return replace(parsed, policy_file_deleted=deleted)
 
 
@@ -60,15 +60,15 @@ def split_head(head: bytes) -> tuple[AdmissionRequest, bytes]:
     raise BadReview("request: what is asked is not at the beginning")
 
 
-def policy_metadata(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None:
+def policy_metadata(rest: bytes, request: AdmissionRequest) -> PolicyObject | None:
     """Return the name and the labels of a network policy.
 
     Return None if they are incomplete, or if they do not show the name by which Calico knows the policy.
     """
-    if asked.operation is Operation.DELETE:  # only its name matters
-        return PolicyObject(asked.kind.kind, asked.namespace, asked.name, {})
+    if request.operation is Operation.DELETE:  # only its name matters
+        return PolicyObject(request.kind.kind, request.namespace, request.name, {})
     found = METADATA.match(rest)
-    if found is None or asked.resource.group == CALICO_STORAGE:
+    if found is None or request.resource.group == CALICO_STORAGE:
         return None
     metadata = first_object(rest[found.end(1) :])
     if metadata is None:
@@ -77,8 +77,8 @@ def policy_metadata(rest: bytes, asked: AdmissionRequest) -> PolicyObject | None
         named = decoder(LabelledObject).decode(b'{"metadata":' + metadata + b"}")
     except UNDECODABLE:
         return None
-    name = (named.metadata.name if named.metadata else "") or asked.name
-    return PolicyObject(asked.kind.kind, asked.namespace, name, labels_of(named))
+    name = (named.metadata.name if named.metadata else "") or request.name
+    return PolicyObject(request.kind.kind, request.namespace, name, labels_of(named))
 
 
 def first_object(text: bytes) -> bytes | None:

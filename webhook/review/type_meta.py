@@ -84,12 +84,12 @@ class TypeMetaError(MetadataError, frozen=True):
 
 def missing_type_meta(document: Mapping[str, Any]) -> str:
     """Return which of apiVersion and kind an object lacks, in words; empty if it has both."""
-    lacking = [field for field in REQUIRED_FIELDS if document.get(field) is None or document[field] == ""]
-    if lacking and (other := next((one for one in OTHER_FILE_FORMATS if one.fits(document)), None)):
-        return f"{' and '.join(lacking)} {'are' if lacking[1:] else 'is'} missing; this looks like {other.says}"
-    if len(lacking) != 1:
-        return f"{' and '.join(lacking)} are missing" if lacking else ""
-    [field] = lacking
+    missing = [field for field in REQUIRED_FIELDS if document.get(field) is None or document[field] == ""]
+    if missing and (other := next((one for one in OTHER_FILE_FORMATS if one.fits(document)), None)):
+        return f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} missing; this looks like {other.says}"
+    if len(missing) != 1:
+        return f"{' and '.join(missing)} are missing" if missing else ""
+    [field] = missing
     how = "missing" if field not in document else "empty" if document[field] == "" else "null"
     return f"{field} is {how}; every object has apiVersion and kind, as in apiVersion: v1 and kind: Pod"
 

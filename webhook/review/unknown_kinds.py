@@ -52,11 +52,11 @@ DESCRIBING_KINDS: Final = frozenset(
 def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: Makers) -> str:
     """Return why an object of an unknown kind was not judged; empty if nothing suggests Pods or networks."""
     group = api_version.rpartition("/")[0]
-    if right := suggested_kind(api_version, kind):
-        whose = group if "." in group and not group.endswith(".k8s.io") else "Kubernetes"
-        return f"{whose} has no {api_version} {kind}; write apiVersion: {right.replace(' ', ', kind: ')}"
-    if said := unsupported_policy_notice(group, kind):
-        return said
+    if suggestion := suggested_kind(api_version, kind):
+        vendor = group if "." in group and not group.endswith(".k8s.io") else "Kubernetes"
+        return f"{vendor} has no {api_version} {kind}; write apiVersion: {suggestion.replace(' ', ', kind: ')}"
+    if notice := unsupported_policy_notice(group, kind):
+        return notice
     if DESCRIBING_GROUPS.fullmatch(group) or kind in DESCRIBING_KINDS:
         return ""
     found = find_pods(document)
@@ -83,8 +83,8 @@ def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind
     An example is a template whose path leads through a list.
     """
     resource = plural_of(kind)
-    taken = {(maker.group, maker.resource) for maker in extra.values()} | BY_RESOURCE.keys() | POLICY_RESOURCES
-    if (group, resource) in taken or len(extra) >= MOST_EXTRA_KINDS:
+    existing = {(maker.group, maker.resource) for maker in extra.values()} | BY_RESOURCE.keys() | POLICY_RESOURCES
+    if (group, resource) in existing or len(extra) >= MOST_EXTRA_KINDS:
         return None
     try:
         return ExtraKind(group=group, resource=resource, kind=kind, template=template)
@@ -134,33 +134,33 @@ PODS_ARE_CHECKED: Final = "the server judges its Pods when they are created"
 
 def version_note(api_version: str, kind: str) -> str:
     """Return the note on a judged object whose version is no longer served; empty for any other object."""
-    right = current_version(api_version, kind)
+    current = current_version(api_version, kind)
     return (
-        f"judged as {right}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {right}"
-        if right
+        f"judged as {current}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {current}"
+        if current
         else ""
     )
 
 
 def find_pods(document: Mapping[str, Any]) -> PodsLocation | None:
     """Return where an object describes Pods, the outermost template first; None if it describes none."""
-    waiting: deque[tuple[str, Any]] = deque(
+    queue: deque[tuple[str, Any]] = deque(
         (label_field(str(key)).removeprefix("."), value) for key, value in document.items() if key not in OTHER_FIELDS
     )
-    bare: PodsLocation | None = None
+    containers: PodsLocation | None = None
     for _ in range(MOST_VALUES):
-        if not waiting:
+        if not queue:
             break
-        path, value = waiting.popleft()
+        path, value = queue.popleft()
         if isinstance(value, list):
-            waiting.extend((f"{path}[{number}]", one) for number, one in enumerate(value))
+            queue.extend((f"{path}[{number}]", one) for number, one in enumerate(value))
         elif isinstance(value, dict):
             if has_containers(value.get("spec")) or is_template(value):
                 return PodsLocation(path, is_template=True)
-            if bare is None and has_containers(value):
-                bare = PodsLocation(path, is_template=False)
-            waiting.extend((f"{path}{label_field(str(key))}", one) for key, one in value.items())
-    return bare
+            if containers is None and has_containers(value):
+                containers = PodsLocation(path, is_template=False)
+            queue.extend((f"{path}{label_field(str(key))}", one) for key, one in value.items())
+    return containers
 
 
 OTHER_FIELDS: Final = frozenset({"metadata", "status"})

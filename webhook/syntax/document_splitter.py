@@ -166,16 +166,16 @@ def skip_blanks(text: str, position: int) -> int:
 def json_error(text: str, position: int) -> BadTextError:
     """Return the error for text that is not JSON from a position on, with its place."""
     position = len(text) - len(text[position:].lstrip())
-    says, at = "something else follows the last value", position
+    message, at = "something else follows the last value", position
     try:
         DECODER.raw_decode(text, position)
     except json.JSONDecodeError as bad:
-        says, at = next((words for found, words in JSON_WORDS.items() if found in bad.msg), UNKNOWN), bad.pos
+        message, at = next((words for found, words in JSON_WORDS.items() if found in bad.msg), UNKNOWN), bad.pos
     except RecursionError:
-        says = "nested too deeply"
+        message = "nested too deeply"
     except ValueError as bad:
-        says = str(bad)  # the sentence of `refuse`
-    return BadTextError(f"not JSON: {says}", text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        message = str(bad)  # the sentence of `refuse`
+    return BadTextError(f"not JSON: {message}", text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
 
 
 def yaml_start(text: str, position: int) -> int:

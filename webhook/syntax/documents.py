@@ -104,7 +104,7 @@ class LocatedObject(Struct, frozen=True):
     def remarks(self) -> Iterator[tuple[str, YamlPosition]]:
         """Yield the parts of its document that kubectl reads in an unexpected way, with their places in the file."""
         yield from ((DUPLICATE_KEY.format(key), place) for key, place in self.repeated)
-        yield from ((says, shift_position(place, self.chunk.line)) for says, place in self.odd)
+        yield from ((message, shift_position(place, self.chunk.line)) for message, place in self.odd)
 
 
 @lru_cache(maxsize=1)  # one document may have many faults

@@ -71,5 +71,5 @@ def add_labels(found: dict[str, Any], labels: Mapping[str, Any]) -> dict[str, An
     """Return an object with additional labels."""
     metadata = found.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    own = metadata.get("labels")
-    return {**found, "metadata": {**metadata, "labels": {**(own if isinstance(own, dict) else {}), **labels}}}
+    existing = metadata.get("labels")
+    return {**found, "metadata": {**metadata, "labels": {**(existing if isinstance(existing, dict) else {}), **labels}}}

@@ -22,19 +22,19 @@ CONVERT: Final = {
 DER: Final = b"\x30"  # the first byte of the binary form (ITU-T X.690, SEQUENCE)
 
 
-def pem_error(content: bytes, wanted: str = CERTIFICATE) -> str:
+def pem_error(content: bytes, expected_label: str = CERTIFICATE) -> str:
     """Return the fault of a file that should contain PEM; empty if its form is right.
 
-    `wanted` is the label after BEGIN in the expected block.
+    `expected_label` is the label after BEGIN in the expected block.
     """
-    expected = f"expected the lines from -----BEGIN {wanted}----- to -----END {wanted}-----"
+    expected = f"expected the lines from -----BEGIN {expected_label}----- to -----END {expected_label}-----"
     if not content.strip():
         return f"the file is empty; {expected}"
     kinds = [found.decode() for found in BEGIN.findall(content)]
     if not kinds:
-        binary = f" but looks like DER, the binary form (convert it: {CONVERT[wanted]})"
+        binary = f" but looks like DER, the binary form (convert it: {CONVERT[expected_label]})"
         return f"it is no PEM{binary if content.startswith(DER) else ''}; {expected}"
-    if not any(kind.endswith(wanted) for kind in kinds):
+    if not any(kind.endswith(expected_label) for kind in kinds):
         return f"it holds {' and '.join(dict.fromkeys(kinds))}; {expected}"
     if content.count(END) < len(kinds):
         return f"its last line is missing; {expected}"

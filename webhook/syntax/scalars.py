@@ -62,12 +62,12 @@ def resolve(text: str, tag: str = "") -> Scalar:
     if tag and tag not in RESOLVED:
         return text
     value = resolve_plain(text)
-    wanted = RESOLVED.get(tag)
-    if wanted is None or (wanted is not datetime and type(value) is wanted):
+    expected = RESOLVED.get(tag)
+    if expected is None or (expected is not datetime and type(value) is expected):
         return value
-    if wanted is float and type(value) is int and value <= MOST_SIGNED:
+    if expected is float and type(value) is int and value <= MOST_SIGNED:
         return float(value)
-    if wanted is datetime and is_timestamp(text):
+    if expected is datetime and is_timestamp(text):
         return text
     raise BadScalarError(f"the tag !!{tag.removeprefix(PREFIX)} does not fit the value {text!r}")
 

@@ -96,11 +96,11 @@ class TypeMismatch(NamedTuple):
 
 def type_mismatch(bad: msgspec.ValidationError, source: Any = UNKNOWN) -> TypeMismatch:
     """Return the value that a decoder refuses; `source` is the object as plain values with its keys."""
-    problem, _, where = str(bad).partition(AT)
-    steps = tuple(path_steps(where.rstrip("`").replace("key` in `", "").removeprefix("$")))
+    problem, _, decoder_path = str(bad).partition(AT)
+    steps = tuple(path_steps(decoder_path.rstrip("`").replace("key` in `", "").removeprefix("$")))
     found = EXPECTED.match(problem)
-    wanted = found[2] if found else None
-    path = steps if source is UNKNOWN else next(matching_paths(source, steps, wanted), steps)
+    expected = found[2] if found else None
+    path = steps if source is UNKNOWN else next(matching_paths(source, steps, expected), steps)
     if missing := MISSING.match(problem):
         return TypeMismatch((*path, missing[1]), problem)
     return TypeMismatch(path, problem, UNKNOWN if source is UNKNOWN or ANY in path else value_at(source, path))
@@ -143,24 +143,24 @@ def replace_value(document: Any, found: TypeMismatch) -> bool:
     return True
 
 
-def path_steps(where: str) -> Iterator[Step]:
+def path_steps(decoder_path: str) -> Iterator[Step]:
     """Yield each step of a decoder's path."""
-    for number_, any_, name in STEPS.findall(where):
+    for number_, any_, name in STEPS.findall(decoder_path):
         yield int(number_) if number_ else ANY if any_ else name
 
 
 def matching_paths(
-    value: Any, steps: tuple[Step, ...], wanted: str | None, before: tuple[Step, ...] = ()
+    value: Any, steps: tuple[Step, ...], expected: str | None, before: tuple[Step, ...] = ()
 ) -> Iterator[tuple[Step, ...]]:
     """Yield each path of a value that a decoder's path may mean: its end has the type that the decoder found."""
     if not steps:
-        if wanted is None or decoder_type(value) == wanted:
+        if expected is None or decoder_type(value) == expected:
             yield before
         return
     step, *rest = steps
     inside = members(value)
     for key in inside if step == ANY else [step] if step in inside else []:
-        yield from matching_paths(inside[key], tuple(rest), wanted, (*before, key))
+        yield from matching_paths(inside[key], tuple(rest), expected, (*before, key))
 
 
 def value_at(value: Any, path: tuple[Step, ...]) -> Any:

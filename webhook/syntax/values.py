@@ -117,8 +117,8 @@ def expected_boolean(found: FileValue) -> str:
         return expected
     if found.word in {"true", "false"}:
         return f"{expected}: write {found.word} without quotes"
-    right = {**dict.fromkeys(ON_WORDS, "true"), **dict.fromkeys(OFF_WORDS, "false")}.get(found.word)
-    return f"{expected}: write {right}" if right else expected
+    suggestion = {**dict.fromkeys(ON_WORDS, "true"), **dict.fromkeys(OFF_WORDS, "false")}.get(found.word)
+    return f"{expected}: write {suggestion}" if suggestion else expected
 
 
 def expected_number(found: FileValue) -> str:
@@ -135,6 +135,6 @@ def expected_list(found: FileValue, item: str = "") -> str:
     return f"{found.described}; expected a list{f': write {item}' if item else ''}"
 
 
-def expected_mapping(found: FileValue, such: str = "of keys and values (key: value)") -> str:
-    """Return the sentence for a value where a mapping is expected; `such` describes its keys."""
-    return f"{found.described}; expected a mapping {such}"
+def expected_mapping(found: FileValue, key_description: str = "of keys and values (key: value)") -> str:
+    """Return the sentence for a value where a mapping is expected; `key_description` describes its keys."""
+    return f"{found.described}; expected a mapping {key_description}"

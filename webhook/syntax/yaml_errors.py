@@ -83,13 +83,13 @@ class ParserPosition(NamedTuple):
         """Return a line; empty for a number after the last line."""
         return self.lines[number] if number is not None and number < len(self.lines) else ""
 
-    def at(self, says: str, line: int | None = None, column: int = 0) -> YamlComplaint:
+    def at(self, message: str, line: int | None = None, column: int = 0) -> YamlComplaint:
         """Return a complaint about a place; by default the place where the parser stopped."""
         if line is not None:
-            return YamlComplaint(says, line + 1, column + 1)
+            return YamlComplaint(message, line + 1, column + 1)
         if self.line >= len(self.lines) and self.lines:  # libyaml reports the end in a line after the last one
-            return YamlComplaint(says, len(self.lines), len(self.lines[-1]) + 1)
-        return YamlComplaint(says, self.line + 1, self.column + 1)
+            return YamlComplaint(message, len(self.lines), len(self.lines[-1]) + 1)
+        return YamlComplaint(message, self.line + 1, self.column + 1)
 
 
 def explain(bad: yaml.YAMLError, text: str, first: int = 1) -> YamlComplaint:

@@ -23,8 +23,8 @@ def request_client_certificates(serving: ssl.SSLContext, authority: Path) -> Non
     except UnreadableFileError as bad:
         raise BadCertificateError(f"--client-ca {bad}") from bad
     except ssl.SSLError as bad:
-        why = pem_error(authority.read_bytes()) or DAMAGED_MESSAGE
-        raise BadCertificateError(f"--client-ca {authority}: {why}; it must hold CA certificates as PEM") from bad
+        problem = pem_error(authority.read_bytes()) or DAMAGED_MESSAGE
+        raise BadCertificateError(f"--client-ca {authority}: {problem}; it must hold CA certificates as PEM") from bad
     except OSError as bad:
         raise BadCertificateError(
             f"--client-ca {authority}: {reason(bad)}; it must hold CA certificates as PEM"

@@ -62,19 +62,19 @@ def test_records_that_both_sides_have_are_no_finding() -> None:
     assert found([head(1), head(2)], event(seq=2), event(seq=1)) == []
 
 
-def test_a_record_that_is_gone_is_named_by_its_event() -> None:
+def test_missing_record_is_reported_at_its_event() -> None:
     """The event's annotation has the chain and the number."""
     [one] = compared([head(1)], event(seq=1), event(seq=2)).findings()
     assert (one.kind, one.place.line, one.chain, one.seq) == (FindingKind.MISSING, 2, CHAIN, 2)
     assert one.message == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
 
 
-def test_a_record_with_another_hash_is_another_one() -> None:
+def test_record_with_another_hash_is_forged() -> None:
     """The chain of the record makes no difference."""
     assert found([head(1, digest="f" * 64)], event(seq=1)) == [(FindingKind.FORGED, 1, CHAIN, 1)]
 
 
-def test_a_chain_that_is_gone_whole_is_one_finding() -> None:
+def test_missing_chain_is_one_finding() -> None:
     """The chain may be another replica's, whose file is not named."""
     events = [event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
     [one] = compared([head(1)], event(seq=1), *events).findings()
@@ -109,10 +109,10 @@ USUAL = (
 AGREED = [head(1), head(2, minute=59)]
 
 
-class TestNobodyAsked:
+class TestUnmatchedDecisions:
     """Decisions in catflap's log without a request in the API server's log."""
 
-    def test_one_that_the_log_ought_to_have_is_a_finding(self) -> None:
+    def test_unmatched_decision_that_should_be_logged_is_a_finding(self) -> None:
         """The finding names catflap's own line and the evidence."""
         [one] = compared([*AGREED, decided(7, minute=45)], *USUAL).findings()
         assert (one.kind, one.place.file, one.place.line, one.seq) == (FindingKind.INSERTED, "ours.log", 3, 7)
@@ -131,7 +131,7 @@ class TestNobodyAsked:
             pytest.param(decided(7, minute=45, ref=replace(POD, namespace="kube-system")), id="a namespace that its policy leaves out"),
         ],
     )  # fmt: skip
-    def test_one_that_may_well_be_so_is_no_finding(self, ours: ChainRecord) -> None:
+    def test_unmatched_decision_with_an_explanation_is_no_finding(self, ours: ChainRecord) -> None:
         """An unproven case yields at most a note."""
         assert found([*AGREED, ours], event(seq=1, **ALICE), *USUAL[1:2], event(minute=59, seq=2)) == []
 
@@ -144,7 +144,7 @@ class TestNobodyAsked:
         )
         assert found([*AGREED, decided(7, minute=45, verb="delete")], *USUAL, emptied) == []
 
-    def test_who_is_not_in_the_log_at_all_does_not_go_free(self) -> None:
+    def test_unmatched_decision_of_an_unknown_user_is_a_finding(self) -> None:
         """An attacker can invent a user name freely."""
         [one] = compared([*AGREED, decided(7, minute=45, user="mallory")], *USUAL).findings()
         assert "0 by this user" in one.message
@@ -157,10 +157,10 @@ class TestNobodyAsked:
         assert "3 more decisions that the API server never asked for" in [*comparison.notes()]
 
 
-class TestNeverAsked:
+class TestUnsentPodRequests:
     """Pod creations whose events have no annotation by catflap."""
 
-    def test_in_a_namespace_where_we_are_asked_it_shows(self) -> None:
+    def test_unsent_request_in_a_checked_namespace_is_a_finding(self) -> None:
         """The finding appears for a Pod before and after an answered request."""
         assert found([head(1)], event(seq=1), event(minute=31)) == [(FindingKind.SKIPPED, 2, "", None)]
 
@@ -177,11 +177,11 @@ class TestNeverAsked:
             pytest.param({"annotations": {"pods.catflap.dev/decision": "allowed"}}, id="an older release's answer"),
         ],
     )
-    def test_what_need_not_have_come_to_us_does_not(self, said: dict[str, Any]) -> None:
+    def test_request_that_may_be_exempt_is_no_finding(self, said: dict[str, Any]) -> None:
         """An unproven case yields no finding."""
         assert found([head(1)], event(seq=1), event(minute=31, **said)) == []
 
-    def test_namespaces_that_we_are_never_asked_about_are_named(self) -> None:
+    def test_namespaces_without_any_review_are_named(self) -> None:
         """An administrator knows which namespaces are exempt."""
         others = [event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
         *_, note = compared([head(1)], event(seq=1), *others).notes()
@@ -200,7 +200,7 @@ OURS = {
 OWN = "system:serviceaccount:guards:catflap-controller"
 
 
-class TestOtherRequests:
+class TestOtherUnsentRequests:
     """Other requests that the API server should have sent to catflap, as far as events show."""
 
     @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ class TestOtherRequests:
         [("workloads", "apps", "deployments"), ("workloads", "batch", "jobs"), ("workloads", "argoproj.io", "rollouts"),
          ("open-policies", "networking.k8s.io", "networkpolicies")],
     )  # fmt: skip
-    def test_what_makes_pods_or_may_open_a_namespace(self, entry: str, group: str, resource: str) -> None:
+    def test_unsent_workload_or_policy_is_a_finding(self, entry: str, group: str, resource: str) -> None:
         """The finding appears in namespaces with any answered request."""
         about = {"resource": resource, "apiGroup": group, "namespace": "shop", "name": "x"}
         assert found([head(1)], event(seq=1), event(minute=31, objectRef=about)) == [(FindingKind.SKIPPED, 2, "", None)]
@@ -218,7 +218,7 @@ class TestOtherRequests:
         assert found([head(1)], event(seq=1), elsewhere) == []
 
     @pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
-    def test_our_own_policies_wherever_they_are(self, verb: str) -> None:
+    def test_unsent_change_of_an_own_policy_is_a_finding_in_any_namespace(self, verb: str) -> None:
         """A namespace with such a policy is closed, whether the API server ever sent its requests to catflap or not."""
         [one] = compared([head(1)], event(seq=1), event(minute=31, verb=verb, objectRef=OURS)).findings()
         assert one.message.startswith(
@@ -228,7 +228,7 @@ class TestOtherRequests:
         assert found([head(1), head(2, minute=31)], event(seq=1), asked) == []
 
     @pytest.mark.parametrize("who", [OWN, "system:serviceaccount:kube-system:namespace-controller"])
-    def test_whom_we_are_not_asked_about(self, who: str) -> None:
+    def test_own_accounts_and_namespace_controllers_are_excluded(self, who: str) -> None:
         """The exclusions are catflap, in the namespace of its own log, and controllers that empty namespaces."""
         began = ChainRecord(CHAIN, 0, "", "0" * 64, "start", "", writer={"pod": {"namespace": "guards"}})
         removal = event(minute=31, verb="delete", objectRef=OURS, user={"username": who})
@@ -244,12 +244,12 @@ class TestOtherRequests:
             pytest.param({"verb": "update", "objectRef": OURS | {"name": "theirs"}}, id="a change that may be none"),
         ],
     )
-    def test_what_an_event_does_not_tell(self, said: dict[str, Any]) -> None:
+    def test_event_without_evidence_is_no_finding(self, said: dict[str, Any]) -> None:
         """An unproven case yields no finding."""
         other = event(minute=31, **{"verb": "delete", "objectRef": OURS, **said})
         assert found([head(1)], event(seq=1), other) == []
 
-    def test_who_had_us_asked_about_nothing(self) -> None:
+    def test_deleted_webhook_configuration_is_a_finding(self) -> None:
         """After a deletion catflap gets no requests; a note names the users who change the configurations."""
         about = {"resource": "validatingwebhookconfigurations", "name": "catflap"}
         ann = {"username": "ann"}
@@ -271,7 +271,7 @@ class TestOtherRequests:
 
 
 @pytest.mark.parametrize("phase", ["validating", "mutation"])
-def test_what_went_on_without_our_answer_shows(phase: str) -> None:
+def test_failed_open_request_is_a_finding(phase: str) -> None:
     """The annotation names the skipped entry; entries of other webhooks have no effect."""
     key = f"failed-open.{phase}.webhook.admission.k8s.io/round_0_index_"
     said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
@@ -290,7 +290,7 @@ def test_what_went_on_without_our_answer_shows(phase: str) -> None:
         pytest.param([event(), event()], "no event bears a hash", id="without our hashes"),
     ],
 )
-def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dict[str, Any]], says: str) -> None:
+def test_log_without_evidence_differs_from_a_log_that_agrees(events: list[dict[str, Any]], says: str) -> None:
     """The exit code also distinguishes the two."""
     with pytest.raises(UnreadableLogError, match=rf"proves nothing: .*{says}.*; its audit policy has to"):
         compared([head(1)], *events).check()
@@ -298,13 +298,13 @@ def test_a_log_that_proves_nothing_is_told_from_one_that_agrees(events: list[dic
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}'])
-def test_what_is_no_event_is_unreadable(text: bytes) -> None:
+def test_line_that_is_no_event_is_unreadable(text: bytes) -> None:
     """Another file is never accepted as the API server's log."""
     with pytest.raises(UnreadableLogError, match=r"api\.log:3: no "):
         ApiServerCrossCheck().add_event(LogLine("api.log", 3, text))
 
 
 @pytest.mark.parametrize(("text", "ended"), [(b'{"kind":"Ev', False), (b"", True), (b"  ", True)])
-def test_what_says_nothing_is_passed_over(text: bytes, *, ended: bool) -> None:
+def test_blank_and_incomplete_lines_are_skipped(text: bytes, *, ended: bool) -> None:
     """Such lines are the last line of an active log, and blank lines between joined logs."""
     ApiServerCrossCheck().add_event(LogLine("api.log", 3, text, has_line_end=ended))

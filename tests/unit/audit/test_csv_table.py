@@ -41,7 +41,7 @@ def told(row: dict[str, str]) -> dict[str, str]:
     }
 
 
-def test_a_refusal_is_told_whole() -> None:
+def test_rejection_is_complete() -> None:
     """The row has the user, the object, the place and the reason."""
     [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [FAULT, FAULT]})
     fault = "known-role at metadata.labels.role: the role 'fronted' is not known"
@@ -115,7 +115,7 @@ def test_a_formula_is_text(text: str) -> None:
 
 
 @given(st.text())
-def test_a_cell_begins_no_formula_and_is_one_line(text: str) -> None:
+def test_cell_is_one_line_and_no_formula(text: str) -> None:
     """This holds for any text; without the mark, a reader has the printable part of the text."""
     found = escape_cell(text)
     assert found.isprintable()

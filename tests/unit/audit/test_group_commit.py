@@ -33,7 +33,7 @@ def disk() -> Disk:
     return Disk()
 
 
-def test_those_who_come_during_a_sync_share_the_next_one(disk: Disk) -> None:
+def test_lines_written_during_a_sync_share_the_next_sync(disk: Disk) -> None:
     """The current sync began before their lines were written."""
     commit = GroupCommit(disk)
     commit.written = 1
@@ -59,7 +59,7 @@ def test_a_line_that_is_on_the_disk_waits_for_nothing(disk: Disk) -> None:
     assert disk.count == 1
 
 
-def test_whose_line_a_failure_hit_is_told_so_for_ever(disk: Disk) -> None:
+def test_failed_sync_is_reported_for_its_lines_forever(disk: Disk) -> None:
     """The kernel reports the failure once, and treats the lines as written after that."""
     disk.go.set()
     commit = GroupCommit(disk)

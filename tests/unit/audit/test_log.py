@@ -52,7 +52,7 @@ def types(path: Path) -> list[str]:
     return [record["type"] for record in read(path)]
 
 
-def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chain_begins_with_its_writer(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The start has the parts of the Pod that the environment names."""
     for name in ("POD_NAME", "POD_UID", "NODE_NAME"):
         monkeypatch.setenv(name, f"its-{name}")
@@ -67,7 +67,7 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
     assert (record["seq"], record["prev"], record["chain"]) == (1, start["hash"], start["chain"])
 
 
-def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: Clock) -> None:
+def test_line_is_the_canonical_record_with_its_hash(path: Path, clock: Clock) -> None:
     """The record also has the format and the release, and the caller receives its place."""
     odd = path.with_name("odd.log")  # records of a type that does not exist
     link = appended(log_of(odd, clock), {"b": ["ü", None], "a": "x\ny"})
@@ -91,7 +91,7 @@ def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) ->
     assert path.read_bytes() == b""
 
 
-def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, clock: Clock) -> None:
+def test_next_chain_names_the_last_record_of_the_previous_chain(path: Path, clock: Clock) -> None:
     """The removal of a whole chain is therefore detected."""
     last = appended(log_of(path, clock))
     log_of(path, clock).append(RECORD)
@@ -142,7 +142,7 @@ def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Pat
     assert is_signed_by(start["publicKey"], checkpoint["signature"], signed_bytes(checkpoint))
 
 
-def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, clock: Clock) -> None:
+def test_old_key_signs_the_new_key(path: Path, clock: Clock) -> None:
     """The key changes once a day."""
     log = log_of(path, clock)
     log.append(RECORD)
@@ -158,7 +158,7 @@ def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, cl
     assert is_signed_by(key["publicKey"], stop["signature"], signed_bytes(stop))
 
 
-def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
+def test_root_key_certifies_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
     """The certificate is valid for this chain and this writer only."""
     private, public = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
@@ -173,7 +173,7 @@ def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, 
         assert not is_signed_by(read_public(public), record["certificate"], other)
 
 
-def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock, tmp_path: Path) -> None:
+def test_missing_root_key_postpones_the_new_key(path: Path, clock: Clock, tmp_path: Path) -> None:
     """An old key with a certificate is better than a new one without, and it continues to sign."""
     private, _ = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
@@ -204,7 +204,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.undo()
 
 
-def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
+def test_unwritten_record_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
     """The next record gets the same number, and lists the half line."""
     log = log_of(path, clock)
     log.append(RECORD)
@@ -232,7 +232,7 @@ def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, ful
     assert json.loads(record)["seq"] == 1
 
 
-def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: Clock, full: list[int]) -> None:
+def test_failed_checkpoint_rejects_no_request(path: Path, clock: Clock, full: list[int]) -> None:
     """The record before the checkpoint is written; the next record tries the checkpoint again."""
     log = log_of(path, clock)
     full += [1 << 20] * CHECKPOINT_RECORDS + [0]
@@ -241,7 +241,7 @@ def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: C
     assert types(path)[-3:] == ["write", "write", "checkpoint"]
 
 
-def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
+def test_failed_stop_record_does_not_block_the_end(
     path: Path, clock: Clock, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message reports the failure."""
@@ -272,9 +272,7 @@ def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
     assert [record["prev"] for record in found[1:]] == [record["hash"] for record in found[:-1]]
 
 
-def test_the_clock_is_looked_at_from_a_thread_of_its_own(
-    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_have_their_own_thread(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread runs until the log stops."""
     monkeypatch.setattr("webhook.audit.log.POLL_SECONDS", 0.001)
     log = log_of(path, clock)

@@ -71,7 +71,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines() if line.endswith(b"}")]
 
 
-def test_what_is_admitted_without_a_record_is_owned_up_to(
+def test_lost_record_is_counted_in_the_next_record(
     path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The next record reports the loss once; the message appears once, not for each request."""
@@ -95,7 +95,7 @@ def test_what_is_admitted_without_a_record_is_owned_up_to(
     assert_sound(path)
 
 
-def test_what_is_refused_is_not_lost(
+def test_rejected_request_is_not_counted_as_lost(
     path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refused request has no effect that a record would describe."""
@@ -110,7 +110,7 @@ def test_what_is_refused_is_not_lost(
     assert "requests are refused for it" in caplog.text
 
 
-def test_an_end_owns_up_too(path: Path, counts: Counts, full: list[int]) -> None:
+def test_stop_record_counts_lost_records(path: Path, counts: Counts, full: list[int]) -> None:
     """The stop record reports the loss if no request follows."""
     log = made(path, ADMIT, counts)
     log.append(RECORD)
@@ -120,7 +120,7 @@ def test_an_end_owns_up_too(path: Path, counts: Counts, full: list[int]) -> None
     assert read(path)[-1]["lost"] == 1
 
 
-def test_a_closed_log_admits_nobody(path: Path, counts: Counts) -> None:
+def test_closed_log_rejects_records(path: Path, counts: Counts) -> None:
     """No later record could report the loss."""
     log = made(path, ADMIT, counts)
     log.append(RECORD)
@@ -140,7 +140,7 @@ def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, coun
 
 
 @pytest.mark.parametrize("failure", [*LogFailurePolicy])
-def test_a_disk_that_does_not_sync_is_as_one_that_does_not_write(
+def test_failed_sync_counts_as_failed_write(
     path: Path, counts: Counts, failure: LogFailurePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record is written all the same, so nothing is lost if the request is admitted."""
@@ -162,7 +162,7 @@ def test_a_disk_that_does_not_sync_is_as_one_that_does_not_write(
     assert_sound(path)
 
 
-def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
+def test_best_effort_counts_records_dropped_from_a_full_queue(
     path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk takes nothing for a while; the chain stays whole."""
@@ -192,7 +192,7 @@ def test_best_effort_drops_what_has_no_room_and_owns_up_to_it(
     assert_sound(path)
 
 
-def test_a_copy_goes_to_standard_output(path: Path, counts: Counts, capfd: pytest.CaptureFixture[str]) -> None:
+def test_copy_on_standard_output_equals_the_file(path: Path, counts: Counts, capfd: pytest.CaptureFixture[str]) -> None:
     """The copy equals the file byte for byte, so it verifies alone."""
     log = made(path, LogConfig(copy=True), counts)
     for _ in range(3):
@@ -218,7 +218,7 @@ def refuse(_queued: QueuedSink, _line: bytes) -> None:
     raise AuditLogUnwritable("no room")
 
 
-def test_a_pipe_that_nobody_reads_is_waited_for_once(tmp_path: Path) -> None:
+def test_pipe_without_a_reader_is_awaited_once(tmp_path: Path) -> None:
     """Later lines are refused at once until a reader returns: nothing waits for ever, and no loss is silent."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

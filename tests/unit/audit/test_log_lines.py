@@ -25,7 +25,7 @@ def test_lines_come_file_by_file_with_their_numbers(tmp_path: Path) -> None:
     ]
 
 
-def test_it_is_told_how_far_reading_is(tmp_path: Path) -> None:
+def test_progress_is_reported_in_bytes(tmp_path: Path) -> None:
     """The progress is in bytes of the files, as a bar needs it."""
     told: list[int] = []
     paths = [tmp_path / "a", tmp_path / "b"]
@@ -46,7 +46,7 @@ UNREADABLE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
-def test_what_cannot_be_read_to_its_end_is_named(tmp_path: Path, what: str) -> None:
+def test_incompletely_readable_file_is_named(tmp_path: Path, what: str) -> None:
     """A part is never accepted as the whole."""
     path = tmp_path / "log"
     UNREADABLE[what](path)
@@ -89,7 +89,7 @@ def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: py
     assert peak < 8 * longest
 
 
-def test_records_are_those_that_are_what_their_hashes_say(tmp_path: Path) -> None:
+def test_only_records_that_match_their_hashes_are_read(tmp_path: Path) -> None:
     """Half lines and edited lines are skipped; only `audit verify` reports them."""
     path = tmp_path / "log"
     lines = two_chains(path)

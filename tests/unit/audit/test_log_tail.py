@@ -35,7 +35,7 @@ def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) ->
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_a_half_line_that_stays_is_owned_up_to(tmp_path: Path, cut: int) -> None:
+def test_remaining_partial_line_is_listed(tmp_path: Path, cut: int) -> None:
     """A killed process left the half line: the next record has to begin on another line."""
     path = tmp_path / "half.log"
     *before, last = two_chains(path)

@@ -43,7 +43,7 @@ def seen(record: dict[str, Any]) -> tuple[list[tuple[str, int]], bool]:
     return [(link["chain"], link["seq"]) for link in record["seen"]["chains"]], record["seen"]["complete"]
 
 
-def test_a_process_states_what_another_one_wrote(path: Path) -> None:
+def test_process_attests_records_of_another_process(path: Path) -> None:
     """The process states it at its start, each minute and at its end, but only once."""
     clock = Clock()
     one, other = log_of(path, clock), log_of(path, clock)
@@ -82,7 +82,7 @@ def test_best_effort_never_claims_to_name_all(path: Path) -> None:
     assert {seen(record)[1] for record in records(path) if "seen" in record} == {False}
 
 
-def test_a_file_that_was_put_aside_is_read_until_others_have_noticed(path: Path, seconds: Seconds) -> None:
+def test_rotated_file_is_read_until_all_writers_follow(path: Path, seconds: Seconds) -> None:
     """Until then no statement is complete, and statements name the chains of new lines in the old file."""
     clock = Clock()
     one, other = log_of(path, clock), log_of(path, clock)
@@ -102,7 +102,7 @@ def test_a_file_that_was_put_aside_is_read_until_others_have_noticed(path: Path,
     assert verified(*rotated_files(str(path)), path).findings == ()
 
 
-def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, seconds: Seconds) -> None:
+def test_file_renamed_by_another_program_restarts_the_attestation(path: Path, seconds: Seconds) -> None:
     """The number of files in between is unknown."""
     clock = Clock()
     log = log_of(path, clock)
@@ -123,7 +123,7 @@ def test_a_file_that_another_program_renamed_begins_the_claim_anew(path: Path, s
     assert verified(path.with_name("log.1"), path, closed=True).findings == ()
 
 
-def test_more_chains_than_one_record_names_are_named_by_the_next(path: Path) -> None:
+def test_next_record_names_the_remaining_chains(path: Path) -> None:
     """The limit keeps a record small."""
     clock = Clock()
     for _ in range(MOST_NAMED + 6):
@@ -190,7 +190,7 @@ def tail(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileTail]:
     path.unlink()
 
 
-def test_lines_are_read_when_they_are_whole(path: Path, tail: FileTail) -> None:
+def test_only_complete_lines_are_read(path: Path, tail: FileTail) -> None:
     """The number of pieces makes no difference."""
     for text, whole in ((b"a", b""), (b"bcdefgh", b""), (b"\n12", b"abcdefgh\n"), (b"3\n4\n", b"123\n4\n"), (b"", b"")):
         with path.open("ab") as file:

@@ -39,7 +39,7 @@ def test_every_line_is_written_in_order(tmp_path: Path) -> None:
     assert max(waiting) >= len(LINES[0])
 
 
-def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipe_without_a_reader_blocks_no_writer(fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """A line without room is refused, and the accepted lines arrive when a reader comes."""
     path, reader = fifo
     monkeypatch.setattr("webhook.audit.queued_sink.MOST_BYTES", 1 << 18)
@@ -64,7 +64,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeyp
             continue
 
 
-def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_is_retried_until_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A half line gets a line end, and waits for a record that lists it."""
     whole, taken = os.write, [2, 0]
     monkeypatch.setattr("webhook.audit.queued_sink.RETRY_SECONDS", 0.001)
@@ -79,7 +79,7 @@ def test_a_line_is_tried_until_the_disk_takes_it(tmp_path: Path, monkeypatch: py
     assert queued.partial_writes == [fragment_of(b"fi")]
 
 
-def test_an_end_does_not_wait_for_ever(
+def test_close_waits_a_limited_time(
     fifo: tuple[str, int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message reports what could not be written."""

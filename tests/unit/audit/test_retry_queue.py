@@ -51,7 +51,7 @@ def names(path: Path) -> list[str]:
     ]
 
 
-def test_what_is_owed_is_written_in_order_as_soon_as_there_is_room(tmp_path: Path, disk: Disk) -> None:
+def test_queued_records_are_written_in_order(tmp_path: Path, disk: Disk) -> None:
     """No call raises in the meantime."""
     path, now = tmp_path / "audit.log", [0.0]
     owed = RetryQueue(AuditLog(str(path), process="controller"), clock=lambda: now[0])
@@ -83,7 +83,7 @@ def test_the_queue_has_an_end(tmp_path: Path, disk: Disk) -> None:
     assert (names(tmp_path / "audit.log"), len(lost)) == (["n0", "n1"], 3)
 
 
-def test_a_log_that_can_be_written_again_says_so_by_itself(tmp_path: Path, disk: Disk) -> None:
+def test_log_recovers_without_a_request(tmp_path: Path, disk: Disk) -> None:
     """A replica that is not ready gets no requests, so it has to try."""
     path = tmp_path / "audit.log"
     log = AuditLog(str(path), process="serve")

@@ -36,7 +36,7 @@ def sink(path: Path, at: datetime = AT, **rotation: Any) -> Sink:
     return Sink(str(path), rotation=Rotation(**rotation), now=lambda: at)
 
 
-def test_a_file_is_put_aside_before_it_grows_too_large(path: Path) -> None:
+def test_file_is_rotated_by_size(path: Path) -> None:
     """Each file has whole lines, and the order of names is the order of files, though the time is fixed."""
     written = sink(path, size=250)
     for number in range(5):
@@ -46,7 +46,7 @@ def test_a_file_is_put_aside_before_it_grows_too_large(path: Path) -> None:
     assert [one.read_bytes()[0:1] + one.read_bytes()[101:102] for one in (*old, path)] == [b"01", b"23", b"4"]
 
 
-def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
+def test_line_larger_than_the_size_limit_has_its_own_file(path: Path) -> None:
     """An empty file is not put aside."""
     written = sink(path, size=10)
     written.write(LINE)
@@ -55,7 +55,7 @@ def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("older", "files"), [(timedelta(hours=1), 2), (timedelta(minutes=59), 1)])
-def test_a_file_is_put_aside_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
+def test_file_is_rotated_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
     """This also holds for a process that has just begun."""
     path.write_bytes(seal({"time": timestamp(AT - older)})[0])
     sink(path, age=timedelta(hours=1)).poll()
@@ -85,7 +85,7 @@ def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path)
     assert [len(file.read_bytes()) for file in (*rotated_files(str(path)), path)][:3] == [200, 200, 200]
 
 
-def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_deleted_file_is_created_again_immediately(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The earlier records are lost with the file; later answers are on record, and messages report all of this."""
     failures: list[None] = []
     written = Sink(str(path), observer=LogObserver(failed=lambda: failures.append(None)))
@@ -97,7 +97,7 @@ def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.
     assert f"the audit log {path} was deleted" in caplog.text
 
 
-def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path: Path) -> None:
+def test_deleted_file_that_cannot_be_created_rejects_records(tmp_path: Path) -> None:
     """The sink works again after a look finds that the file can be created."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -113,7 +113,7 @@ def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path:
     assert (folder / "gone.log").read_bytes() == LINE
 
 
-def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
+def test_file_renamed_by_another_process_is_left(path: Path) -> None:
     """Another process or logrotate renamed the file: earlier lines stay under the new name."""
     written = sink(path)
     written.write(b"1" + LINE)
@@ -125,7 +125,7 @@ def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
     assert path.read_bytes() == b"3" + LINE
 
 
-def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
+def test_one_of_several_writers_rotates_a_file(path: Path) -> None:
     """The other processes follow."""
     first, second = sink(path, size=150), sink(path, size=150)
     for written in (first, second, first, second):
@@ -139,7 +139,7 @@ def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
     assert rotated_files(str(path)) == before
 
 
-def test_the_last_ones_are_kept(path: Path) -> None:
+def test_newest_rotated_files_are_kept(path: Path) -> None:
     """Only this log's files are removed: files with a similar name stay."""
     for name in ("audit[1].log.old", "audit1.log.20260131T120000.000000Z", "audit[1].log.20260131T120000.000000Z.gz"):
         path.with_name(name).touch()
@@ -152,7 +152,7 @@ def test_the_last_ones_are_kept(path: Path) -> None:
     assert rotated_files(str(path)) == []
 
 
-def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_rotation_keeps_the_old_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A message reports the failure."""
     folder = path.parent / "logs"
     folder.mkdir()
@@ -187,7 +187,7 @@ def starts(path: Path) -> list[dict[str, Any]]:
     return [record for record in map(json.loads, path.read_bytes().splitlines()) if record["type"] == "start"]
 
 
-def test_of_two_chains_that_begin_at_once_one_states_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_simultaneous_chains_attests_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second process waits until the first has written its start."""
     one, other = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
     act = meanwhile(one, monkeypatch, lambda: other.append(RECORD))
@@ -199,9 +199,7 @@ def test_of_two_chains_that_begin_at_once_one_states_the_other(path: Path, monke
     assert verified(path, closed=True).notes == ()
 
 
-def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chain_in_an_empty_file_attests_the_previous_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process writes to the new file at that same moment."""
     older, younger = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
     last = older.append(RECORD)
@@ -218,7 +216,7 @@ def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
     assert (report.findings, report.notes) == ((), ())
 
 
-def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: Path) -> None:
+def test_locked_file_is_still_written(path: Path) -> None:
     """A suspended process must not block the records of the others."""
     log = AuditLog(str(path), process="serve")
     with path.open("rb") as held:
@@ -227,9 +225,7 @@ def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: 
     assert len(path.read_bytes().splitlines()) == 2
 
 
-def test_a_file_that_another_process_keeps_locked_is_put_aside_later(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_locked_file_is_rotated_later(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Its lines are written all the same, and the next look after that process tries again."""
     written = sink(path, size=150)
     written.write(LINE)
@@ -255,7 +251,7 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
 
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
-def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
+def test_chains_continue_across_files(path: Path, durability: Any) -> None:
     """Several writers have several threads each: the files in order are sound, and have every record."""
     log_config = LogConfig(rotation=Rotation(size=5000), durability=durability)
     logs = [AuditLog(str(path), process="serve", config=log_config) for _ in range(2)]

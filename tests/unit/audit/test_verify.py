@@ -50,7 +50,7 @@ def changed(line: bytes, **what: Any) -> bytes:
     return seal({key: value for key, value in record(line).items() if key != "hash"} | what)[0]
 
 
-def test_a_sound_log_is_told_chain_by_chain(lines: Lines) -> None:
+def test_sound_log_is_reported_by_chain(lines: Lines) -> None:
     """The report has each chain's writer, number of records, last signature and end."""
     report = verified(lines, closed=True)
     assert (report.is_sound, report.records, report.notes) == (True, 8, ())
@@ -111,7 +111,7 @@ def following(line: bytes, **more: Any) -> bytes:
 
 
 @pytest.mark.parametrize("what", DAMAGED)
-def test_each_damage_is_told_by_its_place(lines: Lines, what: str) -> None:
+def test_each_damage_has_its_position(lines: Lines, what: str) -> None:
     """The first finding has the kind, the line, the chain and the record, as far as the line says."""
     damage, expected, line, chain, seq = DAMAGED[what]
     found = verified(damage(lines)).findings[0]
@@ -120,7 +120,7 @@ def test_each_damage_is_told_by_its_place(lines: Lines, what: str) -> None:
     assert (found.chain or names[chain], found.seq) == (names[chain], seq)
 
 
-def test_what_follows_a_damaged_record_is_not_damaged(lines: Lines) -> None:
+def test_records_after_a_damaged_record_are_sound(lines: Lines) -> None:
     """One edit yields one finding."""
     report = verified([*lines[:3], lines[3].replace(b"created", b"creates"), *lines[4:]], closed=True)
     assert len(report.findings) == 1
@@ -132,7 +132,7 @@ def test_missing_records_are_counted(lines: Lines) -> None:
     assert found.message == "before this line records 1 to 2 stood"
 
 
-def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
+def test_removed_chain_is_reported_by_its_successor(tmp_path: Path) -> None:
     """The chain that names it as its predecessor shows the loss."""
     two_chains(tmp_path / "log")
     four = two_chains(tmp_path / "log")
@@ -141,7 +141,7 @@ def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
     assert record(four[5])["chain"] in found.message
 
 
-def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
+def test_file_may_continue_a_removed_file(lines: Lines) -> None:
     """Older files may be removed legitimately; the report still names the missing record."""
     report = verified(lines[5:], closed=True)
     assert report.is_sound
@@ -150,7 +150,7 @@ def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
     )
 
 
-def test_a_rewritten_end_shows_by_what_hangs_on_it(lines: Lines) -> None:
+def test_rewritten_end_is_reported_by_its_successor(lines: Lines) -> None:
     """This holds even if the chain itself has new signatures."""
     report = verified([*lines[:4], changed(lines[4], time="2026-02-02T00:00:00.000000Z"), *lines[5:]])
     assert [(one.kind, one.place.line) for one in report.findings] == [
@@ -159,7 +159,7 @@ def test_a_rewritten_end_shows_by_what_hangs_on_it(lines: Lines) -> None:
     ]
 
 
-def test_an_open_chain_is_damaged_only_where_it_is_to_be_closed(lines: Lines) -> None:
+def test_open_chain_is_damaged_only_with_closed(lines: Lines) -> None:
     """A running process has not ended its chain yet, and a killed process never does."""
     assert verified(lines[:-1]).is_sound
     [found] = verified(lines[:-1], closed=True).findings
@@ -188,7 +188,7 @@ class TestTrust:
         assert verified(lines, roots=[read_public(other), read_public(public)]).is_sound
         assert not verified(lines, roots=[read_public(other)]).is_sound
 
-    def test_a_certificate_is_for_one_chain(self, tmp_path: Path) -> None:
+    def test_certificate_is_valid_for_one_chain(self, tmp_path: Path) -> None:
         """A certificate of another chain is not valid."""
         private, public = write_pair(str(tmp_path / "root"))
         lines = two_chains(tmp_path / "log", root=private)
@@ -197,13 +197,13 @@ class TestTrust:
         assert found.kind is FindingKind.FORGED
 
     @pytest.mark.parametrize("garbage", ["", "AA==", "no base64!", "é"])
-    def test_what_is_no_signature_is_none(self, lines: Lines, garbage: str) -> None:
+    def test_malformed_signature_is_invalid(self, lines: Lines, garbage: str) -> None:
         """No content of a log ends the verification with an error."""
         [found] = verified([*lines[:4], changed(lines[4], signature=garbage)]).findings
         assert (found.kind, found.seq) == (FindingKind.FORGED, 4)
 
 
-class TestHalfLines:
+class TestPartialLines:
     """Text between records that is no record."""
 
     def owner(self, line: bytes, *torn: bytes) -> bytes:
@@ -218,25 +218,25 @@ class TestHalfLines:
             pytest.param([b"{ha\n"], [b"{ha", b""], id="a line end that others have written as well"),
         ],
     )
-    def test_a_half_line_that_a_writer_owns_up_to_is_no_damage(self, lines: Lines, stands: Lines, owned: Lines) -> None:
+    def test_listed_partial_line_is_no_damage(self, lines: Lines, stands: Lines, owned: Lines) -> None:
         """A full disk leaves half lines without any attack."""
         assert [one.kind for one in verified([*lines[:4], *stands, self.owner(lines[4], *owned)]).findings] == [
             FindingKind.FORGED  # this test makes the signature invalid
         ]
 
-    def test_one_that_nobody_owns_up_to_is(self, lines: Lines) -> None:
+    def test_unlisted_partial_line_is_damage(self, lines: Lines) -> None:
         """The original content of the text makes no difference."""
         [found] = verified([*lines[:4], b"{ha\n", *lines[4:]]).findings
         assert (found.kind, found.place.line) == (FindingKind.TRUNCATED, 5)
         assert found.message == "3 bytes that are no record, and no writer owns up to a half line"
 
-    def test_one_that_is_owned_up_to_has_to_be_there(self, lines: Lines) -> None:
+    def test_listed_partial_line_must_exist(self, lines: Lines) -> None:
         """The half line was removed."""
         assert FindingKind.MISSING in {
             one.kind for one in verified([*lines[:4], self.owner(lines[4], b"{ha")]).findings
         }
 
-    def test_a_whole_line_is_no_half_line(self, lines: Lines) -> None:
+    def test_complete_line_is_no_partial_line(self, lines: Lines) -> None:
         """An edited record is damage even if a record lists it as a half line."""
         edited = lines[3].replace(b"created", b"creates").removesuffix(b"\n")
         report = verified([*lines[:3], edited + b"\n", self.owner(lines[4], edited)])
@@ -251,14 +251,14 @@ class TestLenient:
         said = record(line)
         return json.dumps(dict(reversed(said.items())), indent=None, ensure_ascii=True).encode() + b" \n"
 
-    def test_what_says_the_same_is_sound(self, lines: Lines) -> None:
+    def test_rewritten_copy_with_the_same_content_is_sound(self, lines: Lines) -> None:
         """Order, white space, escapes and empty lines make no difference; by default they do."""
         copy = [one for line in lines for one in (self.rewritten(line), b"\n")]
         assert verified(copy, lenient=True, closed=True).is_sound
         assert len(verified(copy).findings) == 2 * len(lines)
 
     @pytest.mark.parametrize("line", [b"[]\n", b"7\n", b'"x"\n', b'{"a":"\\ud800"}\n', b"{\n", b'{"hash":"x"}\n'])
-    def test_what_is_no_record_is_damage(self, lines: Lines, line: bytes) -> None:
+    def test_text_that_is_no_record_is_damage(self, lines: Lines, line: bytes) -> None:
         """The kind of content makes no difference."""
         [found] = verified([*lines[:4], line, *lines[4:]], lenient=True).findings
         assert found.place.line == 5
@@ -270,14 +270,14 @@ class TestLenient:
         assert (found.kind, found.seq) == (FindingKind.EDITED, 3)
 
 
-def test_a_shredded_log_is_told_in_so_many_words(lines: Lines) -> None:
+def test_findings_of_a_shredded_log_are_limited(lines: Lines) -> None:
     """The report lists findings up to its limit and counts the rest."""
     report = verified([*lines, *([lines[1]] * (MOST_FINDINGS + 7))])
     assert (len(report.findings), report.omitted) == (MOST_FINDINGS, 7)
     assert not report.is_sound
 
 
-def test_records_have_one_form() -> None:
+def test_records_have_a_canonical_form() -> None:
     """The order of the keys at creation makes no difference."""
     assert canonical_bytes({"b": {"d": 1, "c": "é"}, "a": []}) == '{"a":[],"b":{"c":"é","d":1}}'.encode()
 
@@ -332,7 +332,7 @@ def test_a_chain_that_is_not_signed_in_time_shows(tmp_path: Path, seconds: Itera
     assert [(one.kind, one.seq) for one in report.findings] == ([(FindingKind.FORGED, forged)] if forged else [])
 
 
-def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Path) -> None:
+def test_chain_without_its_start_has_one_finding(tmp_path: Path) -> None:
     """The signatures of the chain cannot be checked, and a note says so."""
     lines = wait(two_chains(tmp_path / "log"), *range(0, 7200, 60))
     report = verified(lines[1:])
@@ -340,7 +340,7 @@ def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Pat
     assert any("so its signatures could not be checked" in note for note in report.notes)
 
 
-def test_a_half_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
+def test_partial_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
     """This holds even if the half line names its chain and number, and the next writer lists it."""
     path = tmp_path / "log"
     lines = two_chains(path)
@@ -374,14 +374,14 @@ def test_a_hostile_log_costs_no_more_than_its_size(hostile: Lines) -> None:
 
 
 @pytest.mark.parametrize("key", ['"decision"', '"type"'])
-def test_a_copy_that_says_a_thing_twice_is_no_copy(lines: Lines, key: str) -> None:
+def test_copy_with_a_duplicate_key_is_rejected(lines: Lines, key: str) -> None:
     """One reader uses the first value, another the last."""
     twice = lines[1].replace(b"{", b'{%b:"allowed",' % key.encode(), 1)
     found = verified([lines[0], twice, *lines[2:]], lenient=True).findings
     assert {one.kind for one in found} >= {FindingKind.EDITED}
 
 
-def test_a_copy_as_text_is_told_as_one(lines: Lines) -> None:
+def test_text_copy_is_reported_as_one(lines: Lines) -> None:
     """The lenient mode accepts the copy."""
     copied = [line.replace(b"\n", b"\r\n") for line in lines]
     assert "--lenient takes that" in verified(copied).findings[0].message

@@ -24,7 +24,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 @pytest.mark.parametrize("begun", [True, False], ids=["in a chain", "before the first record"])
-def test_it_is_writable_again_once_there_is_room(
+def test_log_is_writable_again_when_the_disk_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, *, begun: bool
 ) -> None:
     """The log is not writable before that, and needs no other record: a server that is not ready gets no review."""
@@ -45,9 +45,7 @@ def test_it_is_writable_again_once_there_is_room(
     assert_sound(tmp_path / "audit.log")
 
 
-def test_where_requests_are_admitted_without_a_record_it_counts_as_writable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_that_admits_without_records_counts_as_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The administrator chose this, so no replica leaves the service because of it."""
     log = AuditLog(str(tmp_path / "audit.log"), process="serve", config=LogConfig(failure=LogFailurePolicy.ADMIT))
     log.append(RECORD)

@@ -53,7 +53,7 @@ def told(*arguments: str) -> LogConfig | str:
         ),
     ],
 )
-def test_options_say_how_records_are_kept(arguments: tuple[str, ...], log_config: LogConfig) -> None:
+def test_options_become_a_log_config(arguments: tuple[str, ...], log_config: LogConfig) -> None:
     """One value has all options."""
     assert told(*arguments) == log_config
 
@@ -69,7 +69,7 @@ def test_options_say_how_records_are_kept(arguments: tuple[str, ...], log_config
         ),
     ],
 )
-def test_what_contradicts_itself_is_told(arguments: tuple[str, ...], says: str) -> None:
+def test_contradictory_options_are_reported(arguments: tuple[str, ...], says: str) -> None:
     """The message says what to give instead."""
     assert says in str(told(*arguments))
 
@@ -81,13 +81,13 @@ def test_a_size_has_a_unit(text: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.5h", "1 h", "1w", "h", "1Mi"])
-def test_what_is_no_age_is_refused(text: str) -> None:
+def test_invalid_age_is_rejected(text: str) -> None:
     """The message says how to write an age."""
     with pytest.raises(click.BadParameter, match="write a number above 0 and one of s, m, h, d, such as 1d"):
         MeasureType("AGE", AGES, "1d").convert(text, None, None)
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_file_is_reported(tmp_path: Path) -> None:
     """The error precedes the start: a server would otherwise restart a worker again and again."""
     assert told(f"--audit-log={tmp_path}/no/log") == (
         f"catflap: --audit-log {tmp_path}/no/log: its folder is not there; give a file that this user may write\n"

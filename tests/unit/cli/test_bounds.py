@@ -68,7 +68,7 @@ def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
         pytest.param(("audit", "verify", "policy.yaml", "--trust"), "64 KiB, the most", id="key"),
     ],
 )
-def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
+def test_endless_device_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
     """A file of any size behaves the same."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
@@ -89,7 +89,7 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("verb", LOGS)
-def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_binary_input_ends_the_read(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk image has no line without an end."""
     monkeypatch.setattr(log_lines, "MOST_BINARY", MIB)
     Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
@@ -125,7 +125,7 @@ def test_a_log_that_another_program_compressed_is_answered_with_the_command(
     assert (outcome.exit_code, f"unpack it first: {command} log | catflap audit" in outcome.stderr) == (2, True)
 
 
-def test_documents_are_counted_the_empty_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_documents_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million separators took eleven seconds."""
     monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
     Path("seps.yaml").write_text("---\n# nothing\n" * (MANY + 1), encoding="utf-8")
@@ -213,7 +213,7 @@ def circle(path: Path) -> None:
     ("make", "what"),
     [(pipe, "this is no regular file"), (broken, "no such file"), (circle, "its symbolic links lead in a circle")],
 )
-def test_what_in_a_folder_cannot_be_read_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
+def test_unreadable_path_in_a_folder_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
     """An earlier release silently skipped such paths."""
     (here / "f").mkdir()
     (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")

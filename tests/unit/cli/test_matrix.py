@@ -66,7 +66,7 @@ def effects(decided: Decision, rule: str) -> set[Effect]:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("rule", RULES)
-def test_a_built_in_rule_does_what_its_mode_says(rule: str, mode: Mode) -> None:
+def test_built_in_rule_follows_its_mode(rule: str, mode: Mode) -> None:
     """The test has each kind that the rule is about; a custom rule about all workloads changes nothing."""
     for kind, (file, manifest) in cases(rule).items():
         for custom in ((), (HARMLESS,)):
@@ -85,7 +85,7 @@ def test_a_built_in_rule_has_no_other_effect_on_anything(rule: str, mode: Mode) 
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_built_in_rule_is_in_the_matrix_with_every_kind_that_it_is_about(rule: str) -> None:
+def test_matrix_has_each_built_in_rule_with_each_of_its_kinds(rule: str) -> None:
     """The exceptions are Pods without the labels of a rule, and staged policies, which open nothing."""
     about, found = RULES[rule].about, cases(rule).keys()
     if about is PolicyObject:
@@ -99,7 +99,7 @@ def test_a_built_in_rule_is_in_the_matrix_with_every_kind_that_it_is_about(rule:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_a_custom_rule_does_what_its_mode_says_to_its_own_resource_alone(resource: str, mode: Mode) -> None:
+def test_custom_rule_follows_its_mode_for_its_resource_only(resource: str, mode: Mode) -> None:
     """Other objects in the same files make no difference: workloads, network policies, tiers, and unjudged objects."""
     rule = never_true(resource)
     policy = policy_with(HEAD, mode, rule["id"], rule)

@@ -29,7 +29,7 @@ def run(folder: Path, *arguments: str, text: str = "") -> Result:
         pytest.param("network: {engine: calico}", ["--engine", "kubernetes"], PolicyEngine.KUBERNETES, id="it wins"),
     ],
 )
-def test_what_is_printed_is_what_the_controller_writes(
+def test_output_equals_the_policies_of_the_controller(
     tmp_path: Path, text: str, arguments: list[str], engine: PolicyEngine
 ) -> None:
     """The namespace's uid is the exception, which only a cluster knows."""
@@ -63,7 +63,7 @@ LEFT_OPEN = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "text", "why"), LEFT_OPEN)
-def test_a_namespace_that_stays_open_gets_none(
+def test_namespace_that_stays_open_has_no_output(
     tmp_path: Path, name: str, arguments: list[str], text: str, why: str
 ) -> None:
     """The reason is on standard error, so that a pipe stays empty."""
@@ -81,7 +81,7 @@ def test_a_namespace_that_is_adopted_gets_its_policies(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", ["Shop", "a b", "", "../x"])
-def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
+def test_invalid_namespace_is_rejected(tmp_path: Path, name: str) -> None:
     """The name would become text in a manifest."""
     outcome = run(tmp_path, "-n", name)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
@@ -102,7 +102,7 @@ def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("engine", PolicyEngine)
-def test_comments_say_what_only_a_cluster_could_show(
+def test_comments_name_assumptions_about_the_cluster(
     tmp_path: Path, engine: PolicyEngine, dns: str, says: list[str]
 ) -> None:
     """The comments precede the first object, so that the manifests stay the same for kubectl."""

@@ -25,7 +25,7 @@ def test_a_table_is_aligned() -> None:
 
 @LAW
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=5))
-def test_each_column_begins_in_one_place(rows: list[tuple[str, str, str]]) -> None:
+def test_each_column_is_aligned(rows: list[tuple[str, str, str]]) -> None:
     """Empty cells, and characters that take two columns, make no difference."""
     plain = [column._replace(colours={}) for column in COLUMNS]
     wide = [max(cell_len(one[0]), *(cell_len(row[number]) for row in rows)) for number, one in enumerate(plain)]

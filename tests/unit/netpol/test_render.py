@@ -68,7 +68,7 @@ def test_a_case_is_rendered_to_the_letter(case: str, engine: PolicyEngine) -> No
     assert [*rendered_net(case, engine), *rendered(case, engine)] == list(yaml.safe_load_all(golden))
 
 
-def test_every_preset_has_its_case_and_nothing_else_is_there() -> None:
+def test_every_preset_has_exactly_one_case() -> None:
     """A new preset needs a folder with a case."""
     assert set(CASES) == {*PRESETS, *LISTS, *FLOWS, *KINDS, *(f"preset-{preset}" for preset in get_args(Preset))}
     files = {"policy.yaml", *(f"{engine}.yaml" for engine in PolicyEngine)}
@@ -106,7 +106,7 @@ def test_every_kind_of_flow_end_has_its_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_calico_takes_what_it_is_given(case: str) -> None:
+def test_calico_accepts_the_manifests(case: str) -> None:
     """Its Windows nodes accept them too."""
     for manifest in (*rendered_net(case, PolicyEngine.CALICO), *rendered(case, PolicyEngine.CALICO)):
         assert complaints(manifest) == [], manifest["metadata"]["name"]
@@ -169,7 +169,7 @@ def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
 
 
 @pytest.mark.parametrize("engine", PolicyEngine)
-def test_a_manifest_says_where_it_comes_from(engine: PolicyEngine) -> None:
+def test_manifest_names_its_origin(engine: PolicyEngine) -> None:
     """It has catflap's label, the digest of the policy file and the uid of the namespace."""
     for manifest in render_namespace(policy(), BIRTH, engine):
         metadata = manifest["metadata"]
@@ -181,14 +181,14 @@ def test_a_manifest_says_where_it_comes_from(engine: PolicyEngine) -> None:
         }
 
 
-def test_no_uid_is_claimed_where_no_cluster_was_asked() -> None:
+def test_manifest_without_a_cluster_has_no_uid() -> None:
     """`catflap render` does not know it."""
     (deny, _) = render_namespace(policy(), RenderTarget("shop", "", "0"), PolicyEngine.KUBERNETES)
     assert deny["metadata"]["annotations"] == {"catflap.dev/policy-digest": "0"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_auto_means_what_was_detected(preset: str) -> None:
+def test_auto_is_the_detected_preset(preset: str) -> None:
     """A policy file with a list of name servers allows those."""
     for engine in PolicyEngine:
         named = render_namespace(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)

@@ -66,14 +66,14 @@ def events(*records: dict[str, Any]) -> list[str]:
         (ReasonCode.POLICY_NOT_REPAIRED, "get", []),
     ],
 )
-def test_only_what_was_written_changes_a_namespace(code: str, verb: str, words: str, expected: list[str]) -> None:
+def test_only_successful_writes_change_a_namespace(code: str, verb: str, words: str, expected: list[str]) -> None:
     """A failed repair isolates nothing."""
     assert events(WRITE | {"objectRef": TARGET, "verb": verb, "reasonCode": code, "reason": words}) == expected
 
 
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("code", codes(Verdict.EXEMPT))
-def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: str) -> None:
+def test_namespace_ends_when_kubernetes_empties_it(code: ReasonCode, words: str) -> None:
     """The removal of the policy by any other user opens the namespace."""
     expected = NAMESPACE_TERMINATING if code is ReasonCode.NAMESPACE_TERMINATING else POLICY_REMOVED
     assert events(REMOVAL | {"reasonCode": code, "reason": words}) == [expected]
@@ -81,7 +81,7 @@ def test_a_namespace_ends_where_kubernetes_empties_it(code: ReasonCode, words: s
 
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("verdict", [Verdict.ALLOWED, Verdict.EXEMPT])
-def test_break_glass_and_exceptions_are_told_by_their_codes(verdict: Verdict, words: str) -> None:
+def test_break_glass_and_exceptions_are_counted_by_code(verdict: Verdict, words: str) -> None:
     """The test has each code of each verdict, with any words."""
     for code in codes(verdict):
         ledger = gathered(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).counts
@@ -110,7 +110,7 @@ class TestEarlierFormats:
         assert events(record | {"verb": "get"}) == []
 
     @pytest.mark.parametrize("words", WORDS)
-    def test_who_removes_a_policy_tells_whether_the_namespace_ends(self, words: str) -> None:
+    def test_user_of_a_removal_shows_whether_the_namespace_ends(self, words: str) -> None:
         """The namespace controller deletes nothing else."""
         record = of_earlier_format(REMOVAL | {"reason": words})
         assert events(record) == [POLICY_REMOVED]
@@ -123,7 +123,7 @@ class TestEarlierFormats:
         assert (ledger.total("break-glass"), ledger.total("exempt without code")) == (0, 1)
         assert ledger.total("without code") == 1
 
-    def test_an_exception_was_the_only_reason_that_something_allowed_had(self) -> None:
+    def test_allowed_request_with_a_reason_is_an_exception(self) -> None:
         """The words of the reason make no difference."""
         assert gathered(of_earlier_format(DECISION | {"reason": "x"})).counts.total("waived") == 1
         assert gathered(of_earlier_format(DECISION)).counts.total("waived") == 0

@@ -59,7 +59,7 @@ def test_the_same_figures_are_the_same_picture() -> None:
 
 
 @pytest.mark.parametrize("name", ["$\\frac{1}{0}$", "$", "<b>&amp;", "_hidden", "\u202ex", "漢字", "x" * 300])
-def test_any_name_is_drawn_as_it_is(name: str) -> None:
+def test_any_name_is_drawn_unchanged(name: str) -> None:
     """The name becomes no formula and no markup, and is in the legend."""
     for picture, most in zip(pictures(time_chart(series(name), "x")), (40, 18, 40, 18), strict=True):
         assert shorten_label(name, most) in texts(picture)

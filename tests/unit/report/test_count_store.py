@@ -36,7 +36,7 @@ def test_counts_are_those_of_a_counter(monkeypatch: pytest.MonkeyPatch, room: in
     assert (book.total("rule"), book.total("rule", wanted[0][0])) == (len(chosen), wanted[0][1])
 
 
-def test_counting_goes_on_after_somebody_looked() -> None:
+def test_counting_continues_after_a_read() -> None:
     """A later count adds to the count on disk."""
     book = CountStore()
     for _ in range(2):
@@ -45,7 +45,7 @@ def test_counting_goes_on_after_somebody_looked() -> None:
     assert book.top("rule", SHOWN).rows == (Count("x", 2, time(1), time(1)),)
 
 
-def test_what_is_not_there_is_nothing() -> None:
+def test_absent_kind_has_no_rows_and_no_sum() -> None:
     """There are no rows and no sum."""
     book = CountStore()
     assert not book.top("rule", SHOWN)
@@ -62,7 +62,7 @@ def test_events_come_by_namespace_in_the_order_of_their_times() -> None:
     assert list(book.events()) == [told[3], told[1], told[2], told[0]]
 
 
-def test_the_last_happenings_are_told_and_the_others_counted() -> None:
+def test_last_entries_are_listed_and_earlier_entries_counted() -> None:
     """The shown events are in time order."""
     book = CountStore()
     for at in (2, 0, 1):
@@ -71,7 +71,7 @@ def test_the_last_happenings_are_told_and_the_others_counted() -> None:
     assert ([one.details for one in found], before) == (["1", "2"], 1)
 
 
-def test_a_name_takes_no_more_room_than_a_name_may() -> None:
+def test_long_name_is_cut() -> None:
     """A line may have 16 MiB."""
     book = CountStore()
     book.add("rule", "x" * 10_000, time(0))

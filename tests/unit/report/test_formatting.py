@@ -28,13 +28,13 @@ def test_times_are_to_the_second() -> None:
 
 
 @pytest.mark.parametrize("character", ["\u202e", "\u2066", "\x1b", "\n", "\u200b", "\ud800"])
-def test_what_nobody_sees_is_shown_by_its_code(character: str) -> None:
+def test_invisible_character_is_shown_as_a_code(character: str) -> None:
     """The most important characters are those that reverse the writing."""
     assert to_text(f"a{character}b").isprintable()
     assert character not in to_text(f"a{character}b")
 
 
-def test_what_is_markup_stays_so_and_text_ends_somewhere() -> None:
+def test_markup_is_unchanged_and_text_is_limited() -> None:
     """Only the page's own macros make markup."""
     assert to_text(Markup("<b>\n</b>")) == "<b>\n</b>"
     assert len(to_text("x" * 2 * LONGEST_TEXT)) == LONGEST_TEXT

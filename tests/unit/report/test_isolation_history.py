@@ -58,7 +58,7 @@ def test_a_removal_on_record_gives_the_exact_time() -> None:
     assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "closed")
 
 
-def test_a_removal_past_us_gives_the_most_that_it_can_be() -> None:
+def test_unseen_removal_has_an_upper_bound() -> None:
     """The time is since the last proof of the policy."""
     space = only(At(0, POLICY_CREATED), At(30, POLICY_EXISTS, "alice"), At(120, POLICY_RESTORED))
     assert (space.lapses, space.without, space.exact) == (1, 90.0, False)
@@ -77,7 +77,7 @@ def test_a_removal_that_nothing_restored_stays_open() -> None:
     assert covered.spaces[0].state == "open since 2026-01-31T12:00:10, by carol"
 
 
-def test_a_removal_that_did_not_come_about_is_none() -> None:
+def test_rejected_removal_is_no_gap() -> None:
     """The removal was admitted, and the policy existed afterwards: a later check refused it."""
     space = only(At(0, POLICY_CREATED), At(10, POLICY_REMOVED, "carol"), At(20, POLICY_EXISTS, "alice"))
     assert (space.lapses, space.state) == (0, "closed")
@@ -91,7 +91,7 @@ def test_leaving_by_the_policy_file_opens() -> None:
     )
 
 
-def test_another_engines_policy_that_goes_opens_nothing() -> None:
+def test_removed_policy_of_another_engine_opens_nothing() -> None:
     """The policy that replaced it exists."""
     assert only(At(0, POLICY_CREATED), At(10, POLICY_CREATED, CALICO), At(11, POLICY_DELETED, PLAIN)).state == "closed"
 
@@ -104,7 +104,7 @@ def test_a_namespace_that_ends_is_not_open() -> None:
     assert (covered.open, covered.spaces[0].state) == (0, "deleted")
 
 
-def test_a_namespace_of_the_same_name_is_a_new_one() -> None:
+def test_namespace_created_again_is_a_new_one() -> None:
     """The time between the two is no gap."""
     space = only(
         At(0, POLICY_CREATED), At(10, NAMESPACE_TERMINATING), At(60, NAMESPACE_CREATED, "bob"), At(61, POLICY_CREATED)
@@ -112,7 +112,7 @@ def test_a_namespace_of_the_same_name_is_a_new_one() -> None:
     assert (space.lapses, space.to_close, space.state) == (0, 1.0, "closed")
 
 
-def test_what_was_created_and_never_closed_is_counted_apart() -> None:
+def test_namespace_never_isolated_is_counted_separately() -> None:
     """The namespace may be exempt, or not exist at all."""
     covered = found(At(0, NAMESPACE_CREATED, "bob"))
     assert (covered.known, covered.unclosed, covered.spaces) == (0, 1, ())
@@ -145,7 +145,7 @@ def test_a_write_without_a_code_ends_a_removal_that_is_on_record() -> None:
     assert (covered.lapses, covered.without, covered.exact, covered.unexplained) == (1, 42.0, True, 0)
 
 
-def test_a_write_without_a_code_over_a_policy_that_stood_is_counted() -> None:
+def test_write_without_a_code_over_an_existing_policy_is_counted() -> None:
     """The write may or may not be a restoration, so it counts neither as a gap nor as the absence of one."""
     covered = found(At(0, POLICY_WRITTEN), At(30, POLICY_EXISTS, "alice"), At(120, POLICY_WRITTEN))
     assert (covered.lapses, covered.without, covered.unexplained) == (0, 0.0, 1)

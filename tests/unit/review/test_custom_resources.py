@@ -53,7 +53,7 @@ def test_every_template_that_is_there_is_judged() -> None:
 
 @pytest.mark.parametrize("maker", [CRON, UNITED, ROLLOUT, WIDGET], ids=lambda maker: maker.kind)
 @pytest.mark.parametrize("found", [{}, {"spec": None}, {"spec": {"template": None}}, {"spec": []}, {"spec": "a"}])
-def test_where_no_template_is_the_first_lacks_its_labels(maker: PodMaker, found: Json) -> None:
+def test_object_without_a_template_has_no_labels_at_the_first_path(maker: PodMaker, found: Json) -> None:
     """This applies to any other value at the path."""
     assert pod_templates(maker, found) == (LabelLocation(f"{maker.template}.metadata", {}),)
 
@@ -80,7 +80,7 @@ def test_a_rollout_of_another_object_has_no_place(spec: Json) -> None:
 
 
 @pytest.mark.parametrize("metadata", [{"labels": {"tier": "web"}}, {"annotations": {"a": "b"}}])
-def test_a_rollouts_template_counts_beside_a_reference(metadata: Json) -> None:
+def test_template_next_to_a_reference_counts(metadata: Json) -> None:
     """The rule is that of Argo Rollouts for an empty template."""
     found = {"spec": {"workloadRef": REFERENCE, "template": {"metadata": metadata}}}
     assert pod_templates(ROLLOUT, found) == (LabelLocation("spec.template.metadata", metadata.get("labels", {})),)
@@ -94,20 +94,20 @@ def test_a_rollout_that_refers_to_nothing_lacks_its_labels(reference: object) ->
 
 
 @pytest.mark.parametrize("labels", [None, [], "app", 1, {"app": 1}, {"app": None}, {"app": ["web"]}, {"app": {}}])
-def test_what_is_no_label_says_nothing(labels: Any) -> None:
+def test_invalid_labels_count_as_missing(labels: Any) -> None:
     """An API server checks a custom resource only as its CRD defines; the refusal is still about labels."""
     [place] = pod_templates(WIDGET, under("spec.podTemplate", {"metadata": {"labels": labels}}))
     assert place.lack("app")
 
 
-def test_labels_that_yaml_took_for_something_else_are_kept() -> None:
+def test_labels_of_other_types_are_kept() -> None:
     """The API server reads a key that is a number in a manifest as text."""
     [place] = pod_templates(WIDGET, under("spec.podTemplate", {"metadata": {"labels": {1: "a"}}}))
     assert place.labels == {"1": "a"}
 
 
 @pytest.mark.parametrize(("word", "asked"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
-def test_the_nodes_network_is_asked_for_by_a_truth(word: object, asked: object) -> None:
+def test_host_network_is_a_boolean(word: object, asked: object) -> None:
     """Kubernetes accepts only a boolean."""
     [place] = pod_templates(WIDGET, under("spec.podTemplate", {"spec": {"hostNetwork": word}}))
     assert place.host_network is asked
@@ -142,13 +142,13 @@ def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -
     ],
 )
 @pytest.mark.parametrize("maker", [WORKFLOW, CRON_WORKFLOW], ids=["Workflow", "CronWorkflow"])
-def test_nothing_is_said_of_a_workflow_whose_pods_get_labels_elsewhere(maker: PodMaker, spec: Json) -> None:
+def test_workflow_with_labels_from_elsewhere_has_no_violation(maker: PodMaker, spec: Json) -> None:
     """The reviews of its Pods judge these labels."""
     assert pod_templates(maker, under(maker.template, spec)) == ()
 
 
 @pytest.mark.parametrize(("value", "written"), [(1, "1"), (1.5, "1.5"), (True, "true"), (10**20, str(10**20))])
-def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) -> None:
+def test_number_as_a_label_is_not_empty(value: Any, written: str) -> None:
     """The label needs quotes; the remedy shows the quoted value."""
     (place,) = pod_templates(ROLLOUT, under("spec.template", labelled(app=value)))
     assert place.labels == {"app": ""}

@@ -61,7 +61,7 @@ def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
 
 
 @given(st.sampled_from(MAKERS), st.data())
-def test_the_places_are_those_of_the_whole_object(maker: PodMaker, data: st.DataObject) -> None:
+def test_extracted_templates_equal_those_of_the_whole_object(maker: PodMaker, data: st.DataObject) -> None:
     """This applies to any value at a template's path or on the way to it."""
     path = data.draw(st.sampled_from([*maker.sources, *maker.partial, "spec", "spec.template"]))
     found = under(path, data.draw(VALUES))
@@ -93,7 +93,7 @@ def test_another_reference_is_a_change() -> None:
 
 @pytest.mark.parametrize("filling", ["[]", "{}", "1", '"a"', '{"a":[]}'])
 @pytest.mark.parametrize("where", ["spec", "template", "labels"])
-def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str) -> None:
+def test_fields_outside_templates_are_not_decoded(filling: str, where: str) -> None:
     """Millions of values would block the interpreter for seconds; skipping them takes milliseconds."""
     many = f"[{','.join([filling] * 200_000)}]"
     inner = {"spec": "", "template": "", "labels": "", where: f',"x":{many}'}
@@ -106,9 +106,7 @@ def test_no_value_is_made_of_what_is_beside_a_template(filling: str, where: str)
 
 
 @pytest.mark.parametrize("maker", [CRON, UNITED, WIDGET, ROLLOUT], ids=lambda maker: maker.kind)
-def test_what_is_read_does_not_grow_with_the_number_of_templates(
-    maker: PodMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_read_do_not_grow_with_the_number_of_templates(maker: PodMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each byte is read at most once for each step of a path, for any number of templates."""
     read = 0
 

@@ -32,7 +32,7 @@ def head(manifest: dict[str, Any] | None, **request: Any) -> bytes:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("extra", [{}, {"object": ["x"]}, {"a": ["y"], "object": None}, {"a": [], "oldObject": None}])
-def test_who_asks_for_what_is_read(name: str, extra: dict[str, Any]) -> None:
+def test_request_fields_are_read(name: str, extra: dict[str, Any]) -> None:
     """The result equals that of the whole review."""
     user = {"username": f"jane{name}", "groups": [name, "b"], "extra": extra}
     manifest = {**pod(GOOD), "status": {"message": TAIL}}
@@ -63,13 +63,13 @@ def test_a_policy_with_metadata_that_do_not_end_may_be_ours() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" " * 100, TAIL.encode(), b'{"request":{"uid":"1","object":{}'])
-def test_anything_else_is_a_bad_review(body: bytes) -> None:
+def test_other_beginning_is_a_bad_review(body: bytes) -> None:
     """The server cannot answer such a request."""
     with pytest.raises(BadReview):
         decode_beginning(body, WHY)
 
 
-def test_a_review_that_begins_with_the_object_is_a_bad_one() -> None:
+def test_review_that_begins_with_the_object_is_invalid() -> None:
     """The API server never writes such a review."""
     whole = review({**namespace(), "status": {"x": TAIL}})
     whole["request"] = {"object": whole["request"].pop("object"), **whole["request"]}

@@ -42,7 +42,7 @@ def said(api_version: str, kind: str, **fields: Any) -> str:
         ("cilium.io/v2", "ciliumnetworkpolicy", "cilium.io/v2 CiliumNetworkPolicy"), ("projectcalico.org/v3", "Networkpolicy", "projectcalico.org/v3 NetworkPolicy"),
     ],
 )  # fmt: skip
-def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str, right: str) -> None:
+def test_misspelt_kind_has_a_suggestion(api_version: str, kind: str, right: str) -> None:
     """The API server would know no such kind."""
     assert suggested_kind(api_version, kind) == right
     assert right.partition(" ")[0] in said(api_version, kind)
@@ -59,7 +59,7 @@ def test_a_misspelt_kind_is_told_with_the_right_one(api_version: str, kind: str,
         ("cluster.x-k8s.io/v1beta1", "MachineDeployment"), ("kueue.x-k8s.io/v1beta1", "Workload"), ("example.com/v1", "job"),
     ],
 )  # fmt: skip
-def test_other_kinds_are_not_taken_for_misspelt_ones(api_version: str, kind: str) -> None:
+def test_other_kinds_have_no_suggestion(api_version: str, kind: str) -> None:
     """A vendor may choose any name for its kinds."""
     assert said(api_version, kind) == ""
 
@@ -76,9 +76,7 @@ def test_other_kinds_are_not_taken_for_misspelt_ones(api_version: str, kind: str
         pytest.param({"spec": {"template": {"metadata": {}, "spec": {"restartPolicy": "Never"}}}}, "spec.template", id="no containers"),
     ],
 )  # fmt: skip
-def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_file(
-    fields: dict[str, Any], path: str
-) -> None:
+def test_pod_template_of_an_unknown_kind_has_the_line_for_the_policy_file(fields: dict[str, Any], path: str) -> None:
     """The note has this line if the path of the template has fields only."""
     told = said("example.com/v1", "Runner", **fields)
     assert f"has a pod template at {path}; to judge it, add to workloads.extraKinds: " in told
@@ -93,7 +91,7 @@ def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_
         pytest.param({"spec": {"driver": SPEC}}, "containers at spec.driver", id="such a one deeper"),
     ],
 )  # fmt: skip
-def test_pods_that_no_path_of_extra_kinds_leads_to_are_told(fields: dict[str, Any], where: str) -> None:
+def test_pods_without_a_path_for_extra_kinds_are_reported(fields: dict[str, Any], where: str) -> None:
     """The reviews of the Pods themselves judge them."""
     assert said("example.com/v1", "Runner", **fields).endswith(
         f"has {where}; the server judges its Pods when they are created"
@@ -113,7 +111,7 @@ def test_pods_that_no_path_of_extra_kinds_leads_to_are_told(fields: dict[str, An
         pytest.param("example.com/v1", "Thing", {"metadata": {"x": TEMPLATE}, "status": {"y": TEMPLATE}}, id="beside the spec"),
     ],
 )  # fmt: skip
-def test_of_what_makes_no_pods_nothing_is_said(api_version: str, kind: str, fields: dict[str, Any]) -> None:
+def test_kind_that_makes_no_pods_has_no_note(api_version: str, kind: str, fields: dict[str, Any]) -> None:
     """Unnecessary notes hide the useful ones."""
     assert said(api_version, kind, **fields) == ""
 
@@ -128,12 +126,12 @@ def test_of_what_makes_no_pods_nothing_is_said(api_version: str, kind: str, fiel
         ("example.com/v1", "OwnNetworkPolicy"),
     ],
 )  # fmt: skip
-def test_policies_that_are_not_read_are_told(api_version: str, kind: str) -> None:
+def test_unread_policies_are_reported(api_version: str, kind: str) -> None:
     """The traffic that they allow adds to the policies that catflap reads."""
     assert said(api_version, kind).startswith(f"catflap does not read {kind} of ")
 
 
-def test_nothing_is_said_of_what_is_read() -> None:
+def test_supported_kind_has_no_note() -> None:
     """The same tables decide both."""
     assert [kind for kind in POLICY_KINDS if unsupported_policy_notice(kind.group, kind.kind)] == []
     for (group, kind), maker in BY_KIND.items():
@@ -148,7 +146,7 @@ def test_nothing_is_said_of_what_is_read() -> None:
         ("v1", "Pod", ""), ("argoproj.io/v1alpha1", "Rollout", ""), ("policy.networking.k8s.io/v1alpha2", "AdminNetworkPolicy", ""),
     ],
 )  # fmt: skip
-def test_a_version_that_is_gone_is_told(api_version: str, kind: str, right: str) -> None:
+def test_removed_version_is_reported(api_version: str, kind: str, right: str) -> None:
     """The object is still judged."""
     assert current_version(api_version, kind) == right
 
@@ -232,7 +230,7 @@ def test_a_line_for_the_policy_file_is_taken_and_makes_the_object_judged(
     assert [place.labels for place in found.workload.places] == [{"app": "web"}]
 
 
-def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
+def test_kind_that_the_policy_file_has_gets_no_line() -> None:
     """The policy file refuses a second entry for one resource."""
     extra = policy(
         "workloads: {extraKinds: [{group: example.com, resource: runners, kind: Other, template: spec.template}]}"
@@ -265,6 +263,6 @@ def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
         ("Y", "ies"),
     ],
 )
-def test_a_plural_is_guessed_as_a_custom_resource_definition_has_it(kind: str, plural: str) -> None:
+def test_plural_is_that_of_custom_resource_definitions(kind: str, plural: str) -> None:
     """An entry with another resource name would have no effect."""
     assert plural_of(kind) == plural

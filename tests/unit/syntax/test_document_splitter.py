@@ -26,7 +26,7 @@ def test_documents(text: str, documents: list[tuple[str, int]]) -> None:
     assert [(chunk.text, chunk.line) for chunk in split_documents(text)] == documents
 
 
-def test_text_behind_a_separator_is_an_error_behind_the_documents_before_it() -> None:
+def test_text_after_a_separator_is_an_error_after_the_earlier_documents() -> None:
     """The error has its line."""
     found = split_documents("a: 1\n---\nb: 2\n--- c\n")
     assert next(found).line == 1

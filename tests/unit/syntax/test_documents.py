@@ -40,27 +40,27 @@ def objects(text: str) -> list[LocatedObject]:
         ),
     ],
 )  # fmt: skip
-def test_a_value_has_its_line_its_column_and_how_it_is_written(
+def test_value_has_line_column_and_spelling(
     text: str, path: tuple[str, ...], place: tuple[int, int, str | None]
 ) -> None:
     """Lines and columns count from 1, as in editors."""
     assert objects(text)[-1].place(path) == place
 
 
-def test_documents_behind_a_bad_one_are_read() -> None:
+def test_documents_after_an_invalid_one_are_read() -> None:
     """All faults of a file are reported together."""
     found = list(located_objects(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
     assert [isinstance(one, BadManifestError) for one in found] == [False, True, False, True]
     assert [one.place.line for one in found if isinstance(one, BadManifestError) and one.place] == [8, 17]
 
 
-def test_a_template_is_one_complaint() -> None:
+def test_template_is_one_error() -> None:
     """Otherwise every document of it would have a complaint."""
     [bad] = located_objects("{{ if .x }}\na: 1\n---\n{{ end }}\nb: 1\n---\nc: {{ .x }}\n")
     assert isinstance(bad, BadManifestError)
 
 
-def test_keys_that_stand_twice_are_known() -> None:
+def test_duplicate_keys_are_reported() -> None:
     """The last one counts; a key that replaces a merged one is no fault."""
     [one] = objects("a: {x: 1, x: 2}\nb: &b {y: 1}\nc: {<<: *b, y: 2}\n")
     assert [(key, place.line, place.column) for key, place in one.repeated] == [("x", 1, 11)]
@@ -79,7 +79,7 @@ def test_keys_that_stand_twice_are_known() -> None:
         pytest.param(b"", "", id="nothing"),
     ],
 )
-def test_the_encoding_is_told_by_the_mark(data: bytes, text: str) -> None:
+def test_byte_order_mark_determines_the_encoding(data: bytes, text: str) -> None:
     """The rule is that of kubectl."""
     assert decode_text(data) == text
 
@@ -91,7 +91,7 @@ def test_utf_16_without_a_mark_is_named(encoding: str) -> None:
         decode_text(POD.encode(encoding))
 
 
-def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
+def test_expanding_aliases_are_rejected_early() -> None:
     """A short text can expand to more values than a computer can hold."""
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
     [bad] = located_objects(bomb)
@@ -108,7 +108,7 @@ def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
         ("9" * 5000, "9" * 5000),
     ],
 )  # fmt: skip
-def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
+def test_word_is_read_like_kubectl(word: str, value: Any) -> None:
     """These are the traps; tests/oracles compares the results with kubectl itself."""
     assert resolve_plain(word) == value
     assert type(resolve_plain(word)) is type(value)
@@ -118,7 +118,7 @@ def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
     ("value", "key"),
     [(True, "true"), (7, "7"), (1.5, "1.5"), (1e6, "1e+06"), (1.1, "1.1"), (1e300, ".inf"), (123456.789, "123456.79")],
 )
-def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
+def test_key_that_is_no_text_becomes_text(value: Any, key: str) -> None:
     """The text is that of Go's format for 32-bit numbers."""
     assert key_of(value) == key
 
@@ -137,7 +137,7 @@ def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
         ("x", (2, 1), "expected a value here"),
     ],
 )
-def test_what_is_no_json_behind_json_is_told(text: str, place: tuple[int, int], told: str) -> None:
+def test_text_after_json_is_reported(text: str, place: tuple[int, int], told: str) -> None:
     """The message has the place and plain words; two values before the fault prove that the file is JSON."""
     [*_, bad] = located_objects(f"{{}} {{}}\n{text}")
     assert isinstance(bad, BadManifestError)

@@ -39,7 +39,7 @@ EXPECTED: Final = "expected the lines from -----BEGIN CERTIFICATE----- to -----E
         (OTHER.key, PRIVATE_KEY, ""),
     ],
 )  # fmt: skip
-def test_what_is_no_pem_is_told(content: bytes, wanted: str, told: str) -> None:
+def test_text_that_is_no_pem_is_reported(content: bytes, wanted: str, told: str) -> None:
     """The message has the expected form; the right form has no message."""
     found = pem_error(content, wanted)
     assert found.startswith(told)
@@ -58,7 +58,7 @@ BAD: Final = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_certificate_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -> None:
+def test_unreadable_certificate_has_a_message(what: str, tmp_path: Path) -> None:
     """The test covers the TLS folder and the clients' CA."""
     folder = TlsFolder(tmp_path)
     issue_pair(folder, ["a.example"], NOW)
@@ -72,7 +72,7 @@ def test_a_certificate_that_cannot_be_read_is_told_in_words(what: str, tmp_path:
 
 
 @pytest.mark.parametrize("what", [*BAD, "another key", "missing"])
-def test_a_key_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -> None:
+def test_unreadable_key_has_a_message(what: str, tmp_path: Path) -> None:
     """The test covers the TLS folder and the audit log."""
     folder = TlsFolder(tmp_path)
     issue_pair(folder, ["a.example"], NOW)
@@ -90,7 +90,7 @@ def test_a_key_that_cannot_be_read_is_told_in_words(what: str, tmp_path: Path) -
         assert not FOREIGN.search(str(refused.value)), str(refused.value)
 
 
-def test_the_wrong_half_of_a_pair_is_told(tmp_path: Path) -> None:
+def test_wrong_half_of_a_pair_is_named(tmp_path: Path) -> None:
     """The message names the content of the file."""
     private, public = write_pair(str(tmp_path / "root"))
     with pytest.raises(BadKey, match="it holds PUBLIC KEY; expected the lines from -----BEGIN PRIVATE KEY-----"):

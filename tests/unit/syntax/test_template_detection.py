@@ -27,7 +27,7 @@ SECONDS: Final = 3.0  # the texts take some hundredths; a pattern that backtrack
         ("a: {b: ${X}}\n", "a text with variables for envsubst", 1, "envsubst < FILE"),
     ],
 )
-def test_a_template_is_named_with_the_command_that_renders_it(text: str, called: str, line: int, command: str) -> None:
+def test_template_has_the_command_that_renders_it(text: str, called: str, line: int, command: str) -> None:
     """The message also has the place where it begins."""
     [bad] = located_objects(text)
     assert isinstance(bad, BadManifestError)
@@ -50,7 +50,7 @@ def test_a_template_is_named_with_the_command_that_renders_it(text: str, called:
         '{"a": "${X}" 1}',
     ],
 )
-def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
+def test_other_faults_are_left_to_the_parser(text: str) -> None:
     """Braces in the middle of a text are no template."""
     assert find_template(text, 1) is None
     [bad] = located_objects(text)
@@ -64,7 +64,7 @@ def test_other_faults_are_the_parsers_to_tell(text: str) -> None:
         "a: ${X}\n", "a: $(X)\n", "# {{ .Values.x }}\na: b\n",
     ],
 )  # fmt: skip
-def test_what_can_be_read_is_read(text: str) -> None:
+def test_readable_text_with_braces_is_no_template(text: str) -> None:
     """Kubernetes itself uses such texts; only labels are checked."""
     assert [isinstance(one, BadManifestError) for one in located_objects(text)] == [False]
 
@@ -73,7 +73,7 @@ def test_what_can_be_read_is_read(text: str) -> None:
     "text",
     ["x: y: z" + "\n" * 20_000, "x: y: z\n" + "    \n" * 20_000, "{" + " \n" * 20_000, "a: b: " + "${a" * 20_000, "a: b: " + "local x" + " " * 40_000],
 )  # fmt: skip
-def test_no_text_takes_long_to_be_told(text: str) -> None:
+def test_no_text_takes_long_to_examine(text: str) -> None:
     """A pattern that crosses blank lines or backtracks over blanks would take minutes.
 
     The test compares processor time with a limit far above the normal time.

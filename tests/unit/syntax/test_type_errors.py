@@ -151,7 +151,7 @@ PLAIN: Final = ("networking.k8s.io", "networkpolicies")
         ({"ingress": [{"from": [{"podSelector": "app"}]}]}, "spec.ingress[0].from[0].podSelector: 'app' is text; expected a mapping of keys and values (key: value)"),
     ],
 )  # fmt: skip
-def test_a_message_has_the_field_the_value_and_what_is_expected(spec: Mapping[str, Any], told: str) -> None:
+def test_message_has_field_value_and_expected_type(spec: Mapping[str, Any], told: str) -> None:
     """The messages have the form of those about the policy file."""
     assert read(PLAIN, {"spec": spec}).unreadable.startswith(told)
 
@@ -183,14 +183,14 @@ def test_the_trap_of_yaml_is_named(written: str | None, says: str) -> None:
         (b'{"metadata": {"labels": {"a": 1}}}', "metadata.labels[*]: expected text, got a number"),
     ],
 )
-def test_bytes_that_cannot_be_decoded_are_told(body: bytes, told: str) -> None:
+def test_undecodable_bytes_have_a_message(body: bytes, told: str) -> None:
     """The message has the position."""
     with pytest.raises((msgspec.DecodeError, UnicodeError, RecursionError)) as bad:
         msgspec.json.decode(body, type=PodTemplate)
     assert decode_error_message(bad.value) == told
 
 
-def test_half_a_character_is_told() -> None:
+def test_incomplete_character_has_a_message() -> None:
     """The message is that of the policy file."""
     with pytest.raises(UnicodeError) as bad:
         "\ud800".encode()

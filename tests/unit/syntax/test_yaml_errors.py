@@ -127,9 +127,7 @@ def answered(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("parser", PARSERS)
 @pytest.mark.parametrize(("text", "place", "says"), CASES)
-def test_a_fault_of_yaml_is_told_in_our_words_at_its_place(
-    text: str, place: tuple[int, int], says: str, parser: Any
-) -> None:
+def test_yaml_error_has_a_message_and_its_place(text: str, place: tuple[int, int], says: str, parser: Any) -> None:
     """Both parsers have the same sentence and place."""
     told, at = answered(text, parser)
     assert says in told
@@ -137,7 +135,7 @@ def test_a_fault_of_yaml_is_told_in_our_words_at_its_place(
 
 
 @pytest.mark.parametrize(("text", "place", "says"), OF_LIBYAML)
-def test_what_libyaml_alone_refuses_is_told_in_our_words(text: str, place: tuple[int, int], says: str) -> None:
+def test_error_of_libyaml_alone_has_a_message(text: str, place: tuple[int, int], says: str) -> None:
     """PyYAML's own parser accepts some of these texts."""
     told, at = answered(text, yaml.CSafeLoader)
     assert says in told

@@ -97,9 +97,9 @@ def read_spec(spec: CalicoSpec, dialect: Dialect, *, nearby: Selector | None) ->
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
             with unread.within():
-                lets = dialect.word(rule.action, ACTIONS, f"{path}.action") in letting
+                is_allowed = dialect.word(rule.action, ACTIONS, f"{path}.action") in letting
                 if (
-                    not lets
+                    not is_allowed
                     or (nearby is not None and selects_hosts_only(spec, found))
                     or (types and direction not in types)
                 ):
@@ -118,9 +118,9 @@ def subject(spec: CalicoSpec, nearby: Selector | None) -> Selected:
     with error_path("spec.serviceAccountSelector"):
         accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
     with error_path("spec.namespaceSelector"):
-        spaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
+        namespaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
     with error_path("spec.selector"):
-        return Selected(both(parse(spec.selector), accounts), spaces)
+        return Selected(both(parse(spec.selector), accounts), namespaces)
 
 
 def selects_hosts_only(spec: CalicoSpec, found: Selected) -> bool:
@@ -141,17 +141,17 @@ def selects_hosts_only(spec: CalicoSpec, found: Selected) -> bool:
 def peers(entity: EntityRule, nearby: Selector | None) -> Peers:
     """Return the peers of a rule; a rule without peers matches every peer."""
     accounts = entity.service_accounts or ServiceAccountMatch()
-    wanted = [parse(entity.selector)] if entity.selector else []
+    selector = [parse(entity.selector)] if entity.selector else []
     if accounts.selector:
-        wanted.append(renamed(parse(accounts.selector), ACCOUNT_PREFIX))
+        selector.append(renamed(parse(accounts.selector), ACCOUNT_PREFIX))
     if accounts.names:
-        wanted.append(OneOf(SERVICE_ACCOUNT, tuple(accounts.names)))
+        selector.append(OneOf(SERVICE_ACCOUNT, tuple(accounts.names)))
     nets = networks(entity)
     # Any selector confines a rule to its policy's namespace, one that excludes too (rules.go, getEndpointSelector).
-    if wanted or entity.namespace_selector or (entity.not_selector and nearby is None):
-        spaces = parse(entity.namespace_selector) if entity.namespace_selector else nearby
-        labels = EVERYTHING if not wanted else wanted[0] if len(wanted) == 1 else AllOf(tuple(wanted))
-        return Peers(selected=(Selected(labels, spaces, nets),))
+    if selector or entity.namespace_selector or (entity.not_selector and nearby is None):
+        namespaces = parse(entity.namespace_selector) if entity.namespace_selector else nearby
+        labels = EVERYTHING if not selector else selector[0] if len(selector) == 1 else AllOf(tuple(selector))
+        return Peers(selected=(Selected(labels, namespaces, nets),))
     if entity.services and entity.services.name:
         return Peers(named=(f"the Service {entity.services.namespace[:63]}/{entity.services.name[:63]}",))
     named = domains(entity.domains or ())

@@ -41,8 +41,8 @@ class NetworkPolicyPeer(Struct, rename="camel"):
 
     def read(self) -> Selected:
         """Return the Pods that it selects."""
-        spaces = self.namespace_selector
-        return Selected((self.pod_selector or NO_SELECTOR).read(), None if spaces is None else spaces.read())
+        namespaces = self.namespace_selector
+        return Selected((self.pod_selector or NO_SELECTOR).read(), None if namespaces is None else namespaces.read())
 
 
 class NetworkPolicyPort(Struct, rename="camel"):

@@ -212,16 +212,16 @@ def syntax_error(text: str, at: int, expected: str = "") -> ValueError:
     """Return the error of a text that is no selector from a position on; `expected` is empty where nothing has such a beginning."""
     found = WORD.match(text, at)
     word = found[0] if found else ""
-    right = f"{word!r}" if expected == TEXT and word[:1] not in {*QUOTES, ""} else CORRECTIONS.get(word)
-    meant = f" (write {right})" if right else ""
+    correction = f"{word!r}" if expected == TEXT and word[:1] not in {*QUOTES, ""} else CORRECTIONS.get(word)
+    advice = f" (write {correction})" if correction else ""
     if not word:
         problem = f"expected {expected} at its end"
     elif word == "(" and text[:at].endswith(FUNCTIONS):
         problem = f"the bracket at character {at + 1} is not closed"
     elif expected:
-        problem = f"expected {expected} at character {at + 1}, and not {word[:SHOWN_WORD]}{meant}"
+        problem = f"expected {expected} at character {at + 1}, and not {word[:SHOWN_WORD]}{advice}"
     elif word[0] in QUOTES:
         problem = f"the quote at character {at + 1} is not closed"
     else:
-        problem = f"{word[:SHOWN_WORD]} at character {at + 1} is unknown{meant}"
+        problem = f"{word[:SHOWN_WORD]} at character {at + 1} is unknown{advice}"
     return ValueError(f"{shortened(text, SHOWN)!r} is no selector of Calico: {problem}")
