@@ -158,13 +158,24 @@ def cluster_options(function: Function) -> Function:
 
 
 def load_policy(path: Path) -> Loaded:
-    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one."""
+    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one.
+
+    Warnings about keys of earlier releases go to standard error.
+    """
     try:
-        return parse_file(read_text(path))
+        loaded = parse_file(read_text(path))
     except BadPolicy as bad:
         complain(faults_of(str(path), bad))
     except UnreadableFileError as bad:
         complain([str(bad)])
+    warn_of(str(path), loaded.warnings)
+    return loaded
+
+
+def warn_of(name: str, warnings: Iterable[PolicyFault]) -> None:
+    """Print warnings about a policy file on standard error, as lines that editors can jump to."""
+    for warning in warnings:
+        click.echo(printable(f"{at(name, warning)}: warning: {warning}"), err=True)
 
 
 def read_text(path: Path) -> str:

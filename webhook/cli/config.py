@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._options import BAD_INPUT, FILE, at, complain, faults_of, once, read_text
+from webhook.cli._migrating import rewrite
+from webhook.cli._options import BAD_INPUT, FILE, faults_of, load_policy, once, read_text, warn_of
 from webhook.cli._streams import say, warn
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
@@ -58,9 +59,20 @@ def checked(name: str, text: str) -> int:
         for line in faults_of(name, bad):
             say(line)
         status = FAULTY
-    for remark in remarks_on(text, datetime.now(UTC)):
-        click.echo(f"{at(name, remark)}: warning: {remark}", err=True)
+    warn_of(name, remarks_on(text, datetime.now(UTC)))
     return status
+
+
+@verb.command("migrate")
+@click.argument("file", type=FILE)
+@click.option("--diff", "is_diff", is_flag=True, help="Print the changes as a unified diff, and change nothing.")
+def migrate(file: Path, *, is_diff: bool) -> None:
+    """Rewrite the keys of earlier releases in a policy file.
+
+    FILE may also be the manifest of the ConfigMap, or values of the Helm chart. It is rewritten in place, and `-` prints standard input with the
+    current keys. All else in it stays. Standard error lists each change. A file with faults is not changed, and the exit code is 2.
+    """
+    rewrite(file, is_diff=is_diff)
 
 
 @verb.command("show")
@@ -70,12 +82,7 @@ def show(file: Path | None) -> None:
 
     Without FILE: the defaults alone.
     """
-    try:
-        loaded = parse(DEFAULT_POLICY) if file is None else parse_file(read_text(file))
-    except BadPolicy as bad:
-        complain(faults_of(str(file), bad))
-    except UnreadableFileError as bad:
-        complain([str(bad)])
+    loaded = parse(DEFAULT_POLICY) if file is None else load_policy(file)
     click.echo(spelled_out(loaded.policy), nl=False)
 
 

@@ -40,7 +40,7 @@ def admit_valid_file(text: str, user: User, known: Known) -> Decision | Foresigh
     """Return the admission of a valid file."""
     if known.foreseen is None:
         return ForesightWanted(text, user)
-    return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=known.foreseen)
+    return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=(*known.warnings, *known.foreseen))
 
 
 def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:

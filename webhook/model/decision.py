@@ -173,6 +173,7 @@ class Known(Struct, frozen=True):
 
     `findings` keeps the results of rules if the same request is decided several times. `old_owners` are the owners
     above an object, or the object itself, that are older than catflap. It is empty if the topmost owner is younger.
+    `warnings` are about the policy file of which `faults` has the faults. A lookup in the cluster returns neither.
     """
 
     old_owners: tuple[OldOwner, ...] | None = None
@@ -180,6 +181,7 @@ class Known(Struct, frozen=True):
     guarded: bool | None = None
     namespace_labels: Mapping[str, str] | None = None
     faults: tuple[Violation, ...] | None = None
+    warnings: tuple[str, ...] = ()
     foreseen: tuple[str, ...] | None = None
     namespace: NamespaceSeen | None = None
     findings: Findings | None = None

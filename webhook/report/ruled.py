@@ -59,8 +59,8 @@ def freed_of_rules(policy: GuardPolicy) -> Iterator[LeftOut]:
     yield LeftOut(
         "break-glass groups", listed(policy.break_glass.groups), "rules, and the protection of catflap's policies"
     )
-    if policy.workloads.existing == "admit":
-        yield LeftOut("Pods of owners older than catflap", "workloads.existing: admit", "rules")
+    if policy.workloads.existing_workloads == "admit":
+        yield LeftOut("Pods of owners older than catflap", "workloads.existingWorkloads: admit", "rules")
 
 
 def freed_of_refusing(policy: GuardPolicy) -> Iterator[LeftOut]:
@@ -78,11 +78,15 @@ def freed_of_refusing(policy: GuardPolicy) -> Iterator[LeftOut]:
 
 def freed_of_closing(policy: GuardPolicy) -> Iterator[LeftOut]:
     """Yield which namespaces stay open."""
-    if policy.namespaces.adopt != "all":
-        adopted = (
-            policy.namespaces.adopt if isinstance(policy.namespaces.adopt, str) else listed(policy.namespaces.adopt)
+    if policy.namespaces.include_existing != "all":
+        included = (
+            policy.namespaces.include_existing
+            if isinstance(policy.namespaces.include_existing, str)
+            else listed(policy.namespaces.include_existing)
         )
-        yield LeftOut("namespaces older than catflap", f"namespaces.adopt: {adopted}", "closing, unless adopted")
+        yield LeftOut(
+            "namespaces older than catflap", f"namespaces.includeExisting: {included}", "closing, unless included"
+        )
     if policy.network.staged:
         yield LeftOut("all namespaces", "network.staged: true", "closing: staged policies drop nothing")
     if policy.network.engine == "none":

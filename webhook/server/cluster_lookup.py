@@ -30,7 +30,6 @@ from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.preexisting_owners import preexisting_owners
 from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
-from webhook.server.verification_cache import VerificationCache
 
 # One lookup takes at most half of the 4 s that a review has (webhook.server.answer_deadline).
 MAX_LOOKUP_SECONDS = 2.0
@@ -55,7 +54,6 @@ class ApiServerLookup:
         self._gate = gate
         self._impact = impact
         self._verifications = SingleFlight()
-        self._verified = VerificationCache()
 
     def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
         """Return `known` with the answer to `question` added; raises Unavailable."""
@@ -75,19 +73,12 @@ class ApiServerLookup:
         return replace(known, closure=self._isolation(api, question, loaded, seconds))
 
     def _isolation(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
-        """Return the isolation of a namespace, verified no longer ago than `gate.seconds` of the policy file allows."""
+        """Return the isolation of a namespace by a verification that begins after this call."""
         # A dry run and a real request have different keys, as only a real request may write the policy.
         # The uid keeps the result of a deleted namespace from a new one with the same name.
         key = f"{wanted.namespace}/{self._gate.cached_uid(wanted.namespace)}/{loaded.digest}/{wanted.dry_run}"
-        max_age = loaded.policy.gate.seconds
-        if self._verified.is_fresh(key, max_age):
-            return Closure.PROVEN
-        begun = self._verified.now()
         verify = partial(self._gate.verify, api, wanted, loaded)
-        found = self._verifications.do(key, verify, timeout=max(0.0, seconds))
-        if found in {Closure.PROVEN, Closure.WRITTEN}:
-            self._verified.add(key, begun, max_age)
-        return found
+        return self._verifications.do(key, verify, timeout=max(0.0, seconds))
 
     def _is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Return whether catflap manages a namespace, which it then isolates."""

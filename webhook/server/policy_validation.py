@@ -1,5 +1,7 @@
 """Validation of a policy file that a user applies; faults become violations that a refusal lists."""
 
+from typing import NamedTuple
+
 from webhook.config.apart import load
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
@@ -11,13 +13,20 @@ POLICY_FILE = "policy-file"  # takes the place of a rule's id
 FALLBACK_POLICY = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
 
-def validate_policy_file(text: str, *, seconds: float) -> tuple[Violation, ...]:
-    """Return one violation per fault of a policy file; raises ReadingTooSlowError after `seconds`."""
+class Validation(NamedTuple):
+    """The result for one policy file: `faults` refuse it, and `warnings` are about its keys of earlier releases."""
+
+    faults: tuple[Violation, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def validate_policy_file(text: str, *, seconds: float) -> Validation:
+    """Return one violation per fault of a policy file, or its warnings; raises ReadingTooSlowError after `seconds`."""
     try:
-        load(text, seconds)
+        loaded = load(text, seconds)
     except BadPolicy as bad:
-        return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=with_position(fault)) for fault in bad.faults)
-    return ()
+        return Validation(tuple(Violation(POLICY_FILE, fault.path, with_position(fault)) for fault in bad.faults))
+    return Validation(warnings=tuple(f"{one.path}: {with_position(one)}" for one in loaded.warnings))
 
 
 def with_position(fault: PolicyFault) -> str:

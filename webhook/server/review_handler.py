@@ -221,7 +221,7 @@ class ReviewHandler:
     def _validate_policy_file(self, context: ReviewContext, text: str, known: Known) -> HttpReply | Deferred:
         """Validate a policy file and continue with the decision."""
         try:
-            known = replace(known, faults=validate_policy_file(text, seconds=context.until - monotonic()))
+            known = replace(known, **validate_policy_file(text, seconds=context.until - monotonic())._asdict())
         except ReadingTooSlowError:
             return self._reply(context, DEADLINE_EXCEEDED, settled=False)
         return self._next_step(context, self._decide(context, known), known)
@@ -249,7 +249,7 @@ class ReviewHandler:
                 assert context.loaded is not None  # without a policy there is a decision
                 assert not isinstance(question, FaultsWanted)  # that question is always the first one
                 learned = self._look_up(context, context.loaded, question, known)
-                known = replace(learned, faults=known.faults, findings=known.findings)  # the lookup returns neither
+                known = replace(learned, faults=known.faults, warnings=known.warnings, findings=known.findings)
                 question = self._decide(context, known)
         except Unavailable as bad:
             return unavailable(bad.code, str(bad)) if is_authenticated(context) else self._without_details(context, bad)
