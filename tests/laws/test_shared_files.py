@@ -211,14 +211,14 @@ def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -
     gone = data.draw(st.sampled_from(others))
     assert any(gone in found.says and found.damage is Damage.MISSING for found in without(log, gone).findings)
     report = without(log, oldest)
-    assert report.findings or any("goes on behind" in note for note in report.notes)
+    assert report.findings or any("continues after" in note for note in report.notes)
 
 
 def test_no_chain_names_the_last_chain_of_a_log_of_one_process() -> None:
     """No chain follows it, but the API server's log has its hashes."""
     log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)
-    assert any("goes on behind" in note for note in without(log, oldest).notes)
+    assert any("continues after" in note for note in without(log, oldest).notes)
     assert [one.damage for one in without(log, middle).findings] == [Damage.MISSING]
     assert without(log, last).findings == ()
 

@@ -24,7 +24,7 @@ MOST_NAMED: Final = 5
 MOST_EDITORS: Final = 1000
 
 NEEDED: Final = (
-    "its audit policy has to log the creation of Pods from level Metadata on, up to the stage ResponseComplete"
+    "the audit policy must log the creation of Pods at level Metadata or higher, with the stage ResponseComplete"
 )
 
 TABLES: Final = """
@@ -86,40 +86,66 @@ class Comparison:
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         if not anchors:
             what = (
-                "no event bears a hash of catflap's"
-                if self._first
-                else "it has no event of a request that was answered"
+                "no event contains a hash of catflap" if self._first else "it contains no event of a completed request"
             )
-            raise Unreadable(f"the API server's log proves nothing: {what}; {NEEDED}")
+            raise Unreadable(f"the log of the API server cannot be compared: {what}; {NEEDED}")
 
     def findings(self) -> Iterator[Finding]:
         """Yield records that are missing or different, and requests that the API server did not send to catflap."""
         for chain, count, seq, file, line, _ in self._database.execute(CHAINS_GONE):
-            says = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
+            says = (
+                f"the log of the API server contains {counted(count, 'decision')} of this chain, and the given files "
+                "contain none: pass the file of this chain too"
+            )
             yield Finding(Damage.MISSING, Place(file, line, 0), says, chain, seq)
         for chain, seq, gone, file, line, about in self._database.execute(RECORDS_GONE):
-            damage, says = (Damage.MISSING, "it is not here") if gone else (Damage.FORGED, "another one is here")
+            damage, says = (
+                (Damage.MISSING, ("the record is missing"))
+                if gone
+                else (Damage.FORGED, "another record is in its place")
+            )
             yield Finding(
-                damage, Place(file, line, 0), f"the API server's log has its hash, and {says}: {about}", chain, seq
+                damage,
+                Place(file, line, 0),
+                f"the log of the API server contains the hash of this record, but {says}: {about}",
+                chain,
+                seq,
             )
         yield from self._skipped
         for ours, file, line, about in self._database.execute(NEVER_ASKED):
-            why = "though the policy is ours" if ours else "as it does in this namespace"
-            yield Finding(Damage.SKIPPED, Place(file, line, 0), f"the API server never asked, {why}: {about}")
+            why = (
+                ("although the policy belongs to catflap")
+                if ours
+                else "although it sent other requests in this namespace"
+            )
+            yield Finding(
+                Damage.SKIPPED,
+                Place(file, line, 0),
+                f"the API server did not send this request to catflap, {why}: {about}",
+            )
         yield from self._alone.findings(self._first, self._last)
 
     def notes(self) -> Iterator[str]:
         """Yield the basis of the comparison, and differences that may be legitimate. Call `findings` first."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
-        yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
+        yield (
+            f"the log of the API server, from {self._first} to {self._last}, contains the hashes of "
+            f"{counted(anchors, 'decision')}"
+        )
         yield from self._alone.notes
         for who, times in self._edited.most_common(MOST_NAMED):
-            yield f"{who} changed what the API server asks us about, {counted(times, 'time')}; what it was then, its log does not say"
+            yield (
+                f"{who} changed the webhook configurations of catflap, {counted(times, 'time')}; the log does not "
+                "show their content"
+            )
         spaces = [*self._database.execute(NOT_OURS)]
         if spaces:
             named = ", ".join(f"{space} ({count})" for space, count in spaces[:MOST_NAMED])
             more = f" and {len(spaces) - MOST_NAMED} more" if len(spaces) > MOST_NAMED else ""
-            yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{more}"
+            yield (
+                "the API server sent no request from these namespaces to catflap, which is correct if they are "
+                f"exempt: {named}{more}"
+            )
 
     def _take(self, event: Event, line: Line) -> None:
         time = event.request_received_timestamp
@@ -130,7 +156,7 @@ class Comparison:
             link = (event.annotations.get(entry + part, "") for part in (CHAIN, SEQ, HASH))
             self._insert("anchors", *link, time, line.file, line.number, event.about)
         for entry in event.skipped:
-            self._skip(line, f"the API server went on without an answer to {entry}: {event.about}")
+            self._skip(line, f"the API server continued without an answer from {entry}: {event.about}")
         if event.ref.resource in CONFIGURATIONS and event.ref.name == WEBHOOK_CONFIGURATION and event.was_done:
             self._configured(event, line)
         due = event.due(self._own)
@@ -148,7 +174,8 @@ class Comparison:
         if event.verb == "delete":
             self._skip(
                 line,
-                f"{event.caller} had the API server ask us about nothing any more, until it was told to again: {event.about}",
+                f"{event.caller} deleted a webhook configuration, so the API server sent no more requests until it "
+                f"existed again: {event.about}",
             )
         elif event.verb in CHANGES and event.caller not in self._own and len(self._edited) < MOST_EDITORS:
             self._edited[event.caller] += 1

@@ -142,7 +142,7 @@ def read_event(line: Line) -> Event | None:
     except NOT_JSON as bad:
         if not line.ended:
             return None
-        raise Unreadable(f"{line.file}:{line.number}: no audit event: {refusal(bad)}") from bad
+        raise Unreadable(f"{line.file}:{line.number}: not an audit event: {refusal(bad)}") from bad
     if (event.api_version, event.kind) != (API_VERSION, "Event"):
-        raise Unreadable(f"{line.file}:{line.number}: no event of {API_VERSION}")
+        raise Unreadable(f"{line.file}:{line.number}: not an event of {API_VERSION}")
     return event

@@ -84,7 +84,7 @@ class AuditLog:
         """
         with self._lock:
             if self._ended.is_set():
-                raise AuditLogUnwritable("the log is closed, as this process ends")
+                raise AuditLogUnwritable("the log is closed, because this process ends")
             try:
                 link = self._append(record)
             except AuditLogUnwritable as bad:
@@ -155,7 +155,7 @@ class AuditLog:
             try:
                 self._end()
             except AuditLogUnwritable as bad:
-                logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
+                logger.error("cannot write the stop record of the audit log: %s", bad)  # noqa: TRY400 (it says where)
         self._sink.close()
         if self._copy is not None:
             self._copy.close()
@@ -187,13 +187,13 @@ class AuditLog:
     def _failed(self, bad: AuditLogUnwritable) -> None:
         self._observer.failed()
         if not self._failing:  # once, not for each request
-            then = "requests are admitted without a record" if self._admits else "requests are refused for it"
-            logger.error("the audit log cannot be written, %s: %s", then, bad)
+            then = "requests are admitted without a record" if self._admits else "requests are rejected meanwhile"
+            logger.error("cannot write the audit log, %s: %s", then, bad)
         self._failing = True
 
     def _recovered(self) -> None:
         if self._failing:
-            logger.warning("the audit log can be written again")
+            logger.warning("the audit log is writable again")
             self._failing = False
 
     def _begin(self) -> None:
@@ -277,7 +277,7 @@ class AuditLog:
             try:
                 self.look()
             except (AuditLogUnwritable, BadKey) as bad:
-                logger.error("the audit log's checkpoint is put off: %s", bad)  # noqa: TRY400 (it says where)
+                logger.error("the checkpoint of the audit log is delayed: %s", bad)  # noqa: TRY400 (it says where)
 
 
 def writer(process: str) -> Writer:

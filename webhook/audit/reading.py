@@ -42,8 +42,8 @@ COMPRESSED: Final = {
 KEPT: Final = 1 << 15
 TOLD_EVERY: Final = 1 << 12  # lines
 RECODE: Final = (
-    "the file is UTF-16 or UTF-32 text, as PowerShell's > writes it, and no log of catflap is; "
-    "convert a copy by `iconv -f UTF-16 -t UTF-8`, and read that with --lenient"
+    "the file is UTF-16 or UTF-32 text, such as PowerShell writes with >; convert a copy with `iconv -f UTF-16 -t "
+    "UTF-8`, and read it with --lenient"
 )
 
 
@@ -69,8 +69,8 @@ class Line(NamedTuple):
         return self.size > len(self.text)
 
 
-DAMAGED: Final = "its gzip data is damaged, or other data follows it; gzip -t tells more, and a sound copy is needed"
-CUT_OFF: Final = "its gzip data is cut off; copy the file again once its program has written it whole"
+DAMAGED: Final = "its gzip data is damaged, or other data follows it; check it with gzip -t, and use an undamaged copy"
+CUT_OFF: Final = "its gzip data is truncated; copy the file again after it is complete"
 
 
 def read_lines(paths: Iterable[str], moved: Callable[[int], object] = lambda _: None) -> Iterator[Line]:
@@ -120,7 +120,7 @@ def begins_as_log(lines: BufferedReader, path: str) -> None:
     for magic, command in COMPRESSED.items():
         if first.startswith(magic):
             raise Unreadable(
-                f"{path}: it is compressed otherwise than by gzip; unpack it first: {command} {path} | catflap audit … -"
+                f"{path}: it is compressed, but not with gzip; unpack it first: {command} {path} | catflap audit … -"
             )
 
 
@@ -142,7 +142,8 @@ class Text:
             self._bytes += len(line.text)
             if self._bytes > MOST_UNTEXTUAL:
                 raise Unreadable(
-                    f"{line.file}: {MOST_UNTEXTUAL >> 20} MiB that are no text before the first record; expected an audit log"
+                    f"{line.file}: {MOST_UNTEXTUAL >> 20} MiB before the first record are not text; expected an "
+                    "audit log"
                 )
 
 
@@ -162,7 +163,7 @@ def shortened(lines: IO[bytes], line: Line) -> Line:
         last, size = (last + more)[-KEPT:], size + len(more)
         if size > LONGEST_SKIPPED:
             raise Unreadable(
-                f"{line.file}:{line.number}: a line longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"
+                f"{line.file}:{line.number}: the line is longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"
             )
     ended = last.endswith(b"\n")
     return line._replace(text=first + last.removesuffix(b"\n"), ended=ended, size=size)
@@ -233,6 +234,7 @@ class Unpacked(io.RawIOBase):
         self._given += found
         if self._given > max(ROOM, MOST_EXPANDED * self._taken.bytes):
             raise Unreadable(
-                f"{self._path}: gzip unpacks {self._taken.bytes:,} bytes to more than {MOST_EXPANDED} times as many; no log shrinks so far"
+                f"{self._path}: gzip expands {self._taken.bytes:,} bytes to more than {MOST_EXPANDED} times their "
+                "size, which is not possible for an audit log"
             )
         return found

@@ -41,7 +41,8 @@ def put_aside(path: str, descriptor: int, at: datetime) -> None:
     with locked(descriptor) as is_held:
         if not is_held:
             raise OSError(
-                errno.EAGAIN, f"{path} cannot be locked: its file system has no locks, or another process holds one"
+                errno.EAGAIN,
+                f"{path} cannot be locked: the file system has no locks, or another process holds the lock",
             )
         if is_at(path, descriptor):
             Path(path).rename(next_name(path, at.astimezone(UTC)))

@@ -66,10 +66,10 @@ class Gap(Struct):
         """Return the finding for this gap."""
         if not self.missing:
             return Finding(
-                Damage.REORDERED, self.place, f"record {self.to} stands before others that it followed", chain, self.to
+                Damage.REORDERED, self.place, f"record {self.to} is before records that it followed", chain, self.to
             )
         spans = ", ".join(spelled(span) for span in self.missing)
-        return Finding(Damage.MISSING, self.place, f"before this line {spans} stood", chain, self.missing[0].start)
+        return Finding(Damage.MISSING, self.place, f"{spans} stood before this line", chain, self.missing[0].start)
 
 
 class Unsigned:
@@ -140,15 +140,17 @@ class Chain:
             yield from self._again(head, place)
             return
         if self.stopped:
-            yield Finding(Damage.INSERTED, place, "it stands behind the end of its chain", self.name, head.seq)
+            yield Finding(Damage.INSERTED, place, "it is after the end of its chain", self.name, head.seq)
         if head.seq > expected:
             self._jump(range(expected, head.seq), place)
         if head.seq == expected and head.prev != self.head.hash:
-            says = "it does not follow the record before it: one of the two is not the writer's"
+            says = "it does not follow the previous record: the writer did not write one of the two"
             yield Finding(Damage.INSERTED, place, says, self.name, head.seq)
         yield from self._wait(head, place)
         if (head.type == "start") != (head.seq == 0):
-            yield Finding(Damage.INSERTED, place, "a chain has one start, as its first record", self.name, head.seq)
+            yield Finding(
+                Damage.INSERTED, place, "a chain has one start record, which is its first record", self.name, head.seq
+            )
         self._spoilt = {seq for seq in self._spoilt if seq > head.seq}
         self.lost += head.lost
         self.head = Link(head.chain, head.seq, head.hash)
@@ -159,11 +161,14 @@ class Chain:
         try:
             late = self._unsigned.waits_too_long(datetime.fromisoformat(head.time))
         except (TypeError, ValueError):
-            yield Finding(Damage.INSERTED, place, "its time is none", self.name, head.seq)
+            yield Finding(Damage.INSERTED, place, "its time is not valid", self.name, head.seq)
             return
         if self._key and not self._accused and (late or head.seq - self.signed > MOST_UNSIGNED):
             self._accused = True
-            says = f"since record {max(self.signed, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records, and after a minute"
+            says = (
+                f"no record is signed since record {max(self.signed, 0)}; the writer signs after "
+                f"{CHECKPOINT_RECORDS} records and after a minute"
+            )
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
 
     def certify(self, head: Head, record: bytes, place: Place, roots: Sequence[PublicKey]) -> Iterator[Finding]:
@@ -174,9 +179,7 @@ class Chain:
             self.signed, self._accused = head.seq, False
             self._unsigned.signed()
         elif self._key and not self.gaps:  # a new key may be among the missing records
-            says = (
-                "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
-            )
+            says = "its signature is not valid: this record, or a record since the last checkpoint, was changed"
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
         if head.type not in {"start", "key"}:
             return
@@ -184,7 +187,7 @@ class Chain:
         said = certified_bytes(chain=self.name, public_key=self._key, writer=self.writer or {})
         self.vouched = any(vouches(root, head.certificate, said) for root in roots)
         if roots and not self.vouched and self.writer is not None:
-            says = "none of the trusted root keys vouches for the key that signs this chain"
+            says = "no trusted root key signed the key of this chain"
             yield Finding(Damage.FORGED, place, says, self.name, head.seq)
 
     def _has_signed(self, record: bytes, signature: str) -> bool:
@@ -205,7 +208,7 @@ class Chain:
     def _again(self, head: Head, place: Place) -> Iterator[Finding]:
         """Take a record whose place is passed: it fills a gap, or is a repetition."""
         if not any(gap.fill(head.seq) for gap in self.gaps):
-            yield Finding(Damage.REPEATED, place, f"record {head.seq} has its place further up", self.name, head.seq)
+            yield Finding(Damage.REPEATED, place, f"record {head.seq} belongs further up", self.name, head.seq)
 
 
 def spelled(span: range) -> str:

@@ -120,14 +120,14 @@ class Sink:
         self._end_first = bool(part) or (self._end_first and not taken)
         if part:
             self.torn.append(fragment(part))
-        raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were taken")
+        raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were written")
 
     def settle(self, line: int) -> None:
         """Return when the line with this number is on the disk; raises AuditLogUnwritable if the sync failed."""
         try:
             self._commit.settle(line)
         except OSError as bad:
-            raise AuditLogUnwritable(f"the disk did not take it: {bad}") from bad
+            raise AuditLogUnwritable(f"the disk did not store it: {bad}") from bad
 
     def look(self) -> None:
         """Put the file aside when it is due, and follow if another process did so."""
@@ -181,11 +181,11 @@ class Sink:
                 self._rotate()
             return
         if not self._stuck:
-            logger.error("the audit log %s was deleted, and what it said with it; it begins anew", self._path)
+            logger.error("the audit log %s was deleted with its records; catflap starts a new file", self._path)
             self._observer.failed()
             self._rotate()
         if self._stuck:
-            raise AuditLogUnwritable(f"{self._path} was deleted, and cannot be made anew")
+            raise AuditLogUnwritable(f"{self._path} was deleted, and catflap cannot create it again")
 
     def _rotate(self) -> None:
         """Begin a new file; after a failure the old one stays, and the next look tries again."""
@@ -204,7 +204,7 @@ class Sink:
                 discard(self._path, keep=rotation.keep)
         except OSError as bad:
             self._stuck = True  # no line tries it again before the next look
-            logger.error("the audit log's files are not in order: %s", bad)  # noqa: TRY400 (it says where)
+            logger.error("cannot rotate the files of the audit log: %s", bad)  # noqa: TRY400 (it says where)
 
     def _write_in_pieces(self, data: bytes) -> int:
         """Write to a pipe what it takes in the permitted time; return the number of bytes."""

@@ -81,7 +81,9 @@ class Testimony:
             if head.seen.complete and any(
                 family(one.place.file) == family(place.file) for one in self._others(head.chain)
             ):
-                self.notes.append(f"chain {head.chain} began in an empty file, though others stand before it: {JOINED}")
+                self.notes.append(
+                    f"chain {head.chain} started in an empty file, but other records are before it: {JOINED}"
+                )
             return
         yield from self._named(head, head.seen, place, but=previous.chain)
         before = self._chains.get(previous.chain)
@@ -101,7 +103,8 @@ class Testimony:
         if head.seen.anew or not self._chains[head.chain].is_whole:  # a missing record may have named them
             return
         says = (
-            f"chain {head.chain} had read all of the file up to here by its record {head.seq}, and this was not in it"
+            f"chain {head.chain} had read the file up to this line at its record {head.seq}, and this line was not "
+            "in the file"
         )
         for name, one in self._between(head.chain, begin, place):
             if one.last < reached:
@@ -126,7 +129,7 @@ class Testimony:
             if found is None:
                 yield from self._gone(head, link, place)
             elif damage := found.reached(link):
-                says = f"record {link.seq} of chain {link.chain} stood before it, and does not now"
+                says = f"record {link.seq} of chain {link.chain} was before it, and is missing now"
                 yield Finding(damage, place, says, head.chain, head.seq)
             self._confirm(link)
 
@@ -136,20 +139,22 @@ class Testimony:
             return
         what = f"record {link.seq} of chain {link.chain}"
         if head.type == "start" and head.previous is not None and head.previous.chain not in self._chains:
-            self.notes.append(f"{what} stood before chain {head.chain}, and is in none of the files")
+            self.notes.append(f"{what} was before chain {head.chain}, and none of the files contains it")
         elif self._chains[head.chain].writer is not None:
             self.absent.add(link.chain)
-            says = f"{what} stood before it, and nothing of that chain does now"
+            says = f"{what} was before it, and no record of that chain is there now"
             yield Finding(Damage.MISSING, place, says, head.chain, head.seq)
 
     def _compare_start(self, head: Head, seen: Seen, previous: Link, before: Chain) -> int:
         """Check that a start's process had read all earlier records; return the line of the last one it read."""
         reached = before.last.order
         if before.head.seq > previous.seq:
-            says = f"record {previous.seq} was the last one of this chain when chain {head.chain} began"
+            says = f"record {previous.seq} was the last record of this chain when chain {head.chain} started"
             self._doubt(previous.chain, before.head.seq, before.last, says, is_race=True)
             return reached - 1
-        says = f"chain {head.chain} had read the file up to here when it began, and this was not in it"
+        says = (
+            f"chain {head.chain} had read the file up to this line when it started, and this line was not in the file"
+        )
         for link in seen.chains:
             found = self._chains.get(link.chain)
             if found is not None and found.head.seq > link.seq and found.last.order < reached:
@@ -196,10 +201,8 @@ class Testimony:
             found.first, found.first_seq = found.last, found.last_seq
 
 
-JOINED: Final = "several files of one log were joined, or records were put in"
-TOO_MANY: Final = (
-    "so many chains stand between its statements that they are not compared: verify a part of the files at a time"
-)
+JOINED: Final = "several files of one log were joined, or records were inserted"
+TOO_MANY: Final = "too many chains are between its statements to compare them: verify a part of the files at a time"
 
 
 @cache

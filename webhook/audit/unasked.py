@@ -75,14 +75,15 @@ class Unasked:
                 yield Finding(Damage.INSERTED, Place(file, line, 0), in_words(about, evidence), chain, seq)
         if explained:
             self.notes.append(
-                f"{counted(explained, 'decision')} of that time, first at {since}, in ours alone: {WHY_OURS_ALONE}"
+                f"{counted(explained, 'decision')} of that time, first at {since}, only in the log of catflap: "
+                f"{WHY_OURS_ALONE}"
             )
         if late:
             self.notes.append(
-                f"{counted(late, 'decision')} came too late for the API server's log to have an event yet"
+                f"{counted(late, 'decision')} came too late: the log of the API server has no event for them yet"
             )
         if more:
-            self.notes.append(f"{counted(more, 'more decision')} that the API server never asked for")
+            self.notes.append(f"{counted(more, 'more decision')} without a request in the log of the API server")
 
     def _has_same(self, time: str, about: Sequence[str]) -> bool:
         """Return whether there is an event of the same request, which was sent again or abandoned."""
@@ -121,7 +122,10 @@ def in_words(about: list[str], evidence: str) -> str:
     resource, user, verb, namespace, name = about
     target = "/".join(part for part in (namespace, name) if part)
     what = f"{verb} {resource.strip('/')} {target} by {user}"
-    return f"the API server never asked for this decision ({what}): its log has {evidence}, and none like it within 5 minutes; {OR_ELSE}"
+    return (
+        f"the log of the API server contains no request for this decision ({what}): it has {evidence}, and none "
+        f"of them matches within 5 minutes; {OR_ELSE}"
+    )
 
 
 @lru_cache(maxsize=1 << 12)
@@ -134,6 +138,7 @@ def moved(time: str, by: timedelta) -> str:
 
 
 WHY_OURS_ALONE: Final = (
-    "the API server's policy leaves their requests out, or it asked us more than once, or did not wait for our answer"
+    "the audit policy of the API server omits their requests, or the API server sent the review more than once or "
+    "did not wait for the answer"
 )
-OR_ELSE: Final = "somebody else sent the review, or the log of another API server is not named"
+OR_ELSE: Final = "another client sent the review, or the log of another API server is missing from the arguments"

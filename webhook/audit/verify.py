@@ -26,9 +26,7 @@ SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
 CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
 SEQ_IN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
-PREFIXED: Final = (
-    "most lines have other text before their record, as journald or docker compose put it there: --lenient takes that"
-)
+PREFIXED: Final = "most lines have other text before the record, as journald and docker compose add it: use --lenient"
 HEADS: Final = msgspec.json.Decoder(Head)
 
 
@@ -86,7 +84,7 @@ class Verifier:
         self._order += 1
         place = Place(line.file, line.number, self._order)
         if line.is_too_long:
-            self._spoilt(place, line.text, f"a line of {line.size} bytes, longer than any record")
+            self._spoilt(place, line.text, f"the line has {line.size} bytes and is longer than any record")
             return []
         heads = [self._piece(piece, place) for piece in self._pieces(line.text)]
         if not heads and not self._lenient:
@@ -149,7 +147,10 @@ class Verifier:
         chain = self._chains.get(head.chain)
         if chain is None:
             if len(self._chains) == MOST_CHAINS:
-                says = f"a log of more than {MOST_CHAINS} chains is not verified whole: verify a part of its files at a time"
+                says = (
+                    f"the log has more than {MOST_CHAINS} chains, which is the limit: verify a part of its "
+                    "files at a time"
+                )
                 self._found(Finding(Damage.INSERTED, place, says, head.chain, head.seq))
                 return
             chain = self._chains[head.chain] = Chain(head.chain, place, head.time)
@@ -191,30 +192,32 @@ class Verifier:
         what = f"record {link.seq} of chain {link.chain}"
         if found is not None:
             if damage := found.reached(link):
-                yield Finding(damage, place, f"{what} stood before it, and does not now", head.chain, head.seq)
+                yield Finding(damage, place, f"{what} was before it, and is missing now", head.chain, head.seq)
         elif family(place.file) in self._logs:
             self._testimony.absent.add(link.chain)
             yield Finding(
-                Damage.MISSING, place, f"{what} stood before it, and nothing of that chain does now", head.chain, 0
+                Damage.MISSING, place, f"{what} was before it, and no record of that chain is there now", head.chain, 0
             )
         else:
-            self._notes.append(f"{place.file} goes on behind {what}, which is in none of the files before it")
+            self._notes.append(f"{place.file} continues after {what}, which is missing from the files before it")
 
     def _unexplained(self) -> Iterator[Finding]:
         loose, claims, ends = self._fragments.left()
         yield from (no_record(one.place, one.text) for one in loose)
         yield from map(no_fragment, claims)
-        yield from (Finding(Damage.EDITED, place, "a line end is missing, or one too many") for place in ends)
+        yield from (Finding(Damage.EDITED, place, "a line end is missing or was added") for place in ends)
 
 
 def remarks(chain: Chain) -> Iterator[str]:
     """Yield what a writer reports of lost records, and what its chain rests on."""
     if chain.lost:
-        yield f"chain {chain.name} says of itself that it lacks the records of {counted(chain.lost, 'admitted request')}"
+        yield f"chain {chain.name} states that it lacks the records of {counted(chain.lost, 'admitted request')}"
     if chain.writer is None:
-        yield f"the start of chain {chain.name} is not here, so its signatures could not be checked"
+        yield f"the start of chain {chain.name} is missing, so its signatures cannot be checked"
     elif chain.signed < 0:
-        yield f"no signature vouches for chain {chain.name}: its {counted(chain.records, 'record')} rest on hashes alone"
+        yield (
+            f"chain {chain.name} has no signature: its {counted(chain.records, 'record')} are protected only by hashes"
+        )
 
 
 def head_of(piece: Piece) -> Head | None:
@@ -229,13 +232,16 @@ def head_of(piece: Piece) -> Head | None:
 
 def no_fragment(claim: Claim) -> Finding:
     """Return the finding for a missing half line."""
-    says = f"a half line of {claim.fragment.bytes} bytes is missing, to which this record owns up"
+    says = f"a partial line of {claim.fragment.bytes} bytes, which this record describes, is missing"
     return Finding(Damage.MISSING, claim.place, says, claim.chain, claim.seq)
 
 
 def cut(chain: Chain) -> Finding:
     """Return the finding for a chain without a stop record."""
-    says = f"the chain has no stop behind record {chain.head.seq}: it was cut, or its writer was killed or still writes"
+    says = (
+        f"the chain has no stop record after record {chain.head.seq}: the file was truncated, or the writer was "
+        "killed or still runs"
+    )
     return Finding(Damage.TRUNCATED, chain.last, says, chain.name, chain.head.seq)
 
 
@@ -255,12 +261,19 @@ def no_record(place: Place, text: bytes) -> Finding:
     chain, seq = told_of(text)
     if text.endswith(b"\r"):
         return Finding(
-            Damage.EDITED, place, "the line ends in CR: it was copied as text; --lenient takes that", chain, seq
+            Damage.EDITED,
+            place,
+            "the line ends with CR, because the file was copied as text; use --lenient",
+            chain,
+            seq,
         )
     if seq is not None or text.endswith(b"}"):
-        return Finding(Damage.EDITED, place, "the line is not what its hash says", chain, seq)
+        return Finding(Damage.EDITED, place, "the line does not match its hash", chain, seq)
     if text == BYTE_ORDER_MARK:
-        says = "a byte order mark begins the file: it was copied as text; --lenient takes that"
+        says = "the file starts with a byte order mark, because it was copied as text; use --lenient"
         return Finding(Damage.EDITED, place, says, chain, seq)
-    says = f"{counted(len(text), 'byte')} that {'is' if len(text) == 1 else 'are'} no record, and no writer owns up to a half line"
+    says = (
+        f"{counted(len(text), 'byte')} that {'is' if len(text) == 1 else 'are'} not a record, and no record "
+        "describes them as a partial line"
+    )
     return Finding(Damage.TRUNCATED, place, says, chain, seq)

@@ -35,7 +35,8 @@ class NamespacePattern(click.ParamType[str]):
         """Return the pattern."""
         if not PATTERN.fullmatch(str(value)):
             self.fail(
-                f"{value!r} is no namespace name: write 1 to 63 lower-case letters, digits and '-'; * stands for any text",
+                f"{value!r} is not a valid namespace name: write 1 to 63 lower-case letters, digits and '-'; * "
+                "matches any text",
                 param,
                 ctx,
             )
@@ -51,8 +52,8 @@ class ReasonPattern(click.ParamType[str]):
         """Return the pattern."""
         if not names_one(str(value), ReasonCode):
             self.fail(
-                f"{value!r} is no reason code of this release.{meant(str(value), map(str, ReasonCode))} Codes are written as in "
-                f"{ReasonCode.BREAK_GLASS}, * stands for any text, and docs/reason-codes.md lists them all",
+                f"{value!r} is not a reason code of this release.{meant(str(value), map(str, ReasonCode))} Write a "
+                f"code such as {ReasonCode.BREAK_GLASS}; * matches any text; docs/reason-codes.md lists all codes",
                 param,
                 ctx,
             )
@@ -92,4 +93,4 @@ def meant(word: str, words: Iterable[str]) -> str:
 def in_order(begin: datetime | None, end: datetime | None) -> None:
     """End the command if a time span ends before it begins: it contains nothing."""
     if begin and end and begin >= end:
-        complain([f"--from {stamp(begin)} is not before --to {stamp(end)}; exchange the two, or move one"])
+        complain([f"--from {stamp(begin)} is not before --to {stamp(end)}; swap the two, or change one"])

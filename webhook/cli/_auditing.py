@@ -12,7 +12,7 @@ from webhook.model.counting import counted
 
 COLUMNS = tuple(map(Column, ("CHAIN", "WRITER", "FROM", "TO", "RECORDS", "SIGNED", "KEY", "END")))
 SHORT = 8  # of a chain's name: enough to distinguish a log's chains
-UNVOUCHED = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
+UNVOUCHED = "no trusted root key confirms the keys of the chains; use --trust ROOT.pub"
 
 
 def show(report: Report, *, trusted: bool) -> None:
@@ -28,7 +28,7 @@ def cells(chain: Chain) -> Iterator[str]:
     yield writer(chain)
     yield from (chain.began[:19], chain.ended[:19], str(chain.records))
     yield f"to {chain.signed}" if chain.signed >= 0 else "no"
-    yield "vouched for" if chain.vouched else "-"
+    yield "key confirmed" if chain.vouched else "-"
     yield "stop" if chain.stopped else "open"
 
 

@@ -18,7 +18,10 @@ from webhook.syntax.splitting import BadTextError, text_of
 MANIFESTS: Final = Form("manifests", 32 << 20)
 # A file of a folder without this word is another program's, whatever its faults.
 NEEDED: Final = "apiVersion"
-EMPTY_INPUT: Final = "-: standard input has no manifest; if another command writes it (helm template … | catflap check -), see whether that command failed"
+EMPTY_INPUT: Final = (
+    "-: standard input contains no manifest; if another command writes it (helm template … | "
+    "catflap check -), check whether that command failed"
+)
 
 Object = TypeVar("Object")
 
@@ -122,7 +125,10 @@ class Inputs:
 
 def too_many(source: str) -> str:
     """Return the message for a command line with more objects than the limit."""
-    return f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to here, the most of one command; give fewer files at once"
+    return (
+        f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to this line, which is the limit of one "
+        "command; pass fewer files at once"
+    )
 
 
 def at(source: str, place: Place | None, message: str) -> str:

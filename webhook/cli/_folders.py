@@ -36,7 +36,8 @@ def files_of(path: str) -> Iterator[str | Unread]:
     yield from unread
     if len(found) > MOST_FILES:
         yield Unread(
-            f"{shown(path)}: more than {MOST_FILES:,} files of manifests, the most of one folder; give the folders in it"
+            f"{shown(path)}: more than {MOST_FILES:,} files of manifests, which is the limit of one folder; pass "
+            "its subfolders"
         )
         return
     yield from (entry(file) for file in found)
@@ -63,4 +64,4 @@ def entry(file: str) -> str | Unread:
         kind = os.stat(file).st_mode  # noqa: PTH116 (as above)
     except OSError as bad:
         return Unread(sentence(shown(file), reason(bad), ONE_FILE))
-    return file if stat.S_ISREG(kind) else Unread(sentence(shown(file), "this is no regular file", ONE_FILE))
+    return file if stat.S_ISREG(kind) else Unread(sentence(shown(file), "this is not a regular file", ONE_FILE))

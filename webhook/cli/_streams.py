@@ -132,7 +132,7 @@ def ended(command: Callable[..., Any]) -> int:
     except CannotWriteError:
         return TROUBLE
     except MemoryError:
-        click.echo("catflap: this process may take no more memory; give less at once", err=True)
+        click.echo("catflap: this process reached its memory limit; pass less input at once", err=True)
         return TROUBLE
     except SystemExit as end:
         return code_of(end.code)
@@ -156,5 +156,5 @@ def without_output(failure: OSError) -> int:
     if failure.errno == errno.EPIPE:
         return READER_ENDED
     why = WRONG.get(failure.errno or 0, reason(failure))
-    click.echo(f"catflap: standard output cannot be written: {why}; what it has so far is incomplete", err=True)
+    click.echo(f"catflap: standard output cannot be written: {why}; the output is incomplete", err=True)
     return TROUBLE

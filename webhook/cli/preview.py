@@ -54,8 +54,8 @@ from webhook.review.manifests import Manifest, each_existing, read, refused_by_a
 from webhook.syntax.documents import Located
 
 SOMETHING = 1
-NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
-UNDATED = "since when catflap is installed may not be seen, so no owner counts as older and every namespace as guarded"
+NOT_INSTALLED = "catflap is not registered in this cluster, so all existing objects count as older than catflap"
+UNDATED = "cannot read the installation time, so no owner counts as older, and every namespace counts as managed"
 
 
 class Asked(Struct, frozen=True):
@@ -74,14 +74,16 @@ class Asked(Struct, frozen=True):
 @click.option(
     "--against", cls=Single, type=FILE, metavar="FILE", help="Show only what changes compared with this policy file."
 )
-@click.option("--against-cluster", is_flag=True, help="The same compared with the policy file in the cluster.")
-@click.option("--cluster", is_flag=True, help="Look at what stands in the cluster that kubectl would take.")
+@click.option(
+    "--against-cluster", is_flag=True, help="Show only what changes compared with the policy file in the cluster."
+)
+@click.option("--cluster", is_flag=True, help="Read the objects in the current cluster of kubectl.")
 @cluster_options
 @click.option(
     "-n", "--namespace", "namespaces", type=NAMESPACE, multiple=True,
-    help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
+    help="With a cluster: only this namespace, may be repeated. With files: the namespace of objects that name none.",
 )  # fmt: skip
-@own_namespace_option(says="Of files: where catflap itself is installed; it is exempt.")
+@own_namespace_option(says="With files: the namespace of catflap, which is exempt.")
 @click.option("-o", "--output", type=OneOf(["table", "wide", "json"]), default="table", show_default=True)
 @click.argument("paths", nargs=-1, type=MANIFESTS, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -98,18 +100,18 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 ) -> None:
     """Show what a policy file would refuse, among manifests (PATH: files, folders, -) or in a cluster.
 
-    Ends with status 0 where nothing would be refused, or nothing differs; 1 where something does; 2 where something cannot
+    Ends with status 0 where nothing would be rejected, or nothing differs; 1 where something does; 2 where something cannot
     be read or looked at.
     """
     if against and against_cluster:
         complain(["--against and --against-cluster exclude each other"])
     by_cluster = bool(cluster or ((kubeconfig or context) and not (paths and against_cluster)))
     if paths and by_cluster:
-        complain(["give either PATH... or a cluster (--cluster, --kubeconfig, --context)"])
+        complain(["pass either PATH... or a cluster (--cluster, --kubeconfig, --context)"])
     if not (paths or by_cluster or against or against_cluster):
-        complain(["give PATH..., or --cluster; or --against, to compare policy files alone"])
+        complain(["pass PATH... or --cluster, or pass --against to compare only policy files"])
     if paths and len(namespaces) > 1:
-        complain(["-n/--namespace: objects of files are in one namespace, give it once"])
+        complain(["-n/--namespace: for files, use this option only once"])
     once((policy, against, *paths))
     asked = Asked(load_policy(policy).policy, against, against_cluster, namespaces, own_namespace, paths)
     try:
@@ -127,7 +129,7 @@ def tell(found: Findings, output: str, *, is_of_files: bool) -> None:
     else:
         show(found, wide=output == "wide")
     for line in found.unseen:
-        warn(line if is_of_files else f"not looked at: {line}")
+        warn(line if is_of_files else f"not read: {line}")
     raise SystemExit(BAD_INPUT if found.unseen else SOMETHING if found.says_something else 0)
 
 
@@ -230,7 +232,7 @@ def policy_before(asked: Asked, api: Api | None) -> GuardPolicy | None:
     space = name.partition("/")[0]
     found = api.get(under(collection("v1", "configmaps", space), POLICY_CONFIGMAP))
     if found is None:
-        complain([f"--against-cluster: no ConfigMap {name}"])
+        complain([f"--against-cluster: ConfigMap {name} does not exist"])
     try:
         return parse((found.get("data") or {}).get(POLICY_CONFIGMAP_KEY, "")).policy
     except BadPolicy as bad:

@@ -32,10 +32,13 @@ FAILED = 1
     type=NAMESPACE,
     default=DEFAULT_NAMESPACE,
     show_default=True,
-    help="With --turn-on: catflap's own.",
+    help="With --turn-on: the namespace of catflap.",
 )
 @click.option(
-    "--account", multiple=True, metavar="USER", help="Users that serve and controller act as; - is kubectl's own."
+    "--account",
+    multiple=True,
+    metavar="USER",
+    help="The user names of serve and controller; - means the current user of kubectl.",
 )
 @cluster_options
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -59,7 +62,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         click.echo(on_again(kubeconfig, context, namespace))
         return
     if policy is None or ca is None:
-        complain(["give -c POLICY, --ca FILE and either --url or --service; or --turn-on"])
+        complain(["pass -c POLICY, --ca FILE and either --url or --service; or pass --turn-on"])
     locate = one_of(url, service)
     try:
         bundle = base64.b64encode(read_file(ca, CA_BUNDLE)).decode("ascii")
@@ -78,7 +81,7 @@ def asked(kubeconfig: str | None, context: str | None) -> str:
     except NoClusterError as bad:
         complain([str(bad)])
     except ApiError as error:
-        give_up(error, failed=FAILED, doing="who you are cannot be asked: ")
+        give_up(error, failed=FAILED, doing="the API server did not return your user name: ")
 
 
 def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
@@ -91,4 +94,4 @@ def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str
         give_up(error, failed=FAILED)
     if found:
         return f"ConfigMap {found} deleted: a running controller registers catflap once the servers answer"
-    return "catflap was not turned off: no ConfigMap catflap-registration says so"
+    return "catflap is not turned off: ConfigMap catflap-registration does not exist"

@@ -32,11 +32,11 @@ CONTAINER: Final = {
 @cluster_options
 @click.option(
     "-n", "--namespace", type=NAMESPACE, default="default", show_default=True,
-    help="A namespace whose Pods are judged. Nothing is stored there.",
+    help="A namespace whose Pods catflap checks. The selftest stores nothing there.",
 )  # fmt: skip
 @click.option(
     "--label", "labels", multiple=True, metavar="KEY=VALUE",
-    help="A label of the Pod that is to be admitted, where the policy file does not list its values; may be repeated.",
+    help="A label of the valid Pod, if the policy file does not list its values; may be repeated.",
 )  # fmt: skip
 def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: str, labels: tuple[str, ...]) -> None:
     """Create a Pod with labels and one without as dry runs, and see that the first is admitted and the second refused.
@@ -49,11 +49,11 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
         complain(["--label: write KEY=VALUE"])
     bare = decision(pod(namespace, {}), under)
     if bare.verdict is Verdict.EXEMPT:
-        complain([f"{bare.reason}, so nothing is judged there; name another namespace by -n"])
+        complain([f"{bare.reason}, so catflap checks no Pod there; choose another namespace with -n"])
     fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
     labelled = pod(namespace, {**fixed, **given})
     if not (found := decision(labelled, under)).allowed:
-        said = f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"
+        said = f"the policy file does not determine the labels of a valid Pod; pass them with --label: {found.message}"
         complain(said.splitlines())
     try:
         api = connect_as_kubectl(kubeconfig, context)
@@ -66,14 +66,16 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
         raise SystemExit(FAILED)
     click.echo(f"a Pod with labels is admitted in namespace {namespace}")
     click.echo(
-        "a Pod without labels is refused" if not bare.allowed else "the policy file refuses no Pod without labels there"
+        "a Pod without labels is rejected"
+        if not bare.allowed
+        else "the policy file does not reject Pods without labels there"
     )
 
 
 def admission(api: Api, labelled: dict[str, Any]) -> list[str]:
-    """Return the problems if a Pod with labels is refused.  Raises ApiError if the result is unknown."""
+    """Return the problems if a Pod with labels is rejected.  Raises ApiError if the result is unknown."""
     said = answer(api, labelled)
-    return [f"a Pod with labels is refused: {said}"] if said else []
+    return [f"a Pod with labels is rejected: {said}"] if said else []
 
 
 def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
@@ -81,10 +83,13 @@ def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
     said = answer(api, pod(namespace, {}))
     if not said:
         return [
-            f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or another policy is in force there"
+            (
+                f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or uses "
+                "another policy file"
+            )
         ]
     first = bare.message.partition("\n")[0]
-    return [] if first in said else [f"a Pod without labels is refused, but not by catflap: {said}"]
+    return [] if first in said else [f"a Pod without labels is rejected, but not by catflap: {said}"]
 
 
 def answer(api: Api, body: dict[str, Any]) -> str:

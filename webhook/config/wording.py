@@ -57,11 +57,11 @@ class Refused(NamedTuple):
     def empty_key(self) -> str:
         """Return how to correct a key without a value."""
         if self.path and isinstance(self.path[-1], int):
-            return "write one, or remove the empty item"
+            return "add a value, or remove the empty item"
         return (
-            "write one, as this key has no default"
+            "add a value: this key has no default"
             if is_required(self.path)
-            else "write one, or remove the key, to have its default"
+            else "add a value, or remove the key to use its default"
         )
 
 
@@ -79,7 +79,7 @@ def one_of(refused: Refused) -> str:
     """Return the sentence for a value that is not in a closed list of words."""
     words = QUOTED.findall(str(refused.facts.get("expected", "")))
     if len(words) == 1:
-        return f"{clause(refused)}; the only value is {words[0]}"
+        return f"{clause(refused)}; the only valid value is {words[0]}"
     others = ", or a list" if refused.facts.get(OR_LIST) else ""
     return f"{clause(refused)}; expected one of {', '.join(words)}{others}{meant(refused, words)}"
 
@@ -99,7 +99,7 @@ def meant(refused: Refused, words: list[str]) -> str:
         return f"; did you mean {found!r}?"
     if isinstance(refused.value, dict):
         inner = [one for one in refused.value.values() if one in words]
-        return f"; write {inner[0]} alone, without a key before it" if len(inner) == 1 else ""
+        return f"; write {inner[0]} without a key before it" if len(inner) == 1 else ""
     off, on = (
         next((one for one in several if one in words), "") for several in ((OFF, "none"), ("enforce", "auto", "all"))
     )
@@ -134,7 +134,7 @@ def text(refused: Refused) -> str:
             return f"{refused.found.described}; {as_port(ports.get('port'), ports.get('protocol', 'TCP'))}"
         case dict() as keys if keys and all(one is None for one in keys.values()):
             return (
-                f"{values.text(refused.found)}; braces without quotes begin a mapping: write the whole value in quotes"
+                f"{values.text(refused.found)}; braces without quotes start a mapping: write the whole value in quotes"
             )
     return confirmed(
         values.text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
@@ -149,7 +149,7 @@ def confirmed(told: str, refused: Refused, proposed: Any) -> str:
 def as_port(value: Any, protocol: Any = "TCP") -> str:
     """Return how to write a port that has no protocol, or has it in a separate key."""
     written = f"{value}/{protocol}"
-    return f"a port has its protocol: write {written}" if is_port(written) else PORT_FORMS
+    return f"a port needs a protocol: write {written}" if is_port(written) else PORT_FORMS
 
 
 def boolean(refused: Refused) -> str:
@@ -158,7 +158,7 @@ def boolean(refused: Refused) -> str:
     if refused.value is None:
         return f"{told}; {refused.empty_key}"
     is_other_word = refused.found.word in ON_WORDS | OFF_WORDS and refused.found.word not in {"true", "false"}
-    return f"{told}; in this file yes, no, on and off are text" if is_other_word else told
+    return f"{told}; the words yes, no, on and off are text in this file" if is_other_word else told
 
 
 def number(refused: Refused) -> str:
@@ -168,7 +168,7 @@ def number(refused: Refused) -> str:
         return confirmed(told, refused, int(refused.value))
     meaning = description_at(refused.path).partition(";")[0]
     if found := MILLISECONDS.fullmatch(str(refused.value)) if meaning.startswith("milliseconds") else None:
-        return confirmed(f"{told}{PROPOSES}{found[1]}, which is in milliseconds", refused, int(found[1]))
+        return confirmed(f"{told}{PROPOSES}{found[1]}, which is the number of milliseconds", refused, int(found[1]))
     return f"{told} ({meaning})" if meaning else told
 
 
@@ -212,7 +212,7 @@ def day(refused: Refused) -> str:
     """Return the sentence for a value where a day is expected."""
     if refused.value is None:
         return f"{refused.found.described}; {refused.empty_key}"
-    return f"{refused.found.described}; expected a day: {DAY_FORM}"
+    return f"{refused.found.described}; expected a date: {DAY_FORM}"
 
 
 def missing(refused: Refused) -> str:
@@ -236,7 +236,9 @@ def too_few(refused: Refused) -> str:
 def too_many(refused: Refused) -> str:
     """Return the sentence for a list with too many items."""
     most = refused.facts.get("max_length")
-    return f"{len(refused.value)} items; {most} are the most" if isinstance(refused.value, list) else own(refused)
+    return (
+        f"{len(refused.value)} items; at most {most} are allowed" if isinstance(refused.value, list) else own(refused)
+    )
 
 
 def too_short(refused: Refused) -> str:
@@ -247,17 +249,17 @@ def too_short(refused: Refused) -> str:
 
 def too_long(refused: Refused) -> str:
     """Return the sentence for a text with too many characters."""
-    return f"the text has {len(refused.value)} characters; {refused.facts.get('max_length')} are the most"
+    return f"the text has {len(refused.value)} characters; at most {refused.facts.get('max_length')} are allowed"
 
 
 def too_small(refused: Refused) -> str:
     """Return the sentence for a number below the least one."""
-    return f"{refused.written or refused.value} is too small; {refused.facts.get('ge')} is the least"
+    return f"{refused.written or refused.value} is too small; the minimum is {refused.facts.get('ge')}"
 
 
 def too_large(refused: Refused) -> str:
     """Return the sentence for a number above the greatest one."""
-    return f"{refused.written or refused.value} is too large; {refused.facts.get('le')} is the most"
+    return f"{refused.written or refused.value} is too large; the maximum is {refused.facts.get('le')}"
 
 
 WORDS: Final[Mapping[str, Callable[[Refused], str]]] = {

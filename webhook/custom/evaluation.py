@@ -50,7 +50,7 @@ ALL_TOGETHER = 2 * BUDGET
 LARGEST_OBJECT = 3 << 19
 # Commas in the JSON of an object. No other thread runs while it is decoded: 50 ms for this number of lists, however short they are.
 MOST_VALUES = 50_000
-REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
+REMEDY = "the author of the rule can use has() or .? and orValue() for fields that can be absent"
 
 
 class CostBudget:
@@ -63,7 +63,7 @@ class CostBudget:
         """Subtract the cost of one run; raises TooLargeError where it exceeds the limit of one run, or the rest of the budget."""
         cost = checked_cost(shape, size, params)
         if cost > self._left:
-            raise TooLargeError("all rules together would take too long over an object of this size")
+            raise TooLargeError("the cost of all rules together is too high for an object of this size")
         self._left -= cost
 
 
@@ -162,13 +162,13 @@ def unavailable_input(rule: CustomRule, request: Request, known: Known) -> str:
     """Return which input of a rule is unavailable, as a sentence; empty where all are available."""
     read = fields_read(rule)
     if known.namespace is not None and known.namespace.content is None and NAMESPACE in read:
-        return "it reads the namespace, and there is no cluster to ask"
+        return "it reads the namespace, and no cluster is available"
     if request.document is None or not request.document.is_preview:
         return ""
     named = sorted(
         ".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
     )
-    return f"it reads {named[0]}, and nobody has asked yet" if named else ""
+    return f"it reads {named[0]}, and the lookup is not complete" if named else ""
 
 
 def defaulted_input(rule: CustomRule, request: Request) -> str:
@@ -176,7 +176,7 @@ def defaulted_input(rule: CustomRule, request: Request) -> str:
     if request.document is None or not request.document.is_offline:
         return ""
     missing = sorted(defaulted_fields(rule.cel).difference(texts_in(request.document.content)))
-    return f"it reads {missing[0]}, which the API server fills in" if missing else ""
+    return f"it reads {missing[0]}, which the API server sets" if missing else ""
 
 
 def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
@@ -218,9 +218,9 @@ def plain(source: Any) -> Any:
     """Return an object as dicts and lists; convert the types of YAML to those of JSON.  Raises what msgspec raises."""
     if isinstance(source, msgspec.Raw):
         if len(bytes(source)) > LARGEST_OBJECT:
-            raise TooLargeError(f"the object has {len(bytes(source))} bytes, and {LARGEST_OBJECT} are the most")
+            raise TooLargeError(f"the object has {len(bytes(source))} bytes, and the limit is {LARGEST_OBJECT}")
         if (values := bytes(source).count(b",")) > MOST_VALUES:
-            raise TooLargeError(f"the object has some {values} values, and {MOST_VALUES} are the most")
+            raise TooLargeError(f"the object has about {values} values, and the limit is {MOST_VALUES}")
         return msgspec.json.decode(source)
     measure(source)  # before the copy: by aliases, a short file can have many values
     return msgspec.to_builtins(source, str_keys=True)

@@ -15,7 +15,7 @@ from webhook.report.gathering import BORN, CREATED, ENDING, LEFT, REMOVED, RESTO
 from webhook.report.ledger import Event
 from webhook.report.timeline import moment_of
 
-BIRTH = "its birth"
+BIRTH = "its creation"
 
 
 class Space(Struct):
@@ -41,7 +41,7 @@ class Space(Struct):
             return "deleted"
         if self.open_since:
             return f"open since {self.open_since[:19]}, by {self.open_by}"
-        return "closed" if self.closed else "not known to be closed"
+        return "isolated" if self.closed else "not known to be isolated"
 
 
 class Coverage(Struct, frozen=True):

@@ -17,9 +17,9 @@ BORN, STANDS, CREATED, RESTORED, WRITTEN, REMOVED, LEFT, ENDING = (
     "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
 PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
-ACCEPTED, REFUSED = "came into force", "refused"
+ACCEPTED, REFUSED = "came into force", "rejected"
 # The API server asks twice about most requests; only the second phase decides.
-LABELLING: Final = "decision of the labelling phase, which refuses nothing"
+LABELLING: Final = "decision of the mutating phase, which rejects nothing"
 
 
 class Gathering:
@@ -107,7 +107,7 @@ class Gathering:
         count, time = self.ledger.count, entry.time
         count("namespace", entry.object_ref.namespace or CLUSTER, time)
         count("user", entry.username, time)
-        count("refused", "in a dry run" if entry.dry_run else "for good", time)
+        count("refused", "dry run" if entry.dry_run else "stored request", time)
         for rule in dict.fromkeys(fault.rule for fault in entry.denied):
             count("rule", rule, time)
             self.refusals.add(rule, time)
@@ -168,7 +168,7 @@ def told(entry: Entry) -> tuple[str, str]:
             said = entry.serving
             return entry.why, f"serial {said.get('serial')}, until {said.get('notAfter')}"
         case "leader":
-            return "leads" if entry.leads else "leads no longer", f"{entry.candidate}: {entry.why}"
+            return "leads" if entry.leads else "no longer leads", f"{entry.candidate}: {entry.why}"
         case "start":
             pod = entry.writer.get("pod")
             name = pod.get("name") if isinstance(pod, dict) else None
@@ -177,4 +177,4 @@ def told(entry: Entry) -> tuple[str, str]:
                 f"{entry.writer.get('process')} {name or entry.writer.get('pid')}, catflap {entry.catflap}",
             )
         case _:
-            return "stopped in order", f"chain {entry.chain[:8]}"
+            return "stopped normally", f"chain {entry.chain[:8]}"

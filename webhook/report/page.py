@@ -66,10 +66,10 @@ def page(asked: Asked, gathering: Gathering, report: Report, *, ruled: Ruled | N
     tops = {kind: gathering.ledger.top(kind, MOST_ROWS) for kind in COUNTS}
     drawn = {}
     if series:
-        drawn["time"] = charts.over_time(series, "Refusals over time by rule; the table below has the same figures.")
-        drawn["rule"] = charts.ranking(tops["rule"], "Refusals by rule; the table below has the same figures.")
+        drawn["time"] = charts.over_time(series, "Rejections over time by rule; the table below has the same figures.")
+        drawn["rule"] = charts.ranking(tops["rule"], "Rejections by rule; the table below has the same figures.")
         drawn["namespace"] = charts.ranking(
-            tops["namespace"], "Refusals by namespace; the table below has the same figures."
+            tops["namespace"], "Rejections by namespace; the table below has the same figures."
         )
     said: dict[str, Any] = {
         "asked": asked,

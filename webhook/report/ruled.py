@@ -48,16 +48,16 @@ def left_out(policy: GuardPolicy) -> Iterator[LeftOut]:
 
 def freed_of_rules(policy: GuardPolicy) -> Iterator[LeftOut]:
     """Yield where and for whom no rule applies."""
-    yield LeftOut("namespaces, by name or prefix", listed(policy.namespaces.exempted), "rules and closing")
+    yield LeftOut("namespaces, by name or prefix", listed(policy.namespaces.exempted), "rules and isolation")
     for what, names in (
         ("users", policy.exempt.users),
         ("groups", policy.exempt.groups),
         ("ServiceAccounts", policy.exempt.service_accounts),
     ):
         if names:
-            yield LeftOut(what, listed(names), "rules; their Pods' namespaces are closed all the same")
+            yield LeftOut(what, listed(names), "rules; the namespaces of their Pods are isolated nevertheless")
     yield LeftOut(
-        "break-glass groups", listed(policy.break_glass.groups), "rules, and the protection of catflap's policies"
+        "break-glass groups", listed(policy.break_glass.groups), "rules, and the protection of the policies of catflap"
     )
     if policy.workloads.existing == "admit":
         yield LeftOut("Pods of owners older than catflap", "workloads.existing: admit", "rules")
@@ -66,14 +66,14 @@ def freed_of_rules(policy: GuardPolicy) -> Iterator[LeftOut]:
 def freed_of_refusing(policy: GuardPolicy) -> Iterator[LeftOut]:
     """Yield where rules apply and do not refuse."""
     if policy.mode is not Mode.ENFORCE:
-        yield LeftOut("every rule that says nothing of its own", f"mode {policy.mode}", "refusing")
+        yield LeftOut("every rule without its own mode", f"mode {policy.mode}", "rejections")
     for rule, mode in policy.rules.items():
         if mode is not Mode.ENFORCE:
-            yield LeftOut(f"rule {rule}", f"mode {mode}", "refusing")
+            yield LeftOut(f"rule {rule}", f"mode {mode}", "rejections")
     for one in policy.namespaces.overrides:
         where = listed((*one.names, *(f"{key}={value}" for key, value in one.labels.items())))
         modes = (*((one.mode,) if one.mode else ()), *(f"{rule}: {mode}" for rule, mode in one.rules.items()))
-        yield LeftOut("namespaces with modes of their own", where, f"the modes elsewhere: {listed(modes)} there")
+        yield LeftOut("namespaces with an override", where, f"the modes of other namespaces: {listed(modes)} in these")
 
 
 def freed_of_closing(policy: GuardPolicy) -> Iterator[LeftOut]:
@@ -84,7 +84,7 @@ def freed_of_closing(policy: GuardPolicy) -> Iterator[LeftOut]:
         )
         yield LeftOut("namespaces older than catflap", f"namespaces.adopt: {adopted}", "closing, unless adopted")
     if policy.network.staged:
-        yield LeftOut("all namespaces", "network.staged: true", "closing: staged policies drop nothing")
+        yield LeftOut("all namespaces", "network.staged: true", "isolation: staged policies drop nothing")
     if policy.network.engine == "none":
         yield LeftOut("all namespaces", "network.engine: none", "closing")
 

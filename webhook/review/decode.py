@@ -204,7 +204,7 @@ def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
         for path, source in (("request.object", request.object), ("request.oldObject", request.old_object))
     )
     if new is None and old is None:
-        raise BadReview(f"request.object: a {request.operation} carries an object, got null")
+        raise BadReview(f"request.object: a {request.operation} must contain an object, got null")
     return msgspec.structs.replace(parsed, policy=new or old, policy_before=old)
 
 
@@ -242,7 +242,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
         document = Document(request.object, user_uid=request.user_info.uid)
         return msgspec.structs.replace(parsed, workload=workload, document=document)
     if bytes(request.old_object) == NULL:
-        raise BadReview("request.oldObject: an UPDATE carries the object as it was, got null")
+        raise BadReview("request.oldObject: an UPDATE must contain the old object, got null")
     try:
         before = placed(workload_from(maker, request.old_object, decode_json), request.namespace)
         changed = templates_differ(maker, request.object, request.old_object)
@@ -272,10 +272,10 @@ def placed(workload: Workload, namespace: str) -> Workload:
 def check_kind(request: AdmissionRequest, expected: str) -> None:
     """Check that the resource, the request's kind and the object's own kind agree."""
     if bytes(request.object) == NULL:
-        raise BadReview(f"request.object: a {request.operation} carries an object, got null")
+        raise BadReview(f"request.object: a {request.operation} must contain an object, got null")
     if request.kind.kind != expected:
         raise BadReview(
-            f"request.kind.kind: {request.resource.resource} are of kind {expected}, got {request.kind.kind!r}"
+            f"request.kind.kind: {request.resource.resource} must have the kind {expected}, got {request.kind.kind!r}"
         )
     try:
         own = decode_json(request.object, Kind).kind

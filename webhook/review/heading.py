@@ -10,9 +10,7 @@ from webhook.syntax.values import Value, kind_of, text
 # The noun for each field in a message.
 HEAD: Final = {"apiVersion": "an apiVersion", "kind": "a kind"}
 NAMES: Final = {"name": "a name", "generateName": "a name", "namespace": "a namespace"}
-NAMELESS: Final = (
-    "it has neither metadata.name nor metadata.generateName, and Kubernetes creates nothing without a name"
-)
+NAMELESS: Final = "metadata.name and metadata.generateName are missing; Kubernetes needs one of them"
 
 
 class OtherFile(NamedTuple):
@@ -36,7 +34,7 @@ OTHER_FILES: Final = (
     OtherFile(
         frozenset({"services"}),
         frozenset({"version", "volumes", "networks", "secrets", "name", "services"}),
-        "a file of Docker Compose, of which Kubernetes reads nothing",
+        "a file of Docker Compose, which Kubernetes cannot read",
     ),
     OtherFile(
         frozenset(),
@@ -56,13 +54,13 @@ KIND_NOTES: Final = {
     (
         "kustomize.config.k8s.io",
         "Kustomization",
-    ): f"it makes other objects; check these: kubectl kustomize FOLDER | {CHECK}",
+    ): f"it is the source of other objects; check these objects: kubectl kustomize FOLDER | {CHECK}",
     (
         "catflap.dev",
         "GuardPolicy",
-    ): "this is a policy file of catflap; catflap config check FILE says what is wrong with it",
-    ("", "Config"): "this is a kubeconfig, and no object of a cluster",
-    ("", "Status"): "this is an answer of the API server, and no object that it creates",
+    ): "this is a policy file of catflap; check it with catflap config check FILE",
+    ("", "Config"): "this is a kubeconfig instead of an object of a cluster",
+    ("", "Status"): "this is a response of the API server instead of an object",
 }
 
 
@@ -91,16 +89,16 @@ def missing(document: Mapping[str, Any]) -> str:
         return f"{' and '.join(lacking)} are missing" if lacking else ""
     [field] = lacking
     how = "missing" if field not in document else "empty" if document[field] == "" else "null"
-    return f"{field} is {how}; every object has apiVersion and kind, as in apiVersion: v1 and kind: Pod"
+    return f"{field} is {how}; every object needs apiVersion and kind, such as apiVersion: v1 and kind: Pod"
 
 
 def no_object(document: Any) -> str:
     """Return the sentence for a document that is not a mapping."""
     advice = ""
     if isinstance(document, list):
-        advice = "; write each item as a document behind ---, or all below items: of kind: List"
+        advice = "; write each item as a document after ---, or all items below items: of an object with kind: List"
     elif isinstance(document, str) and document.startswith("NAME "):
-        advice = "; this is a table of kubectl get, which prints manifests with -o yaml"
+        advice = "; this is a table of kubectl get; add -o yaml to print manifests"
     return f"expected an object with apiVersion and kind, got {kind_of(document)}{advice}"
 
 

@@ -142,7 +142,7 @@ def head_of(document: Any) -> tuple[HeadFault, ...]:
     if not isinstance(document, dict):
         raise NotKubernetes(no_object(document))
     if lacking := missing(document):
-        raise NotKubernetes(f"no Kubernetes object: {lacking}")
+        raise NotKubernetes(f"not a Kubernetes object: {lacking}")
     found = tuple(wrong_head(document))
     if any(len(fault.path) == 1 for fault in found):
         raise BadValues(owner_of(document), found)
@@ -292,6 +292,6 @@ def moment(said: Any, whose: str) -> datetime | None:
         found = None
     if found is None or found.tzinfo is None:
         raise BadManifest(
-            f"{whose}: metadata.creationTimestamp: {Value(said).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
+            f"{whose}: metadata.creationTimestamp: {Value(said).quoted}; expected a time such as 2026-12-31T23:59:59Z"
         )
     return found

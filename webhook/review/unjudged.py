@@ -62,13 +62,13 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
     found = pods_in(document)
     if found is None:
         makes_pods = is_unsupported_pod_maker(group, kind, extra)
-        return f"{kind} of {group} makes Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
-    unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
+        return f"{kind} of {group} creates Pods, and catflap does not read its fields; {ANYWAY}" if makes_pods else ""
+    unknown = f"catflap does not know {kind} of {group or 'the core group'}, and the object has {found}"
     added = extra_kind(group, kind, found.path, extra) if found.is_template else None
     if added is None:
         return f"{unknown}; {ANYWAY}"
     return (
-        f"{unknown}; to judge it, add to workloads.extraKinds: {in_yaml(added)} "
+        f"{unknown}; to check it, add to workloads.extraKinds: {in_yaml(added)} "
         "(resource is the plural that kubectl api-resources shows)"
     )
 
@@ -125,14 +125,14 @@ class Pods(NamedTuple):
         return f"{'a pod template' if self.is_template else 'containers'} at {self.path}"
 
 
-ANYWAY: Final = "the server judges its Pods when they are created"
+ANYWAY: Final = "the server checks its Pods when they are created"
 
 
 def version_note(api_version: str, kind: str) -> str:
     """Return the note on a judged object whose version is no longer served; empty for any other object."""
     right = current_version(api_version, kind)
     return (
-        f"judged as {right}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {right}"
+        f"checked as {right}: Kubernetes no longer serves {api_version} {kind}; write apiVersion: {right}"
         if right
         else ""
     )

@@ -22,7 +22,7 @@ from webhook.syntax.yaml_words import complaint
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE: Final = "<<"
 MERGE_TAG: Final = "tag:yaml.org,2002:merge"
-NO_MERGE: Final = "the key << takes a mapping or a list of mappings"
+NO_MERGE: Final = "the key << must merge a mapping or a list of mappings"
 # The limit is far above the depth of any manifest; the API server stops at 10,000.
 DEEPEST: Final = 1_000
 # This many values take half a minute. A document of the largest size reaches the limit only if each value takes less
@@ -172,7 +172,7 @@ class Composer:
         inside = self._open[-1] if self._open else None
         awaits_key = inside is not None and inside.is_mapping and inside.key is None
         if inside is not None and unquoted and "?" in text[1:] and inside.begin.flow_style:
-            raise BadYamlError(f"{text} has a question mark inside brackets; write it in quotes", place_of(event))
+            raise BadYamlError(f"{text} contains a question mark inside brackets; write it in quotes", place_of(event))
         if inside is not None and awaits_key and text == MERGE and (unquoted or tag == MERGE_TAG):
             inside.merges = True
             inside.key = MERGE
@@ -182,7 +182,7 @@ class Composer:
         except BadScalarError as bad:
             raise BadYamlError(str(bad), place_of(event)) from None
         if isinstance(value, float) and not awaits_key and not isfinite(value):
-            raise BadYamlError(f"{text} is no number of JSON; write it in quotes", place_of(event))
+            raise BadYamlError(f"{text} is not a valid JSON number; write it in quotes", place_of(event))
         if event.anchor:
             self._anchors[event.anchor] = Anchored(value, 1)
         self._put(value, event)
@@ -192,7 +192,7 @@ class Composer:
         if self._count > MOST_VALUES:
             raise too_many_values(event)
         if len(self._open) >= DEEPEST:
-            raise BadYamlError(f"lists and mappings are nested more than {DEEPEST} deep", place_of(event))
+            raise BadYamlError(f"the nesting of lists and mappings is deeper than {DEEPEST} levels", place_of(event))
         is_mapping = type(event) is yaml.MappingStartEvent
         if self._open and self._open[-1].is_mapping and self._open[-1].key is None:
             raise BadYamlError(f"a {'mapping' if is_mapping else 'list'} cannot be a key", place_of(event))
@@ -212,7 +212,10 @@ class Composer:
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            raise BadYamlError(f"the alias *{event.anchor} has no anchor &{event.anchor} before it", place_of(event))
+            raise BadYamlError(
+                f"the alias *{event.anchor} refers to the anchor &{event.anchor}, which is not defined before it",
+                place_of(event),
+            )
         found = self._anchors[event.anchor]
         if not found.weight:
             raise BadYamlError(f"the anchor &{event.anchor} contains itself", place_of(event))
@@ -225,7 +228,7 @@ class Composer:
             and self._count > FEW_VALUES
             and self._aliased > self._count * share(self._count)
         ):
-            raise BadYamlError("aliases stand for too many values", place_of(event))
+            raise BadYamlError("the aliases expand to too many values", place_of(event))
         self._put(found.value, event)
 
     def _put(self, value: Any, event: Any) -> None:
@@ -272,7 +275,7 @@ class Composer:
 
 def too_many_values(event: Any) -> BadYamlError:
     """Return the error for a document with too many values."""
-    return BadYamlError(f"more than {MOST_VALUES:,} values, the most of one document; split it by ---", place_of(event))
+    return BadYamlError(f"more than {MOST_VALUES:,} values, the limit of a document; split it at ---", place_of(event))
 
 
 def key_in_json(value: Any, event: Any) -> str:

@@ -24,17 +24,20 @@ LARGEST_YAML: Final = 8 << 20
 # YAML is read at 1 to 2 MiB a second, so the place of a fault takes a few seconds at this size.
 LARGEST_PLACED: Final = 4 << 20
 LIST: Final = "List"
-SPLIT: Final = "write its objects as documents of their own, or as JSON (kubectl get -o json)"
+SPLIT: Final = "split its objects into separate documents, or use JSON (kubectl get -o json)"
 # The beginning of a comment in JavaScript, and in the JSON of some programs.
 SLASHES: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
-NO_COMMENTS: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
-REPEATED: Final = "the key {!r} is here for the second time in one mapping; kubectl takes the last one"
+NO_COMMENTS: Final = "; kubectl accepts comments in JSON only with #, not with // or /*"
+REPEATED: Final = "duplicate key {!r} in one mapping; kubectl uses the last one"
 UNREAD: Final = (
-    "... ends the document, and kubectl reads nothing of what follows it up to the next ---; begin a document with ---"
+    "... ends the document, and kubectl ignores the lines after it up to the next ---; start a document with ---"
 )
 NO_BREAK: Final = "\u00a0"
 ODD_BLANK: Final = re.compile(rf"(?m)^[ \t]*{NO_BREAK}")
-ODD_INDENT: Final = "a no-break space (U+00A0) before the first word of a line is part of the word, and no indentation; replace it by a blank"
+ODD_INDENT: Final = (
+    "a no-break space (U+00A0) at the start of a line belongs to the first word instead of the "
+    "indentation; replace it with a space"
+)
 Path = tuple[Step, ...]
 
 
@@ -137,7 +140,7 @@ def located(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
     """
     for number, found in enumerate(chain.from_iterable(map(objects, whole(text, reader)))):
         if number >= MOST_OBJECTS:
-            yield BadManifest(f"more than {MOST_OBJECTS:,} objects, the most of one file", is_last=True)
+            yield BadManifest(f"more than {MOST_OBJECTS:,} objects, which is the limit of one file", is_last=True)
             return
         yield found
         if isinstance(found, BadManifest) and found.is_last:
@@ -150,7 +153,7 @@ def whole(text: str, reader: str = CHECK) -> Iterator[Located | BadManifest]:
         for number, chunk in enumerate(chunks(text)):
             if number >= MOST_OBJECTS:
                 yield BadManifest(
-                    f"more than {MOST_OBJECTS:,} documents, empty ones too, the most of one file",
+                    f"more than {MOST_OBJECTS:,} documents (including empty ones), which is the limit of one file",
                     place=Place(chunk.line, 1),
                     is_last=True,
                 )
@@ -183,7 +186,7 @@ def composed(chunk: Chunk, reader: str) -> Located | BadManifest:
             )
         advice = ""
         if chunk.is_json_like:
-            advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is no JSON either"
+            advice = NO_COMMENTS if SLASHES.search(chunk.text) else "; it is not JSON either"
         return BadManifest(f"not YAML: {bad}{advice}", place=moved(place, chunk.line))
     return misplaced(chunk, found.value) or Located(
         found.value, chunk, again=found.repeated, odd=tuple(oddities(chunk.text, found))
@@ -204,7 +207,7 @@ def oddities(text: str, found: Composed) -> Iterator[tuple[str, Place]]:
 def misplaced(chunk: Chunk, value: Any) -> BadManifest | None:
     """Return the fault of a document that is YAML only for a parser; None if it has none."""
     if isinstance(value, str) and chunk.is_json_like:
-        return BadManifest(f"not JSON: it begins with a comment{NO_COMMENTS}", place=Place(chunk.first_line, 1))
+        return BadManifest(f"not JSON: it starts with a comment{NO_COMMENTS}", place=Place(chunk.first_line, 1))
     marked = chunk.text.find(MARK)
     if marked >= 0 and not (isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys()):
         line = chunk.line + chunk.text.count("\n", 0, marked)
@@ -224,7 +227,9 @@ def objects(document: Located | BadManifest, depth: int = 0) -> Iterator[Located
     value = document.value
     kind = value.get("kind") if isinstance(value, dict) else None
     if depth > DEEPEST_LIST:
-        yield BadManifest(f"Lists in Lists, more than {DEEPEST_LIST} deep", place=document.place(), is_last=True)
+        yield BadManifest(
+            f"the nesting of Lists is deeper than {DEEPEST_LIST} levels", place=document.place(), is_last=True
+        )
     elif is_template(value):
         yield from template_objects(document, depth)
     elif kind == LIST and not isinstance(value.get("items", ""), list | None):
@@ -249,7 +254,7 @@ def template_objects(document: Located, depth: int) -> Iterator[Located | BadMan
     try:
         found = list(objects_of(document.value))
     except RecursionError:
-        yield BadManifest("the Template is nested too deep", place=document.place())
+        yield BadManifest("the nesting of the Template is too deep", place=document.place())
         return
     for number, one in enumerate(found):
         yield from objects(inside(document, one, ("objects", number)), depth + 1)

@@ -12,8 +12,8 @@ PUBLIC_KEY: Final = "PUBLIC KEY"
 BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 END: Final = b"-----END "
 ENCRYPTED: Final = re.compile(rb"BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED")
-LOCKED: Final = "the key has a password; give one without: openssl pkey -in FILE -out NEW_FILE"
-DAMAGED: Final = "what is between BEGIN and END is damaged; write the file again"
+LOCKED: Final = "the key has a password; create a key without a password: openssl pkey -in FILE -out NEW_FILE"
+DAMAGED: Final = "the content between BEGIN and END is damaged; write the file again"
 CONVERT: Final = {
     CERTIFICATE: "openssl x509 -inform DER -in FILE -out NEW_FILE",
     PRIVATE_KEY: "openssl pkey -inform DER -in FILE -out NEW_FILE",
@@ -33,9 +33,9 @@ def damage(content: bytes, wanted: str = CERTIFICATE) -> str:
     kinds = [found.decode() for found in BEGIN.findall(content)]
     if not kinds:
         binary = f" but looks like DER, the binary form (convert it: {CONVERT[wanted]})"
-        return f"it is no PEM{binary if content.startswith(DER) else ''}; {expected}"
+        return f"it is not PEM{binary if content.startswith(DER) else ''}; {expected}"
     if not any(kind.endswith(wanted) for kind in kinds):
-        return f"it holds {' and '.join(dict.fromkeys(kinds))}; {expected}"
+        return f"it contains {' and '.join(dict.fromkeys(kinds))}; {expected}"
     if content.count(END) < len(kinds):
         return f"its last line is missing; {expected}"
     return LOCKED if ENCRYPTED.search(content) else ""

@@ -238,7 +238,7 @@ def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
     log.append(RECORD)
     full.append(0)
     log.stop()
-    assert "without its stop record" in caplog.text
+    assert "cannot write the stop record" in caplog.text
     with pytest.raises(AuditLogUnwritable):
         log.append(RECORD)
 

@@ -47,7 +47,9 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(fifo: tuple[str, int], monkeyp
     line = b"x" * 1023 + b"\n"
     for _ in range((1 << 18) >> 10):
         queued.write(line)
-    with pytest.raises(AuditLogUnwritable, match="no room"):  # the pipe takes some of them, but not all once more
+    with pytest.raises(
+        AuditLogUnwritable, match="which is the limit"
+    ):  # the pipe takes some of them, but not all once more
         deque(map(queued.write, repeat(line, (1 << 18) >> 10)))
     read = bytearray()
     while len(read) < 1 << 18:
@@ -87,4 +89,4 @@ def test_an_end_does_not_wait_for_ever(
     queued = Queued(Sink(fifo[0], patience=None))
     queued.write(b"x" * (1 << 18))
     queued.close()
-    assert "1 lines of the audit log were never written" in caplog.text
+    assert "1 lines of the audit log were not written" in caplog.text

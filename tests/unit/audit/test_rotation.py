@@ -105,7 +105,7 @@ def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path:
     written.write(LINE)
     shutil.rmtree(folder)
     for _ in range(2):
-        with pytest.raises(AuditLogUnwritable, match="was deleted, and cannot be made anew"):
+        with pytest.raises(AuditLogUnwritable, match="was deleted, and catflap cannot create it again"):
             written.write(LINE)
     folder.mkdir()
     written.look()
@@ -163,7 +163,7 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: p
     written.write(LINE)
     written.look()
     assert path.read_bytes() == LINE + LINE
-    assert "not in order" in caplog.text
+    assert "cannot rotate the files of the audit log" in caplog.text
 
 
 def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
@@ -251,7 +251,7 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
     path.write_bytes(b"")
     AuditLog(str(path), process="serve").append(RECORD)
     path.write_bytes(before + path.read_bytes())
-    assert any("began in an empty file" in note for note in verified(path).notes)
+    assert any("started in an empty file" in note for note in verified(path).notes)
 
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])

@@ -114,7 +114,7 @@ def test_what_follows_a_damaged_record_is_not_damaged(lines: Lines) -> None:
 def test_missing_records_are_counted(lines: Lines) -> None:
     """The chain determines the number."""
     [found] = verified(lines[:1] + lines[3:]).findings
-    assert found.says == "before this line records 1 to 2 stood"
+    assert found.says == "records 1 to 2 stood before this line"
 
 
 def test_a_chain_that_is_taken_out_whole_is_missed(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_file_may_begin_where_another_one_ends(lines: Lines) -> None:
     report = verified(lines[5:], closed=True)
     assert report.is_sound
     assert report.notes == (
-        f"log goes on behind record 4 of chain {record(lines[0])['chain']}, which is in none of the files before it",
+        f"log continues after record 4 of chain {record(lines[0])['chain']}, which is missing from the files before it",
     )
 
 
@@ -210,7 +210,7 @@ class TestHalfLines:
         """The original content of the text makes no difference."""
         [found] = verified([*lines[:4], b"{ha\n", *lines[4:]]).findings
         assert (found.damage, found.place.line) == (Damage.TRUNCATED, 5)
-        assert found.says == "3 bytes that are no record, and no writer owns up to a half line"
+        assert found.says == "3 bytes that are not a record, and no record describes them as a partial line"
 
     def test_one_that_is_owned_up_to_has_to_be_there(self, lines: Lines) -> None:
         """The half line was removed."""
@@ -317,7 +317,7 @@ def test_a_chain_without_its_start_is_missing_it_and_nothing_worse(tmp_path: Pat
     lines = wait(two_chains(tmp_path / "log"), *range(0, 7200, 60))
     report = verified(lines[1:])
     assert [one.damage for one in report.findings] == [Damage.MISSING]
-    assert any("so its signatures could not be checked" in note for note in report.notes)
+    assert any("so its signatures cannot be checked" in note for note in report.notes)
 
 
 def test_a_half_line_is_no_end_of_a_chain(tmp_path: Path) -> None:
@@ -364,5 +364,5 @@ def test_a_copy_that_says_a_thing_twice_is_no_copy(lines: Lines, key: str) -> No
 def test_a_copy_as_text_is_told_as_one(lines: Lines) -> None:
     """The lenient mode accepts the copy."""
     copied = [line.replace(b"\n", b"\r\n") for line in lines]
-    assert "--lenient takes that" in verified(copied).findings[0].says
+    assert "use --lenient" in verified(copied).findings[0].says
     assert verified([b"\xef\xbb\xbf" + copied[0], *copied[1:]], lenient=True).is_sound

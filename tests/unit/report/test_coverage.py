@@ -39,14 +39,14 @@ def only(*events: At) -> Space:
 def test_a_namespace_is_closed_after_its_birth() -> None:
     """The log has the time until then, and no gap: there was no Pod."""
     space = only(At(0, BORN, "bob"), At(2, CREATED), At(9, STANDS, "alice"))
-    assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "closed")
+    assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "isolated")
     assert (space.closed[17:19], space.seen[17:19]) == ("02", "09")
 
 
 def test_a_removal_on_record_gives_the_exact_time() -> None:
     """The time is from the decision to the restoration."""
     space = only(At(0, CREATED), At(10, REMOVED, "carol"), At(52, RESTORED))
-    assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "closed")
+    assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "isolated")
 
 
 def test_a_removal_past_us_gives_the_most_that_it_can_be() -> None:
@@ -71,7 +71,7 @@ def test_a_removal_that_nothing_restored_stays_open() -> None:
 def test_a_removal_that_did_not_come_about_is_none() -> None:
     """The removal was admitted, and the policy existed afterwards: a later check refused it."""
     space = only(At(0, CREATED), At(10, REMOVED, "carol"), At(20, STANDS, "alice"))
-    assert (space.lapses, space.state) == (0, "closed")
+    assert (space.lapses, space.state) == (0, "isolated")
 
 
 def test_leaving_by_the_policy_file_opens() -> None:
@@ -81,7 +81,7 @@ def test_leaving_by_the_policy_file_opens() -> None:
 
 def test_another_engines_policy_that_goes_opens_nothing() -> None:
     """The policy that replaced it exists."""
-    assert only(At(0, CREATED), At(10, CREATED, CALICO), At(11, LEFT, PLAIN)).state == "closed"
+    assert only(At(0, CREATED), At(10, CREATED, CALICO), At(11, LEFT, PLAIN)).state == "isolated"
 
 
 def test_a_namespace_that_ends_is_not_open() -> None:
@@ -93,7 +93,7 @@ def test_a_namespace_that_ends_is_not_open() -> None:
 def test_a_namespace_of_the_same_name_is_a_new_one() -> None:
     """The time between the two is no gap."""
     space = only(At(0, CREATED), At(10, ENDING), At(60, BORN, "bob"), At(61, CREATED))
-    assert (space.lapses, space.to_close, space.state) == (0, 1.0, "closed")
+    assert (space.lapses, space.to_close, space.state) == (0, 1.0, "isolated")
 
 
 def test_what_was_created_and_never_closed_is_counted_apart() -> None:
@@ -133,7 +133,7 @@ def test_a_write_without_a_code_over_a_policy_that_stood_is_counted() -> None:
     """The write may or may not be a restoration, so it counts neither as a gap nor as the absence of one."""
     covered = found(At(0, WRITTEN), At(30, STANDS, "alice"), At(120, WRITTEN))
     assert (covered.lapses, covered.without, covered.unexplained) == (0, 0.0, 1)
-    assert "1 write of an earlier release may have restored it or not" in without(covered)
+    assert "1 write of an earlier release may or may not be a restoration" in without(covered)
 
 
 def test_the_first_write_without_a_code_closes_a_namespace() -> None:

@@ -150,7 +150,7 @@ def test_a_label_that_is_a_number_is_not_an_empty_one(value: Any, written: str) 
     (place,) = places_in(ROLLOUT, under("spec.template", labelled(app=value)))
     assert place.labels == {"app": ""}
     assert place.not_text == {"app": written}
-    assert f'no text, so write it in quotes: "{written}"' in place.lack("app")
+    assert f'instead of text; write it in quotes: "{written}"' in place.lack("app")
 
 
 def test_a_workflow_is_stopped_whatever_its_pods_carry() -> None:

@@ -81,7 +81,7 @@ def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_
 ) -> None:
     """The note has this line if the path of the template has fields only."""
     told = said("example.com/v1", "Runner", **fields)
-    assert f"has a pod template at {path}; to judge it, add to workloads.extraKinds: " in told
+    assert f"has a pod template at {path}; to check it, add to workloads.extraKinds: " in told
     assert f"{{group: example.com, resource: runners, kind: Runner, template: {path}}}" in told
 
 
@@ -96,7 +96,7 @@ def test_a_pod_template_of_an_unknown_kind_is_told_with_the_line_for_the_policy_
 def test_pods_that_no_path_of_extra_kinds_leads_to_are_told(fields: dict[str, Any], where: str) -> None:
     """The reviews of the Pods themselves judge them."""
     assert said("example.com/v1", "Runner", **fields).endswith(
-        f"has {where}; the server judges its Pods when they are created"
+        f"has {where}; the server checks its Pods when they are created"
     )
 
 
@@ -244,7 +244,9 @@ def test_no_line_is_told_for_what_the_policy_file_has_already() -> None:
         "spec": {"template": TEMPLATE},
     }
     told = read(document, default_namespace="shop", extra=extra.workloads.extra_by_kind).not_judged
-    assert told.endswith("it has a pod template at spec.template; the server judges its Pods when they are created")
+    assert told.endswith(
+        "the object has a pod template at spec.template; the server checks its Pods when they are created"
+    )
 
 
 @pytest.mark.parametrize(
