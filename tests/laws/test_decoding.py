@@ -13,11 +13,13 @@ from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_re
 from tests.reviews import GOOD, Json, pod, review
 from webhook.audit.record import decision_record
 from webhook.guard.mutate import mutate
-from webhook.model.decision import Decision, OwnerWanted, Phase, Verdict
+from webhook.model.decision import Decision, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.review.decode import BadReview, decode
+from webhook.model.steps import OwnerLookup
+from webhook.review.decode import decode
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.review.envelope import BadReview
 
 DEFAULT: Final = GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,7 +92,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     assume(request is not None)
     assert request is not None
     decided = settled(request, policy, own_namespace="guards")
-    if isinstance(decided, OwnerWanted):
+    if isinstance(decided, OwnerLookup):
         decided = settled(request, policy, own_namespace="guards", owner_predates=predates)
     assert isinstance(decided, Decision)
     amended = mutate(request, policy, own_namespace="guards")

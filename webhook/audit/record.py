@@ -53,8 +53,8 @@ def decision_record(
         record["warned"] = [fault(violation) for violation in decision.warned]
     if decision.audited:
         record["audited"] = [fault(violation) for violation in decision.audited]
-    if decision.closure is not None:
-        record["closure"] = decision.closure
+    if decision.isolation is not None:
+        record["closure"] = decision.isolation
     if decision.labels:
         record["patchedLabels"] = dict(decision.labels)
     return record

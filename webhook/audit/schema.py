@@ -9,8 +9,9 @@ from msgspec import Meta
 from webhook.audit.chain import Fragment, Link
 from webhook.audit.witness import Seen
 from webhook.model.authentication import Authentication
-from webhook.model.decision import Closure, Phase
+from webhook.model.decision import Phase
 from webhook.model.reason import Activity, ReasonCode, Verdict
+from webhook.model.steps import IsolationStatus
 
 # The version of the format. A key that a record gains or loses needs a new version.
 VERSION: Final = "catflap.dev/audit/v1alpha4"
@@ -132,7 +133,9 @@ class DecisionRecord(TypedDict):
     denied: NotRequired[Annotated[Faults, Meta(description="The violations for which the request was rejected")]]
     warned: NotRequired[Annotated[Faults, Meta(description="The violations of which the user was warned")]]
     audited: NotRequired[Annotated[Faults, Meta(description="The violations that only the record contains")]]
-    closure: NotRequired[Annotated[Closure, Meta(description="The result of the isolation check of the namespace")]]
+    closure: NotRequired[
+        Annotated[IsolationStatus, Meta(description="The result of the isolation check of the namespace")]
+    ]
     patchedLabels: NotRequired[Annotated[Mapping[str, str], Meta(description="The labels that catflap added")]]
 
 

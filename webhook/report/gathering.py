@@ -4,10 +4,11 @@ from typing import Final
 
 from webhook.audit.entry import Entry
 from webhook.audit.schema import REASONED
-from webhook.model.decision import Closure, Phase
+from webhook.model.decision import Phase
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import ReasonCode, Verdict
 from webhook.model.request import User
+from webhook.model.steps import IsolationStatus
 from webhook.report.ledger import Event, Happening, Ledger
 from webhook.report.timeline import Timeline
 
@@ -16,7 +17,7 @@ CLUSTER: Final = "(cluster-wide)"  # objects without a namespace
 BORN, STANDS, CREATED, RESTORED, WRITTEN, REMOVED, LEFT, ENDING = (
     "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
-PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
+PROOFS: Final = frozenset({IsolationStatus.PROVEN, IsolationStatus.WRITTEN})
 ACCEPTED, REFUSED = "came into force", "rejected"
 # The API server asks twice about most requests; only the second phase decides.
 LABELLING: Final = "decision of the mutating phase, which rejects nothing"

@@ -169,7 +169,7 @@ def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterato
 def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:
     """Return the workload in a document; raises BadManifest."""
     try:
-        return workload_from(maker, document, convert)
+        return workload_from(maker, document)
     except UNREADABLE as bad:
         raise unreadable(whose, bad, document, partial(convert_as, maker=maker)) from None
 
@@ -177,7 +177,7 @@ def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Worklo
 def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known: PolicyKind | None = None) -> None:
     """Check that an object has the shape of its kind.  Raises msgspec.ValidationError."""
     if maker is not None:
-        workload_from(maker, document, convert)
+        workload_from(maker, document)
     elif known is not None:
         convert(document, Labelled)
         if known.group != CALICO_STORAGE:  # its API server checks no types

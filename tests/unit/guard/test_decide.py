@@ -9,8 +9,20 @@ from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
 from webhook.guard.decide import decide, unavailable
-from webhook.model.decision import Closure, ClosureWanted, Decision, Known, OwnerWanted, Verdict
+from webhook.guard.judge import judge_request
+from webhook.model.decision import Decision, Verdict
+from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
+from webhook.model.request import Request
+from webhook.model.rule import Violation
+from webhook.model.steps import (
+    IsolationLookup,
+    IsolationStatus,
+    NamespaceData,
+    NamespaceLookup,
+    OwnerLookup,
+    complete,
+)
 from webhook.model.workload import Owner
 
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "4f1a"}}
@@ -230,14 +242,13 @@ class TestExempt:
     def test_a_mirror_pod_waits_for_its_namespace_to_be_isolated(self) -> None:
         """No rule is asked, the gate is; elsewhere than in judged namespaces neither is."""
         request = asked(pod(**MIRROR), userInfo=NODE)
-        assert decide(request, policy(), own_namespace="guards") == ClosureWanted("shop", dry_run=False)
-        found = decide(request, policy(), known=Known(closure=Closure.WRITTEN))
-        assert isinstance(found, Decision)
-        assert (found.verdict, found.closure) == (Verdict.EXEMPT, Closure.WRITTEN)
+        assert next(decide(request, policy(), own_namespace="guards")) == IsolationLookup("shop", dry_run=False)
+        found = complete(decide(request, policy()), {IsolationLookup: IsolationStatus.WRITTEN})
+        assert (found.verdict, found.isolation) == (Verdict.EXEMPT, IsolationStatus.WRITTEN)
         exempt = asked(pod(**MIRROR), userInfo=NODE, namespace="kube-system")
-        assert isinstance(decide(exempt, policy()), Decision)
         updated = asked(pod(**MIRROR), before=pod(**MIRROR), userInfo=NODE)
-        assert isinstance(decide(updated, policy()), Decision)
+        for without_lookup in (exempt, updated):
+            assert complete(decide(without_lookup, policy()), {}).isolation is None
 
     @pytest.mark.parametrize(
         "user",
@@ -289,12 +300,31 @@ class TestModes:
         assert "require-app" not in found.message
 
 
+def test_the_rules_run_once_however_many_lookups_the_decision_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision pauses for the namespace and for the owner, and keeps what it has computed."""
+    runs: list[Request] = []
+
+    def counted(request: Request, policy: GuardPolicy) -> tuple[Violation, ...]:
+        runs.append(request)
+        return judge_request(request, policy)
+
+    monkeypatch.setattr("webhook.guard.decide.judge_request", counted)
+    text = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}]}"
+    deciding = decide(asked(pod(ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER), policy(text))
+    assert next(deciding) == NamespaceLookup("shop")
+    assert isinstance(deciding.send(NamespaceData()), OwnerLookup)
+    with pytest.raises(StopIteration) as end:
+        deciding.send(())
+    assert faults(end.value.value) == BOTH_MISSING
+    assert len(runs) == 1
+
+
 class TestOlderOwners:
     """What a controller makes for an owner older than catflap keeps running."""
 
-    WANTED = OwnerWanted(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
+    WANTED = OwnerLookup(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
 
-    def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerWanted:
+    def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerLookup:
         """Return the decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
         options = {"userInfo": REPLICASET_CONTROLLER, **changes}
         references = options.pop("ownerReferences", [OWNER])
@@ -364,7 +394,7 @@ class TestOlderOwners:
         job = {**deployment(ownerReferences=[{**OWNER, "kind": "CronJob"}]), "kind": "Job", "apiVersion": "batch/v1"}
         user = {"username": "system:serviceaccount:kube-system:cronjob-controller"}
         found = settled(asked(job, userInfo=user), policy())
-        assert isinstance(found, OwnerWanted)
+        assert isinstance(found, OwnerLookup)
         assert found.owner.kind == "CronJob"
 
 
@@ -372,7 +402,7 @@ class TestRestarts:
     """`kubectl rollout restart` edits the template, and nothing that rules are about."""
 
     @staticmethod
-    def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerWanted:
+    def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerLookup:
         """Return the decision on a faulty Deployment that a user restarts, or edits in another way."""
         before = deployment(uid="42")
         after = copy.deepcopy(before)
@@ -383,7 +413,7 @@ class TestRestarts:
     def test_the_objects_own_age_is_asked_for(self) -> None:
         """By its own name and uid, live: what the request says of its age is not valid."""
         found = self.restarted(predates=None)
-        assert isinstance(found, OwnerWanted)
+        assert isinstance(found, OwnerLookup)
         assert (found.owner.api_version, found.owner.kind, found.owner.uid) == ("apps/v1", "Deployment", "42")
 
     def test_what_is_older_goes_on_and_is_recorded(self) -> None:

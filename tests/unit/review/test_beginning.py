@@ -8,7 +8,8 @@ import pytest
 from tests.reviews import GOOD, namespace, pod, review
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
 from webhook.review.beginning import HEAD_BYTES, beginning
-from webhook.review.decode import BadReview, decode
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 WHY: Final = "it is too large"
 TAIL: Final = "x" * HEAD_BYTES
