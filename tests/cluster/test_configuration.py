@@ -12,7 +12,7 @@ RELOAD_SECONDS = 1.0
 
 BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: enforced\nworkload: {}\n"
 REFUSED = """\
-admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 faults:
+admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 violations:
 - policy-file: mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'? (line 3, column 1)
 - policy-file: workload: unknown key; did you mean 'workloads'? (line 4, column 1)"""
 
@@ -59,7 +59,10 @@ def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespac
         "mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?",
         "workload: unknown key; did you mean 'workloads'?",
     ]
-    said = "the last good file stays in force: mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?; workload: unknown"
+    said = (
+        "the last valid policy stays in force: mode: 'enforced' is unknown; expected one of enforce, warn, "
+        "audit, off; did you mean 'enforce'?; workload: unknown"
+    )
     eventually(lambda: [one for one in catflap.events() if one["note"].startswith(said)])
     time.sleep(RELOAD_SECONDS)
     assert admitted(catflap, namespace_name)
@@ -74,7 +77,7 @@ def test_an_expiring_exception_is_announced_once_a_day(catflap: Installation, na
     catflap.configure({"exceptions": exceptions})
     found = eventually(lambda: [one for one in catflap.events() if namespace_name in one["note"]])
     assert [one["reason"] for one in found] == ["ExceptionEnds"]
-    assert f"exception from require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
+    assert f"exception to require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
     states = [f'catflap_exceptions{{state="{state}"}} 1.0' for state in ("in-force", "ending", "ended")]
     eventually(lambda: all(one in catflap.controller.status("/metrics").body.decode() for one in states))
     catflap.configure({"exceptions": exceptions, "mode": "warn"})

@@ -21,7 +21,7 @@ from webhook.kube.api import NoClusterError
 @serving_options
 @audit_log_options
 @registration_options
-@click.option("--verbose", is_flag=True, help="Log more to standard error.")
+@click.option("--verbose", is_flag=True, help="Write more log messages to standard error.")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
     status_listen: tuple[str, int],

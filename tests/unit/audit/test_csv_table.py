@@ -44,7 +44,7 @@ def told(row: dict[str, str]) -> dict[str, str]:
 def test_rejection_is_complete() -> None:
     """The row has the user, the object, the place and the reason."""
     [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [FAULT, FAULT]})
-    fault = "known-role at metadata.labels.role: the role 'fronted' is not known"
+    fault = "known-role at metadata.labels.role: unknown role 'fronted'"
     assert told(row) == {
         "time": TIME,
         "type": "decision",

@@ -48,14 +48,14 @@ def only(*events: At) -> NamespaceHistory:
 def test_a_namespace_is_closed_after_its_birth() -> None:
     """The log has the time until then, and no gap: there was no Pod."""
     space = only(At(0, NAMESPACE_CREATED, "bob"), At(2, POLICY_CREATED), At(9, POLICY_EXISTS, "alice"))
-    assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "closed")
+    assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "isolated")
     assert (space.closed[17:19], space.seen[17:19]) == ("02", "09")
 
 
 def test_a_removal_on_record_gives_the_exact_time() -> None:
     """The time is from the decision to the restoration."""
     space = only(At(0, POLICY_CREATED), At(10, POLICY_REMOVED, "carol"), At(52, POLICY_RESTORED))
-    assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "closed")
+    assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "isolated")
 
 
 def test_unseen_removal_has_an_upper_bound() -> None:
@@ -80,7 +80,7 @@ def test_a_removal_that_nothing_restored_stays_open() -> None:
 def test_rejected_removal_is_no_gap() -> None:
     """The removal was admitted, and the policy existed afterwards: a later check refused it."""
     space = only(At(0, POLICY_CREATED), At(10, POLICY_REMOVED, "carol"), At(20, POLICY_EXISTS, "alice"))
-    assert (space.lapses, space.state) == (0, "closed")
+    assert (space.lapses, space.state) == (0, "isolated")
 
 
 def test_leaving_by_the_policy_file_opens() -> None:
@@ -93,7 +93,9 @@ def test_leaving_by_the_policy_file_opens() -> None:
 
 def test_removed_policy_of_another_engine_opens_nothing() -> None:
     """The policy that replaced it exists."""
-    assert only(At(0, POLICY_CREATED), At(10, POLICY_CREATED, CALICO), At(11, POLICY_DELETED, PLAIN)).state == "closed"
+    assert (
+        only(At(0, POLICY_CREATED), At(10, POLICY_CREATED, CALICO), At(11, POLICY_DELETED, PLAIN)).state == "isolated"
+    )
 
 
 def test_a_namespace_that_ends_is_not_open() -> None:
@@ -109,7 +111,7 @@ def test_namespace_created_again_is_a_new_one() -> None:
     space = only(
         At(0, POLICY_CREATED), At(10, NAMESPACE_TERMINATING), At(60, NAMESPACE_CREATED, "bob"), At(61, POLICY_CREATED)
     )
-    assert (space.lapses, space.to_close, space.state) == (0, 1.0, "closed")
+    assert (space.lapses, space.to_close, space.state) == (0, 1.0, "isolated")
 
 
 def test_namespace_never_isolated_is_counted_separately() -> None:
@@ -149,7 +151,7 @@ def test_write_without_a_code_over_an_existing_policy_is_counted() -> None:
     """The write may or may not be a restoration, so it counts neither as a gap nor as the absence of one."""
     covered = found(At(0, POLICY_WRITTEN), At(30, POLICY_EXISTS, "alice"), At(120, POLICY_WRITTEN))
     assert (covered.lapses, covered.without, covered.unexplained) == (0, 0.0, 1)
-    assert "1 write of an earlier release may have restored it or not" in open_time(covered)
+    assert "1 write of an earlier release may or may not be a restoration" in open_time(covered)
 
 
 def test_the_first_write_without_a_code_closes_a_namespace() -> None:
