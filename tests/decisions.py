@@ -11,7 +11,7 @@ from webhook.model.request import Request
 from webhook.model.workload import LabelLocation
 
 
-def older(request: Request) -> tuple[OldOwner, ...]:
+def with_older_owners(request: Request) -> tuple[OldOwner, ...]:
     """Return an owner that is older than catflap and has the template of the request."""
     document, workload = request.document, request.workload
     assert document is not None
@@ -23,12 +23,13 @@ def older(request: Request) -> tuple[OldOwner, ...]:
     return (OldOwner(workload, template, made=workload.own or LabelLocation("metadata", {})),)
 
 
-def settled(
+def decide_with_lookups(
     request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
 ) -> Decision | OwnerWanted:
     """Return the decision where only the owner's age is looked up, without the isolation of the namespace."""
     known = replace(
-        OFFLINE_DEFAULTS, old_owners=None if owner_predates is None else older(request) if owner_predates else ()
+        OFFLINE_DEFAULTS,
+        old_owners=None if owner_predates is None else with_older_owners(request) if owner_predates else (),
     )
     decided = decide(request, policy, own_namespace=own_namespace, known=known)
     assert isinstance(decided, Decision | OwnerWanted)

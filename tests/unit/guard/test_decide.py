@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.decisions import settled
+from tests.decisions import decide_with_lookups
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
 from webhook.guard.decide import decide, unavailable
@@ -19,7 +19,7 @@ BOTH_MISSING = [("require-app", "metadata.labels.app"), ("require-role", "metada
 
 def decided(manifest: Json | None, text: str = "", *, before: Json | None = None, **request: Any) -> Decision:
     """Return the decision on a review under a policy, with catflap in `guards` and without a lookup of owners."""
-    found = settled(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
+    found = decide_with_lookups(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
 
@@ -214,7 +214,7 @@ class TestExempt:
 
     def test_no_own_namespace_exempts_nothing(self) -> None:
         """An empty name is not the namespace of what has none."""
-        found = settled(asked(pod(), namespace=""), policy(), own_namespace="")
+        found = decide_with_lookups(asked(pod(), namespace=""), policy(), own_namespace="")
         assert faults(found) == BOTH_MISSING
 
     def test_a_mirror_pod_of_a_node_is_exempt(self) -> None:
@@ -294,7 +294,7 @@ class TestOlderOwners:
         options = {"userInfo": REPLICASET_CONTROLLER, **changes}
         references = options.pop("ownerReferences", [OWNER])
         request = asked(pod(ownerReferences=references), **options)
-        return settled(request, policy(text), own_namespace="guards", owner_predates=predates)
+        return decide_with_lookups(request, policy(text), own_namespace="guards", owner_predates=predates)
 
     def test_the_owners_age_is_asked_for(self) -> None:
         """The decision depends on it."""
@@ -316,7 +316,7 @@ class TestOlderOwners:
     def test_a_valid_pod_needs_no_lookup(self) -> None:
         """A lookup costs a round trip."""
         request = asked(pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER)
-        assert settled(request, policy()) == Decision(Reason(ReasonCode.NO_VIOLATION))
+        assert decide_with_lookups(request, policy()) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
     def test_no_lookup_without_a_refusal(self) -> None:
         """Warnings need no exemption."""
@@ -352,13 +352,13 @@ class TestOlderOwners:
         """Controllers do not relabel Pods."""
         before = pod({"app": "web", "role": "x"}, ownerReferences=[OWNER])
         request = asked(pod(ownerReferences=[OWNER]), before=before, userInfo=REPLICASET_CONTROLLER)
-        assert faults(settled(request, policy(), owner_predates=predates)) == BOTH_MISSING
+        assert faults(decide_with_lookups(request, policy(), owner_predates=predates)) == BOTH_MISSING
 
     def test_a_job_that_a_cron_job_makes_is_asked_about_too(self) -> None:
         """The chain has more than one step."""
         job = {**deployment(ownerReferences=[{**OWNER, "kind": "CronJob"}]), "kind": "Job", "apiVersion": "batch/v1"}
         user = {"username": "system:serviceaccount:kube-system:cronjob-controller"}
-        found = settled(asked(job, userInfo=user), policy())
+        found = decide_with_lookups(asked(job, userInfo=user), policy())
         assert isinstance(found, OwnerWanted)
         assert found.owner.kind == "CronJob"
 
@@ -373,7 +373,7 @@ class TestRestarts:
         after = copy.deepcopy(before)
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z", **more}
         after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
-        return settled(asked(after, before=before), policy(text), owner_predates=predates)
+        return decide_with_lookups(asked(after, before=before), policy(text), owner_predates=predates)
 
     def test_the_objects_own_age_is_asked_for(self) -> None:
         """By its own name and uid, live: what the request says of its age is not believed."""
@@ -399,7 +399,7 @@ class TestRestarts:
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"}
         after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
         after["metadata"]["labels"] = {"role": "bogus"}
-        assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
+        assert len(faults(decide_with_lookups(asked(after, before=before), policy(), owner_predates=True))) == 2
 
     def test_scaled_as_well_it_is_no_restart(self) -> None:
         """A rule of the admin's own may be about how many there are."""
@@ -409,9 +409,9 @@ class TestRestarts:
         after["metadata"] |= {"generation": 2, "managedFields": [{"manager": "kubectl"}]}
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"}
         after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
-        assert faults(settled(asked(after, before=before), policy(), owner_predates=True)) == []
+        assert faults(decide_with_lookups(asked(after, before=before), policy(), owner_predates=True)) == []
         after["spec"]["replicas"] = 20
-        assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
+        assert len(faults(decide_with_lookups(asked(after, before=before), policy(), owner_predates=True))) == 2
 
     def test_with_anything_else_it_is_no_restart(self) -> None:
         """There is no lookup."""
@@ -423,7 +423,7 @@ def test_a_decision_leaves_the_request_as_it_was() -> None:
     """Decisions are functions: values in, value out."""
     request = asked(pod())
     before = copy.deepcopy(request)
-    settled(request, policy())
+    decide_with_lookups(request, policy())
     assert request == before
 
 

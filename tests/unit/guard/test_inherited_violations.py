@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from tests.decisions import settled
+from tests.decisions import decide_with_lookups
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
 from webhook.guard.decide import OFFLINE_DEFAULTS, decide
@@ -148,7 +148,7 @@ def test_a_restart_excuses_no_more() -> None:
         "kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"
     }
     request = asked(after, before=before)
-    assert settled(request, policy(), owner_predates=True).verdict is Verdict.EXEMPT  # type: ignore[union-attr]
+    assert decide_with_lookups(request, policy(), owner_predates=True).verdict is Verdict.EXEMPT  # type: ignore[union-attr]
     known = replace(OFFLINE_DEFAULTS, old_owners=preexisting_owners([found(template(GOOD))], INSTALLED))
     assert decide(request, policy(), known=known).verdict is Verdict.DENIED  # type: ignore[union-attr]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from tests.decisions import older
+from tests.decisions import with_older_owners
 from tests.reasons import assert_consistent, codes
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, policy
@@ -186,7 +186,7 @@ BAD_FILE: Final = Violation("policy-file", "mode", "no such mode")
 
 def decided(request: Request, text: str = FILE, *, bad: tuple[Violation, ...] = ()) -> Decision:
     """The decision once each question is answered: an owner is older, and a policy file has these faults."""
-    owners = older(request) if request.document is not None and request.workload is not None else ()
+    owners = with_older_owners(request) if request.document is not None and request.workload is not None else ()
     found = decide(
         request, policy(text), own_namespace=OWN, known=replace(OFFLINE_DEFAULTS, old_owners=owners, faults=bad)
     )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.decisions import settled
+from tests.decisions import decide_with_lookups
 from tests.unit.samples import policy
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
@@ -30,7 +30,7 @@ def pods(text: str) -> list[str]:
     return [read(document, default_namespace="shop").name for document in documents(text)]
 
 
-def only(text: str) -> Workload:
+def read_single(text: str) -> Workload:
     """Return the one workload in a text."""
     (document,) = documents(text)
     found = read(document, default_namespace="shop").workload
@@ -85,7 +85,7 @@ class TestDocuments:
     def test_items_of_a_typed_list_have_the_item_kind(self) -> None:
         """`kubectl get deployments -o yaml` writes a List; client libraries write a DeploymentList."""
         text = "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: a}}]\n"
-        assert only(text).kind == "Deployment"
+        assert read_single(text).kind == "Deployment"
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -180,7 +180,7 @@ class TestDocuments:
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: &labels {app: web, role: data}}\n"
             "spec: {selector: {matchLabels: *labels}, template: {metadata: {labels: {<<: *labels, tier: x}}}}\n"
         )
-        assert only(text).places[0].labels == {"app": "web", "role": "data", "tier": "x"}
+        assert read_single(text).places[0].labels == {"app": "web", "role": "data", "tier": "x"}
 
 
 class TestRead:
@@ -203,7 +203,7 @@ class TestRead:
     )
     def test_a_workload_is_named_by_its_metadata(self, metadata: str, namespace: str, name: str) -> None:
         """The metadata may lack parts of the name."""
-        found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
+        found = read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
         assert (found.namespace, found.name) == (namespace, name)
 
     @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ class TestRead:
     )
     def test_labels_are_read_as_the_api_server_would(self, labels: str, read_as: dict[str, str]) -> None:
         """YAML has more types than labels."""
-        assert only(f"apiVersion: v1\nkind: Pod\nmetadata: {{labels: {labels}}}\n").places[0].labels == read_as
+        assert read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {{labels: {labels}}}\n").places[0].labels == read_as
 
     @pytest.mark.parametrize(
         ("metadata", "says"),
@@ -261,18 +261,18 @@ class TestRead:
     )
     def test_a_key_that_is_no_text_becomes_text(self, metadata: str, labels: dict[str, str]) -> None:
         """The text is that of kubectl."""
-        assert only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n").places[0].labels == labels
+        assert read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n").places[0].labels == labels
 
     def test_annotations_are_no_matter(self) -> None:
         """Only the annotation that marks a mirror Pod counts."""
         text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {%s: x}}\n"
-        assert not only(text % "a").mirror
-        assert only(text % "kubernetes.io/config.mirror").mirror
+        assert not read_single(text % "a").mirror
+        assert read_single(text % "kubernetes.io/config.mirror").mirror
 
     def test_an_owner_is_read(self) -> None:
         """The text is the output of `kubectl get -o yaml`."""
         owner = "{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b, controller: true, blockOwnerDeletion: true}"
-        found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {{ownerReferences: [{owner}]}}\n")
+        found = read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {{ownerReferences: [{owner}]}}\n")
         assert found.owner == Owner("apps/v1", "ReplicaSet", "a", "b")
 
     @pytest.mark.parametrize(
@@ -365,13 +365,13 @@ class TestCreation:
     def test_the_decision_is_the_servers(self) -> None:
         """This includes exempt namespaces."""
         (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
-        found = settled(create_request(read(document, default_namespace="shop")), policy())
+        found = decide_with_lookups(create_request(read(document, default_namespace="shop")), policy())
         assert found == Decision(Reason(ReasonCode.NAMESPACE_EXEMPT, "namespace kube-system is exempt"))
 
     def test_object_that_makes_no_pods_is_not_checked(self) -> None:
         """This applies to any such kind."""
         (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
-        found = settled(create_request(read(document, default_namespace="shop")), policy())
+        found = decide_with_lookups(create_request(read(document, default_namespace="shop")), policy())
         assert isinstance(found, Decision)
         assert found.verdict is Verdict.UNJUDGED
 

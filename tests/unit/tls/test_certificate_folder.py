@@ -33,20 +33,20 @@ def folder(tmp_path: Path) -> TlsFolder:
 
 
 @pytest.fixture
-def filled(folder: TlsFolder) -> TlsFolder:
+def fill_folder(folder: TlsFolder) -> TlsFolder:
     """Return a folder with an issued certificate."""
     ensure_certificate(folder, HOSTS, NOW)
     return folder
 
 
-def contents(folder: TlsFolder) -> dict[str, bytes]:
+def read_files(folder: TlsFolder) -> dict[str, bytes]:
     """Return the content of each file of a folder, also of hidden ones."""
     return {path.name: path.read_bytes() for path in folder.path.iterdir()}
 
 
 def test_an_empty_folder_gets_a_pair_and_its_authority(filled: TlsFolder) -> None:
     """The folder has only the file names of a Secret of type kubernetes.io/tls."""
-    assert set(contents(filled)) == {"tls.crt", "tls.key", "ca.crt"}
+    assert set(read_files(filled)) == {"tls.crt", "tls.key", "ca.crt"}
     trust = ssl.create_default_context(cafile=filled.authority)
     assert len(trust.get_ca_certs()) == 1
 
@@ -65,15 +65,15 @@ def test_the_key_is_its_owners_alone(folder: TlsFolder, mask: int) -> None:
 
 def test_the_authoritys_key_is_not_kept(filled: TlsFolder) -> None:
     """Nothing can sign with it later."""
-    keys = [name for name, content in contents(filled).items() if b"PRIVATE KEY" in content]
+    keys = [name for name, content in read_files(filled).items() if b"PRIVATE KEY" in content]
     assert keys == ["tls.key"]
 
 
 def test_a_pair_that_is_there_stays(filled: TlsFolder) -> None:
     """This holds for every number of checks."""
-    before = contents(filled)
+    before = read_files(filled)
     ensure_certificate(filled, ("example.com",), NOW)
-    assert contents(filled) == before
+    assert read_files(filled) == before
 
 
 def test_an_existing_pair_is_used_unchanged(folder: TlsFolder) -> None:
@@ -83,17 +83,17 @@ def test_an_existing_pair_is_used_unchanged(folder: TlsFolder) -> None:
     folder.certificate.write_bytes(pair.certificate)
     folder.key.write_bytes(pair.key)
     ensure_certificate(folder, HOSTS, NOW)
-    assert set(contents(folder)) == {"tls.crt", "tls.key"}
+    assert set(read_files(folder)) == {"tls.crt", "tls.key"}
 
 
 @pytest.mark.parametrize("missing", ["tls.crt", "tls.key"])
 def test_half_a_pair_is_refused(filled: TlsFolder, missing: str) -> None:
     """Catflap does not write into a folder with files of a user."""
     (filled.path / missing).unlink()
-    before = contents(filled)
+    before = read_files(filled)
     with pytest.raises(BadCertificateError, match=rf"{missing} is missing beside its other half"):
         ensure_certificate(filled, HOSTS, NOW)
-    assert contents(filled) == before
+    assert read_files(filled) == before
 
 
 def test_two_halves_that_do_not_fit_are_refused(filled: TlsFolder) -> None:
