@@ -31,7 +31,8 @@ from webhook.metrics import Metrics
 from webhook.model.decision import Phase
 from webhook.server.cluster_lookup import OfflineLookup
 from webhook.server.limits import MAX_BODY_BYTES
-from webhook.server.review_handler import INTERNAL_ERROR, Deferred, ReviewHandler
+from webhook.server.review_handler import INTERNAL_ERROR, ReviewHandler
+from webhook.server.review_steps import Deferred
 
 SMALLEST: Final = 100
 SHOWN: Final = 5

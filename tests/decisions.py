@@ -1,17 +1,20 @@
-"""Decisions with every lookup answered, for tests of other things."""
+"""Decisions with given results of their lookups."""
+
+from typing import Any
 
 from msgspec.structs import replace
 
 from webhook.custom.evaluation import plain
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.guard.decision_message import with_message
-from webhook.model.decision import Decision, OldOwner, OwnerWanted
+from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
+from webhook.model.steps import OFFLINE_RESULTS, OldOwner, OwnerLookup, Results, Resumable, Step
 from webhook.model.workload import LabelLocation
 
 
-def with_older_owners(request: Request) -> tuple[OldOwner, ...]:
+def older(request: Request) -> tuple[OldOwner, ...]:
     """Return an owner that is older than catflap and has the template of the request."""
     document, workload = request.document, request.workload
     assert document is not None
@@ -23,14 +26,30 @@ def with_older_owners(request: Request) -> tuple[OldOwner, ...]:
     return (OldOwner(workload, template, made=workload.own or LabelLocation("metadata", {})),)
 
 
-def decide_with_lookups(
+def outcome(deciding: Resumable[Decision], results: Results = OFFLINE_RESULTS) -> Decision | Step[Any]:
+    """Return the decision with the given results of its steps, or its first step without one."""
+    try:
+        step = next(deciding)
+        while type(step) in results:
+            step = deciding.send(results[type(step)])
+    except StopIteration as end:
+        decision: Decision = end.value
+        return decision
+    return step
+
+
+def without(*steps: type[Step[Any]]) -> Results:
+    """Return the offline results except those of some steps."""
+    return {step: result for step, result in OFFLINE_RESULTS.items() if step not in steps}
+
+
+def settled(
     request: Request, policy: GuardPolicy, *, own_namespace: str = "", owner_predates: bool | None = None
-) -> Decision | OwnerWanted:
+) -> Decision | OwnerLookup:
     """Return the decision where only the owner's age is looked up, without the isolation of the namespace."""
-    known = replace(
-        OFFLINE_DEFAULTS,
-        old_owners=None if owner_predates is None else with_older_owners(request) if owner_predates else (),
-    )
-    decided = decide(request, policy, own_namespace=own_namespace, known=known)
-    assert isinstance(decided, Decision | OwnerWanted)
-    return replace(with_message(decided, request, policy), closure=None) if isinstance(decided, Decision) else decided
+    results = without(OwnerLookup)
+    if owner_predates is not None:
+        results = {**results, OwnerLookup: older(request) if owner_predates else ()}
+    decided = outcome(decide(request, policy, own_namespace=own_namespace), results)
+    assert isinstance(decided, Decision | OwnerLookup)
+    return replace(with_message(decided, request, policy), isolation=None) if isinstance(decided, Decision) else decided

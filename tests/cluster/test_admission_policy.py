@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 import yaml
+from msgspec import Raw
 
 from tests.cluster.installation import Installation, eventually, run_server
 from tests.cluster.load_scenarios import fail_open
@@ -34,7 +35,7 @@ from tests.programs import stop
 from webhook.config.parse import digest
 from webhook.model.kinds import BY_KIND
 from webhook.model.names import BREAK_GLASS_GROUP, RESTARTED_AT
-from webhook.review.objects import is_restart, templates_differ
+from webhook.review.objects import decode_workload, is_restart, templates_differ
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
 CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
@@ -237,7 +238,7 @@ def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name:
     alike = {}
     for case, patch in patches.items():
         after = twinned.cluster.api("PATCH", tried, patch, content_type=MERGE)
-        new, old = (json.dumps(one).encode() for one in (after, before))
+        new, old = (decode_workload(maker, Raw(json.dumps(one).encode())) for one in (after, before))
         alike[case] = not templates_differ(maker, new, old) or is_restart(maker, new, old)
     enable_admission_policy(twinned, RICH)
     with alone(twinned):

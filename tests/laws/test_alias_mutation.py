@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.laws.strategies import LAW, label_keys, label_values, labels_under, policies
 from tests.reviews import pod
 from tests.unit.review.json_patch import apply
@@ -46,8 +46,8 @@ def test_filling_never_turns_an_admission_into_a_refusal(data: st.DataObject, po
     """The mutated object has no new violation."""
     given_labels = data.draw(labels_under(policy))
     request = asked(pod(given_labels))
-    plain = decide_with_lookups(request, policy)
-    filled = decide_with_lookups(asked(pod({**given_labels, **mutate(request, policy).labels})), policy)
+    plain = settled(request, policy)
+    filled = settled(asked(pod({**given_labels, **mutate(request, policy).labels})), policy)
     assert isinstance(plain, Decision)
     assert isinstance(filled, Decision)
     assert filled.allowed or not plain.allowed

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.laws.strategies import LAW, labels, labels_under, manifests, policies
 from tests.reasons import assert_consistent
 from tests.reviews import Json
@@ -77,13 +77,13 @@ def test_a_decision_contains_what_its_reason_code_says(
     """Every decision has a code. A rejection has violations, and a decision without violations has a code that says so."""
     same_kind = is_update and before["kind"] == manifest["kind"]
     request = asked(manifest, before=before if same_kind else None)
-    for found in (decide_with_lookups(request, policy), mutate(request, policy)):
+    for found in (settled(request, policy), mutate(request, policy)):
         assert isinstance(found, Decision)
         assert_consistent(found)
 
 
 def allowed(manifest: Json, before: Json, policy: GuardPolicy) -> bool:
     """Return whether an update passes without a lookup of owners."""
-    decided = decide_with_lookups(asked(manifest, before=before), policy)
+    decided = settled(asked(manifest, before=before), policy)
     assert isinstance(decided, Decision)
     return decided.allowed

@@ -8,16 +8,18 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.audit_logs import assert_valid, with_chain_fields
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
 from webhook.audit.record import decision_record
 from webhook.guard.mutate import mutate
-from webhook.model.decision import Decision, OwnerWanted, Phase, Verdict
+from webhook.model.decision import Decision, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.review.decode import BadReview, decode
+from webhook.model.steps import OwnerLookup
+from webhook.review.decode import decode
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.review.envelope import BadReview
 
 DEFAULT: Final = GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,9 +91,9 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     request = try_decode(body)
     assume(request is not None)
     assert request is not None
-    decided = decide_with_lookups(request, policy, own_namespace="guards")
-    if isinstance(decided, OwnerWanted):
-        decided = decide_with_lookups(request, policy, own_namespace="guards", owner_predates=predates)
+    decided = settled(request, policy, own_namespace="guards")
+    if isinstance(decided, OwnerLookup):
+        decided = settled(request, policy, own_namespace="guards", owner_predates=predates)
     assert isinstance(decided, Decision)
     amended = mutate(request, policy, own_namespace="guards")
     assert amended.allowed
@@ -116,7 +118,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
 @given(reviews(), policies())
 def test_only_a_doubtful_or_faulty_request_is_refused(body: Json, policy: GuardPolicy) -> None:
     """A refusal has a violation of an enforcing rule, and a message that names the rule."""
-    decided = decide_with_lookups(decode(json.dumps(body).encode()), policy, own_namespace="guards")
+    decided = settled(decode(json.dumps(body).encode()), policy, own_namespace="guards")
     assume(isinstance(decided, Decision))
     assert isinstance(decided, Decision)
     assert decided.verdict is not Verdict.UNAVAILABLE

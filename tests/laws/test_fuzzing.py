@@ -10,7 +10,8 @@ from benchmarks.fuzzing import Bench
 from benchmarks.shapes.objects import Kind, kinds, reviews
 from webhook.model.kinds import BINDINGS, CONFIGMAPS, NAMESPACES, POD_MAKERS, POLICY_RESOURCES
 from webhook.model.request import Request
-from webhook.review.decode import BadReview, decode
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 SEED = 12
 # The size of an object: above all of catflap's limits, and generated within some milliseconds.

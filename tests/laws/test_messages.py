@@ -7,7 +7,7 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.laws.strategies import LAW, labels_under, manifest, metadata, policies
 from tests.reviews import Json
 from tests.unit.samples import asked
@@ -58,7 +58,7 @@ def test_a_manifest_fixed_by_the_message_is_admitted(
 ) -> None:
     """The patch is YAML, has the correct path, and leaves no violation that causes a refusal."""
     source = manifest(maker, data.draw(labels_under(policy) | st.none()), own)
-    decided = decide_with_lookups(asked(source), policy)
+    decided = settled(asked(source), policy)
     assert isinstance(decided, Decision)
     assume(not decided.allowed)
     _, promised, patch = decided.message.partition(BEFORE)
@@ -66,6 +66,6 @@ def test_a_manifest_fixed_by_the_message_is_admitted(
     text = "\n".join(
         chosen(line, policy) for line in patch.splitlines() if line.startswith(" ")
     )  # notes are not indented
-    fixed = decide_with_lookups(asked(merged(source, yaml.load(text, Strict))), policy)
+    fixed = settled(asked(merged(source, yaml.load(text, Strict))), policy)
     assert isinstance(fixed, Decision)
     assert fixed.allowed, fixed.message

@@ -15,11 +15,11 @@ from tests.reviews import Json, encoded
 from webhook.cli._inputs import Inputs
 from webhook.cli.check import CheckOptions, check_all
 from webhook.cli.preview import PreviewOptions, preview_files
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.guard.mutate import after_mutation
-from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
+from webhook.model.steps import complete
 from webhook.review.decode import decode
 
 OWN: Final = "catflap-system"
@@ -78,8 +78,7 @@ def served(found: Json, maker: PodMaker | None, policy: GuardPolicy) -> str:
     if maker is None and found["kind"] != "NetworkPolicy":
         return ADMITTED
     request = after_mutation(decode(encoded(found, namespace=found["metadata"]["namespace"])), policy)
-    decided = decide(request, policy, own_namespace=OWN, known=OFFLINE_DEFAULTS, at=datetime.now(UTC))
-    assert isinstance(decided, Decision)
+    decided = complete(decide(request, policy, own_namespace=OWN, at=datetime.now(UTC)))
     return ADMITTED if decided.allowed else REFUSED
 
 

@@ -15,12 +15,12 @@ from tests.server.conftest import WORKERS
 from tests.server.steady_load import worker
 from tests.server.trusted_clients import TrustedClients, ask, probe
 from tests.server.untrusted_clients import ConnectionCounts, untrusted_clients
+from webhook.model.timeouts import WEBHOOK_TIMEOUT_SECONDS
 from webhook.server.limits import (
     BODY_SECONDS,
     CLOSING_SECONDS,
     HANDSHAKE_SECONDS,
     HEADERS_SECONDS,
-    WEBHOOK_TIMEOUT_SECONDS,
 )
 from webhook.server.status_server import MAX_CONNECTIONS
 

@@ -11,12 +11,12 @@ from typing import Final
 
 from tests.programs import JSON, Program
 from tests.reviews import GOOD, encoded, pod
+from webhook.model.timeouts import WEBHOOK_TIMEOUT_SECONDS
 
 KEPT_CONNECTIONS: Final = 4
 INTERVAL_SECONDS: Final = 0.02
 NEW_INTERVAL_SECONDS: Final = 0.5
 PROBE_INTERVAL_SECONDS: Final = 0.25
-WEBHOOK_TIMEOUT_SECONDS: Final = 5.0  # the API server's timeout
 
 
 class TrustedClients:

@@ -53,8 +53,8 @@ def decision_record(
         record["warned"] = [violation_fields(violation) for violation in decision.warned]
     if decision.audited:
         record["audited"] = [violation_fields(violation) for violation in decision.audited]
-    if decision.closure is not None:
-        record["closure"] = decision.closure
+    if decision.isolation is not None:
+        record["closure"] = decision.isolation
     if decision.labels:
         record["patchedLabels"] = dict(decision.labels)
     return record

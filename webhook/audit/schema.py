@@ -9,8 +9,9 @@ from msgspec import Meta
 from webhook.audit.chain import Fragment, Link
 from webhook.audit.peer_attestation import Seen
 from webhook.model.authentication import Authentication
-from webhook.model.decision import Closure, Phase
+from webhook.model.decision import Phase
 from webhook.model.reason import Activity, ReasonCode, Verdict
+from webhook.model.steps import IsolationStatus
 
 # The version of the format. A key that a record gains or loses needs a new version.
 VERSION: Final = "catflap.dev/audit/v1alpha4"
@@ -116,7 +117,9 @@ class DecisionRecord(TypedDict):
     denied: NotRequired[Annotated[Faults, Meta(description="What it was refused for")]]
     warned: NotRequired[Annotated[Faults, Meta(description="What the user was warned of")]]
     audited: NotRequired[Annotated[Faults, Meta(description="What the record alone shows")]]
-    closure: NotRequired[Annotated[Closure, Meta(description="What was known of the namespace's default-deny policy")]]
+    closure: NotRequired[
+        Annotated[IsolationStatus, Meta(description="What was known of the namespace's default-deny policy")]
+    ]
     patchedLabels: NotRequired[Annotated[Mapping[str, str], Meta(description="The labels that were written")]]
 
 

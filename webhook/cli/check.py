@@ -23,12 +23,13 @@ from webhook.cli._options import (
     policy_file,
 )
 from webhook.cli._streams import print_line, print_warning
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.guard.decision_message import with_message, with_refused_labels
 from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import RefusedLabel
+from webhook.model.steps import complete
 from webhook.review.manifests import Manifest, create_request, read, refused_by_api_server
 
 VIOLATIONS = 1
@@ -100,6 +101,5 @@ def decide_offline(
     `refused` are the labels of the manifest that the API server refuses.
     """
     request = after_mutation(create_request(manifest), policy)
-    decision = decide(request, policy, known=OFFLINE_DEFAULTS, own_namespace=own_namespace, at=datetime.now(UTC))
-    assert isinstance(decision, Decision)
+    decision = complete(decide(request, policy, own_namespace=own_namespace, at=datetime.now(UTC)))
     return with_message(with_refused_labels(decision, refused), request, policy, lenient=True)

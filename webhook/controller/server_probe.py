@@ -20,10 +20,9 @@ from webhook.kube.api import Api
 from webhook.kube.connection_errors import describe_failure
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
+from webhook.model.timeouts import WEBHOOK_TIMEOUT_SECONDS
 from webhook.syntax.pem_errors import DAMAGED_MESSAGE, pem_error
 
-# The API server waits as long for an answer (webhook.controller.webhook_configurations.TIMEOUT_SECONDS).
-PROBE_TIMEOUT_SECONDS: Final = 5.0
 MAX_ANSWER_BYTES: Final = 65536
 LATE: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,15})")
 JSON: Final = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -140,7 +139,7 @@ def send_probe(
     uid = str(uuid4())
     try:
         with (
-            socket.create_connection((where.host, where.port), timeout=PROBE_TIMEOUT_SECONDS) as plain,
+            socket.create_connection((where.host, where.port), timeout=WEBHOOK_TIMEOUT_SECONDS) as plain,
             context.wrap_socket(plain, server_hostname=where.name) as secure,
         ):
             connection = http.client.HTTPConnection(url_host(where.name), where.port)

@@ -51,10 +51,9 @@ from webhook.model.names import (
 )
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import OBJECT_DELETERS, PolicyObject
+from webhook.model.timeouts import WEBHOOK_TIMEOUT_SECONDS
 from webhook.rules import RULES
 
-# An answer takes microseconds, or up to two seconds with a question to the API server. The rest is for the network.
-TIMEOUT_SECONDS = 5
 HTTPS = 443
 VALIDATE = "/validate"
 MUTATE = "/mutate"
@@ -226,7 +225,7 @@ def render_entry(asked: WebhookEntry, endpoint: Endpoint, exempt: list[str]) -> 
         "rules": asked.rules,
         # The gate may write the default-deny; in a dry run it only reads.
         "sideEffects": "NoneOnDryRun" if asked.path == VALIDATE else "None",
-        "timeoutSeconds": TIMEOUT_SECONDS,
+        "timeoutSeconds": WEBHOOK_TIMEOUT_SECONDS,
         **({"matchConditions": conditions} if conditions else {}),
     }
 

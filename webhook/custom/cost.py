@@ -14,6 +14,9 @@ from typing import Any, Final, NamedTuple
 MOST_STEPS: Final = 10_000  # cel-cpp, RuntimeOptions::comprehension_max_iterations
 # Bytes read in all steps together: 0.1 to 0.5 s of one core (benchmarks/cel.py).
 BUDGET: Final = 100_000_000
+# The cost of all custom rules together from which a decision may leave the event loop: usually 0.1 ms, and 25 ms for an expression of only
+# expensive operations.
+LIGHT_COST: Final = 5_000_000
 # Far above what the API server accepts; a short YAML file can have many more, by aliases.
 MOST_NODES: Final = 1_000_000
 # Far above any workload; the library compares nested values by recursion.

@@ -14,10 +14,9 @@ from webhook.custom.cost import (
     ObjectSize,
     TooLargeError,
     checked_cost,
-    estimated_cost,
     measure,
 )
-from webhook.custom.field_reads import Path, defaulted_fields, texts_in, value_at
+from webhook.custom.field_reads import Path, value_at
 from webhook.custom.library import (
     VARIABLES,
     BadExpressionError,
@@ -28,9 +27,7 @@ from webhook.custom.library import (
 )
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
 from webhook.model.custom_rule import CustomRule
-from webhook.model.decision import Known, LabelsWanted, Unchecked
 from webhook.model.modes import Mode
-from webhook.model.policy import GuardPolicy
 from webhook.model.request import Operation, Request
 from webhook.model.rule import Violation
 
@@ -43,7 +40,6 @@ PREVIEW_ATTRIBUTES = NAME_ATTRIBUTES | {("operation",), ("dryRun",)}
 FAILURES = (BadExpressionError, EvaluationError, LibraryMissingError, TooLargeError)
 # The errors of an object for which no expression can run.
 UNREADABLE = (*FAILURES, msgspec.MsgspecError, RecursionError, ValueError, TypeError)
-NOTHING = Known()
 # For one request with both of its objects, whatever the number of rules: 0.2 to 1 s of one core.
 ALL_TOGETHER = 2 * BUDGET
 # etcd stores no larger object (--max-request-bytes, 1.5 MiB), so a larger one is rejected later in any case.
@@ -82,101 +78,13 @@ class Activation(NamedTuple):
         )
 
     def of(self, namespace: Any) -> "Activation":
-        """Return the activation with a namespace, and with a new budget."""
+        """Return the activation with a namespace."""
         values, sizes = {**self.values, NAMESPACE: namespace}, {**self.sizes, NAMESPACE: measure(namespace)}
-        return Activation(values, sizes, CostBudget())
+        return Activation(values, sizes, self.budget)
 
     def size(self, names: Iterable[str]) -> ObjectSize:
         """Return the size of some variables together."""
         return reduce(or_, (self.sizes[name] for name in names if name in self.sizes), ObjectSize(0, 0))
-
-
-def evaluate_rules(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
-    """Return the violations of a request under the custom rules that apply to it, or the lookup that they need first.
-
-    An error counts as a violation, so the rule's mode decides its effect, and no rule is skipped silently.
-    """
-    rules = list(applicable_rules(request, policy))
-    if not rules:
-        return ()
-    space = request.target.namespace
-    if space and known.namespace is None and any(NAMESPACE in fields_read(rule) for rule in rules):
-        return LabelsWanted(space)
-    return known.once("custom", lambda: rule_violations(rules, request, known))
-
-
-def rule_violations(rules: Iterable[CustomRule], request: Request, known: Known) -> tuple[Violation, ...]:
-    """Return the violations of the rules whose inputs are available."""
-    found = object_violations([rule for rule in rules if not unavailable_input(rule, request, known)], request, known)
-    return tuple(one for rule, one in found if not defaulted_input(rule, request))
-
-
-def object_violations(
-    rules: Iterable[CustomRule], request: Request, known: Known
-) -> Iterator[tuple[CustomRule, Violation]]:
-    """Yield the violations of an object, each with its rule."""
-    rules = list(rules)
-    if not rules:
-        return
-    try:
-        seen = known.once("seen", lambda: activation_of(request))
-        seen = seen.of(known.namespace.content if known.namespace else None)
-    except UNREADABLE as bad:
-        yield from ((rule, failure_violation(rule, bad)) for rule in rules)
-        return
-    yield from ((rule, found) for rule in rules for found in evaluate(rule, request, seen))
-
-
-def total_cost(request: Request, policy: GuardPolicy, known: Known = NOTHING) -> int:
-    """Return the cost of all applicable rules together for a request's object, without rules that exceed their own budget."""
-    rules = list(applicable_rules(request, policy))
-    if not rules:
-        return 0
-    try:
-        size = known.once("seen", lambda: activation_of(request)).sizes[OBJECT]
-        prices = [estimated_cost(compile_expression(rule.cel).shape, size, rule.params) for rule in rules]
-    except UNREADABLE:
-        return 0  # they are not run
-    return sum(one for one in prices if one <= BUDGET)
-
-
-def unchecked_rules(request: Request, policy: GuardPolicy, known: Known) -> tuple[Unchecked, ...]:
-    """Return the rules that were skipped because an input is unavailable, and those whose result depends on the API server's defaults."""
-    rules = list(applicable_rules(request, policy))
-    left_out = {rule.id: why for rule in rules if (why := unavailable_input(rule, request, known))}
-    unsure = [rule for rule in rules if rule.id not in left_out and defaulted_input(rule, request)]
-    left_out |= {rule.id: defaulted_input(rule, request) for rule, _ in object_violations(unsure, request, known)}
-    return tuple(Unchecked(rule, why) for rule, why in left_out.items())
-
-
-def applicable_rules(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
-    """Yield the custom rules about a request's object that are not off everywhere."""
-    if not policy.custom or request.document is None or request.target.subresource:
-        return
-    for rule in policy.custom:
-        if rule.applies(request.target.group, request.target.resource) and policy.holds(rule.id):
-            yield rule
-
-
-def unavailable_input(rule: CustomRule, request: Request, known: Known) -> str:
-    """Return which input of a rule is unavailable, as a sentence; empty where all are available."""
-    read = fields_read(rule)
-    if known.namespace is not None and known.namespace.content is None and NAMESPACE in read:
-        return "it reads the namespace, and there is no cluster to ask"
-    if request.document is None or not request.document.is_preview:
-        return ""
-    named = sorted(
-        ".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
-    )
-    return f"it reads {named[0]}, and nobody has asked yet" if named else ""
-
-
-def defaulted_input(rule: CustomRule, request: Request) -> str:
-    """Return which input of a rule the API server sets by default and a manifest lacks, as a sentence; empty where there is none."""
-    if request.document is None or not request.document.is_offline:
-        return ""
-    missing = sorted(defaulted_fields(rule.cel).difference(texts_in(request.document.content)))
-    return f"it reads {missing[0]}, which the API server fills in" if missing else ""
 
 
 def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
@@ -187,7 +95,15 @@ def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
         return {}
 
 
-def activation_of(request: Request) -> Activation:
+def variables_of(request: Request, budget: CostBudget) -> "Activation | Exception":
+    """Return the variables of a request itself, or the error if they cannot be read."""
+    try:
+        return activation_of(request, budget)
+    except UNREADABLE as bad:
+        return bad
+
+
+def activation_of(request: Request, budget: CostBudget) -> Activation:
     """Return the variables of a request itself.  Raises TooLargeError, and what `plain` raises."""
     assert request.document is not None
     values = {
@@ -195,7 +111,7 @@ def activation_of(request: Request) -> Activation:
         BEFORE: plain(request.document.before),
         REQUEST: attributes(request, request.document.user_uid),
     }
-    return Activation(values, {name: measure(value) for name, value in values.items()}, CostBudget())
+    return Activation(values, {name: measure(value) for name, value in values.items()}, budget)
 
 
 def attributes(request: Request, user_uid: str) -> Mapping[str, Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.custom.evaluation import evaluate_rules, unchecked_rules
+from webhook.custom.cost import LIGHT_COST
+from webhook.custom.rule_check import CustomRuleCheck
 from webhook.guard.binding import admission, judge_binding
 from webhook.guard.exemption import exempt_namespace_reason, exemption_reason
 from webhook.guard.inherited_violations import inherited_violations
@@ -16,17 +18,7 @@ from webhook.guard.oversized_objects import judge_oversized
 from webhook.guard.policy_file import judge_policy_file
 from webhook.guard.policy_protection import protect_own_policies
 from webhook.model.abbreviation import LONGEST_SENTENCE, shortened
-from webhook.model.decision import (
-    Closure,
-    ClosureWanted,
-    Decision,
-    GuardWanted,
-    Known,
-    LabelsWanted,
-    NamespaceSeen,
-    OwnerWanted,
-    Question,
-)
+from webhook.model.decision import Decision
 from webhook.model.exemptions import PolicyException
 from webhook.model.identity import Identities, chart_accounts
 from webhook.model.modes import Mode
@@ -34,10 +26,18 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation, Request
 from webhook.model.rule import Violation
+from webhook.model.steps import (
+    HeavyWork,
+    IsolationLookup,
+    ManagedLookup,
+    NamespaceData,
+    NamespaceLookup,
+    OwnerLookup,
+    Resumable,
+)
 from webhook.model.unsupported_kinds import unsupported_policy_notice
 from webhook.model.workload import Owner
 
-NO_RESULTS = Known()
 # No rule runs, but the namespace must be isolated. Until it is, a refusal makes the kubelet retry, and is recorded.
 MIRROR_POD = Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it whatever the answer"))
 RESTARTED = Reason(ReasonCode.OLDER_WORKLOAD, "restarted: it is older than catflap")
@@ -49,15 +49,6 @@ CHECKED_AS_PODS = Reason(
     ReasonCode.POD_LABELS_UNKNOWN,
     "which labels its Pods get is not written in this object alone, so they are judged themselves",
 )
-# Lookup results if there is no cluster.
-OFFLINE_DEFAULTS = Known(
-    old_owners=(),
-    closure=Closure.UNCHECKED,
-    guarded=True,
-    namespace_labels={},
-    foreseen=(),
-    namespace=NamespaceSeen(None),
-)
 # Later than any exception lasts, so no exception counts if the caller gives no time.
 NO_CLOCK = datetime.max.replace(tzinfo=UTC)
 
@@ -68,121 +59,119 @@ def decide(
     *,
     own_namespace: str = "",
     own_accounts: Identities | None = None,
-    known: Known = NO_RESULTS,
     at: datetime = NO_CLOCK,
-) -> Decision | Question:
-    """Return the decision of the validating phase, or the lookup that the decision needs first.
+) -> Resumable[Decision]:
+    """Decide on a request in the validating phase; pause at each lookup that the decision needs.
 
     `own_namespace` is the namespace of catflap. `own_accounts` are the users that catflap acts as; by default those of the chart.
-    `known` has the results of earlier lookups.
     `at` is the current time, which decides whether an exception has expired.
 
     A refusal by rules has no message yet. `webhook.guard.decision_message.with_message` adds it where it is shown, because a fix costs more than the decision.
     """
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
     if request.unread:
-        return decide_unread(request, policy, own_namespace=own_namespace, own_accounts=ours, known=known, at=at)
-    if (decided := decide_control_object(request, policy, own_namespace, ours, known)) is not None:
-        return decided
-    decided = decide_without_rules(request, policy, own_namespace)
-    if decided is None and request.bound_labels is not None:
-        passed = exemption_reason(request.user, policy)
-        return Decision(passed) if passed else judge_binding(request, policy)
-    if decided is None and request.policy is not None:
-        decided = protect_own_policies(request, policy, own_accounts=ours)
-    if decided is not None:
-        return (
-            with_isolation_status(request, decided, known)
-            if decided is MIRROR_POD and creates_pod(request)
-            else decided
-        )
-    decision = decide_by_rules(request, policy, known, at)
-    if policy.custom and isinstance(decision, Decision) and (left_out := unchecked_rules(request, policy, known)):
-        decision = replace(decision, unchecked=left_out)
-    if isinstance(decision, Decision) and decision.allowed and creates_pod(request):
-        return with_isolation_status(request, decision, known)
+        exempt = exemption_reason(request.user, policy)
+        decision = judge_oversized(request, policy, own_namespace=own_namespace, own_accounts=ours, exempted=exempt)
+    else:
+        decision = yield from decide_without_rules(request, policy, own_namespace, ours)
+        if decision is not None and decision is not MIRROR_POD:
+            return decision
+    if decision is None:
+        decision = yield from decide_by_rules(request, policy, at)
+    if decision.allowed and creates_pod(request):
+        status = yield from IsolationLookup(request.target.namespace, dry_run=request.dry_run).result()
+        return replace(decision, isolation=status)
     return decision
 
 
-def decide_control_object(
-    request: Request, policy: GuardPolicy, own_namespace: str, own_accounts: Identities, known: Known
-) -> Decision | Question | None:
-    """Return the decision on a namespace or the policy file, on which catflap itself depends; None for other objects."""
+def decide_without_rules(
+    request: Request, policy: GuardPolicy, own_namespace: str, own_accounts: Identities
+) -> Resumable[Decision | None]:
+    """Return the decision on a request that no rule checks; None if rules have to check it."""
     if request.namespace is not None:  # exempt ones too: their labels would make them part of an environment
         return judge_namespace(request, policy, own_namespace=own_namespace, own_accounts=own_accounts)
     if request.policy_file_deleted or request.policy_file is not None:
-        return judge_policy_file(request, policy, own_namespace=own_namespace, known=known)
-    return None
+        return (yield from judge_policy_file(request, policy, own_namespace=own_namespace))
+    if (decided := decide_unchecked(request, policy, own_namespace)) is not None:
+        return decided
+    if request.bound_labels is not None:
+        passed = exemption_reason(request.user, policy)
+        return Decision(passed) if passed else judge_binding(request, policy)
+    return protect_own_policies(request, policy, own_accounts=own_accounts) if request.policy is not None else None
 
 
-def decide_unread(
-    request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities, known: Known, at: datetime
-) -> Decision | Question:
-    """Return the decision, as `decide` does, on a request whose objects are too large to be read."""
-    exempt = exemption_reason(request.user, policy)
-    decision: Decision | Question | None = judge_oversized(
-        request, policy, own_namespace=own_namespace, own_accounts=own_accounts, exempted=exempt
-    )
-    if decision is None:
-        decision = decide_by_rules(request, policy, known, at)
-    if isinstance(decision, Decision) and decision.allowed and creates_pod(request):
-        return with_isolation_status(request, decision, known)
-    return decision
+def decide_by_rules(request: Request, policy: GuardPolicy, at: datetime) -> Resumable[Decision]:
+    """Return the decision of the rules on a workload or on a user's network policy."""
+    builtin = judge_request(request, policy)
+    if not policy.custom:
+        return (yield from decide_violations(FoundViolations(builtin), request, policy, at))
+    check, namespace = CustomRuleCheck(request, policy), None
+    if request.target.namespace and check.reads_namespace:
+        namespace = yield from NamespaceLookup(request.target.namespace).result()
+    if check.cost > LIGHT_COST:
+        yield from HeavyWork().result()
+    custom = check.run(namespace)
+    found = FoundViolations((*builtin, *custom.violations), check, namespace)
+    decision = yield from decide_violations(found, request, policy, at)
+    return replace(decision, unchecked=custom.unchecked) if custom.unchecked else decision
 
 
-def decide_by_rules(request: Request, policy: GuardPolicy, known: Known, at: datetime) -> Decision | Question:
-    """Return the decision of the rules on a workload or on a user's network policy, or the lookup that it needs first."""
-    found = new_violations(request, policy, known)
-    if not isinstance(found, tuple):
-        return found
-    if not found:
+class FoundViolations(Struct, frozen=True):
+    """The violations that a request adds under all rules, with the check of the custom rules and the namespace if that was looked up."""
+
+    violations: tuple[Violation, ...]
+    custom: CustomRuleCheck | None = None
+    namespace: NamespaceData | None = None
+
+    def violated_by(self, request: Request) -> frozenset[str]:
+        """Return the ids of the custom rules that another object in the namespace violates."""
+        return self.custom.violated_by(request, self.namespace) if self.custom else frozenset()
+
+
+def decide_violations(
+    found: FoundViolations, request: Request, policy: GuardPolicy, at: datetime
+) -> Resumable[Decision]:
+    """Return the decision on violations: the user may be exempt, else the modes of the rules in the namespace decide."""
+    if not found.violations:
         return admission()
     if passed := exemption_reason(request.user, policy):
         notices = () if request.target.is_pod else (PODS_STILL_CHECKED,)
-        return Decision(passed, audited=found, notices=notices if request.workload else ())
-    return namespace_lookup(request, policy, found, known) or apply_modes(request, policy, found, known, at)
-
-
-def namespace_lookup(
-    request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known
-) -> GuardWanted | LabelsWanted | None:
-    """Return the lookup of the namespace that the modes of the violations depend on; None if no lookup is needed."""
-    namespace = request.target.namespace
-    if namespace and known.guarded is None and isolates(policy) and any(map(managed_only, found)):
-        return GuardWanted(namespace)
-    if namespace and known.namespace_labels is None and policy.namespaces.overridden_by_label:
-        return LabelsWanted(namespace)
-    return None
-
-
-def apply_modes(
-    request: Request, policy: GuardPolicy, found: tuple[Violation, ...], known: Known, at: datetime
-) -> Decision | OwnerWanted:
-    """Return the decision by the modes of the violated rules in the namespace, or the lookup of the owner."""
-    namespace = request.target.namespace
-    override = policy.namespaces.override(namespace, known.namespace_labels or {}) if namespace else None
-    is_isolated = isolates(policy) and (not namespace or known.guarded)
-    counted = [one for one in found if is_isolated or not managed_only(one)]
-    waived = exceptions_by_rule(counted, namespace, policy, at)
+        return Decision(passed, audited=found.violations, notices=notices if request.workload else ())
+    name, is_isolated, data = request.target.namespace, isolates(policy), found.namespace
+    if name and is_isolated and any(map(managed_only, found.violations)):
+        is_isolated = yield from ManagedLookup(name).result()
+    if name and data is None and policy.namespaces.overridden_by_label:
+        data = yield from NamespaceLookup(name).result()
+    override = policy.namespaces.override(name, data.labels if data else {}) if name else None
+    counted = [one for one in found.violations if is_isolated or not managed_only(one)]
+    waived = exceptions_by_rule(counted, name, policy, at)
     by_mode: dict[Mode, tuple[Violation, ...]] = {
         mode: tuple(one for one in counted if one.rule not in waived and mode_of(one, policy, override) is mode)
         for mode in (Mode.ENFORCE, Mode.WARN, Mode.AUDIT)
     }
     audited = (*by_mode[Mode.AUDIT], *(one for one in counted if one.rule in waived))
-    if not by_mode[Mode.ENFORCE]:
-        admitted = admission(by_mode[Mode.WARN], audited)
-        return with_exceptions(admitted, waived.values(), at) if waived else admitted
-    denied = by_mode[Mode.ENFORCE]
-    if (owner := owner_to_check(request, policy)) is not None:
-        if known.old_owners is None:
-            return OwnerWanted(namespace=namespace, owner=owner)
-        excused = inherited_violations(denied, request, policy, known)
-        denied = tuple(one for one in denied if one not in excused)
-        if not denied:
-            return Decision(RESTARTED if request.restarted else MADE_FOR_OLDER, audited=tuple(counted))
-        audited = (*audited, *excused)
-    why = Reason(ReasonCode.RULE_VIOLATED)
-    return Decision(why, denied=denied, warned=by_mode[Mode.WARN], audited=audited)
+    if by_mode[Mode.ENFORCE]:
+        why = Reason(ReasonCode.RULE_VIOLATED)
+        denial = Decision(why, denied=by_mode[Mode.ENFORCE], warned=by_mode[Mode.WARN], audited=audited)
+        return (yield from excuse_inherited(denial, found, request, policy))
+    admitted = admission(by_mode[Mode.WARN], audited)
+    return with_exceptions(admitted, waived.values(), at) if waived else admitted
+
+
+def excuse_inherited(
+    denial: Decision, found: FoundViolations, request: Request, policy: GuardPolicy
+) -> Resumable[Decision]:
+    """Return the decision without the violations that the object inherits from an owner older than catflap."""
+    owner = owner_to_check(request, policy)
+    if owner is None:
+        return denial
+    owners = yield from OwnerLookup(request.target.namespace, owner).result()
+    excused = inherited_violations(denial.denied, owners, request, policy, found.violated_by)
+    audited = (*denial.audited, *excused)
+    if denied := tuple(one for one in denial.denied if one not in excused):
+        return replace(denial, denied=denied, audited=audited)
+    why = RESTARTED if request.restarted else MADE_FOR_OLDER
+    return Decision(why, audited=(*denial.warned, *audited))
 
 
 def with_exceptions(admitted: Decision, used: Iterable[PolicyException], at: datetime) -> Decision:
@@ -191,15 +180,6 @@ def with_exceptions(admitted: Decision, used: Iterable[PolicyException], at: dat
     why = Reason(ReasonCode.EXCEPTION_APPLIED, "; ".join(map(str, exceptions)))
     notices = tuple(f"admitted by an {one}" for one in exceptions if one.ends_soon(at))
     return replace(admitted, why=why, notices=notices)
-
-
-def new_violations(request: Request, policy: GuardPolicy, known: Known) -> tuple[Violation, ...] | LabelsWanted:
-    """Return the violations that a request adds under all rules, or the lookup that they need first."""
-    found = known.once("rules", lambda: judge_request(request, policy))
-    if not policy.custom:
-        return found
-    custom = evaluate_rules(request, policy, known)
-    return (*found, *custom) if isinstance(custom, tuple) else custom
 
 
 def exceptions_by_rule(
@@ -215,15 +195,8 @@ def creates_pod(request: Request) -> bool:
     return request.operation is Operation.CREATE and request.target.is_pod
 
 
-def with_isolation_status(request: Request, decision: Decision, known: Known) -> Decision | ClosureWanted:
-    """Return the decision with the isolation status of the namespace, or the lookup of that status."""
-    if known.closure is None:
-        return ClosureWanted(namespace=request.target.namespace, dry_run=request.dry_run)
-    return replace(decision, closure=known.closure)
-
-
-def decide_without_rules(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
-    """Return the decision on a request that no rule checks; None if rules have to check it."""
+def decide_unchecked(request: Request, policy: GuardPolicy, own_namespace: str) -> Decision | None:
+    """Return the decision on a request in an exempt namespace, or about which no rule is; None for other requests."""
     namespace = request.target.namespace
     if exempt := exempt_namespace_reason(namespace, policy, own_namespace):
         return Decision(exempt)

@@ -1,40 +1,42 @@
 """Violations that an object inherits from an owner older than catflap: only those that the owner's template also has."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
 
-from webhook.custom.evaluation import evaluate_rules, plain
+from webhook.custom.evaluation import UNREADABLE, plain
 from webhook.guard.judge import judge
-from webhook.model.decision import Known, OldOwner
 from webhook.model.kinds import BY_RESOURCE
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Document, Request
 from webhook.model.rule import Violation
+from webhook.model.steps import OldOwner
 from webhook.model.workload import Workload
 from webhook.rules import RULES
 
 
 def inherited_violations(
-    found: Iterable[Violation], request: Request, policy: GuardPolicy, known: Known
+    found: tuple[Violation, ...],
+    owners: Iterable[OldOwner],
+    request: Request,
+    policy: GuardPolicy,
+    custom: Callable[[Request], Collection[str]],
 ) -> tuple[Violation, ...]:
     """Return the violations of a request that one of its old owners also has.
 
     Violations with the same message are the same, at any path, because the mutating phase may have written a label
     from its alias. A custom rule has one message for all objects, so its violation is excused if the rule is false for the template too.
+    `custom` returns the ids of the custom rules that another object violates.
     """
-    found, owners = tuple(found), known.old_owners or ()
-    builtin = {
-        (one.rule, one.message)
-        for owner in owners
-        for candidate in template_variants(request, owner)
-        for one in judge(candidate, policy)
-    }
-    custom: set[str] = set()
-    if any(one.rule not in RULES for one in found):
-        custom = {one.rule for owner in owners for one in custom_template_violations(request, owner, policy, known)}
-    return tuple(one for one in found if (one.rule, one.message) in builtin or one.rule in custom)
+    builtin: set[tuple[str, str]] = set()
+    violated: set[str] = set()
+    for owner in owners:
+        for variant in template_variants(request, owner):
+            builtin.update((one.rule, one.message) for one in judge(variant, policy))
+        if any(one.rule not in RULES for one in found) and (as_templated := with_owner_template(request, owner)):
+            violated.update(custom(as_templated))
+    return tuple(one for one in found if (one.rule, one.message) in builtin or one.rule in violated)
 
 
 def template_variants(request: Request, owner: OldOwner) -> Iterator[Workload]:
@@ -53,16 +55,15 @@ def template_variants(request: Request, owner: OldOwner) -> Iterator[Workload]:
             yield replace(alone, own=replace(request.workload.own, labels=labelled.labels))
 
 
-def custom_template_violations(
-    request: Request, owner: OldOwner, policy: GuardPolicy, known: Known
-) -> tuple[Violation, ...]:
-    """Return the violations of custom rules by the object as its owner's template alone would produce it."""
-    if request.document is None:
-        return ()
-    content = with_template(plain(request.document.content), request, owner.template)
-    document = Document(content, request.document.before, request.document.user_uid)
-    judged = evaluate_rules(replace(request, document=document), policy, known)
-    return judged if isinstance(judged, tuple) else ()
+def with_owner_template(request: Request, owner: OldOwner) -> Request | None:
+    """Return the request with the object as its owner's template alone would produce it; None if the object cannot be read."""
+    assert request.document is not None  # custom rules check nothing else
+    try:
+        content = plain(request.document.content)
+    except UNREADABLE:
+        return None
+    whole = with_template(content, request, owner.template)
+    return replace(request, document=Document(whole, request.document.before, request.document.user_uid))
 
 
 def with_template(content: Mapping[str, Any], request: Request, template: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from webhook.guard.decide import decide_without_rules
+from webhook.guard.decide import decide_unchecked
 from webhook.guard.exemption import exempt_namespace_reason
 from webhook.model.decision import Decision
 from webhook.model.names import GUARD_LABEL, GUARDED
@@ -21,7 +21,7 @@ def mutate(request: Request, policy: GuardPolicy, *, own_namespace: str = "") ->
     if request.unread:
         exempt = exempt_namespace_reason(request.target.namespace, policy, own_namespace)
         return Decision(exempt or Reason(ReasonCode.OBJECT_NOT_READ, request.unread))
-    passed = decide_without_rules(request, policy, own_namespace)
+    passed = decide_unchecked(request, policy, own_namespace)
     if passed is not None:
         return passed
     labels = labels_to_add(request, policy)

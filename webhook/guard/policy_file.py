@@ -2,21 +2,20 @@
 
 from webhook.guard.exemption import NAMESPACE_DELETED, authorization_reason, break_glass_reason
 from webhook.guard.message import refusal
-from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known
+from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
-from webhook.model.request import Request, User
+from webhook.model.request import Request
 from webhook.model.rule import Violation
+from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Resumable
 from webhook.model.workload import reference
 
 PROTECTION = "policy-file"  # reported instead of a rule id; it has no mode, because modes are for rules
 NOT_POLICY_FILE = Decision(Reason(ReasonCode.NOT_POLICY_FILE, "no policy file of catflap's"))
 
 
-def judge_policy_file(
-    request: Request, policy: GuardPolicy, *, own_namespace: str, known: Known
-) -> Decision | FaultsWanted | ForesightWanted:
-    """Return the decision on catflap's policy ConfigMap; ConfigMaps of this name in other namespaces are not checked.
+def judge_policy_file(request: Request, policy: GuardPolicy, *, own_namespace: str) -> Resumable[Decision]:
+    """Decide on catflap's policy ConfigMap; ConfigMaps of this name in other namespaces are not checked.
 
     Only a changed file is validated, so users can still label a ConfigMap whose invalid policy was stored without a check. A valid
     file is admitted, with warnings of its impact.
@@ -27,20 +26,12 @@ def judge_policy_file(
         return judge_deletion(request, policy)
     if request.policy_file == request.policy_file_before:
         return Decision(Reason(ReasonCode.POLICY_FILE_UNCHANGED, "the policy file stays as it was"))
-    if known.faults is None:
-        return FaultsWanted(request.policy_file)
-    if not known.faults:
-        return admit_valid_file(request.policy_file, request.user, known)
+    faults = yield from PolicyValidation(request.policy_file).result()
+    if not faults:
+        warnings = yield from PolicyImpactLookup(request.policy_file, request.user).result()
+        return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=warnings)
     name = reference(request.target.kind, request.target.namespace, request.target.name)
-    why = Reason(ReasonCode.POLICY_FILE_INVALID)
-    return Decision(why, denied=known.faults, message=refusal(name, known.faults))
-
-
-def admit_valid_file(text: str, user: User, known: Known) -> Decision | ForesightWanted:
-    """Return the admission of a valid file."""
-    if known.foreseen is None:
-        return ForesightWanted(text, user)
-    return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=known.foreseen)
+    return Decision(Reason(ReasonCode.POLICY_FILE_INVALID), denied=faults, message=refusal(name, faults))
 
 
 def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:

@@ -14,16 +14,17 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.guard.decide import NO_CLOCK, OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import NO_CLOCK, decide
 from webhook.guard.decision_message import with_refused_labels
 from webhook.guard.isolation import is_managed
 from webhook.guard.mutate import after_mutation
 from webhook.guard.owner_graph import BUILT_IN_GROUPS, ExistingObject, ObjectName, OwnerGraph, PodOwner
-from webhook.model.decision import Decision, Known, NamespaceSeen, Unchecked
+from webhook.model.decision import Decision, Unchecked
 from webhook.model.kinds import POD
 from webhook.model.namespace import Namespace
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import Violation
+from webhook.model.steps import OFFLINE_RESULTS, ManagedLookup, NamespaceData, NamespaceLookup, Results, complete
 from webhook.model.workload import Owner
 
 
@@ -50,16 +51,16 @@ class PreviewContext(Struct, frozen=True):
     isolation_since: datetime | None = None
     contents: Mapping[str, Mapping[str, Any]] = {}
 
-    def known(self, name: str, policy: GuardPolicy) -> Known:
-        """Return the lookup results for objects of a namespace."""
+    def results(self, name: str, policy: GuardPolicy) -> Results:
+        """Return the results of lookups for objects of a namespace."""
         found = (self.namespaces or {}).get(name)
         if found is None:
-            return OFFLINE_DEFAULTS
-        guarded = self.isolation_since is None or is_managed(
+            return OFFLINE_RESULTS
+        managed = self.isolation_since is None or is_managed(
             found, policy, isolation_since=self.isolation_since, own_namespace=self.own_namespace
         )
-        seen = NamespaceSeen(self.contents.get(name))
-        return replace(OFFLINE_DEFAULTS, guarded=guarded, namespace_labels=found.labels, namespace=seen)
+        namespace = NamespaceData(found.labels, self.contents.get(name))
+        return {**OFFLINE_RESULTS, ManagedLookup: managed, NamespaceLookup: namespace}
 
 
 class PreviewRow(Struct, frozen=True):
@@ -159,11 +160,10 @@ class ViolationTally:
 
     def decision(self, one: ExistingObject) -> Decision:
         """Return the decision of catflap and the API server on the creation of the object, without a message, which no preview shows."""
-        known = self._setting.known(one.name.namespace, self._policy)
+        results = self._setting.results(one.name.namespace, self._policy)
         own, at = self._setting.own_namespace, self._setting.at
         request = after_mutation(one.creation, self._policy)
-        decision = decide(request, self._policy, own_namespace=own, known=known, at=at)
-        assert isinstance(decision, Decision)
+        decision = complete(decide(request, self._policy, own_namespace=own, at=at), results)
         return with_refused_labels(decision, one.refused)
 
     @property

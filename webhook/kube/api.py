@@ -27,6 +27,7 @@ from webhook.kube.paths import validated_path
 from webhook.kube.watch_response import WatchResponse
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
+from webhook.model.timeouts import LOOKUP_SECONDS
 from webhook.syntax.type_errors import invalid_json_message
 
 __all__ = [
@@ -47,8 +48,6 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 SUCCESS = range(200, 300)
 WRITING = {"fieldManager": FIELD_MANAGER}
-# For a request during an admission review, whose own timeout is 5 s.
-TIMEOUT_SECONDS = 2.0
 # For a list of all objects, or a write that the API server has to compile: no user waits for these.
 LONG_SECONDS = 30.0
 # The page size of kubectl.
@@ -91,7 +90,7 @@ class Call(Struct, frozen=True):
 class Api:
     """A pool of connections to one API server; safe to share between threads, but not across a fork."""
 
-    def __init__(self, raw: client.ApiClient, *, deadline: float = math.inf, patience: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, raw: client.ApiClient, *, deadline: float = math.inf, patience: float = LOOKUP_SECONDS) -> None:
         self._raw = raw
         self._deadline = deadline
         self._patience = patience
@@ -106,7 +105,7 @@ class Api:
 
     def get(self, path: str, **query: str) -> Json | None:
         """Return the object or list at `path`; None where there is none (404).  Raises ApiError."""
-        return self._found(path, query, TIMEOUT_SECONDS)
+        return self._found(path, query, LOOKUP_SECONDS)
 
     def list(self, path: str, **query: str) -> Json:
         """Return the whole list at `path`, with a long timeout; empty where there is none (404).  Raises ApiError."""
@@ -155,7 +154,7 @@ class Api:
 
     def stream(self, path: str, *, read_timeout: float, **query: str) -> Any:
         """Return the unread response of a long request; the caller closes it.  Raises ApiError."""
-        response = self._send(Call("GET", path, query), (TIMEOUT_SECONDS, read_timeout))
+        response = self._send(Call("GET", path, query), (LOOKUP_SECONDS, read_timeout))
         if response.status not in SUCCESS:
             response.drain_conn()
             response.release_conn()
@@ -164,7 +163,7 @@ class Api:
 
     def clock(self) -> datetime:
         """Return the API server's own time, to the second; creationTimestamps have the same clock.  Raises ApiError."""
-        response = self._send(Call("GET", "/version"), (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+        response = self._send(Call("GET", "/version"), (LOOKUP_SECONDS, LOOKUP_SECONDS))
         response.drain_conn()
         response.release_conn()
         return parsedate_to_datetime(response.headers["Date"])

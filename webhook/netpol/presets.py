@@ -63,6 +63,7 @@ LINKERD = (
 # The labels of kube-prometheus.
 SCRAPER = allow_from(pods("monitoring", "app.kubernetes.io/name", "prometheus"), (EXPORTERS, *MESH_METRICS))
 
+KUBELET_PROBES = "kubelet-probes"
 PRESET_ALLOWS: Mapping[str, tuple[Allow, ...]] = {
     "istio": ISTIOD,
     "istio-ambient": (allow_from(AMBIENT_PROBES, (ANY_TCP,)),),
@@ -75,13 +76,18 @@ PRESET_ALLOWS: Mapping[str, tuple[Allow, ...]] = {
 def preset_intents(network: Network) -> Iterator[Intent]:
     """Yield one policy per preset, for every Pod of the namespace.
 
-    `kubelet-probes` allows the nodes' networks. Only engines that isolate a Pod from its own node need it; neither
+    KUBELET_PROBES allows the nodes' networks. Only engines that isolate a Pod from its own node need it; neither
     Calico nor Kubernetes' own definition of NetworkPolicy does so.
     """
     for preset in network.presets:
-        allows = PRESET_ALLOWS.get(preset) or (allow_from(Networks(network.node_cidrs), (ANY_TCP,)),)
+        allows = node_allows(network) if preset == KUBELET_PROBES else PRESET_ALLOWS[preset]
         directions = tuple(dict.fromkeys(allow.direction for allow in allows))
         yield Intent(f"{ALLOW_PREFIX}{preset}", directions, allows)
+
+
+def node_allows(network: Network) -> tuple[Allow, ...]:
+    """Return the connections that the preset `kubelet-probes` allows."""
+    return (allow_from(Networks(network.node_cidrs), (ANY_TCP,)),)
 
 
 def mesh_ports(flow: Flow, network: Network) -> tuple[PortRange, ...]:

@@ -9,9 +9,15 @@ from webhook.netpol import calico, kubernetes
 from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
 from webhook.netpol.intent import Intent, PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
-from webhook.netpol.namespace_intents import name_server_allows, namespace_intents
+from webhook.netpol.namespace_intents import DENY_ALL, name_server_allows, namespace_intents
 
 ENGINE_MODULES: Mapping[PolicyEngine, ModuleType] = {PolicyEngine.CALICO: calico, PolicyEngine.KUBERNETES: kubernetes}
+
+
+def render_default_deny(birth: RenderTarget, engine: PolicyEngine) -> Manifest:
+    """Return the default-deny policy of a namespace alone, without rendering the policies of flows."""
+    manifest: Manifest = ENGINE_MODULES[engine].manifest(DENY_ALL, birth)
+    return manifest
 
 
 def render_namespace(

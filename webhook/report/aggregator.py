@@ -4,10 +4,11 @@ from typing import Final
 
 from webhook.audit.log_entry import LogEntry
 from webhook.audit.schema import TYPES_WITH_REASON
-from webhook.model.decision import Closure, Phase
+from webhook.model.decision import Phase
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import ReasonCode, Verdict
 from webhook.model.request import User
+from webhook.model.steps import IsolationStatus
 from webhook.report.count_store import CountStore, PolicyEvent, TimelineEntry
 from webhook.report.timeline import Timeline
 
@@ -16,7 +17,7 @@ CLUSTER_SCOPED: Final = "(cluster-wide)"  # objects without a namespace
 NAMESPACE_CREATED, POLICY_EXISTS, POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTEN, POLICY_REMOVED, POLICY_DELETED, NAMESPACE_TERMINATING = (
     "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
-ISOLATION_PROOFS: Final = frozenset({Closure.PROVEN, Closure.WRITTEN})
+ISOLATION_PROOFS: Final = frozenset({IsolationStatus.PROVEN, IsolationStatus.WRITTEN})
 ACCEPTED, REFUSED = "came into force", "refused"
 # The API server asks twice about most requests; only the second phase decides.
 MUTATING_PHASE: Final = "decision of the labelling phase, which refuses nothing"

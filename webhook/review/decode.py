@@ -1,7 +1,5 @@
 """Decode the bytes of an AdmissionReview into a request; each fault becomes a `BadReview` with its path."""
 
-from typing import Literal
-
 import msgspec
 from msgspec import Raw, Struct
 
@@ -17,81 +15,24 @@ from webhook.model.kinds import (
     PodMaker,
 )
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
-from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target, User
+from webhook.model.request import Document, Operation, PolicyObject, Request, Target
 from webhook.model.workload import Workload
 from webhook.netpol.reading import read_json
+from webhook.review.envelope import UNDECODABLE, AdmissionRequest, BadReview, envelope, fault, without_objects
 from webhook.review.numbers import LONGEST_NUMBER, has_long_number
-from webhook.review.objects import decode_json, is_restart, metadata_from, templates_differ, workload_from
-from webhook.syntax.type_errors import invalid_json_message, type_mismatch
+from webhook.review.objects import (
+    NULL,
+    DecodedWorkload,
+    KubernetesObject,
+    decode_json,
+    decode_workload,
+    is_restart,
+    named,
+    templates_differ,
+)
 
-NULL = b"null"
 # Up to this size of both objects together, a number of any length takes 0.1 ms at most.
 SMALL = 1 << 15
-# The exceptions of decoding for a text that is not JSON, not UTF-8, or nested too deeply.
-UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class BadReview(Exception):  # noqa: N818 (the review is bad, not the program)
-    """The review breaks the protocol; the message gives the path from `$` and the fault."""
-
-
-class GroupVersionKind(Struct):
-    """`request.kind`."""
-
-    kind: str
-    group: str = ""
-    version: str = ""
-
-
-class GroupVersionResource(Struct):
-    """`request.resource`."""
-
-    resource: str
-    group: str = ""
-    version: str = ""
-
-
-class UserInfo(Struct):
-    """`request.userInfo`."""
-
-    username: str = ""
-    uid: str = ""
-    groups: list[str] | None = None
-
-
-class AdmissionRequest(Struct, rename="camel"):
-    """`request`, as far as catflap reads it."""
-
-    uid: str
-    kind: GroupVersionKind
-    resource: GroupVersionResource
-    operation: Operation
-    user_info: UserInfo
-    sub_resource: str = ""
-    name: str = ""
-    namespace: str = ""
-    dry_run: bool | None = None
-    object: Raw = Raw(NULL)
-    old_object: Raw = Raw(NULL)
-
-    @property
-    def size(self) -> int:
-        """Return the number of bytes of JSON in both objects together."""
-        return len(bytes(self.object)) + len(bytes(self.old_object))
-
-
-class AdmissionReview(Struct, rename="camel"):
-    """The envelope; https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/."""
-
-    api_version: Literal["admission.k8s.io/v1"]
-    kind: Literal["AdmissionReview"]
-    request: AdmissionRequest
-
-
-class Kind(Struct):
-    """The kind that an object names itself."""
-
-    kind: str = ""
 
 
 class ConfigMap(Struct):
@@ -100,42 +41,9 @@ class ConfigMap(Struct):
     data: dict[str, str] | None = None
 
 
-REVIEW = msgspec.json.Decoder(AdmissionReview)
-
-
 def decode(body: bytes, extra: Makers = NO_EXTRA_KINDS) -> Request:
     """Return the request in the body of a POST; `extra` has the policy file's own kinds.  Raises BadReview."""
     return parse(envelope(body), extra)
-
-
-def envelope(body: bytes) -> AdmissionRequest:
-    """Return the request in a POST with undecoded objects; 1 MiB takes 2 ms at most.  Raises BadReview."""
-    try:
-        request = REVIEW.decode(body).request
-    except UNDECODABLE as bad:
-        raise BadReview(fault(bad, "$")) from None
-    if not request.uid:
-        raise BadReview("request.uid is empty")
-    return request
-
-
-def without_objects(request: AdmissionRequest) -> Request:
-    """Return the user, the operation and the target of a request, without its objects."""
-    return Request(
-        uid=request.uid,
-        operation=request.operation,
-        user=User(request.user_info.username, tuple(request.user_info.groups or ())),
-        target=Target(
-            group=request.resource.group,
-            version=request.resource.version,
-            resource=request.resource.resource,
-            subresource=request.sub_resource,
-            kind=request.kind.kind,
-            namespace=request.namespace,
-            name=request.name,
-        ),
-        dry_run=bool(request.dry_run),
-    )
 
 
 def parse(request: AdmissionRequest, extra: Makers) -> Request:
@@ -145,7 +53,8 @@ def parse(request: AdmissionRequest, extra: Makers) -> Request:
     if resource in POLICY_RESOURCES and not request.sub_resource and request.operation is not Operation.CONNECT:
         return with_policy(parsed, request)
     if (*resource, request.sub_resource) in BINDINGS and request.operation is Operation.CREATE:
-        return msgspec.structs.replace(parsed, bound_labels=named(request.object, "request.object").labels)
+        binding = decode_object(request.object, "request.object")
+        return msgspec.structs.replace(parsed, bound_labels=named(binding).labels)
     if resource == CONFIGMAPS and request.operation is not Operation.CONNECT and not request.sub_resource:
         return with_policy_file(parsed, request)
     if not changes_labels(request, resource):
@@ -166,10 +75,11 @@ def changes_labels(request: AdmissionRequest, resource: tuple[str, str]) -> bool
 
 def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
     """Return the request with its namespace object, and with the namespace before an UPDATE."""
-    check_kind(request, "Namespace")
-    new = named(request.object, "request.object")
-    old = None if request.operation is Operation.CREATE else named(request.old_object, "request.oldObject")
-    return msgspec.structs.replace(parsed, namespace=new, namespace_before=old)
+    new = decode_kind(request, "Namespace")
+    old = None
+    if request.operation is not Operation.CREATE:
+        old = named(decode_object(request.old_object, "request.oldObject"))
+    return msgspec.structs.replace(parsed, namespace=named(new), namespace_before=old)
 
 
 def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
@@ -179,8 +89,7 @@ def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
     """
     if request.operation is Operation.DELETE:
         return msgspec.structs.replace(parsed, policy_file_deleted=request.name == POLICY_CONFIGMAP)
-    check_kind(request, "ConfigMap")
-    if named(request.object, "request.object").name != POLICY_CONFIGMAP:
+    if named(decode_kind(request, "ConfigMap")).name != POLICY_CONFIGMAP:
         return parsed
     before = None if bytes(request.old_object) == NULL else held(request.old_object, "request.oldObject")
     return msgspec.structs.replace(
@@ -210,7 +119,7 @@ def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
 
 def policy_object(target: Target, source: Raw, path: str, operation: Operation) -> PolicyObject:
     """Return a network policy with the traffic that it allows, except for a DELETE."""
-    found = named(source, path)
+    found = named(decode_object(source, path))
     said = PolicyObject(target.kind, target.namespace, found.name or target.name, found.labels)
     if operation is Operation.DELETE:
         return said
@@ -221,38 +130,50 @@ def policy_object(target: Target, source: Raw, path: str, operation: Operation) 
     return contents.added_to(said)
 
 
-def named(source: Raw, path: str) -> NamespaceObject:
-    """Return the name and the labels of an object."""
+def decode_object(source: Raw, path: str) -> KubernetesObject:
+    """Return the kind and the metadata of an object."""
     try:
-        return metadata_from(source, decode_json)
+        found: KubernetesObject = decode_json(source, KubernetesObject)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, path)) from None
+    return found
 
 
 def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -> Request:
     """Return the request with its workload, and with the workload before an UPDATE."""
     if maker.custom:  # the API server knows the kind; the kind in the policy file is for manifests
         maker = maker._replace(kind=request.kind.kind)
-    check_kind(request, maker.kind)
-    try:
-        workload = placed(workload_from(maker, request.object, decode_json), request.namespace)
-    except UNDECODABLE as bad:
-        raise BadReview(fault(bad, "request.object")) from None
+    check_target(request, maker.kind)
+    new = decoded_workload(maker, request.object, "request.object")
+    check_own_kind(new.kind, maker.kind)
+    parsed = msgspec.structs.replace(parsed, workload=placed(new.workload, request.namespace))
     if request.operation is Operation.CREATE:
-        document = Document(request.object, user_uid=request.user_info.uid)
-        return msgspec.structs.replace(parsed, workload=workload, document=document)
+        return msgspec.structs.replace(parsed, document=Document(request.object, user_uid=request.user_info.uid))
     if bytes(request.old_object) == NULL:
         raise BadReview("request.oldObject: an UPDATE carries the object as it was, got null")
+    old = decoded_workload(maker, request.old_object, "request.oldObject", like=new)
     try:
-        before = placed(workload_from(maker, request.old_object, decode_json), request.namespace)
-        changed = templates_differ(maker, request.object, request.old_object)
-        restarted = changed and is_restart(maker, request.object, request.old_object)
+        changed = templates_differ(maker, new, old)
+        restarted = changed and is_restart(maker, new, old)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
-    document = Document(request.object, request.old_object, request.user_info.uid)
-    return msgspec.structs.replace(
-        parsed, workload=workload, before=before, template_changed=changed, restarted=restarted, document=document
+    before, document = (
+        placed(old.workload, request.namespace),
+        Document(request.object, request.old_object, request.user_info.uid),
     )
+    return msgspec.structs.replace(
+        parsed, before=before, template_changed=changed, restarted=restarted, document=document
+    )
+
+
+def decoded_workload(
+    maker: PodMaker, source: Raw, path: str, *, like: DecodedWorkload | None = None
+) -> DecodedWorkload:
+    """Return the workload in an object.  Raises BadReview."""
+    try:
+        return decode_workload(maker, source, like=like)
+    except UNDECODABLE as bad:
+        raise BadReview(fault(bad, path)) from None
 
 
 def check_numbers(request: AdmissionRequest) -> None:
@@ -269,26 +190,25 @@ def placed(workload: Workload, namespace: str) -> Workload:
     return workload if workload.namespace else msgspec.structs.replace(workload, namespace=namespace)
 
 
-def check_kind(request: AdmissionRequest, expected: str) -> None:
-    """Check that the resource, the request's kind and the object's own kind agree."""
+def decode_kind(request: AdmissionRequest, expected: str) -> KubernetesObject:
+    """Return the kind and the metadata of the object, whose kind must be the expected one."""
+    check_target(request, expected)
+    found = decode_object(request.object, "request.object")
+    check_own_kind(found.kind, expected)
+    return found
+
+
+def check_target(request: AdmissionRequest, expected: str) -> None:
+    """Check that there is an object, and that the resource and the request's kind agree."""
     if bytes(request.object) == NULL:
         raise BadReview(f"request.object: a {request.operation} carries an object, got null")
     if request.kind.kind != expected:
         raise BadReview(
             f"request.kind.kind: {request.resource.resource} are of kind {expected}, got {request.kind.kind!r}"
         )
-    try:
-        own = decode_json(request.object, Kind).kind
-    except UNDECODABLE as bad:
-        raise BadReview(fault(bad, "request.object")) from None
+
+
+def check_own_kind(own: str, expected: str) -> None:
+    """Check the kind that the object names itself."""
     if own != expected:
         raise BadReview(f"request.object.kind: expected {expected!r}, got {own!r}")
-
-
-def fault(bad: Exception, root: str) -> str:
-    """Return a decoder's complaint with the path first, such as `request.uid: expected text, got a number`."""
-    where = root.removeprefix("$")
-    if not isinstance(bad, msgspec.ValidationError):
-        return f"{where or 'body'}: {invalid_json_message(bad)}"
-    found = type_mismatch(bad)
-    return f"{'.'.join(filter(None, (where, found.place))) or 'body'}: {found.words()}"

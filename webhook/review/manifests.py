@@ -187,7 +187,7 @@ def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterato
 def manifest_workload(maker: PodMaker, document: dict[str, Any], reference: str) -> Workload:
     """Return the workload in a document; raises BadManifestError."""
     try:
-        return workload_from(maker, document, convert)
+        return workload_from(maker, document)
     except DECODE_ERRORS as bad:
         raise unreadable_error(reference, bad, document, partial(convert_as, maker=maker)) from None
 
@@ -195,7 +195,7 @@ def manifest_workload(maker: PodMaker, document: dict[str, Any], reference: str)
 def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known: PolicyKind | None = None) -> None:
     """Check that an object has the shape of its kind.  Raises msgspec.ValidationError."""
     if maker is not None:
-        workload_from(maker, document, convert)
+        workload_from(maker, document)
     elif known is not None:
         convert(document, LabelledObject)
         if known.group != CALICO_STORAGE:  # its API server checks no types

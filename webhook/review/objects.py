@@ -3,7 +3,7 @@
 The table of pod makers gives the shape of each of Kubernetes' own kinds, so decoding skips all other fields.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct, defstruct
 
 from webhook.model.kinds import PodMaker, selector_beside
+from webhook.model.names import RESTARTED_AT
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation, Owner, Workload
 from webhook.review.custom_resources import pod_templates, service_account_name, without_restart
@@ -18,7 +19,9 @@ from webhook.review.decoders import decoder
 from webhook.review.selectors import pod_selector
 from webhook.review.template_extraction import extract_templates, is_comparable, sources_differ
 
-NO_TEMPLATE = Raw(b"null")
+NULL = b"null"
+NO_TEMPLATE = Raw(NULL)
+RESTARTED = RESTARTED_AT.encode()
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 
@@ -50,6 +53,12 @@ class LabelledObject(Struct):
     metadata: ObjectMeta | None = None
 
 
+class KubernetesObject(LabelledObject):
+    """An object that names its kind."""
+
+    kind: str = ""
+
+
 class PodSpec(Struct, rename="camel"):
     """The part of a Pod's spec that catflap reads.
 
@@ -67,7 +76,19 @@ class PodTemplate(LabelledObject):
     spec: PodSpec | None = None
 
 
-Decode = Callable[[Any, type], Any]
+class Pod(PodTemplate):
+    """A Pod that names its kind."""
+
+    kind: str = ""
+
+
+class DecodedWorkload(Struct, frozen=True):
+    """A workload with its JSON, the kind that it names, and its pod template as JSON."""
+
+    workload: Workload
+    kind: str
+    source: Raw
+    template: bytes = NULL
 
 
 def decode_json(source: bytes | Raw, shape: type) -> Any:
@@ -81,18 +102,10 @@ def convert(source: Any, shape: type) -> Any:
 
 
 @cache
-def template_shape(template: str, selector: Any) -> type:
-    """Return the shape of an object with its pod template at the dotted path `template`.
-
-    The shape has the fields that catflap reads. The selector next to the template has the type `selector`.
-    """
-    return nested(template, PodTemplate | None, None, {"metadata": ObjectMeta | None}, siblings=selector)
-
-
-@cache
-def raw_shape(template: str) -> type:
-    """Return the shape as `template_shape` does, with the whole template as undecoded JSON."""
-    return nested(template, Raw, NO_TEMPLATE, {})
+def object_shape(template: str, kept: Any, leaf: Any) -> type:
+    """Return the shape of an object, with the type `leaf` at the dotted path `template`, and `kept` for the selector next to it."""
+    top = {"metadata": ObjectMeta | None, "kind": str | None}
+    return nested(template, leaf, NO_TEMPLATE if leaf is Raw else None, top, siblings=kept)
 
 
 def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, siblings: Any = None) -> type:
@@ -114,23 +127,66 @@ def fields_of(optional: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
     return [(name, kind, None) for name, kind in optional.items()]
 
 
-def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
-    """Return the workload from an object's source.
+def workload_from(maker: PodMaker, source: Mapping[str, Any]) -> Workload:
+    """Return the workload in a manifest, as plain dicts and lists; raises msgspec.ValidationError with the path of the fault."""
+    if maker.custom:
+        return workload_of(maker, convert(source, LabelledObject), pod_templates(maker, source))
+    if not maker.template:
+        found = convert(source, PodTemplate)
+        return workload_of(maker, found, (place_of(maker, found, None),))
+    found = convert(source, object_shape(maker.template, Any, PodTemplate | None))
+    return workload_of(
+        maker,
+        found,
+        (place_of(maker, field_at(found, maker.template), field_at(found, selector_beside(maker.template))),),
+    )
 
-    `decode` is `decode_json` or `convert`. The function does not catch its errors.
+
+def decode_workload(maker: PodMaker, source: Raw, *, like: DecodedWorkload | None = None) -> DecodedWorkload:
+    """Return the workload in an object of a review, by one pass over its JSON; raises msgspec.DecodeError.
+
+    `like` is another version of the object: an equal pod template is not decoded again.
     """
     if maker.custom:
-        found = decode(source, LabelledObject)
-        places = pod_templates(maker, extract_templates(maker, source) if decode is decode_json else source)
+        found = decode_json(source, KubernetesObject)
+        return DecodedWorkload(
+            workload_of(maker, found, pod_templates(maker, extract_templates(maker, source))), found.kind, source
+        )
+    if not maker.template:
+        found = decode_json(source, Pod)
+        return DecodedWorkload(workload_of(maker, found, (place_of(maker, found, None),)), found.kind, source)
+    found = decode_json(source, object_shape(maker.template, Raw, Raw))
+    template, selector = (
+        bytes(field_at(found, maker.template) or NULL),
+        field_at(found, selector_beside(maker.template)),
+    )
+    if like is not None and template == like.template:
+        place = msgspec.structs.replace(like.workload.places[0], selector=pod_selector(selector))
     else:
-        kept = Raw if decode is decode_json else Any
-        found = decode(source, template_shape(maker.template, kept) if maker.template else PodTemplate)
-        template: PodTemplate | None = field_at(found, maker.template)
-        selector = pod_selector(field_at(found, selector_beside(maker.template))) if maker.template else None
-        spec = template.spec if template else None
-        on_host = bool(spec and spec.host_network)
-        account = service_account_name(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
-        places = (LabelLocation(maker.metadata_path, labels_of(template), on_host, account, selector),)
+        place = place_of(maker, decode_below(maker.template, template, PodTemplate | None), selector)
+    return DecodedWorkload(workload_of(maker, found, (place,)), found.kind or "", source, template)
+
+
+def decode_below(path: str, source: bytes, shape: Any) -> Any:
+    """Decode the JSON at a dotted path of an object; the error has the path in the object."""
+    try:
+        return decode_json(source, shape)
+    except msgspec.ValidationError as bad:
+        problem = str(bad)
+        whole = problem.replace("`$", f"`$.{path}", 1) if "`$" in problem else f"{problem} - at `$.{path}`"
+        raise msgspec.ValidationError(whole) from None
+
+
+def place_of(maker: PodMaker, template: PodTemplate | None, selector: Any) -> LabelLocation:
+    """Return a pod template with the selector of its object."""
+    spec = template.spec if template else None
+    account = service_account_name(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
+    on_host = bool(spec and spec.host_network)
+    return LabelLocation(maker.metadata_path, labels_of(template), on_host, account, pod_selector(selector))
+
+
+def workload_of(maker: PodMaker, found: LabelledObject, places: tuple[LabelLocation, ...]) -> Workload:
+    """Return the workload with its pod templates."""
     metadata = found.metadata or ObjectMeta()
     return Workload(
         kind=maker.kind,
@@ -145,36 +201,31 @@ def workload_from(maker: PodMaker, source: Any, decode: Decode) -> Workload:
     )
 
 
-def metadata_from(source: Any, decode: Decode) -> NamespaceObject:
-    """Return the name and the labels of an object, with the arguments of `workload_from`."""
-    found = decode(source, LabelledObject)
+def named(found: LabelledObject) -> NamespaceObject:
+    """Return the name and the labels of an object."""
     return NamespaceObject(name=found.metadata.name or "" if found.metadata else "", labels=labels_of(found))
 
 
-def templates_differ(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Return whether the pod templates of two versions of one object differ; JSON only.
+def templates_differ(maker: PodMaker, new: DecodedWorkload, old: DecodedWorkload) -> bool:
+    """Return whether the pod templates of two versions of one object differ.
 
     Equal bytes are the common case, because the API server writes both with one encoder. Otherwise the values are
     compared.
     """
-    if not maker.template:
-        return False
     if maker.custom:
-        return sources_differ(maker, source, before)
-    shape = raw_shape(maker.template)
-    new, old = (bytes(field_at(decode_json(text, shape), maker.template) or NO_TEMPLATE) for text in (source, before))
-    return new != old and msgspec.json.decode(new) != msgspec.json.decode(old)
+        return sources_differ(maker, new.source, old.source)
+    return new.template != old.template and msgspec.json.decode(new.template) != msgspec.json.decode(old.template)
 
 
-def is_restart(maker: PodMaker, source: bytes | Raw, before: bytes | Raw) -> bool:
-    """Return whether two versions of an object with different pod templates differ only by a restart; JSON only.
+def is_restart(maker: PodMaker, new: DecodedWorkload, old: DecodedWorkload) -> bool:
+    """Return whether two versions of an object with different pod templates differ only by a restart.
 
     The answer is false for objects that are too large to compare.
     """
-    if not is_comparable(source, before):
+    if not is_comparable(new.source, old.source) or not any(RESTARTED in bytes(one.source) for one in (new, old)):
         return False
-    new, old = decode_json(source, dict), decode_json(before, dict)
-    return without_restart(new, maker) == without_restart(old, maker)
+    one, other = decode_json(new.source, dict), decode_json(old.source, dict)
+    return without_restart(one, maker) == without_restart(other, maker)
 
 
 def field_at(found: Any, path: str) -> Any:

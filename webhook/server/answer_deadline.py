@@ -9,8 +9,8 @@ from threading import Lock
 from typing import Final
 from urllib.parse import parse_qs
 
-# The time for a review without the parameter. The registration's timeoutSeconds is 5 s; one fifth of it is left for the network.
-MAX_ANSWER_SECONDS: Final = 4.0
+from webhook.model.timeouts import REVIEW_SECONDS
+
 # The API server rounds the remaining time of a request up to whole seconds (apiserver, webhook/validating/dispatcher.go), so the
 # parameter may be too large by up to this much.
 ROUNDING_SECONDS: Final = 1.0
@@ -23,19 +23,19 @@ DURATION: Final = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,4}(?:\.\d{
 def answer_timeout(query: str) -> float:
     """Return the seconds for the answer to a review, from the `timeout` that the API server adds to the query of the URL.
 
-    The result is between MIN_ANSWER_SECONDS and MAX_ANSWER_SECONDS. It is MAX_ANSWER_SECONDS where the parameter is missing, repeated
+    The result is between MIN_ANSWER_SECONDS and REVIEW_SECONDS. It is REVIEW_SECONDS where the parameter is missing, repeated
     or not a duration.
     """
     try:
         values = parse_qs(query, max_num_fields=8).get("timeout", [])
     except ValueError:  # more fields than that
-        return MAX_ANSWER_SECONDS
+        return REVIEW_SECONDS
     found = DURATION.fullmatch(values[0]) if len(values) == 1 else None
     if found is None:
-        return MAX_ANSWER_SECONDS
+        return REVIEW_SECONDS
     hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
     timeout = 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
-    return min(max(timeout - ROUNDING_SECONDS, MIN_ANSWER_SECONDS), MAX_ANSWER_SECONDS)
+    return min(max(timeout - ROUNDING_SECONDS, MIN_ANSWER_SECONDS), REVIEW_SECONDS)
 
 
 class LateReviewCounter:

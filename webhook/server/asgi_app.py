@@ -33,7 +33,8 @@ from webhook.server.http_reply import (
     check_content_type,
 )
 from webhook.server.limits import BODY_SECONDS, MAX_BODY_BYTES
-from webhook.server.review_handler import Deferred, ReviewHandler
+from webhook.server.review_handler import ReviewHandler
+from webhook.server.review_steps import Deferred
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -19,8 +19,8 @@ def audit_annotations(decision: Decision, digest: str, link: Link | None) -> dic
     found = {"decision": str(decision.verdict), "reason-code": str(decision.why.code), "policy-digest": digest}
     if link is not None:
         found |= {"record-chain": link.chain, "record-seq": str(link.seq), "record-hash": link.hash}
-    if decision.closure is not None:
-        found["closure"] = str(decision.closure)
+    if decision.isolation is not None:
+        found["closure"] = str(decision.isolation)
     rules = sorted({fault.rule for fault in (*decision.denied, *decision.warned, *decision.audited)})
     if rules:
         found["violated-rules"] = shortened(",".join(rules), MAX_VALUE_CHARS)

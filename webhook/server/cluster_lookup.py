@@ -2,29 +2,27 @@
 
 from functools import partial
 from time import monotonic
-from typing import Protocol
-
-from msgspec.structs import replace
+from typing import Any, Protocol
 
 from webhook.config.parse import Loaded
-from webhook.guard.decide import OFFLINE_DEFAULTS
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.namespaces import cel_namespace, namespace_path, parse_namespace
 from webhook.kube.owners import owners_above
-from webhook.model.decision import (
-    Closure,
-    ClosureWanted,
-    ClusterQuestion,
-    ForesightWanted,
-    GuardWanted,
-    Known,
-    LabelsWanted,
-    NamespaceSeen,
-    OldOwner,
-    OwnerWanted,
-)
 from webhook.model.reason import ReasonCode
+from webhook.model.steps import (
+    OFFLINE_RESULTS,
+    IsolationLookup,
+    IsolationStatus,
+    ManagedLookup,
+    NamespaceData,
+    NamespaceLookup,
+    OldOwner,
+    OwnerLookup,
+    PolicyImpactLookup,
+    Step,
+)
+from webhook.model.timeouts import LOOKUP_SECONDS
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.preexisting_owners import preexisting_owners
@@ -32,15 +30,12 @@ from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
 from webhook.server.verification_cache import VerificationCache
 
-# One lookup takes at most half of the 4 s that a review has (webhook.server.answer_deadline).
-MAX_LOOKUP_SECONDS = 2.0
-
 
 class ClusterLookup(Protocol):
     """Looks up facts that the request itself does not contain."""
 
-    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
-        """Return `known` with the answer to `question` added; may block until `until` on the monotonic clock.
+    def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:
+        """Return the result of a step of a decision; may block until `until` on the monotonic clock.
 
         Raises Unavailable.
         """
@@ -57,35 +52,36 @@ class ApiServerLookup:
         self._verifications = SingleFlight()
         self._verified = VerificationCache()
 
-    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:
-        """Return `known` with the answer to `question` added; raises Unavailable."""
-        seconds = min(MAX_LOOKUP_SECONDS, until - monotonic())
+    def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:
+        """Return the result of a step; raises Unavailable."""
+        seconds = min(LOOKUP_SECONDS, until - monotonic())
         api = self._api.within(seconds)
-        if isinstance(question, OwnerWanted):
-            return replace(known, old_owners=self._preexisting_owners(api, question))
-        if isinstance(question, GuardWanted):
-            return replace(known, guarded=self._is_managed(api, question.namespace, loaded))
-        if isinstance(question, LabelsWanted):
-            live = self._live_namespace(api, question.namespace)
-            return replace(
-                known, namespace_labels=parse_namespace(live).labels, namespace=NamespaceSeen(cel_namespace(live))
-            )
-        if isinstance(question, ForesightWanted):
-            return replace(known, foreseen=self._impact.analyze(api, question, loaded))
-        return replace(known, closure=self._isolation(api, question, loaded, seconds))
+        match step:
+            case OwnerLookup():
+                return self._preexisting_owners(api, step)
+            case ManagedLookup():
+                return self._is_managed(api, step.namespace, loaded)
+            case NamespaceLookup():
+                live = self._live_namespace(api, step.namespace)
+                return NamespaceData(parse_namespace(live).labels, cel_namespace(live))
+            case PolicyImpactLookup():
+                return self._impact.analyze(api, step, loaded)
+            case IsolationLookup():
+                return self._isolation(api, step, loaded, seconds)
+        raise TypeError(type(step).__name__)
 
-    def _isolation(self, api: Api, wanted: ClosureWanted, loaded: Loaded, seconds: float) -> Closure:
+    def _isolation(self, api: Api, wanted: IsolationLookup, loaded: Loaded, seconds: float) -> IsolationStatus:
         """Return the isolation of a namespace, verified no longer ago than `gate.seconds` of the policy file allows."""
         # A dry run and a real request have different keys, as only a real request may write the policy.
         # The uid keeps the result of a deleted namespace from a new one with the same name.
         key = f"{wanted.namespace}/{self._gate.cached_uid(wanted.namespace)}/{loaded.digest}/{wanted.dry_run}"
         max_age = loaded.policy.gate.seconds
         if self._verified.is_fresh(key, max_age):
-            return Closure.PROVEN
+            return IsolationStatus.PROVEN
         begun = self._verified.now()
         verify = partial(self._gate.verify, api, wanted, loaded)
         found = self._verifications.do(key, verify, timeout=max(0.0, seconds))
-        if found in {Closure.PROVEN, Closure.WRITTEN}:
+        if found in {IsolationStatus.PROVEN, IsolationStatus.WRITTEN}:
             self._verified.add(key, begun, max_age)
         return found
 
@@ -110,7 +106,7 @@ class ApiServerLookup:
             raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         return live
 
-    def _preexisting_owners(self, api: Api, wanted: OwnerWanted) -> tuple[OldOwner, ...]:
+    def _preexisting_owners(self, api: Api, wanted: OwnerLookup) -> tuple[OldOwner, ...]:
         """Return the owners that are older than catflap; empty where no installation time is recorded."""
         try:
             found = tuple(owners_above(api, wanted.namespace, wanted.owner))
@@ -127,6 +123,6 @@ class ApiServerLookup:
 class OfflineLookup:
     """Answers every lookup without a cluster: no owner is older than catflap, and no namespace is verified."""
 
-    def look_up(self, question: ClusterQuestion, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
+    def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:  # noqa: ARG002 (a ClusterLookup)
         """Return the default of every fact."""
-        return OFFLINE_DEFAULTS
+        return OFFLINE_RESULTS[type(step)]

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from webhook.model.kinds import CONFIGMAPS
 from webhook.model.request import Request
+from webhook.model.timeouts import HEAVY_WAIT_SECONDS, LOOKUP_WAIT_SECONDS
 
 # Each thread waits for two or three requests to the API server, of some milliseconds each.
 THREADS: Final = 16
@@ -23,12 +24,9 @@ THREADS: Final = 16
 MAX_RUNNING_PER_KEY: Final = 5
 # At 10 ms per task and 16 threads, the last of these waits for 160 ms.
 MAX_WAITING: Final = 256
-# Of the 4 s that a review has (webhook.server.answer_deadline), 2 s are left for the lookup that follows.
-MAX_WAIT_SECONDS: Final = 2.0
 # Heavy steps compute, so two at once would take twice as long each, and leave less of the interpreter to the event loop.
-# One usually takes 0.2 s, so the last one waits for less than the 4 s that a review has.
+# One usually takes 0.2 s, so the last one waits for less than HEAVY_WAIT_SECONDS.
 MAX_HEAVY_WAITING: Final = 16
-MAX_HEAVY_WAIT_SECONDS: Final = 4.0
 # A policy file costs up to two seconds of one core. Users apply one at a time.
 MAX_POLICY_FILES_WAITING: Final = 4
 
@@ -83,7 +81,7 @@ class FairQueue(Generic[Outcome]):
         threads: int = THREADS,
         max_running: int = MAX_RUNNING_PER_KEY,
         max_waiting: int = MAX_WAITING,
-        max_wait: float = MAX_WAIT_SECONDS,
+        max_wait: float = LOOKUP_WAIT_SECONDS,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._max_running = max_running
@@ -231,7 +229,7 @@ class ReviewQueues:
     def __init__(self) -> None:
         self._lookups: FairQueue[Any] = FairQueue()
         self._heavy: FairQueue[Any] = FairQueue(
-            threads=1, max_running=1, max_waiting=MAX_HEAVY_WAITING, max_wait=MAX_HEAVY_WAIT_SECONDS
+            threads=1, max_running=1, max_waiting=MAX_HEAVY_WAITING, max_wait=HEAVY_WAIT_SECONDS
         )
         self._files: FairQueue[Any] = FairQueue(threads=1, max_running=1, max_waiting=MAX_POLICY_FILES_WAITING)
 

@@ -18,12 +18,12 @@ from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.namespaces import namespace_path, parse_namespace
 from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_policy, matches_spec, read_stored
 from webhook.metrics import Metrics
-from webhook.model.decision import Closure, ClosureWanted
 from webhook.model.namespace import Namespace
 from webhook.model.reason import Reason, ReasonCode
+from webhook.model.steps import IsolationLookup, IsolationStatus
 from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
-from webhook.netpol.render import render_namespace
+from webhook.netpol.render import render_default_deny
 from webhook.server.event_recorder import RecordEvent, discard_event, repaired_event
 from webhook.server.unavailable import Unavailable
 
@@ -64,16 +64,16 @@ class IsolationGate:
         self._record_event = record_event
         self._isolated = IsolatedNamespaces()
 
-    def verify(self, api: Api, wanted: ClosureWanted, loaded: Loaded) -> Closure:
+    def verify(self, api: Api, wanted: IsolationLookup, loaded: Loaded) -> IsolationStatus:
         """Return the isolation of a namespace, after writing its default-deny policy where that was missing or different.
 
         `api` carries the time limit of the request. Raises Unavailable.
         """
         try:
             if not self.is_managed(api, wanted.namespace, loaded):
-                return Closure.UNGUARDED
+                return IsolationStatus.UNGUARDED
             if loaded.policy.network.staged:
-                return Closure.STAGED
+                return IsolationStatus.STAGED
             return self._verify_default_deny(api, wanted, loaded, self._require_cluster_info())
         except ApiError as error:
             raise Unavailable(
@@ -110,29 +110,29 @@ class IsolationGate:
         )
 
     def _verify_default_deny(
-        self, api: Api, wanted: ClosureWanted, loaded: Loaded, cluster_info: ClusterInfo
-    ) -> Closure:
+        self, api: Api, wanted: IsolationLookup, loaded: Loaded, cluster_info: ClusterInfo
+    ) -> IsolationStatus:
         engine = cluster_info.engine
-        manifest = render_default_deny(loaded, RenderTarget(wanted.namespace, "", loaded.digest), engine)
+        manifest = render_default_deny(RenderTarget(wanted.namespace, "", loaded.digest), engine)
         try:
             if matches_spec(read_stored(api, manifest), manifest):
                 self._remember(wanted.namespace, loaded, manifest)
-                return Closure.PROVEN
+                return IsolationStatus.PROVEN
         except ApiError as error:
             # Calico's API is listed but does not answer: Calico's API server may itself be waiting for this Pod.
             if engine is not PolicyEngine.CALICO or error.status < MIN_SERVER_ERROR:
                 raise
             engine = PolicyEngine.KUBERNETES
         if wanted.dry_run:
-            return Closure.UNWRITTEN
+            return IsolationStatus.UNWRITTEN
         return self._write(api, wanted.namespace, loaded, engine)
 
-    def _write(self, api: Api, name: str, loaded: Loaded, engine: PolicyEngine) -> Closure:
+    def _write(self, api: Api, name: str, loaded: Loaded, engine: PolicyEngine) -> IsolationStatus:
         live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
         found: Namespace = parse_namespace(live)
-        manifest = render_default_deny(loaded, RenderTarget(name, found.uid, loaded.digest), engine)
+        manifest = render_default_deny(RenderTarget(name, found.uid, loaded.digest), engine)
         outcome = apply_policy(api, manifest)
         if not matches_spec(read_stored(api, manifest), manifest):
             raise Unavailable(
@@ -140,7 +140,7 @@ class IsolationGate:
                 f"namespace {name}: the policy that was written does not stand as it was",
             )
         if outcome is WriteOutcome.UNCHANGED:  # the controller was faster
-            return Closure.PROVEN
+            return IsolationStatus.PROVEN
         self._metrics.policies_written.labels(outcome).inc()
         # A policy that differed was changed by a user. A missing one may never have existed.
         is_repair = outcome is WriteOutcome.REPAIRED or self._isolated.contains(
@@ -151,7 +151,7 @@ class IsolationGate:
         self._records.append(write_record(manifest, why=why, policy_digest=loaded.digest, at=self._now()))
         if is_repair:
             self._record_event(repaired_event(manifest, outcome))
-        return Closure.WRITTEN
+        return IsolationStatus.WRITTEN
 
     def _remember(self, name: str, loaded: Loaded, manifest: Manifest) -> None:
         """Remember that the cached namespace had its policy; the cache may hold an older namespace of that name, but no later one."""
@@ -195,8 +195,3 @@ def apply_policy(api: Api, manifest: Manifest) -> WriteOutcome:
         if matches_spec(error.found, manifest):
             return WriteOutcome.REPAIRED
         raise
-
-
-def render_default_deny(loaded: Loaded, birth: RenderTarget, engine: PolicyEngine) -> Manifest:
-    """Return the policy that isolates a namespace, which is the first of the rendered ones."""
-    return render_namespace(loaded.policy, birth, engine)[0]

@@ -8,14 +8,14 @@ import errno
 import resource
 from typing import Final
 
-# The registration's timeoutSeconds. The API server closes the connection after that.
-WEBHOOK_TIMEOUT_SECONDS: Final = 5.0
-HANDSHAKE_SECONDS: Final = WEBHOOK_TIMEOUT_SECONDS
+from webhook.model.timeouts import WEBHOOK_TIMEOUT_SECONDS
+
+HANDSHAKE_SECONDS: Final = float(WEBHOOK_TIMEOUT_SECONDS)
 # From the first byte of a request to the last one of its headers.
-HEADERS_SECONDS: Final = WEBHOOK_TIMEOUT_SECONDS
+HEADERS_SECONDS: Final = float(WEBHOOK_TIMEOUT_SECONDS)
 # From the last byte of the headers to the last one of the body.
-BODY_SECONDS: Final = WEBHOOK_TIMEOUT_SECONDS
-# From the whole body to the whole answer: an answer may take 4 s (server/answer_deadline.py), and the rest is for the disk.
+BODY_SECONDS: Final = float(WEBHOOK_TIMEOUT_SECONDS)
+# From the whole body to the whole answer, which takes at most REVIEW_SECONDS, and the rest is for the disk.
 ANSWER_SECONDS: Final = 10.0
 # The API server closes an idle connection after 90 s; a server that closes earlier races with its next request.
 KEEP_ALIVE_SECONDS: Final = 120

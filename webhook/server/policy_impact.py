@@ -12,7 +12,7 @@ from time import monotonic, sleep
 from webhook.config.apart import ReadingTooSlowError, load
 from webhook.config.parse import Loaded
 from webhook.custom.cost import BUDGET
-from webhook.custom.evaluation import total_cost
+from webhook.custom.rule_check import CustomRuleCheck
 from webhook.guard.impact_warnings import impact_warnings, not_previewed
 from webhook.guard.owner_graph import ExistingObject
 from webhook.kube.api import Api, ApiError, Json
@@ -21,16 +21,15 @@ from webhook.kube.listing import LONG_RUNNING, first_pages
 from webhook.kube.preview_setting import build_setting
 from webhook.kube.subject_access_review import may_list
 from webhook.model.abbreviation import shortened
-from webhook.model.decision import ForesightWanted
 from webhook.model.kinds import NAMESPACES
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import User
+from webhook.model.steps import PolicyImpactLookup
+from webhook.model.timeouts import IMPACT_SECONDS
 from webhook.review.manifests import BadManifestError, existing_object
 
 logger = logging.getLogger(__name__)
 
-# The user waits for kubectl, and the webhook's timeout is 5 s, of which reading the file takes at most one.
-ANALYSIS_SECONDS = 2.5
 # The analysis computes for milliseconds per object. Between slices it leaves the interpreter to threads that answer reviews.
 SLICE_SECONDS = 0.005
 PAUSE_SECONDS = 0.003
@@ -64,15 +63,15 @@ class PolicyImpactAnalyzer:
         self._own_namespace = own_namespace
         self._now = now
 
-    def analyze(self, api: Api, wanted: ForesightWanted, loaded: Loaded) -> tuple[str, ...]:
+    def analyze(self, api: Api, wanted: PolicyImpactLookup, loaded: Loaded) -> tuple[str, ...]:
         """Return warnings that list what a valid file changes against the active one; never raises."""
         if not loaded.digest:
             return ()  # no file is active yet, so there is nothing to compare with
         begun = monotonic()
-        api = api.within(ANALYSIS_SECONDS)
+        api = api.within(IMPACT_SECONDS)
         named = self._may_name_objects(api, wanted.user)
         try:
-            return self._analyze(api, wanted.text, loaded, until=begun + ANALYSIS_SECONDS, named=named)
+            return self._analyze(api, wanted.text, loaded, until=begun + IMPACT_SECONDS, named=named)
         except TooSlowError as bad:
             return (not_previewed(str(bad)),)
         except (ApiError, BadManifestError) as bad:
@@ -125,6 +124,6 @@ def within_deadline(
         if monotonic() - begun > SLICE_SECONDS:
             sleep(PAUSE_SECONDS)
             begun = monotonic()
-        if monotonic() > until or sum(total_cost(one.creation, policy) for policy in policies) > BUDGET:
+        if monotonic() > until or sum(CustomRuleCheck(one.creation, policy).cost for policy in policies) > BUDGET:
             raise TooSlowError("there is too much to judge; see catflap preview")
         yield one

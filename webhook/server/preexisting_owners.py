@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from webhook.kube.owners import OwnerFound
-from webhook.model.decision import OldOwner
 from webhook.model.kinds import BY_KIND, PodMaker
+from webhook.model.steps import OldOwner
 from webhook.model.workload import LabelLocation
-from webhook.review.objects import convert, workload_from
+from webhook.review.objects import workload_from
 
 JOB_TEMPLATE = "spec.jobTemplate"  # of a CronJob; its metadata is copied to the Jobs
 
@@ -29,7 +29,7 @@ def decode_owner(found: OwnerFound) -> OldOwner:
     maker: PodMaker = BY_KIND[found.owner.api_version.rpartition("/")[0], found.owner.kind]
     labels = mapping_at(found.content, f"{JOB_TEMPLATE}.metadata").get("labels") or {}
     return OldOwner(
-        workload_from(maker, found.content, convert),
+        workload_from(maker, found.content),
         mapping_at(found.content, maker.template),
         made=LabelLocation("metadata", labels),
     )

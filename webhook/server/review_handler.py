@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from time import monotonic, perf_counter_ns
+from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.audit.chain import Link
@@ -14,9 +14,7 @@ from webhook.audit.log import AuditLog
 from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.apart import ReadingTooSlowError
-from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
-from webhook.custom.evaluation import total_cost
 from webhook.guard.decide import decide, unavailable
 from webhook.guard.decision_message import with_message
 from webhook.guard.mutate import mutate
@@ -24,32 +22,25 @@ from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened
 from webhook.model.authentication import Authentication
-from webhook.model.decision import (
-    ClusterQuestion,
-    Decision,
-    FaultsWanted,
-    Findings,
-    ForesightWanted,
-    Known,
-    Phase,
-    Question,
-)
+from webhook.model.decision import Decision, Phase
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.reason import ReasonCode
-from webhook.model.request import Request
-from webhook.review.decode import AdmissionRequest, BadReview, envelope, without_objects
+from webhook.model.steps import HeavyWork, PolicyImpactLookup, PolicyValidation, Resumable, Step
+from webhook.model.timeouts import REVIEW_SECONDS
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
+from webhook.review.envelope import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.truncated_review import decode_beginning
-from webhook.server.answer_deadline import MAX_ANSWER_SECONDS, LateReviewCounter
+from webhook.server.answer_deadline import LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
 from webhook.server.cluster_lookup import ClusterLookup
 from webhook.server.event_recorder import RecordEvent, discard_event, refusal_event
-from webhook.server.fair_queue import QueueFlow, flow_of
+from webhook.server.fair_queue import flow_of
 from webhook.server.http_reply import BODY_TOO_LARGE, TRUNCATED_REASON, HttpReply, TruncatedBody, error_reply
 from webhook.server.policy_validation import FALLBACK_POLICY, validate_policy_file
 from webhook.server.probe import is_probe, probe_response
+from webhook.server.review_steps import Deferred, ReviewContext, resume
 from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -65,37 +56,8 @@ AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "the audit log canno
 # Both objects of a review together. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
 # (benchmarks/fuzzing.py), so 32 KiB take at most 3 ms. Few Pods have 10 KiB.
 MAX_LIGHT_BYTES = 1 << 15
-# All custom rules together, in the units of webhook.custom.cost: usually 0.1 ms, and 25 ms for an expression of only expensive operations.
-MAX_LIGHT_COST = 5_000_000
 
 Clock = Callable[[], datetime]
-
-
-class Deferred(Struct, frozen=True):
-    """The next step of an answer that takes too long for the event loop; `complete` runs it in a thread.
-
-    A step that `is_heavy` computes for up to two seconds and does not wait. Any other step waits for the API server or the disk. A step may
-    return another step. `reject` returns a refusal at once, for a step that its queue rejects. `flow` is the flow that the step
-    counts for.
-    """
-
-    complete: Callable[[], "HttpReply | Deferred"]
-    reject: Callable[[], HttpReply]
-    flow: QueueFlow
-    is_heavy: bool = False
-
-
-class ReviewContext(Struct, frozen=True):
-    """One review with the policy that decides it.
-
-    `begun` is in nanoseconds of the performance counter. `until` is the deadline on the monotonic clock.
-    """
-
-    phase: Phase
-    request: Request
-    loaded: Loaded | None
-    begun: int
-    until: float
 
 
 class ReviewHandler:
@@ -139,14 +101,14 @@ class ReviewHandler:
 
         `authentication` is how the sender proved to be the API server. `until` is the deadline of the answer on the monotonic clock.
         """
-        begun, until = perf_counter_ns(), monotonic() + MAX_ANSWER_SECONDS if until is None else until
+        begun, until = perf_counter_ns(), monotonic() + REVIEW_SECONDS if until is None else until
         if isinstance(body, TruncatedBody):
             return self._handle_truncated(phase, body, authentication, begun, until)
         loaded = self._policies.current  # decoding and deciding use the same policy
         try:
             asked = envelope(body)
         except BadReview as bad:
-            return self._bad_review(bad)
+            return self.count_rejected(error_reply(HTTPStatus.BAD_REQUEST, str(bad)))
         request = replace(without_objects(asked), authentication=authentication)
         if is_probe(request):
             return HttpReply(
@@ -155,8 +117,8 @@ class ReviewHandler:
             )
         context = ReviewContext(phase, request, loaded, begun, until)
         if asked.size <= MAX_LIGHT_BYTES:
-            return self._decode_and_decide(context, asked, is_light=True)
-        return self._defer_heavy(context, lambda: self._decode_and_decide(context, asked, is_light=False))
+            return self._decode_and_decide(context, asked)
+        return self._defer_heavy(context, lambda heavy: self._decode_and_decide(heavy, asked))
 
     def _handle_truncated(
         self, phase: Phase, unread: TruncatedBody, authentication: Authentication, begun: int, until: float
@@ -166,8 +128,8 @@ class ReviewHandler:
             request = replace(decode_beginning(unread.head, TRUNCATED_REASON), authentication=authentication)
         except BadReview:
             return self.count_rejected(BODY_TOO_LARGE)
-        context, known = ReviewContext(phase, request, self._policies.current, begun, until), Known(findings=Findings())
-        return self._next_step(context, self._decide(context, known), known)
+        context = ReviewContext(phase, request, self._policies.current, begun, until)
+        return self._continue(context, self._decide(context))
 
     def close(self) -> None:
         """Stop the audit log; no review is answered after that."""
@@ -178,58 +140,21 @@ class ReviewHandler:
         self._metrics.bad_reviews[reply.status].inc()
         return reply
 
-    def _decode_and_decide(
-        self, context: ReviewContext, asked: AdmissionRequest, *, is_light: bool
-    ) -> HttpReply | Deferred:
-        """Decode the objects of a review and decide; `is_light` says that this runs on the event loop."""
+    def _decode_and_decide(self, context: ReviewContext, asked: AdmissionRequest) -> HttpReply | Deferred:
+        """Decode the objects of a review and decide."""
         loaded = context.loaded
         try:
             request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
         except BadReview as bad:
-            return self._bad_review(bad)
+            return self.count_rejected(error_reply(HTTPStatus.BAD_REQUEST, str(bad)))
         if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = FALLBACK_POLICY  # applying a valid file is how a user repairs that
         request = replace(request, authentication=context.request.authentication)
-        context, known = replace(context, request=request, loaded=loaded), Known(findings=Findings())
-        if is_light and loaded and total_cost(request, loaded.policy, known) > MAX_LIGHT_COST:
-            return self._defer_heavy(context, lambda: self._next_step(context, self._decide(context, known), known))
-        return self._next_step(context, self._decide(context, known), known)
+        context = replace(context, request=request, loaded=loaded)
+        return self._continue(context, self._decide(context))
 
-    def _defer_heavy(self, context: ReviewContext, compute: Callable[[], HttpReply | Deferred]) -> Deferred:
-        """Return a step that computes, and that only refuses where it begins after the deadline."""
-        return Deferred(
-            complete=lambda: (
-                compute() if monotonic() < context.until else self._reply(context, DEADLINE_EXCEEDED, settled=False)
-            ),
-            reject=lambda: self._reply(context, HEAVY_QUEUE_FULL, settled=False),
-            flow=flow_of(context.request),
-            is_heavy=True,
-        )
-
-    def _next_step(self, context: ReviewContext, found: Decision | Question, known: Known) -> HttpReply | Deferred:
-        """Return the reply to a decision, or the step that answers a question."""
-        if isinstance(found, Decision) and not self._audit.may_block:
-            return self._reply(context, found)
-        if isinstance(found, FaultsWanted):
-            return self._defer_heavy(context, lambda: self._validate_policy_file(context, found.text, known))
-        return Deferred(
-            complete=lambda: self._reply(context, self._resolve(context, found, known)),
-            reject=lambda: self._reply(context, QUEUE_FULL, settled=False),
-            flow=flow_of(context.request),
-        )
-
-    def _validate_policy_file(self, context: ReviewContext, text: str, known: Known) -> HttpReply | Deferred:
-        """Validate a policy file and continue with the decision."""
-        try:
-            known = replace(known, faults=validate_policy_file(text, seconds=context.until - monotonic()))
-        except ReadingTooSlowError:
-            return self._reply(context, DEADLINE_EXCEEDED, settled=False)
-        return self._next_step(context, self._decide(context, known), known)
-
-    def _bad_review(self, bad: BadReview) -> HttpReply:
-        return self.count_rejected(error_reply(HTTPStatus.BAD_REQUEST, str(bad)))
-
-    def _decide(self, context: ReviewContext, known: Known) -> Decision | Question:
+    def _decide(self, context: ReviewContext) -> Resumable[Decision]:
+        """Decide on a review, with the message of a refusal."""
         request, loaded = context.request, context.loaded
         if loaded is None:
             return NO_POLICY
@@ -237,35 +162,80 @@ class ReviewHandler:
             if context.phase is Phase.MUTATE:
                 return mutate(request, loaded.policy, own_namespace=self._own_namespace)
             own, accounts, at = self._own_namespace, self._acting.accounts, self._now()
-            found = decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, known=known, at=at)
-            return with_message(found, request, loaded.policy) if isinstance(found, Decision) else found
+            decision = yield from decide(request, loaded.policy, own_namespace=own, own_accounts=accounts, at=at)
+            return with_message(decision, request, loaded.policy)
         except Exception:
             logger.exception("no decision on %s", shortened(request.uid))
             return INTERNAL_ERROR
 
-    def _resolve(self, context: ReviewContext, question: Decision | Question, known: Known) -> Decision:
+    def _continue(
+        self, context: ReviewContext, deciding: Resumable[Decision], result: Any = None
+    ) -> HttpReply | Deferred:
+        """Resume a decision with the result of its step; return the reply, or the next step in its queue."""
+        step = resume(deciding, result)
+        while isinstance(step, HeavyWork) and not context.on_loop:
+            step = resume(deciding, None)
+        if isinstance(step, HeavyWork):
+            return self._defer_heavy(context, lambda heavy: self._continue(heavy, deciding))
+        if isinstance(step, PolicyValidation):
+            text = step.text
+            return self._defer_heavy(context, lambda heavy: self._validate_policy_file(heavy, deciding, text))
+        if isinstance(step, Decision) and not self._audit.may_block:
+            return self._reply(context, step)
+        return Deferred(
+            complete=lambda: self._look_up(context, deciding, step),
+            reject=lambda: self._reply(context, QUEUE_FULL, settled=False),
+            flow=flow_of(context.request),
+        )
+
+    def _defer_heavy(
+        self, context: ReviewContext, compute: Callable[[ReviewContext], HttpReply | Deferred]
+    ) -> Deferred:
+        """Return a step that computes, and that only refuses where it begins after the deadline."""
+        heavy = replace(context, on_loop=False)
+        return Deferred(
+            complete=lambda: (
+                compute(heavy)
+                if monotonic() < context.until
+                else self._reply(context, DEADLINE_EXCEEDED, settled=False)
+            ),
+            reject=lambda: self._reply(context, HEAVY_QUEUE_FULL, settled=False),
+            flow=flow_of(context.request),
+            is_heavy=True,
+        )
+
+    def _validate_policy_file(
+        self, context: ReviewContext, deciding: Resumable[Decision], text: str
+    ) -> HttpReply | Deferred:
+        """Validate a policy file and continue with the decision."""
         try:
-            while not isinstance(question, Decision):
-                assert context.loaded is not None  # without a policy there is a decision
-                assert not isinstance(question, FaultsWanted)  # that question is always the first one
-                learned = self._look_up(context, context.loaded, question, known)
-                known = replace(learned, faults=known.faults, findings=known.findings)  # the lookup returns neither
-                question = self._decide(context, known)
+            faults = validate_policy_file(text, seconds=context.until - monotonic())
+        except ReadingTooSlowError:
+            return self._reply(context, DEADLINE_EXCEEDED, settled=False)
+        return self._continue(context, deciding, faults)
+
+    def _look_up(
+        self, context: ReviewContext, deciding: Resumable[Decision], step: Decision | Step[Any]
+    ) -> HttpReply | Deferred:
+        """Do the lookups of a decision in a thread that may wait; return the reply, or a heavy step."""
+        try:
+            while not isinstance(step, Decision | HeavyWork):
+                step = resume(deciding, self._result_of(context, step))
         except Unavailable as bad:
-            return unavailable(bad.code, str(bad)) if is_authenticated(context) else self._without_details(context, bad)
+            step = unavailable(bad.code, str(bad)) if context.is_authenticated else self._without_details(context, bad)
         except Exception:
             logger.exception("no decision on %s", shortened(context.request.uid))
-            return INTERNAL_ERROR
-        return question
+            step = INTERNAL_ERROR
+        if isinstance(step, Decision):
+            return self._reply(context, step)
+        return self._defer_heavy(context, lambda heavy: self._continue(heavy, deciding))
 
-    def _look_up(self, context: ReviewContext, loaded: Loaded, question: ClusterQuestion, known: Known) -> Known:
-        """Return `known` with the answer to a question; raises Unavailable.
-
-        An unauthenticated sender gets no impact of a policy file.
-        """
-        if isinstance(question, ForesightWanted) and not is_authenticated(context):
-            return replace(known, foreseen=())
-        return self._lookup.look_up(question, known, loaded, until=context.until)
+    def _result_of(self, context: ReviewContext, step: Step[Any]) -> Any:
+        """Return the result of a lookup; an unauthenticated sender gets no impact of a policy file.  Raises Unavailable."""
+        assert context.loaded is not None  # without a policy there is a decision
+        if isinstance(step, PolicyImpactLookup) and not context.is_authenticated:
+            return ()
+        return self._lookup.look_up(step, context.loaded, until=context.until)
 
     def _without_details(self, context: ReviewContext, bad: Unavailable) -> Decision:
         """Return a decision without details for an unauthenticated sender, as an error may quote the API server."""
@@ -293,8 +263,3 @@ class ReviewHandler:
         return HttpReply(
             HTTPStatus.OK, encode_validation(request, decision, annotations=audit_annotations(decision, digest, link))
         )
-
-
-def is_authenticated(context: ReviewContext) -> bool:
-    """Return whether the sender of a review proved to be the API server."""
-    return context.request.authentication is not Authentication.NONE

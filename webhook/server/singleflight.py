@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from threading import Event, Lock
 
-from webhook.model.decision import Closure
 from webhook.model.reason import ReasonCode
+from webhook.model.steps import IsolationStatus
 from webhook.server.unavailable import Unavailable
 
 
@@ -18,7 +18,7 @@ class SingleFlight:
         self._lock = Lock()
         self._slots: dict[str, Slot] = {}
 
-    def do(self, key: str, verify: Callable[[], Closure], *, timeout: float) -> Closure:
+    def do(self, key: str, verify: Callable[[], IsolationStatus], *, timeout: float) -> IsolationStatus:
         """Return the result of a `verify` for `key` that begins after this call.
 
         Raises what `verify` raises, and Unavailable after `timeout` seconds.
@@ -40,7 +40,9 @@ class SingleFlight:
                 if not slot.users:
                     del self._slots[key]
 
-    def _lead(self, slot: "Slot", call: "SharedCall", verify: Callable[[], Closure], timeout: float) -> Closure:
+    def _lead(
+        self, slot: "Slot", call: "SharedCall", verify: Callable[[], IsolationStatus], timeout: float
+    ) -> IsolationStatus:
         """Run a call once the running one has ended."""
         if not slot.running.acquire(timeout=timeout):
             with self._lock:
@@ -61,10 +63,10 @@ class SharedCall:
 
     def __init__(self) -> None:
         self._done = Event()
-        self._closure: Closure | None = None
+        self._closure: IsolationStatus | None = None
         self._error: Exception | None = None
 
-    def run(self, verify: Callable[[], Closure]) -> None:
+    def run(self, verify: Callable[[], IsolationStatus]) -> None:
         """Run the verification and wake every waiting caller."""
         try:
             self._closure = verify()
@@ -77,7 +79,7 @@ class SharedCall:
         self._error = error
         self._done.set()
 
-    def result(self, timeout: float) -> Closure:
+    def result(self, timeout: float) -> IsolationStatus:
         """Return the result of the verification.
 
         Raises what the verification raised, and Unavailable after `timeout` seconds.

@@ -31,7 +31,8 @@ from webhook.server.http_reply import (
     error_reply,
 )
 from webhook.server.limits import MAX_BODY_BYTES
-from webhook.server.review_handler import Deferred, ReviewHandler
+from webhook.server.review_handler import ReviewHandler
+from webhook.server.review_steps import Deferred
 
 logger = logging.getLogger(__name__)
 

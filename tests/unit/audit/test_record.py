@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy
 from webhook.audit.record import configuration_record, decision_record, timestamp, write_record
@@ -27,7 +27,7 @@ def make_record(request: Request, decision: Decision, phase: Phase = Phase.VALID
 
 def decide_request(request: Request, text: str = "") -> Decision:
     """Return the decision on a request."""
-    found = decide_with_lookups(request, policy(text))
+    found = settled(request, policy(text))
     assert isinstance(found, Decision)
     return found
 

@@ -4,21 +4,38 @@ import copy
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
+from tests.decisions import outcome
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
 from webhook.custom import evaluation
 from webhook.custom.cost import BUDGET
-from webhook.custom.evaluation import ALL_TOGETHER, LARGEST_OBJECT, Activation, total_cost
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.custom.evaluation import ALL_TOGETHER, LARGEST_OBJECT, Activation
+from webhook.custom.rule_check import CustomRuleCheck
+from webhook.guard.decide import decide
 from webhook.guard.decision_message import with_message
 from webhook.guard.mutate import after_mutation
 from webhook.model.custom_rule import CustomRule
-from webhook.model.decision import Closure, Decision, Findings, Known, LabelsWanted, NamespaceSeen, Verdict
+from webhook.model.decision import Decision, Verdict
+from webhook.model.steps import (
+    HeavyWork,
+    IsolationLookup,
+    IsolationStatus,
+    ManagedLookup,
+    NamespaceData,
+    NamespaceLookup,
+    OwnerLookup,
+    Results,
+    complete,
+)
 from webhook.review.manifests import Manifest, create_request, read
 
-KNOWN = Known(old_owners=(), closure=Closure.UNGUARDED, guarded=False)
+RESULTS: Results = {
+    OwnerLookup: (),
+    IsolationLookup: IsolationStatus.UNGUARDED,
+    ManagedLookup: False,
+    HeavyWork: None,
+}
 LIMITS = """
   - id: limits-set
     resources: [workloads]
@@ -33,12 +50,10 @@ def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "")
     return f"{head}\ncustom: [{{id: mine, resources: [{resources}], cel: {cel!r}, {more}}}]"
 
 
-def decision_on(manifest: Json, text: str, *, known: Known = KNOWN, **request: Any) -> Decision:
+def decision_on(manifest: Json, text: str, *, results: Results = RESULTS, **request: Any) -> Decision:
     """Return the decision on a review, with its message."""
     request_read, under = asked(manifest, **request), policy(text)
-    found = decide(request_read, under, known=known)
-    assert isinstance(found, Decision)
-    return with_message(found, request_read, under)
+    return with_message(complete(decide(request_read, under), results), request_read, under)
 
 
 def limited(source: Json) -> Json:
@@ -144,25 +159,23 @@ class TestVariables:
     def test_the_namespace_is_asked_for_only_if_it_is_read(self) -> None:
         """A lookup delays the user's request."""
         reading = policy(custom("namespaceObject.metadata.labels.tier == 'gold'"))
-        assert decide(asked(pod(GOOD)), reading, known=KNOWN) == LabelsWanted("shop")
-        assert isinstance(decide(asked(pod(GOOD)), policy(custom("true")), known=KNOWN), Decision)
-        assert isinstance(decide(asked(deployment(GOOD)), reading, known=KNOWN), Decision)
+        assert outcome(decide(asked(pod(GOOD)), reading), RESULTS) == NamespaceLookup("shop")
+        assert isinstance(outcome(decide(asked(pod(GOOD)), policy(custom("true"))), RESULTS), Decision)
+        assert isinstance(outcome(decide(asked(deployment(GOOD)), reading), RESULTS), Decision)
 
     @pytest.mark.parametrize(("tier", "verdict"), [("gold", Verdict.ALLOWED), ("lead", Verdict.DENIED)])
     def test_the_namespace_is_read(self, tier: str, verdict: Verdict) -> None:
         """This holds after the lookup."""
-        seen = NamespaceSeen({"metadata": {"labels": {"tier": tier}}})
-        known = Known(closure=Closure.UNGUARDED, namespace=seen)
+        labels = {"tier": tier}
+        results: Results = {**RESULTS, NamespaceLookup: NamespaceData(labels, {"metadata": {"labels": labels}})}
         cel = "namespaceObject.metadata.labels.tier == 'gold'"
-        assert decision_on(pod(GOOD), custom(cel), known=known).verdict is verdict
+        assert decision_on(pod(GOOD), custom(cel), results=results).verdict is verdict
 
     def test_what_has_no_namespace_has_null(self) -> None:
         """Kubernetes also passes null for cluster-scoped objects, so there is no lookup."""
         for cel, allowed in (("namespaceObject == null", True), ("namespaceObject != null", False)):
-            found = decide(
-                asked(deployment(GOOD), namespace=""), policy(custom(cel, resources="workloads")), known=Known()
-            )
-            assert isinstance(found, Decision)
+            request = asked(deployment(GOOD), namespace="")
+            found = complete(decide(request, policy(custom(cel, resources="workloads"))), {})
             assert found.allowed is allowed
 
 
@@ -199,8 +212,7 @@ class TestErrors:
         deep = msgspec.structs.replace(
             body, document=msgspec.structs.replace(body.document, content=msgspec.Raw(text.encode()))
         )
-        found = decide(deep, policy(custom("true")), known=KNOWN)
-        assert isinstance(found, Decision)
+        found = complete(decide(deep, policy(custom("true"))))
         assert [one.rule for one in found.denied] == ["mine"]
 
 
@@ -298,8 +310,7 @@ class TestOffline:
         document = {**pod(GOOD), "extra": {1: {"a": True}}}
         manifest = read(document, default_namespace="shop")
         for cel, allowed in (("object.extra['1'].a == true", True), ("object.extra['1'].a == false", False)):
-            found = decide(create_request(manifest), policy(custom(cel)), known=OFFLINE_DEFAULTS)
-            assert isinstance(found, Decision)
+            found = complete(decide(create_request(manifest), policy(custom(cel))))
             assert found.allowed is allowed
 
     @pytest.mark.parametrize(
@@ -310,8 +321,7 @@ class TestOffline:
     def test_what_no_object_has_is_a_fault(self, odd: object) -> None:
         """It does not end the command."""
         manifest = read({**pod(GOOD), "extra": odd}, default_namespace="shop")
-        found = decide(create_request(manifest), policy(custom("true")), known=OFFLINE_DEFAULTS)
-        assert isinstance(found, Decision)
+        found = complete(decide(create_request(manifest), policy(custom("true"))))
         [fault] = found.denied
         assert fault.message.startswith("the rule's expression fails: ")
 
@@ -319,8 +329,7 @@ class TestOffline:
         """The rule is not skipped silently."""
         manifest = read(pod(GOOD), default_namespace="shop")
         text = custom("namespaceObject.metadata.name == 'shop'")
-        found = decide(create_request(manifest), policy(text), known=OFFLINE_DEFAULTS)
-        assert isinstance(found, Decision)
+        found = complete(decide(create_request(manifest), policy(text)))
         assert (found.allowed, [one.rule for one in found.unchecked]) == (True, ["mine"])
 
     def test_the_namespace_is_what_the_object_is_created_in(self) -> None:
@@ -333,8 +342,7 @@ class TestOffline:
         """The server's validating phase sees the same object."""
         manifest = read(pod({"app.kubernetes.io/name": "web", "role": "frontend"}), default_namespace="shop")
         text = policy(custom("object.metadata.labels.app == 'web'"))
-        found = decide(after_mutation(create_request(manifest), text), text, known=OFFLINE_DEFAULTS)
-        assert isinstance(found, Decision)
+        found = complete(decide(after_mutation(create_request(manifest), text), text))
         assert found.allowed, found.message
 
     @pytest.mark.parametrize("cel", ["'admins' in request.userInfo.groups", "request.uid == ''", "request == 1"])
@@ -369,9 +377,7 @@ class TestOffline:
 
 def offline(manifest: Manifest, cel: str) -> Decision:
     """Return the decision without a cluster."""
-    found = decide(create_request(manifest), policy(custom(cel)), known=OFFLINE_DEFAULTS)
-    assert isinstance(found, Decision)
-    return found
+    return complete(decide(create_request(manifest), policy(custom(cel))))
 
 
 @pytest.mark.parametrize("rules", ["", f"custom:{LIMITS}"], ids=["no rule", "a rule about workloads"])
@@ -384,16 +390,18 @@ def test_a_network_policy_is_judged_whatever_the_custom_rules_are_about(rules: s
         "metadata": {"name": "open"},
         "spec": opening,
     }
-    known = replace(KNOWN, guarded=True)
-    found = decision_on(policy_object, f"rules: {{no-open-policy: enforce}}\n{rules}", known=known)
+    results: Results = {**RESULTS, ManagedLookup: True}
+    found = decision_on(policy_object, f"rules: {{no-open-policy: enforce}}\n{rules}", results=results)
     assert [one.rule for one in found.denied] == ["no-open-policy"]
 
 
 class TestBudget:
     """The cost of all rules together for one request is limited."""
 
-    def test_a_rule_is_asked_once_however_often_the_decision_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The decision restarts after each lookup."""
+    def test_a_rule_is_evaluated_once_however_many_lookups_the_decision_needs(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The decision resumes where it paused."""
         asked_of: list[str] = []
         passes = evaluation.is_satisfied
 
@@ -403,11 +411,11 @@ class TestBudget:
 
         monkeypatch.setattr(evaluation, "is_satisfied", counted)
         under = policy(f"custom:{LIMITS}\nnamespaces: {{overrides: [{{labels: {{a: b}}, mode: warn}}]}}")
-        request, known = asked(pod(GOOD)), Known(findings=Findings())
-        assert isinstance(decide(request, under, known=known), LabelsWanted)
-        decision = decide(request, under, known=replace(known, namespace_labels={}, old_owners=()))
-        assert isinstance(decision, Decision)
-        assert [one.rule for one in decision.denied] == ["limits-set"]
+        deciding = decide(asked(pod(GOOD)), under)
+        assert next(deciding) == NamespaceLookup("shop")
+        with pytest.raises(StopIteration) as end:
+            deciding.send(NamespaceData())
+        assert [one.rule for one in end.value.value.denied] == ["limits-set"]
         assert asked_of == ["limits-set"]
 
     def test_rules_that_take_too_long_together_fail_like_one_that_does(self) -> None:
@@ -415,7 +423,7 @@ class TestBudget:
         dear = "object.spec.containers.all(c, object.spec.containers.exists(d, d.name == c.name))"
         source = limited(pod(GOOD, annotations={f"a-{number}": "x" * 100 for number in range(50)}))
         request = asked(source)
-        each = total_cost(request, policy(custom(dear)))
+        each = CustomRuleCheck(request, policy(custom(dear))).cost
         assert BUDGET // 10 < each < BUDGET
         count = ALL_TOGETHER // each + 3
         rules = ",".join(f"{{id: {'x' * number}, resources: [pods], cel: {dear!r}}}" for number in range(1, count + 1))

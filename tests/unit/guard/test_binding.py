@@ -11,6 +11,7 @@ from tests.unit.samples import policy
 from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
+from webhook.model.steps import complete
 from webhook.review.decode import decode
 
 FILE = "workloads: {require: [{label: team, oneOf: [a]}]}"
@@ -40,9 +41,7 @@ def decided(
         },
         **request,
     }
-    found = decide(decode(json.dumps(sent).encode()), policy(f"{FILE}\n{modes}"), own_namespace="guards")
-    assert isinstance(found, Decision)
-    return found
+    return complete(decide(decode(json.dumps(sent).encode()), policy(f"{FILE}\n{modes}"), own_namespace="guards"))
 
 
 @pytest.mark.parametrize("resource", WAYS)

@@ -5,12 +5,24 @@ from typing import Any, Final
 
 import pytest
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, faults, policy
 from webhook.guard.decide import decide, unavailable
-from webhook.model.decision import Closure, ClosureWanted, Decision, Known, OwnerWanted, Verdict
+from webhook.guard.judge import judge_request
+from webhook.model.decision import Decision, Verdict
+from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
+from webhook.model.request import Request
+from webhook.model.rule import Violation
+from webhook.model.steps import (
+    IsolationLookup,
+    IsolationStatus,
+    NamespaceData,
+    NamespaceLookup,
+    OwnerLookup,
+    complete,
+)
 from webhook.model.workload import Owner
 
 MIRROR = {"annotations": {"kubernetes.io/config.mirror": "4f1a"}}
@@ -19,7 +31,7 @@ BOTH_MISSING = [("require-app", "metadata.labels.app"), ("require-role", "metada
 
 def decided(manifest: Json | None, text: str = "", *, before: Json | None = None, **request: Any) -> Decision:
     """Return the decision on a review under a policy, with catflap in `guards` and without a lookup of owners."""
-    found = decide_with_lookups(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
+    found = settled(asked(manifest, before=before, **request), policy(text), own_namespace="guards")
     assert isinstance(found, Decision)
     return found
 
@@ -214,7 +226,7 @@ class TestExempt:
 
     def test_no_own_namespace_exempts_nothing(self) -> None:
         """An empty name is not the namespace of what has none."""
-        found = decide_with_lookups(asked(pod(), namespace=""), policy(), own_namespace="")
+        found = settled(asked(pod(), namespace=""), policy(), own_namespace="")
         assert faults(found) == BOTH_MISSING
 
     def test_a_mirror_pod_of_a_node_is_exempt(self) -> None:
@@ -225,14 +237,13 @@ class TestExempt:
     def test_a_mirror_pod_waits_for_its_namespace_to_be_isolated(self) -> None:
         """No rule is asked, the gate is; elsewhere than in judged namespaces neither is."""
         request = asked(pod(**MIRROR), userInfo=NODE)
-        assert decide(request, policy(), own_namespace="guards") == ClosureWanted("shop", dry_run=False)
-        found = decide(request, policy(), known=Known(closure=Closure.WRITTEN))
-        assert isinstance(found, Decision)
-        assert (found.verdict, found.closure) == (Verdict.EXEMPT, Closure.WRITTEN)
+        assert next(decide(request, policy(), own_namespace="guards")) == IsolationLookup("shop", dry_run=False)
+        found = complete(decide(request, policy()), {IsolationLookup: IsolationStatus.WRITTEN})
+        assert (found.verdict, found.isolation) == (Verdict.EXEMPT, IsolationStatus.WRITTEN)
         exempt = asked(pod(**MIRROR), userInfo=NODE, namespace="kube-system")
-        assert isinstance(decide(exempt, policy()), Decision)
         updated = asked(pod(**MIRROR), before=pod(**MIRROR), userInfo=NODE)
-        assert isinstance(decide(updated, policy()), Decision)
+        for without_lookup in (exempt, updated):
+            assert complete(decide(without_lookup, policy()), {}).isolation is None
 
     @pytest.mark.parametrize(
         "user",
@@ -284,17 +295,36 @@ class TestModes:
         assert "require-app" not in found.message
 
 
+def test_the_rules_run_once_however_many_lookups_the_decision_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The decision pauses for the namespace and for the owner, and keeps what it has computed."""
+    runs: list[Request] = []
+
+    def counted(request: Request, policy: GuardPolicy) -> tuple[Violation, ...]:
+        runs.append(request)
+        return judge_request(request, policy)
+
+    monkeypatch.setattr("webhook.guard.decide.judge_request", counted)
+    text = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}]}"
+    deciding = decide(asked(pod(ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER), policy(text))
+    assert next(deciding) == NamespaceLookup("shop")
+    assert isinstance(deciding.send(NamespaceData()), OwnerLookup)
+    with pytest.raises(StopIteration) as end:
+        deciding.send(())
+    assert faults(end.value.value) == BOTH_MISSING
+    assert len(runs) == 1
+
+
 class TestOlderOwners:
     """What a controller makes for an owner older than catflap keeps running."""
 
-    WANTED = OwnerWanted(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
+    WANTED = OwnerLookup(namespace="shop", owner=Owner("apps/v1", "ReplicaSet", "web-7d4b", "42"))
 
-    def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerWanted:
+    def made(self, text: str = "", *, predates: bool | None, **changes: Any) -> Decision | OwnerLookup:
         """Return the decision on a faulty Pod that the ReplicaSet controller makes, or that `changes` make otherwise."""
         options = {"userInfo": REPLICASET_CONTROLLER, **changes}
         references = options.pop("ownerReferences", [OWNER])
         request = asked(pod(ownerReferences=references), **options)
-        return decide_with_lookups(request, policy(text), own_namespace="guards", owner_predates=predates)
+        return settled(request, policy(text), own_namespace="guards", owner_predates=predates)
 
     def test_the_owners_age_is_asked_for(self) -> None:
         """The decision depends on it."""
@@ -316,7 +346,7 @@ class TestOlderOwners:
     def test_a_valid_pod_needs_no_lookup(self) -> None:
         """A lookup costs a round trip."""
         request = asked(pod(GOOD, ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER)
-        assert decide_with_lookups(request, policy()) == Decision(Reason(ReasonCode.NO_VIOLATION))
+        assert settled(request, policy()) == Decision(Reason(ReasonCode.NO_VIOLATION))
 
     def test_no_lookup_without_a_refusal(self) -> None:
         """Warnings need no exemption."""
@@ -352,14 +382,14 @@ class TestOlderOwners:
         """Controllers do not relabel Pods."""
         before = pod({"app": "web", "role": "x"}, ownerReferences=[OWNER])
         request = asked(pod(ownerReferences=[OWNER]), before=before, userInfo=REPLICASET_CONTROLLER)
-        assert faults(decide_with_lookups(request, policy(), owner_predates=predates)) == BOTH_MISSING
+        assert faults(settled(request, policy(), owner_predates=predates)) == BOTH_MISSING
 
     def test_a_job_that_a_cron_job_makes_is_asked_about_too(self) -> None:
         """The chain has more than one step."""
         job = {**deployment(ownerReferences=[{**OWNER, "kind": "CronJob"}]), "kind": "Job", "apiVersion": "batch/v1"}
         user = {"username": "system:serviceaccount:kube-system:cronjob-controller"}
-        found = decide_with_lookups(asked(job, userInfo=user), policy())
-        assert isinstance(found, OwnerWanted)
+        found = settled(asked(job, userInfo=user), policy())
+        assert isinstance(found, OwnerLookup)
         assert found.owner.kind == "CronJob"
 
 
@@ -367,18 +397,18 @@ class TestRestarts:
     """`kubectl rollout restart` edits the template, and nothing that rules are about."""
 
     @staticmethod
-    def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerWanted:
+    def restarted(*, predates: bool | None, text: str = "", **more: str) -> Decision | OwnerLookup:
         """Return the decision on a faulty Deployment that a user restarts, or edits in another way."""
         before = deployment(uid="42")
         after = copy.deepcopy(before)
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z", **more}
         after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
-        return decide_with_lookups(asked(after, before=before), policy(text), owner_predates=predates)
+        return settled(asked(after, before=before), policy(text), owner_predates=predates)
 
     def test_the_objects_own_age_is_asked_for(self) -> None:
         """By its own name and uid, live: what the request says of its age is not believed."""
         found = self.restarted(predates=None)
-        assert isinstance(found, OwnerWanted)
+        assert isinstance(found, OwnerLookup)
         assert (found.owner.api_version, found.owner.kind, found.owner.uid) == ("apps/v1", "Deployment", "42")
 
     def test_what_is_older_goes_on_and_is_recorded(self) -> None:
@@ -399,7 +429,7 @@ class TestRestarts:
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"}
         after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
         after["metadata"]["labels"] = {"role": "bogus"}
-        assert len(faults(decide_with_lookups(asked(after, before=before), policy(), owner_predates=True))) == 2
+        assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
 
     def test_scaled_as_well_it_is_no_restart(self) -> None:
         """A rule of the admin's own may be about how many there are."""
@@ -409,9 +439,9 @@ class TestRestarts:
         after["metadata"] |= {"generation": 2, "managedFields": [{"manager": "kubectl"}]}
         annotations = {"kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"}
         after["spec"]["template"].setdefault("metadata", {})["annotations"] = annotations
-        assert faults(decide_with_lookups(asked(after, before=before), policy(), owner_predates=True)) == []
+        assert faults(settled(asked(after, before=before), policy(), owner_predates=True)) == []
         after["spec"]["replicas"] = 20
-        assert len(faults(decide_with_lookups(asked(after, before=before), policy(), owner_predates=True))) == 2
+        assert len(faults(settled(asked(after, before=before), policy(), owner_predates=True))) == 2
 
     def test_with_anything_else_it_is_no_restart(self) -> None:
         """There is no lookup."""
@@ -423,7 +453,7 @@ def test_a_decision_leaves_the_request_as_it_was() -> None:
     """Decisions are functions: values in, value out."""
     request = asked(pod())
     before = copy.deepcopy(request)
-    decide_with_lookups(request, policy())
+    settled(request, policy())
     assert request == before
 
 

@@ -2,10 +2,11 @@
 
 from tests.reviews import deployment
 from tests.unit.samples import asked, policy
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.guard.decision_message import with_message, with_refused_labels
 from webhook.model.decision import Decision, Verdict
 from webhook.model.rule import API_SERVER, RefusedLabel, Violation
+from webhook.model.steps import complete
 
 TIER, ROLE = "spec.template.metadata.labels.tier", "spec.template.metadata.labels.role"
 
@@ -13,8 +14,7 @@ TIER, ROLE = "spec.template.metadata.labels.tier", "spec.template.metadata.label
 def decided(labels: dict[str, str]) -> tuple[Decision, Decision]:
     """Return the decision on a Deployment, without and with its message."""
     request = asked(deployment(labels))
-    found = decide(request, policy(), known=OFFLINE_DEFAULTS)
-    assert isinstance(found, Decision)
+    found = complete(decide(request, policy()))
     return found, with_message(found, request, policy())
 
 

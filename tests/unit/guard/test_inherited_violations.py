@@ -4,15 +4,23 @@ import copy
 from typing import Any, Final
 
 import pytest
-from msgspec.structs import replace
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import older
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.kube.namespaces import parse_time
 from webhook.kube.owners import OwnerFound
-from webhook.model.decision import Decision, NamespaceSeen, OldOwner, Verdict
+from webhook.model.decision import Decision, Verdict
+from webhook.model.steps import (
+    OFFLINE_RESULTS,
+    NamespaceData,
+    NamespaceLookup,
+    OldOwner,
+    OwnerLookup,
+    Results,
+    complete,
+)
 from webhook.model.workload import Owner
 from webhook.server.preexisting_owners import preexisting_owners
 
@@ -36,12 +44,15 @@ def template(labels: dict[str, str] | None = None, **spec: Any) -> Json:
 
 def made(manifest: Json, *owners: OwnerFound, text: str = "", user: Json = REPLICASET_CONTROLLER) -> Decision:
     """Return the decision on an object that a controller creates for stored owners."""
-    known = replace(OFFLINE_DEFAULTS, old_owners=preexisting_owners(owners, INSTALLED), namespace=NamespaceSeen({}))
+    namespace = NamespaceData(content={})
+    results: Results = {
+        **OFFLINE_RESULTS,
+        OwnerLookup: preexisting_owners(owners, INSTALLED),
+        NamespaceLookup: namespace,
+    }
     manifest = copy.deepcopy(manifest)
     manifest["metadata"]["ownerReferences"] = [OWNER]
-    decision = decide(asked(manifest, userInfo=user), policy(text), known=known)
-    assert isinstance(decision, Decision)
-    return decision
+    return complete(decide(asked(manifest, userInfo=user), policy(text)), results)
 
 
 def rules(faults: Any) -> list[str]:
@@ -147,10 +158,9 @@ def test_a_restart_excuses_no_more() -> None:
     after["spec"]["template"].setdefault("metadata", {})["annotations"] = {
         "kubectl.kubernetes.io/restartedAt": "2026-11-25T12:00:00Z"
     }
-    request = asked(after, before=before)
-    assert decide_with_lookups(request, policy(), owner_predates=True).verdict is Verdict.EXEMPT  # type: ignore[union-attr]
-    known = replace(OFFLINE_DEFAULTS, old_owners=preexisting_owners([found(template(GOOD))], INSTALLED))
-    assert decide(request, policy(), known=known).verdict is Verdict.DENIED  # type: ignore[union-attr]
+    request, stored = asked(after, before=before), preexisting_owners([found(template(GOOD))], INSTALLED)
+    for owners, verdict in ((older(request), Verdict.EXEMPT), (stored, Verdict.DENIED)):
+        assert complete(decide(request, policy()), {OwnerLookup: owners}).verdict is verdict
 
 
 def test_an_owner_is_read_as_it_is_stored() -> None:

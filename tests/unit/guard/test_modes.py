@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
-from msgspec.structs import replace
 
+from tests.decisions import outcome, without
 from tests.reviews import GOOD, deployment, pod
 from tests.unit.samples import asked, policy
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
-from webhook.model.decision import Decision, LabelsWanted, Verdict
+from webhook.guard.decide import decide
+from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
+from webhook.model.steps import OFFLINE_RESULTS, IsolationStatus, NamespaceData, NamespaceLookup, Results, complete
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 BY_NAME = 'namespaces: {overrides: [{names: [shop, "lab-*"], mode: audit, rules: {require-app: warn}}]}'
@@ -19,10 +20,8 @@ BY_LABEL = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}, {names:
 
 def decided(text: str, manifest: Any = None, *, labels: Any = None, at: datetime = NOW, **request: Any) -> Decision:
     """Return the decision on a Pod without labels in `shop`, whose labels are known."""
-    known = replace(OFFLINE_DEFAULTS, namespace_labels=labels or {})
-    found = decide(asked(manifest or pod(), **request), policy(text), own_namespace="guards", known=known, at=at)
-    assert isinstance(found, Decision)
-    return found
+    results: Results = {**OFFLINE_RESULTS, NamespaceLookup: NamespaceData(labels or {})}
+    return complete(decide(asked(manifest or pod(), **request), policy(text), own_namespace="guards", at=at), results)
 
 
 def by_mode(found: Decision) -> tuple[list[str], list[str], list[str]]:
@@ -60,19 +59,18 @@ class TestOverrides:
         text = 'mode: "off"\nnamespaces: {overrides: [{names: [shop], rules: {require-role: enforce}}]}'
         assert by_mode(decided(text)) == (["require-role"], [], [])
         assert decided(text, pod(namespace="web"), namespace="web") == Decision(
-            Reason(ReasonCode.NO_VIOLATION), closure=OFFLINE_DEFAULTS.closure
+            Reason(ReasonCode.NO_VIOLATION), isolation=IsolationStatus.UNCHECKED
         )
 
     def test_by_label_the_labels_are_asked_for(self) -> None:
         """Only where there is a fault to weigh."""
-        known = replace(OFFLINE_DEFAULTS, namespace_labels=None)
-        assert decide(asked(pod()), policy(BY_LABEL), known=known, at=NOW) == LabelsWanted("shop")
-        found = decide(asked(pod(GOOD)), policy(BY_LABEL), known=known, at=NOW)
-        assert isinstance(found, Decision)
+        results = without(NamespaceLookup)
+        assert outcome(decide(asked(pod()), policy(BY_LABEL), at=NOW), results) == NamespaceLookup("shop")
+        assert isinstance(outcome(decide(asked(pod(GOOD)), policy(BY_LABEL), at=NOW), results), Decision)
 
     def test_by_name_nothing_is_asked_for(self) -> None:
         """The request says it all."""
-        found = decide(asked(pod()), policy(BY_NAME), known=replace(OFFLINE_DEFAULTS, namespace_labels=None), at=NOW)
+        found = outcome(decide(asked(pod()), policy(BY_NAME), at=NOW), without(NamespaceLookup))
         assert isinstance(found, Decision)
 
     def test_the_first_that_fits_counts(self) -> None:
@@ -117,7 +115,7 @@ class TestExempt:
 
     def test_their_namespaces_are_closed_all_the_same(self) -> None:
         """The gate is no rule."""
-        assert decided(self.TEXT, userInfo={"username": "robot"}).closure is OFFLINE_DEFAULTS.closure
+        assert decided(self.TEXT, userInfo={"username": "robot"}).isolation is IsolationStatus.UNCHECKED
 
     def test_what_has_no_fault_is_just_admitted(self) -> None:
         """No use is on record that was none."""

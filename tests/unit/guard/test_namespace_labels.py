@@ -10,6 +10,7 @@ from tests.unit.samples import asked, policy
 from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
+from webhook.model.steps import complete
 
 TEXT = """
 namespaces:
@@ -31,9 +32,7 @@ workloads: {role: {oneOf: [data]}}
 def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT, **options: Any) -> Decision:
     """Return the decision on a namespace, by a user in these groups."""
     user = {"username": "ann", "groups": list(groups)}
-    found = decide(asked(namespace(name, labels), namespace=name, userInfo=user, **options), policy(text))
-    assert isinstance(found, Decision)
-    return found
+    return complete(decide(asked(namespace(name, labels), namespace=name, userInfo=user, **options), policy(text)))
 
 
 @pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system", "pay-us", "ci", "legacy"])
@@ -129,6 +128,5 @@ def test_what_names_no_namespace_reserves_none(principal: str) -> None:
 def test_the_namespace_of_catflap_itself_is_reserved() -> None:
     """If it does not exist yet, its creator would be exempt in it."""
     request = asked(namespace("guards"), namespace="guards", userInfo={"username": "ann", "groups": []})
-    refused = decide(request, policy(), own_namespace="guards")
-    assert isinstance(refused, Decision)
+    refused = complete(decide(request, policy(), own_namespace="guards"))
     assert [fault.path for fault in refused.denied] == ["metadata.name"]

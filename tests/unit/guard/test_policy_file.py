@@ -4,18 +4,22 @@ from typing import Any, Final
 
 import pytest
 
+from tests.decisions import outcome
 from tests.reviews import encoded
 from tests.unit.samples import policy
-from webhook.guard.decide import NO_RESULTS, decide
-from webhook.model.decision import Decision, FaultsWanted, ForesightWanted, Known, Question, Verdict
+from webhook.guard.decide import decide
+from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import User
 from webhook.model.rule import Violation
-from webhook.review.decode import BadReview, decode
+from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Results, Step, complete
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 OWN: Final = "guards"
 NAME: Final = "catflap-policy"
 BAD: Final = Violation(rule="policy-file", path="mode", message="no such mode (line 3, column 1)")
+NOTHING: Final[Results] = {}
 SHAPELESS: Final = Violation(rule="policy-file", path="", message="not YAML")
 
 
@@ -26,28 +30,28 @@ def configmap(text: str | None, name: str = NAME, **more: Any) -> dict[str, Any]
 
 
 def decided(
-    manifest: dict[str, Any], known: Known = NO_RESULTS, *, namespace: str = OWN, **options: Any
-) -> Decision | Question:
+    manifest: dict[str, Any], results: Results = NOTHING, *, namespace: str = OWN, **options: Any
+) -> Decision | Step[Any]:
     """Return the decision on a ConfigMap."""
     found = decode(encoded(manifest, namespace=namespace, **options))
-    return decide(found, policy(), own_namespace=OWN, known=known)
+    return outcome(decide(found, policy(), own_namespace=OWN), results)
 
 
 @pytest.mark.parametrize("before", [None, configmap("mode: warn"), configmap(None)], ids=["new", "changed", "filled"])
 def test_a_new_text_is_asked_about(before: dict[str, Any] | None) -> None:
     """By who reads policy files."""
-    assert decided(configmap("mode: audit"), before=before) == FaultsWanted("mode: audit")
+    assert decided(configmap("mode: audit"), before=before) == PolicyValidation("mode: audit")
 
 
 @pytest.mark.parametrize("manifest", [configmap(None), configmap(None, data=None), configmap(None, data={"a": "b"})])
 def test_no_text_is_no_policy(manifest: dict[str, Any]) -> None:
     """It is judged like an empty file."""
-    assert decided(manifest) == FaultsWanted("")
+    assert decided(manifest) == PolicyValidation("")
 
 
 def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
     """By who sees the cluster."""
-    assert decided(configmap("mode: audit"), Known(faults=())) == ForesightWanted(
+    assert decided(configmap("mode: audit"), {PolicyValidation: ()}) == PolicyImpactLookup(
         "mode: audit", User("jane", ("system:authenticated",))
     )
 
@@ -55,13 +59,13 @@ def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
 @pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be refused: Deployment shop/web, and 1 more",)])
 def test_a_sound_file_passes_whatever_is_foreseen(foreseen: tuple[str, ...]) -> None:
     """There is only a warning."""
-    found = decided(configmap("mode: audit"), Known(faults=(), foreseen=foreseen))
+    found = decided(configmap("mode: audit"), {PolicyValidation: (), PolicyImpactLookup: foreseen})
     assert found == Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=foreseen)
 
 
 def test_a_bad_one_is_refused_with_every_fault() -> None:
     """Each with its path, and its line within the file."""
-    found = decided(configmap("mode: loud"), Known(faults=(BAD, SHAPELESS)))
+    found = decided(configmap("mode: loud"), {PolicyValidation: (BAD, SHAPELESS)})
     assert isinstance(found, Decision)
     assert (found.verdict, found.denied) == (Verdict.DENIED, (BAD, SHAPELESS))
     assert found.message == (
@@ -115,9 +119,7 @@ USERS: Final = {
 def deleted(name: str = NAME, *, text: str = "", namespace: str = OWN, **request: Any) -> Decision:
     """Return the decision on a deletion."""
     options = {"operation": "DELETE", "namespace": namespace, "name": name, "object": None, **request}
-    found = decide(decode(encoded(configmap("mode: warn", name), **options)), policy(text), own_namespace=OWN)
-    assert isinstance(found, Decision)
-    return found
+    return complete(decide(decode(encoded(configmap("mode: warn", name), **options)), policy(text), own_namespace=OWN))
 
 
 @pytest.mark.parametrize("who", USERS)

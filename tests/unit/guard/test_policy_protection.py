@@ -9,7 +9,9 @@ from tests.reviews import review
 from tests.unit.samples import policy
 from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
-from webhook.review.decode import BadReview, decode
+from webhook.model.steps import complete
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 MANAGED = {"app.kubernetes.io/managed-by": "catflap"}
 GROUPS = {"networking.k8s.io": "v1", "projectcalico.org": "v3", "crd.projectcalico.org": "v1"}
@@ -45,9 +47,7 @@ def body(
 
 def decided(text: str = "", **options: Any) -> Decision:
     """Return the decision, with catflap in the namespace `guards`."""
-    found = decide(decode(body(**options)), policy(text), own_namespace="guards")
-    assert isinstance(found, Decision)
-    return found
+    return complete(decide(decode(body(**options)), policy(text), own_namespace="guards"))
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_a_name_that_calico_keeps_in_an_annotation_counts(group: str, kept: dict
         "spec": {"types": ["Inbound"]},
     }
     request = decode(body(operation="CREATE", group=group, name="mine", object=manifest))
-    found = decide(request, policy(), own_namespace="guards")
-    assert (isinstance(found, Decision) and found.denied[0].rule == "guard-policies") is denied
+    found = complete(decide(request, policy(), own_namespace="guards"))
+    assert ([one.rule for one in found.denied] == ["guard-policies"]) is denied
 
 
 @pytest.mark.parametrize("group", GROUPS)

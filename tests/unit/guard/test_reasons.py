@@ -6,16 +6,17 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from tests.decisions import with_older_owners
+from tests.decisions import older
 from tests.reasons import assert_consistent, codes
 from tests.reviews import GOOD, Json, deployment, encoded, namespace, pod, review
 from tests.unit.samples import NODE, OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision
 from webhook.model.reason import ReasonCode, Verdict
 from webhook.model.request import Request
 from webhook.model.rule import Violation
+from webhook.model.steps import OFFLINE_RESULTS, OwnerLookup, PolicyValidation, Results, complete
 from webhook.review.decode import decode
 
 OWN: Final = "guards"
@@ -186,12 +187,9 @@ BAD_FILE: Final = Violation("policy-file", "mode", "no such mode")
 
 def decided(request: Request, text: str = FILE, *, bad: tuple[Violation, ...] = ()) -> Decision:
     """The decision once each question is answered: an owner is older, and a policy file has these faults."""
-    owners = with_older_owners(request) if request.document is not None and request.workload is not None else ()
-    found = decide(
-        request, policy(text), own_namespace=OWN, known=replace(OFFLINE_DEFAULTS, old_owners=owners, faults=bad)
-    )
-    assert isinstance(found, Decision)
-    return found
+    owners = older(request) if request.document is not None and request.workload is not None else ()
+    results: Results = {**OFFLINE_RESULTS, OwnerLookup: owners, PolicyValidation: bad}
+    return complete(decide(request, policy(text), own_namespace=OWN), results)
 
 
 @pytest.mark.parametrize(("code", "request_"), DECIDED)

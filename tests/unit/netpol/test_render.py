@@ -20,7 +20,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.netpol.dns import PRESETS, DetectedDns
 from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
-from webhook.netpol.render import ENGINE_MODULES, render_cluster_wide, render_namespace
+from webhook.netpol.presets import KUBELET_PROBES, PRESET_ALLOWS
+from webhook.netpol.render import ENGINE_MODULES, render_cluster_wide, render_default_deny, render_namespace
 
 FOLDER: Final = Path(__file__).parents[2] / "cases" / "netpol"
 CASES: Final = sorted(path.name for path in FOLDER.iterdir())
@@ -88,6 +89,12 @@ def kind_of(end: FlowEnd) -> str:
     return " and ".join(name for name in ("role", "namespaces", "cidrs") if getattr(end, name))
 
 
+def test_no_preset_lacks_its_connections() -> None:
+    """A preset without connections would be an error, and never the connections of another preset."""
+    assert {*PRESET_ALLOWS, KUBELET_PROBES} == {*get_args(Preset)}
+    assert all(PRESET_ALLOWS.values())
+
+
 def test_every_kind_of_flow_end_has_its_case() -> None:
     """This holds on either side."""
     kinds = {"role", "namespaces", "role and namespaces", "cidrs", "outside"}
@@ -139,6 +146,14 @@ def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: Po
     names = [manifest["metadata"]["name"] for manifest in rest]
     assert len(set(names)) == len(names)
     assert (ALLOW_DNS in names[:1]) == (policy_of(case).network.dns not in ("none", ()))
+
+
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_the_default_deny_is_rendered_alone(engine: PolicyEngine) -> None:
+    """The gate renders it for each lookup, and a file may have hundreds of flows."""
+    target = RenderTarget("shop", "42", "digest")
+    flows = policy("network: {flows: [{from: frontend, to: backend, ports: [80/TCP]}]}")
+    assert render_default_deny(target, engine) == render_namespace(flows, target, engine)[0]
 
 
 @pytest.mark.parametrize("staged", [False, True])

@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any, Final
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -14,7 +15,9 @@ from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.pod_selector import PodSelector, Term
 from webhook.model.request import NamespaceObject, Operation, Request, Target, User
 from webhook.model.workload import LabelLocation, Owner, Workload
-from webhook.review.decode import BadReview, decode
+from webhook.review import decoders, objects
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 
 DEEP: Final = 50_000
 ABSENT: Final = object()
@@ -401,3 +404,57 @@ def test_no_beginning_of_a_review_is_a_review(end: int) -> None:
     """A broken connection leads to no decision."""
     with pytest.raises(BadReview):
         decode(GOOD_BODY[:end])
+
+
+class CountingDecoder:
+    """A decoder that records its sources."""
+
+    def __init__(self, shape: type, sources: list[bytes]) -> None:
+        self._decoder = decoders.decoder(shape)
+        self._sources = sources
+
+    def decode(self, source: "bytes | msgspec.Raw") -> Any:
+        """Decode a source."""
+        self._sources.append(bytes(source))
+        return self._decoder.decode(source)
+
+
+CRON_JOB: Final[Json] = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "web", "labels": GOOD}}
+CONFIG_MAP: Final[Json] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}, "data": {"a": "b"}}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "templates"),
+    [
+        pytest.param(pod(GOOD), None, 0, id="a Pod"),
+        pytest.param(deployment(GOOD), None, 1, id="a Deployment"),
+        pytest.param(CRON_JOB, None, 1, id="a CronJob"),
+        pytest.param(namespace("shop"), None, 0, id="a namespace"),
+        pytest.param(CONFIG_MAP, None, 0, id="a ConfigMap"),
+        pytest.param(pod(GOOD), pod(), 0, id="a changed Pod"),
+        pytest.param({**deployment(GOOD), "status": {}}, deployment(GOOD), 1, id="a Deployment with the same template"),
+        pytest.param(deployment(GOOD), deployment({"app": "old"}), 2, id="a Deployment with another template"),
+        pytest.param(namespace("shop", {"a": "b"}), namespace("shop"), 0, id="a changed namespace"),
+    ],
+)
+def test_each_object_is_decoded_once(
+    new: Json, old: Json | None, templates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pod template is decoded from its own part of the JSON; an unchanged one is decoded once for both versions."""
+    sources: list[bytes] = []
+    monkeypatch.setattr(objects, "decoder", lambda shape: CountingDecoder(shape, sources))
+    decode(encoded(new, before=old))
+    whole = [one for one in sources if b'"apiVersion"' in one]
+    assert len(whole) == (1 if old is None else 2)
+    assert len(sources) - len(whole) == templates
+
+
+def test_a_fault_in_a_template_has_its_path_in_the_object() -> None:
+    """The template is decoded from its own part of the JSON."""
+    wrong = deployment(GOOD)
+    wrong["spec"]["template"]["metadata"]["labels"]["app"] = 5
+    with pytest.raises(BadReview, match=r"^request.object.spec.template.metadata.labels"):
+        decode(encoded(wrong))
+    wrong["spec"]["template"] = [1]
+    with pytest.raises(BadReview, match=r"^request.object.spec.template: expected a mapping, got a list"):
+        decode(encoded(wrong))

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.reasons import some
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
@@ -46,7 +46,7 @@ ALLOWED: Final = '{"response":{"uid":"' + UID + '","allowed":true}' + ENVELOPE
 
 def decision(manifest: Json, text: str = "") -> Decision:
     """Return the decision on an object's creation."""
-    found = decide_with_lookups(asked(manifest), policy(text))
+    found = settled(asked(manifest), policy(text))
     assert isinstance(found, Decision)
     return found
 

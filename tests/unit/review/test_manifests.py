@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.decisions import decide_with_lookups
+from tests.decisions import settled
 from tests.unit.samples import policy
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
@@ -365,13 +365,13 @@ class TestCreation:
     def test_the_decision_is_the_servers(self) -> None:
         """This includes exempt namespaces."""
         (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
-        found = decide_with_lookups(create_request(read(document, default_namespace="shop")), policy())
+        found = settled(create_request(read(document, default_namespace="shop")), policy())
         assert found == Decision(Reason(ReasonCode.NAMESPACE_EXEMPT, "namespace kube-system is exempt"))
 
     def test_object_that_makes_no_pods_is_not_checked(self) -> None:
         """This applies to any such kind."""
         (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
-        found = decide_with_lookups(create_request(read(document, default_namespace="shop")), policy())
+        found = settled(create_request(read(document, default_namespace="shop")), policy())
         assert isinstance(found, Decision)
         assert found.verdict is Verdict.UNJUDGED
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.reviews import GOOD, namespace, pod, review
 from webhook.model.names import MANAGED_BY, MANAGED_BY_LABEL
-from webhook.review.decode import BadReview, decode
+from webhook.review.decode import decode
+from webhook.review.envelope import BadReview
 from webhook.review.truncated_review import HEAD_BYTES, decode_beginning
 
 WHY: Final = "it is too large"

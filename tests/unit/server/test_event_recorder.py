@@ -7,11 +7,11 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import OFFLINE_DEFAULTS, decide
+from webhook.guard.decide import decide
 from webhook.kube.api import ApiError
 from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.metrics import EVENTS, Metrics
-from webhook.model.decision import Decision
+from webhook.model.steps import complete
 from webhook.server.event_recorder import MAX_WAITING, EventRecorder, refusal_event
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -20,9 +20,7 @@ AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 def event_about(manifest: Json, text: str = "", **options: Any) -> EventRequest | None:
     """Return the Event about the decision on an object under a policy."""
     request = asked(manifest, **options)
-    decision = decide(request, policy(text), known=OFFLINE_DEFAULTS)
-    assert isinstance(decision, Decision)
-    return refusal_event(request, decision)
+    return refusal_event(request, complete(decide(request, policy(text))))
 
 
 def parts_of(statement: EventRequest | None) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from webhook.config.parse import parse
 from webhook.kube.api import Api, Json
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.metrics import Metrics
-from webhook.model.decision import Closure, ClosureWanted
+from webhook.model.steps import IsolationLookup, IsolationStatus
 from webhook.netpol.dns import DetectedDns
 from webhook.netpol.intent import PolicyEngine
 from webhook.server.isolation_gate import IsolationGate
@@ -28,7 +28,7 @@ CLUSTER_INFO: Final = ClusterInfo(
     engine=PolicyEngine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
 )
 SHOP: Final[Json] = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}}
-WANTED: Final = ClosureWanted("shop", dry_run=False)
+WANTED: Final = IsolationLookup("shop", dry_run=False)
 
 
 class MutatingApi(Api):
@@ -85,14 +85,14 @@ def test_a_policy_that_a_webhook_opens_does_not_isolate(tmp_path: Path) -> None:
 def test_a_policy_that_a_webhook_gives_an_owner_isolates(tmp_path: Path) -> None:
     """The controller reports the owner; the Pod may be stored."""
     made, _ = make_gate(str(tmp_path / "audit.log"))
-    assert made.verify(MutatingApi(with_owner), WANTED, parse(HEAD)) is Closure.WRITTEN
+    assert made.verify(MutatingApi(with_owner), WANTED, parse(HEAD)) is IsolationStatus.WRITTEN
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device of full disks, on this system")
 def test_a_write_that_cannot_be_recorded_is_owed() -> None:
     """The policy exists, and its record is written later."""
     made, records = make_gate("/dev/full")
-    assert made.verify(MutatingApi(lambda body: body), WANTED, parse(HEAD)) is Closure.WRITTEN
+    assert made.verify(MutatingApi(lambda body: body), WANTED, parse(HEAD)) is IsolationStatus.WRITTEN
     assert len(records) == 1
 
 

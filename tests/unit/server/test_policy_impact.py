@@ -11,8 +11,8 @@ from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
 from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
 from webhook.kube.install_record import InstallRecord, InstallTimes
-from webhook.model.decision import ForesightWanted
 from webhook.model.request import User
+from webhook.model.steps import PolicyImpactLookup
 from webhook.server import policy_impact
 from webhook.server.policy_impact import PolicyImpactAnalyzer
 
@@ -71,7 +71,7 @@ def impact(api: Api, *, loaded: Loaded = MILD, **parts: Any) -> tuple[str, ...]:
         **usual,
         **parts,
     }
-    return PolicyImpactAnalyzer(**whole).analyze(api, ForesightWanted(HEAD, JANE), loaded)
+    return PolicyImpactAnalyzer(**whole).analyze(api, PolicyImpactLookup(HEAD, JANE), loaded)
 
 
 def test_workloads_that_would_be_refused_are_listed() -> None:
@@ -116,7 +116,7 @@ def test_an_error_is_the_only_warning(error: Exception, says: str) -> None:
 
 def test_a_timeout_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Custom rules run as well, on objects that users can make large."""
-    monkeypatch.setattr(policy_impact, "ANALYSIS_SECONDS", -1.0)
+    monkeypatch.setattr(policy_impact, "IMPACT_SECONDS", -1.0)
     assert impact(FakeApi()) == (TOO_MUCH,)
 
 
@@ -131,7 +131,7 @@ def test_an_object_above_the_cost_budget_is_not_judged(rules: int, warnings: tup
     analyzer = PolicyImpactAnalyzer(
         namespaces=list, epoch=RecordedInstallTime(), own_namespace="guards", now=lambda: NOW, can_list=lambda *_: True
     )
-    assert analyzer.analyze(FakeApi(items=[large]), ForesightWanted(text, JANE), MILD) == warnings
+    assert analyzer.analyze(FakeApi(items=[large]), PolicyImpactLookup(text, JANE), MILD) == warnings
 
 
 def test_custom_rules_are_evaluated() -> None:
@@ -146,7 +146,7 @@ def test_custom_rules_are_evaluated() -> None:
         now=lambda: NOW,
         can_list=lambda *_: True,
     )
-    assert analyzer.analyze(FakeApi(), ForesightWanted(text, JANE), MILD) == (
+    assert analyzer.analyze(FakeApi(), PolicyImpactLookup(text, JANE), MILD) == (
         "1 running workload would be refused: Deployment shop/web",
     )
 

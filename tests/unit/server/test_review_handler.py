@@ -1,6 +1,7 @@
 """Each review gets one answer, also where the policy changes meanwhile."""
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,12 +17,14 @@ from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
-from webhook.model.decision import Known, Phase
+from webhook.model.decision import Phase
 from webhook.model.reason import ReasonCode
-from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
+from webhook.model.steps import Step
+from webhook.model.timeouts import REVIEW_SECONDS
 from webhook.server.cluster_lookup import ClusterLookup, OfflineLookup
 from webhook.server.http_reply import HttpReply
-from webhook.server.review_handler import MAX_LIGHT_BYTES, Deferred, ReviewHandler
+from webhook.server.review_handler import MAX_LIGHT_BYTES, ReviewHandler
+from webhook.server.review_steps import Deferred
 from webhook.server.unavailable import Unavailable
 
 WIDGETS = (
@@ -151,10 +154,25 @@ class TestHeavy:
         }
         assert self.deferred(tmp_path, encoded(file, namespace="guards")).is_heavy
 
+    def test_custom_rules_that_cost_much_run_in_that_thread_after_the_lookup_of_the_namespace(
+        self, tmp_path: Path
+    ) -> None:
+        """The event loop and the threads that wait for the cluster stay free."""
+        cel = "object.metadata.annotations.all(a, object.metadata.annotations.exists(b, a == b)) && namespaceObject == null"
+        many = {f"example.com/{number}": "x" * 90 for number in range(60)}
+        handler = make_handler(tmp_path, f"{HEAD}custom: [{{id: dear, resources: [pods], cel: {cel!r}}}]")
+        steps: list[bool] = []
+        step: HttpReply | Deferred = handler.handle(Phase.VALIDATE, encoded(pod(GOOD, annotations=many)))
+        while isinstance(step, Deferred):
+            steps.append(step.is_heavy)
+            step = step.complete()
+        assert steps == [False, True, False]  # the namespace, the rule, the isolation
+        assert step.status == HTTPStatus.OK
+
     def test_a_review_past_its_deadline_is_not_decided(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The API server's timeout has passed by then."""
         judging = self.deferred(tmp_path, encoded(self.POD))
-        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + MAX_ANSWER_SECONDS)
+        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + REVIEW_SECONDS)
         reply = judging.complete()
         assert isinstance(reply, HttpReply)
         assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
@@ -186,9 +204,9 @@ def test_only_an_authenticated_sender_reads_errors_of_the_api_server(
 class ImpactLookup(OfflineLookup):
     """A cluster lookup that returns an impact of the policy file."""
 
-    def look_up(self, question: Any, known: Known, loaded: Loaded, *, until: float) -> Known:  # noqa: ARG002 (a ClusterLookup)
+    def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:  # noqa: ARG002 (a ClusterLookup)
         """Return a text that only some users may read."""
-        return Known(foreseen=("secret",))
+        return ("secret",)
 
 
 @pytest.mark.parametrize("authentication", Authentication)

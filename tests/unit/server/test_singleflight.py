@@ -6,8 +6,8 @@ from threading import Event
 
 import pytest
 
-from webhook.model.decision import Closure
 from webhook.model.reason import ReasonCode
+from webhook.model.steps import IsolationStatus
 from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
 
@@ -23,12 +23,12 @@ class BlockingVerification:
         self.begun = Event()
         self.go = Event()
 
-    def __call__(self) -> Closure:
+    def __call__(self) -> IsolationStatus:
         """Run."""
         self.runs += 1
         self.begun.set()
         self.go.wait(LONG)
-        return Closure.PROVEN
+        return IsolationStatus.PROVEN
 
 
 def test_a_caller_during_a_verification_waits_for_the_next_one() -> None:
@@ -41,7 +41,7 @@ def test_a_caller_during_a_verification_waits_for_the_next_one() -> None:
         time.sleep(SOON)
         assert verification.runs == 1
         verification.go.set()
-        assert [one.result(LONG) for one in (first, *later)] == [Closure.PROVEN] * 9
+        assert [one.result(LONG) for one in (first, *later)] == [IsolationStatus.PROVEN] * 9
     assert verification.runs == 2
 
 
@@ -51,7 +51,7 @@ def test_another_key_does_not_wait() -> None:
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(flights.do, "slow", slow, timeout=LONG)
         slow.begun.wait(LONG)
-        assert flights.do("shop", lambda: Closure.WRITTEN, timeout=LONG) is Closure.WRITTEN
+        assert flights.do("shop", lambda: IsolationStatus.WRITTEN, timeout=LONG) is IsolationStatus.WRITTEN
         slow.go.set()
         first.result(LONG)
 
@@ -59,13 +59,13 @@ def test_another_key_does_not_wait() -> None:
 def test_an_error_is_raised_for_every_caller_and_forgotten() -> None:
     """The next call tries again."""
 
-    def fail() -> Closure:
+    def fail() -> IsolationStatus:
         raise Unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the API server does not answer")
 
     flights = SingleFlight()
     with pytest.raises(Unavailable, match="does not answer"):
         flights.do("shop", fail, timeout=LONG)
-    assert flights.do("shop", lambda: Closure.PROVEN, timeout=LONG) is Closure.PROVEN
+    assert flights.do("shop", lambda: IsolationStatus.PROVEN, timeout=LONG) is IsolationStatus.PROVEN
 
 
 def test_no_caller_waits_longer_than_its_timeout() -> None:
@@ -79,12 +79,12 @@ def test_no_caller_waits_longer_than_its_timeout() -> None:
             with pytest.raises(Unavailable):
                 other.result(LONG)
         stuck.go.set()
-        assert first.result(LONG) is Closure.PROVEN
+        assert first.result(LONG) is IsolationStatus.PROVEN
 
 
 def test_nothing_is_kept_of_finished_calls() -> None:
     """Only calls in progress use memory."""
     flights = SingleFlight()
     for number in range(100):
-        flights.do(f"shop-{number}", lambda: Closure.PROVEN, timeout=LONG)
+        flights.do(f"shop-{number}", lambda: IsolationStatus.PROVEN, timeout=LONG)
     assert flights._slots == {}

@@ -19,10 +19,11 @@ from webhook.metrics import Metrics
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.model.reason import ReasonCode, Verdict
-from webhook.server.answer_deadline import MAX_ANSWER_SECONDS
+from webhook.model.timeouts import REVIEW_SECONDS
 from webhook.server.cluster_lookup import OfflineLookup
 from webhook.server.http_reply import HttpReply
-from webhook.server.review_handler import MAX_LIGHT_BYTES, Deferred, ReviewHandler
+from webhook.server.review_handler import MAX_LIGHT_BYTES, ReviewHandler
+from webhook.server.review_steps import Deferred
 from webhook.server.unavailable import Unavailable
 
 LOOKUPS: Final = [
@@ -129,7 +130,7 @@ def test_a_missed_deadline(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A heavy step that its thread begins too late."""
 
     def late(deferred: Deferred) -> HttpReply | Deferred:
-        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + MAX_ANSWER_SECONDS)
+        monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + REVIEW_SECONDS)
         return deferred.complete()
 
     assert handled(log, body=encoded(LARGE), step=late) == recorded(log) == ReasonCode.TIMEOUT

@@ -12,10 +12,11 @@ from msgspec import Struct, structs
 
 from webhook.model.kinds import POD_MAKERS, POLICIES_BY_KIND
 from webhook.netpol.reading import READERS, read, read_json
-from webhook.review.decode import AdmissionReview, BadReview, decode
+from webhook.review.decode import decode
+from webhook.review.envelope import AdmissionReview, BadReview
 from webhook.review.manifests import BadManifestError, BadValuesError
 from webhook.review.manifests import read as read_manifest
-from webhook.review.objects import PodTemplate, template_shape
+from webhook.review.objects import PodTemplate, object_shape
 from webhook.syntax.type_errors import MOST_MISMATCHES, decode_error_message, invalid_json_message, type_mismatch
 
 # The words of msgspec, json and Python, which no author of a manifest uses.
@@ -86,7 +87,7 @@ WORKLOADS: Final = [
     pytest.param(maker, path, id=f"{maker.kind} {'.'.join(map(str, path))}")
     for maker in POD_MAKERS
     if not maker.custom
-    for path in paths_of(template_shape(maker.template, Any) if maker.template else PodTemplate)
+    for path in paths_of(object_shape(maker.template, Any, PodTemplate | None) if maker.template else PodTemplate)
 ]
 
 
@@ -105,7 +106,7 @@ def test_no_wrong_value_of_a_network_policy_is_answered_in_a_librarys_words(
 @pytest.mark.parametrize(("maker", "path"), WORKLOADS)
 def test_no_wrong_value_of_a_workload_is_answered_in_a_librarys_words(maker: Any, path: Path) -> None:
     """The test reads each wrong value in a manifest."""
-    shape = template_shape(maker.template, Any) if maker.template else PodTemplate
+    shape = object_shape(maker.template, Any, PodTemplate | None) if maker.template else PodTemplate
     answers = []
     for value in WRONG:
         document = {"apiVersion": f"{maker.group}/v1".lstrip("/"), "kind": maker.kind, **set_value(shape, path, value)}
