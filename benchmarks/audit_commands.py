@@ -1,6 +1,6 @@
 """Measure the time and memory to verify, search, export and report on an audit log.
 
-    python -m benchmarks.auditing [RECORDS...]
+    python -m benchmarks.audit_commands [RECORDS...]
 
 For logs of so many records (100,000 and 1,000,000 if none is said), each with checkpoints, written by the log itself: records per
 second of elapsed time and of processor time, and the most memory at any time. Each verb runs in a process of its own.
