@@ -21,7 +21,7 @@ from webhook.audit.chain import (
     seal,
     signed_bytes,
 )
-from webhook.audit.keys import BadKey, is_signed_by, read_public, write_pair
+from webhook.audit.keys import BadKeyError, is_signed_by, read_public, write_pair
 from webhook.audit.log import CHECKPOINT_INTERVAL, KEY_LIFETIME
 from webhook.audit.record import timestamp
 from webhook.audit.schema import VERSION
@@ -180,10 +180,10 @@ def test_missing_root_key_postpones_the_new_key(path: Path, clock: Clock, tmp_pa
     log.append(RECORD)
     private.unlink()
     clock.advance(KEY_LIFETIME)
-    with pytest.raises(BadKey, match=r"root\.key"):
+    with pytest.raises(BadKeyError, match=r"root\.key"):
         log.poll()
     assert types(path) == ["start", "write", "checkpoint"]
-    with pytest.raises(BadKey):
+    with pytest.raises(BadKeyError):
         make_log(path, clock, root=private)
 
 
