@@ -51,7 +51,7 @@ def test_a_namespace_is_reported_as_it_is(reported: Reported, namespace_name: st
     first = f"a-{namespace_name}"  # the page has the first 200 by name, and other tests left more than that
     reported.catflap.apply(namespace(first))
     eventually(lambda: reported.row(STANDING, first), until=lambda row: row and row[2] == "closed")
-    assert reported.row(STANDING, older)[2] == "older than catflap, not adopted"
+    assert reported.row(STANDING, older)[2] == "older than catflap, not included"
     assert {reported.row(STANDING, name)[2] for name in (NAMESPACE, "kube-system")} == {"exempt"}
 
 

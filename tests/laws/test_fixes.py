@@ -62,7 +62,7 @@ CLAIMS: Final = (
 )
 POLICIES: Final = [
     policy(
-        f"{rules}\nworkloads: {{{', '.join(filter(None, (f'scope: {scope}, existing: judge', labels, EXTRA)))}}}\n{claims}"
+        f"{rules}\nworkloads: {{{', '.join(filter(None, (f'scope: {scope}, existingWorkloads: judge', labels, EXTRA)))}}}\n{claims}"
     )
     for rules in RULES
     for labels in LABELS

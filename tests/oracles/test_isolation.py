@@ -81,7 +81,9 @@ def test_the_judge_knows_an_open_namespace(analyzer: Analyzer) -> None:
 
 def test_the_cluster_wide_default_deny_isolates_pods_without_policies(analyzer: Analyzer) -> None:
     """It isolates every namespace except the exempt ones."""
-    file = policy("network: {engine: calico, dns: kube-dns, standingNet: true}\nnamespaces: {adopt: all}")
+    file = policy(
+        "network: {engine: calico, dns: kube-dns, clusterWideDefaultDeny: true}\nnamespaces: {includeExisting: all}"
+    )
     (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), PolicyEngine.CALICO, exempt={"kube-system"})
     found = analyzer.reach(TOWN, [net]).connections([STRANGER])
     assert {

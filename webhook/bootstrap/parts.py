@@ -13,7 +13,7 @@ from webhook.audit.log_config import LogConfig, LogObserver
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.bootstrap.policy_file_presence import PolicyFilePresence
-from webhook.config.faults import BadPolicy
+from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
@@ -80,11 +80,13 @@ def make_parts(
 
     def in_force(loaded: Loaded) -> None:
         logger.info("policy %s is in force", loaded.digest)
+        for warning in loaded.warnings:
+            logger.warning("policy file%s: %s", line_of(warning), warning)
         metrics.policy.info({"digest": loaded.digest})
         record(accepted=True, faults=[], policy_digest=loaded.digest)
 
     def refused(bad: BadPolicy) -> None:
-        metrics.policy_refusals.inc()
+        metrics.policy_load_failures.inc()
         faults = [str(fault) for fault in bad.faults]
         logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
         current = policies.current
@@ -94,6 +96,11 @@ def make_parts(
     policies = PolicyStore(on_refusal=refused)
     policies.on_change(in_force)
     return ProcessParts(audit=audit, metrics=metrics, policies=policies)
+
+
+def line_of(warning: PolicyFault) -> str:
+    """Return where a warning is in the policy file, as a part of a sentence."""
+    return f", line {warning.place.line}, column {warning.place.column}" if warning.place else ""
 
 
 def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
@@ -109,7 +116,7 @@ def audit_observer(metrics: Metrics) -> LogObserver:
     return LogObserver(
         failed=metrics.audit_failures.inc,
         lost=metrics.audit_lost.inc,
-        stdout_dropped=metrics.audit_uncopied.inc,
+        stdout_dropped=metrics.audit_stdout_dropped.inc,
         queued=metrics.audit_queued.set,
         synced=metrics.audit_sync_seconds.observe,
     )

@@ -158,13 +158,24 @@ def cluster_options(function: Function) -> Function:
 
 
 def load_policy(path: Path) -> Loaded:
-    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one."""
+    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one.
+
+    Warnings about keys of earlier releases go to standard error.
+    """
     try:
-        return parse_file(read_text(path))
+        loaded = parse_file(read_text(path))
     except BadPolicy as bad:
         exit_with_errors(fault_lines(str(path), bad))
     except UnreadableFileError as bad:
         exit_with_errors([str(bad)])
+    print_warnings(str(path), loaded.warnings)
+    return loaded
+
+
+def print_warnings(name: str, warnings: Iterable[PolicyFault]) -> None:
+    """Print warnings about a policy file on standard error, as lines that editors can jump to."""
+    for warning in warnings:
+        click.echo(printable(f"{fault_location(name, warning)}: warning: {warning}"), err=True)
 
 
 def read_text(path: Path) -> str:

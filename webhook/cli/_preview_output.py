@@ -24,7 +24,7 @@ COLUMNS = (
     Column("WOULD BE", colours=COLOURS),
 )
 EXPLANATION = (
-    f"{REFUSED_LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existing: admit); "
+    f"{REFUSED_LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existingWorkloads: admit); "
     "it would be refused when it is created anew or its pod template changes"
 )
 

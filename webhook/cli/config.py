@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from webhook.cli._migrating import rewrite
 from webhook.cli._options import (
     BAD_INPUT,
     FILE,
     check_stdin_once,
-    exit_with_errors,
     fault_lines,
-    fault_location,
+    load_policy,
+    print_warnings,
     read_text,
 )
 from webhook.cli._streams import print_line, print_warning
@@ -66,9 +67,20 @@ def checked(name: str, text: str) -> int:
         for line in fault_lines(name, bad):
             print_line(line)
         status = FAULTY
-    for remark in remarks_on(text, datetime.now(UTC)):
-        click.echo(f"{fault_location(name, remark)}: warning: {remark}", err=True)
+    print_warnings(name, remarks_on(text, datetime.now(UTC)))
     return status
+
+
+@verb.command("migrate")
+@click.argument("file", type=FILE)
+@click.option("--diff", "is_diff", is_flag=True, help="Print the changes as a unified diff, and change nothing.")
+def migrate(file: Path, *, is_diff: bool) -> None:
+    """Rewrite the keys of earlier releases in a policy file.
+
+    FILE may also be the manifest of the ConfigMap, or values of the Helm chart. It is rewritten in place, and `-` prints standard input with the
+    current keys. All else in it stays. Standard error lists each change. A file with faults is not changed, and the exit code is 2.
+    """
+    rewrite(file, is_diff=is_diff)
 
 
 @verb.command("show")
@@ -78,12 +90,7 @@ def show(file: Path | None) -> None:
 
     Without FILE: the defaults alone.
     """
-    try:
-        loaded = parse(DEFAULT_POLICY) if file is None else parse_file(read_text(file))
-    except BadPolicy as bad:
-        exit_with_errors(fault_lines(str(file), bad))
-    except UnreadableFileError as bad:
-        exit_with_errors([str(bad)])
+    loaded = parse(DEFAULT_POLICY) if file is None else load_policy(file)
     click.echo(spelled_out(loaded.policy), nl=False)
 
 

@@ -29,7 +29,7 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
 
     A namespace that catflap leaves open gets none; standard error says why. One that is older than catflap gets them where
-    namespaces.adopt names it. With network.standingNet, the net below all namespaces is printed first. Comments say what only a cluster could show: which name
+    namespaces.includeExisting names it. With network.clusterWideDefaultDeny, the cluster-wide default deny is printed first. Comments say what only a cluster could show: which name
     servers it has, and the address of its DNS Service.
     """
     loaded = load_policy(policy)

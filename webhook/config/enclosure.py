@@ -114,7 +114,7 @@ def parse_file(text: str) -> Loaded:
         )
     if faults:
         raise BadPolicy(sorted(faults, key=lambda one: one.place or (0, 0)))
-    return loaded
+    return replace(loaded, warnings=tuple(map(found.moved, loaded.warnings)))
 
 
 def enclosed(text: str) -> Enclosed | None:

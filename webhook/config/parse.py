@@ -13,6 +13,7 @@ from webhook.config.custom import custom_ids
 from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
 from webhook.config.reading import CONFIG_CHECK, Written, read
+from webhook.config.renamed_keys import with_current_names
 from webhook.config.sound import Gaps, gaps, judged
 from webhook.config.unknown_keys import unknown_key
 from webhook.config.wording import OR_LIST, Refused, worded
@@ -34,10 +35,11 @@ COMMENT = "; YAML has no comments with // or /*, but with #"
 
 
 class Loaded(Struct, frozen=True):
-    """A policy with the digest of the text that it was read from."""
+    """A policy with the digest of the text that it was read from, and warnings about keys of earlier releases."""
 
     policy: GuardPolicy
     digest: str
+    warnings: tuple[PolicyFault, ...] = ()
 
 
 class Examined(Struct, frozen=True):
@@ -58,12 +60,12 @@ def parse(text: str, first: int = 1) -> Loaded:
     found = examined(text, first)
     if found.faults or found.policy is None:
         raise BadPolicy(found.faults)
-    return Loaded(policy=found.policy, digest=digest(text))
+    return Loaded(policy=found.policy, digest=digest(text), warnings=found.said.warnings)
 
 
 def examined(text: str, first: int = 1) -> Examined:
     """Return the content of `text` as a policy file with every fault; raises NoPolicy for a text without content."""
-    said = read(text, first)
+    said = with_current_names(read(text, first), first)
     if said.content is None and not said.faults:
         raise NoPolicy([PolicyFault("", EMPTY)])
     if not isinstance(said.content, dict):
@@ -133,7 +135,8 @@ def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
     first: dict[PolicyFault, None] = {}
     for fault in chain(said.faults, (one for one in found if one.path not in unread)):
         place = fault.place or said.place(fault.path)
-        path = f'{fault.path[:-1]}[""]' if fault.path.endswith(".") else fault.path  # the last key is empty
+        path = said.as_in_text(fault.path)
+        path = f'{path[:-1]}[""]' if path.endswith(".") else path  # the last key is empty
         first[PolicyFault(readable(path), readable(fault.message), place)] = None
         if len(first) > MOST_TOLD:
             break

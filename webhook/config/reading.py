@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, written
+from webhook.config.plain_scalars import plain
 from webhook.syntax.template_detection import find_template
 from webhook.syntax.values import ANY, describe_type
 from webhook.syntax.yaml_errors import INCOMPLETE_CHARACTER, explain, unprintable
@@ -25,7 +26,6 @@ LARGEST: Final = 1 << 20
 MOST_NODES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
-LONGEST_NUMBER: Final = 100
 CONFIG_CHECK: Final = "catflap config check -"
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -35,14 +35,6 @@ TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
 MAPPING_AS_KEY: Final = "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
 NO_KEY: Final = "?"  # the step in a path for a key that cannot be read
-WORDS: Final = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
 
 
@@ -51,13 +43,26 @@ Words = Mapping[int, Mapping[Step, str]]
 
 
 class Written(Struct, frozen=True):
-    """What a text says; `content` is None where it cannot be read to its end, and `broken` are the paths of the faults."""
+    """What a text says; `content` is None where it cannot be read to its end, and `broken` are the paths of the faults.
+
+    `warnings` are about keys of earlier releases. `former` maps the current path of such a key to the path in the text
+    (webhook.config.renamed_keys).
+    """
 
     content: Any
     faults: tuple[PolicyFault, ...] = ()
     marks: Marks = {}
     words: Words = {}
     broken: tuple[tuple[Step, ...], ...] = ()
+    warnings: tuple[PolicyFault, ...] = ()
+    former: Mapping[str, str] = {}
+
+    def as_in_text(self, path: str) -> str:
+        """Return a path with the key names of the text."""
+        for current, former in self.former.items():
+            if path == current or path.startswith((f"{current}.", f"{current}[")):
+                return former + path.removeprefix(current)
+        return path
 
     def written(self, path: Iterable[Step]) -> str | None:
         """Return the text of a value that is not text and has no quotes, such as 8080 or false; else None."""
@@ -279,16 +284,3 @@ class Composer:
                 "is read as a tag, as it begins with !; if it is a part of the value, write the whole value in quotes"
             )
         self.fault(f"{tag.replace(TAG, '!!')} {remedy}")
-
-
-def plain(text: str) -> Any:
-    """Return the value of a word without quotes."""
-    if len(text) > LONGEST_NUMBER:
-        return text
-    if text in WORDS:
-        return WORDS[text]
-    if INTEGER.fullmatch(text):
-        return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
-    if NO_NUMBER.fullmatch(text):
-        return float(text.replace(".", ""))
-    return float(text) if NUMBER.fullmatch(text) else text

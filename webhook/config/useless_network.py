@@ -28,16 +28,10 @@ def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             yield PolicyFault(
                 f"network.{field.alias}", "it has no effect: with network.engine: none no policies are written"
             )
-    if policy.gate.freshness:
-        yield PolicyFault("gate.freshness", "it has no effect: with network.engine: none no namespace is proven closed")
-    if policy.namespaces.adopt not in {NONE, ()}:
-        yield PolicyFault("namespaces.adopt", "it has no effect: with network.engine: none no namespace is closed")
-
-
-def staged(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Yield remarks on the settings that need policies in force, if all policies are staged."""
-    if policy.network.staged and policy.network.engine != NONE and policy.gate.freshness:
-        yield PolicyFault("gate.freshness", "it has no effect: with network.staged: true no namespace is proven closed")
+    if policy.namespaces.include_existing not in {NONE, ()}:
+        yield PolicyFault(
+            "namespaces.includeExisting", "it has no effect: with network.engine: none no namespace is closed"
+        )
 
 
 def roles(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
@@ -150,7 +144,7 @@ def presets(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
-    **dict.fromkeys((engine, staged, roles, networks, presets), ()),
+    **dict.fromkeys((engine, roles, networks, presets), ()),
     **dict.fromkeys((environments, ports, flows), FLOWS),
     servers: (("network", "dns"),),
 }

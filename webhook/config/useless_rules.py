@@ -47,13 +47,15 @@ def asked_for(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             yield PolicyFault(rule.settings, f"no Pod is judged by it: the rule {rule.id} {OFF_EVERYWHERE}")
 
 
-def twin(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+def validating_admission_policy(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     """Yield remarks on the API server's copy if it contains no rule."""
     scopes = (None, *policy.namespaces.overrides)
     copied = (one for one in RULES.values() if one.in_cel and not idle(one.id, policy))
-    if policy.twin and not any(rule.mode(policy, one) is Mode.ENFORCE for rule in copied for one in scopes):
+    if policy.validating_admission_policy and not any(
+        rule.mode(policy, one) is Mode.ENFORCE for rule in copied for one in scopes
+    ):
         message = "it has no effect: the API server gets the rules about labels that refuse, and none of them has the mode enforce anywhere"
-        yield PolicyFault("twin", message)
+        yield PolicyFault("validatingAdmissionPolicy", message)
 
 
 def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
@@ -157,7 +159,7 @@ REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
     exceptions: (("exceptions",),),
     modes: (("namespaces", "overrides"),),
     asked_for: (),
-    twin: (),
+    validating_admission_policy: (),
     custom: (("custom",),),
     extra_kinds: (("workloads", "extraKinds"),),
 }

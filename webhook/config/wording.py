@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.config import unknown_keys
 from webhook.config.places import Step
-from webhook.config.reading import plain
+from webhook.config.plain_scalars import plain
 from webhook.config.shape import description_at, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
@@ -24,7 +24,6 @@ PORTS: Final = "ports"
 PROPOSES: Final = ": write "  # this precedes a proposal in a sentence
 # Items that need no quotes in brackets: each is text, and YAML reads none otherwise.
 PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
-MILLISECONDS: Final = re.compile(r"([0-9]+) *ms")
 OFF: Final = "off"
 EMPTY: Final = "the text is empty"
 OR_LIST: Final = "or_list"  # a fact of a value that may be a list instead of a word
@@ -163,17 +162,6 @@ def boolean(refused: Refused) -> str:
     return f"{told}; in this file yes, no, on and off are text" if is_other_word else told
 
 
-def number(refused: Refused) -> str:
-    """Return the sentence for a value where a whole number is expected."""
-    told = values.expected_number(refused.found)
-    if PROPOSES in told:
-        return confirmed(told, refused, int(refused.value))
-    meaning = description_at(refused.path).partition(";")[0]
-    if found := MILLISECONDS.fullmatch(str(refused.value)) if meaning.startswith("milliseconds") else None:
-        return confirmed(f"{told}{PROPOSES}{found[1]}, which is in milliseconds", refused, int(found[1]))
-    return f"{told} ({meaning})" if meaning else told
-
-
 def list_(refused: Refused) -> str:
     """Return the sentence for a value where a list is expected."""
     told = values.expected_list(refused.found, item := as_list(refused))
@@ -252,26 +240,11 @@ def too_long(refused: Refused) -> str:
     return f"the text has {len(refused.value)} characters; {refused.facts.get('max_length')} are the most"
 
 
-def too_small(refused: Refused) -> str:
-    """Return the sentence for a number below the least one."""
-    return f"{refused.written or refused.value} is too small; {refused.facts.get('ge')} is the least"
-
-
-def too_large(refused: Refused) -> str:
-    """Return the sentence for a number above the greatest one."""
-    return f"{refused.written or refused.value} is too large; {refused.facts.get('le')} is the most"
-
-
 WORDS: Final[Mapping[str, Callable[[Refused], str]]] = {
     "bool_type": boolean,
     "dict_type": mapping,
     "enum": one_of,
     "extra_forbidden": unknown_key,
-    "greater_than_equal": too_small,
-    "int_from_float": number,
-    "int_parsing_size": number,
-    "int_type": number,
-    "less_than_equal": too_large,
     "literal_error": one_of,
     "missing": missing,
     "model_type": mapping,

@@ -169,7 +169,7 @@ class Controller:
     def _pending(self, name: str) -> str:
         """Return what is not done yet, in words."""
         if name == CLUSTER_SCOPE:
-            return "the net below all namespaces is not as it should be yet"
+            return "the cluster-wide default deny is not as it should be yet"
         follower = self._followers.get(name)
         return follower.pending if follower else f"namespace {name} is not closed yet"
 
@@ -202,7 +202,7 @@ class Controller:
             more = self._reconciler.reconcile_cluster_scope(*inputs)
         else:
             (self._managed.add if self._reconciler.desired.is_managed(found, *inputs) else self._managed.discard)(name)
-            self._metrics.guarded_namespaces.set(len(self._managed))
+            self._metrics.managed_namespaces.set(len(self._managed))
             more = self._reconciler.reconcile(found, *inputs)
         if more:  # behind every other namespace, so that each has its default-deny before any has all its policies
             self._queue.add(name, after=LAST)

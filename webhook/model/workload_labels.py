@@ -161,7 +161,7 @@ class Workloads(Node):
     fill_from_aliases: StrictBool = Field(
         default=True, description="whether catflap adds the label to new Pods that have only aliases, if these agree"
     )
-    existing: Literal["admit", "judge"] = Field(
+    existing_workloads: Literal["admit", "judge"] = Field(
         "admit", description="what happens to Pods that Kubernetes' controllers create for owners older than catflap"
     )
     scope: Scope = Field(

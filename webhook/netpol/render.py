@@ -41,7 +41,7 @@ def render_cluster_wide(
     detected_dns: DetectedDns = OFFLINE_DEFAULTS,
 ) -> tuple[Manifest, ...]:
     """Return the cluster-wide default deny where the file asks for it and the engine has it; it allows the name servers."""
-    if not policy.network.standing_net or engine is not PolicyEngine.CALICO:
+    if not policy.network.cluster_wide_default_deny or engine is not PolicyEngine.CALICO:
         return ()
     intent = Intent(CLUSTER_DEFAULT_DENY, allows=name_server_allows(policy, detected_dns=detected_dns))
     return as_staged((calico.cluster_wide_default_deny(intent, target, exempt),), policy, engine)

@@ -59,8 +59,8 @@ def rule_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
     yield Exclusion(
         "break-glass groups", join_names(policy.break_glass.groups), "rules, and the protection of catflap's policies"
     )
-    if policy.workloads.existing == "admit":
-        yield Exclusion("Pods of owners older than catflap", "workloads.existing: admit", "rules")
+    if policy.workloads.existing_workloads == "admit":
+        yield Exclusion("Pods of owners older than catflap", "workloads.existingWorkloads: admit", "rules")
 
 
 def mode_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
@@ -80,11 +80,15 @@ def mode_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
 
 def isolation_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
     """Yield which namespaces stay open."""
-    if policy.namespaces.adopt != "all":
-        adopted = (
-            policy.namespaces.adopt if isinstance(policy.namespaces.adopt, str) else join_names(policy.namespaces.adopt)
+    if policy.namespaces.include_existing != "all":
+        included = (
+            policy.namespaces.include_existing
+            if isinstance(policy.namespaces.include_existing, str)
+            else join_names(policy.namespaces.include_existing)
         )
-        yield Exclusion("namespaces older than catflap", f"namespaces.adopt: {adopted}", "closing, unless adopted")
+        yield Exclusion(
+            "namespaces older than catflap", f"namespaces.includeExisting: {included}", "closing, unless included"
+        )
     if policy.network.staged:
         yield Exclusion("all namespaces", "network.staged: true", "closing: staged policies drop nothing")
     if policy.network.engine == "none":

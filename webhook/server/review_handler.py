@@ -209,10 +209,10 @@ class ReviewHandler:
     ) -> HttpReply | Deferred:
         """Validate a policy file and continue with the decision."""
         try:
-            faults = validate_policy_file(text, seconds=context.until - monotonic())
+            found = validate_policy_file(text, seconds=context.until - monotonic())
         except ReadingTooSlowError:
             return self._reply(context, DEADLINE_EXCEEDED, settled=False)
-        return self._continue(context, deciding, faults)
+        return self._continue(context, deciding, found)
 
     def _look_up(
         self, context: ReviewContext, deciding: Resumable[Decision], step: Decision | Step[Any]

@@ -201,7 +201,7 @@ class TestSchema:
             pytest.param({"rules": {"require-ap": "warn"}}, id="a rule that there is not"),
             pytest.param({"rules": {"require-app": "wan"}}, id="its mode"),
             pytest.param({"workload": {}}, id="a key that there is not"),
-            pytest.param({"workloads": {"existing": "keep"}}, id="a nested value"),
+            pytest.param({"workloads": {"existingWorkloads": "keep"}}, id="a nested value"),
             pytest.param({"network": {"flows": [{"from": "frontend"}]}}, id="a flow to nowhere"),
         ],
     )

@@ -370,7 +370,7 @@ def test_what_is_edited_there_is_mended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "adopted"]
+    ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "included"]
 )
 def test_pods_older_than_their_isolation_are_reported(tmp_path: Path, created: datetime, *, told: bool) -> None:
     """There should be none if catflap is older than the namespace."""

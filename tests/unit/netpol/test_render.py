@@ -159,7 +159,9 @@ def test_the_default_deny_is_rendered_alone(engine: PolicyEngine) -> None:
 @pytest.mark.parametrize("staged", [False, True])
 def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
     """It has its own name and no namespace, and exists only where the file asks for it."""
-    asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
+    asked = policy(
+        f"namespaces: {{includeExisting: all}}\nnetwork: {{clusterWideDefaultDeny: true, engine: auto, staged: {staged}}}"
+    )
     (net,) = render_cluster_wide(asked, NOWHERE, PolicyEngine.CALICO, exempt=ALWAYS_EXEMPT)
     assert net["kind"] == ("StagedGlobalNetworkPolicy" if staged else "GlobalNetworkPolicy")
     assert net["metadata"]["name"] == CLUSTER_DEFAULT_DENY

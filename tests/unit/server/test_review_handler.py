@@ -209,6 +209,31 @@ class ImpactLookup(OfflineLookup):
         return ("secret",)
 
 
+@pytest.mark.parametrize("lookup", [OfflineLookup(), ImpactLookup()], ids=["offline", "with an impact"])
+def test_a_policy_file_with_a_former_key_is_admitted_with_a_warning(tmp_path: Path, lookup: OfflineLookup) -> None:
+    """The user reads the current name, the place, and the command that rewrites the file."""
+    configmap = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catflap-policy"},
+        "data": {"policy.yaml": f"{HEAD}namespaces:\n  adopt: all\ngate: {{freshness: 5}}\n"},
+    }
+    handler = make_handler(tmp_path, HEAD, lookup=lookup)
+    review = encoded(configmap, namespace="guards")
+    step: HttpReply | Deferred = handler.handle(Phase.VALIDATE, review, Authentication.CLIENT_CERTIFICATE)
+    while isinstance(step, Deferred):
+        step = step.complete()
+    response = json.loads(step.body)["response"]
+    renamed, removed, *_ = response["warnings"]
+    assert response["allowed"]
+    assert renamed == (
+        "namespaces.adopt: this key is now namespaces.includeExisting, and the next release does not read the former name; "
+        "catflap config migrate FILE renames it (line 4, column 3)"
+    )
+    assert removed.startswith("gate: this key has no effect any more: ")
+    assert removed.endswith("; catflap config migrate FILE removes it (line 5, column 1)")
+
+
 @pytest.mark.parametrize("authentication", Authentication)
 def test_only_an_authenticated_sender_reads_the_impact(tmp_path: Path, authentication: Authentication) -> None:
     """An unauthenticated review may be forged and name any user."""
