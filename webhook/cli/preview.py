@@ -50,7 +50,8 @@ from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
-from webhook.review.manifests import Manifest, as_existing, existing_objects, read, refused_by_api_server
+from webhook.review.existing_objects import as_existing, existing_objects
+from webhook.review.manifests import Manifest, read, refused_by_api_server
 from webhook.syntax.documents import LocatedObject
 
 EXIT_FOUND = 1

@@ -12,15 +12,8 @@ from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation
 from webhook.model.workload import Owner, Workload
-from webhook.review.manifests import (
-    BadManifestError,
-    Manifest,
-    NotKubernetesError,
-    create_request,
-    documents,
-    existing_object,
-    read,
-)
+from webhook.review.existing_objects import existing_object
+from webhook.review.manifests import BadManifestError, Manifest, NotKubernetesError, create_request, documents, read
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\n"
 
