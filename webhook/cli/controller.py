@@ -33,7 +33,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     registering: RegistrationSetup,
     verbose: bool,
 ) -> None:
-    """Register catflap, write the default-deny policies of guarded namespaces, and keep both.
+    """Register catflap, write the default-deny policies of managed namespaces, and keep both.
 
     It registers once the servers answer at --url or --service under the CA of --ca; without these, catflap is registered by hand.
 

@@ -106,7 +106,7 @@ def staging(policy: GuardPolicy) -> Iterator[PolicyFault]:
         yield PolicyFault("network.staged", f"the engine {policy.network.engine!r} has no staged policies, Calico has")
 
 
-def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
+def default_deny(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the cluster-wide default deny isolates all namespaces except the exempt ones."""
     if not policy.network.cluster_wide_default_deny:
         return
