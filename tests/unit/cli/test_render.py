@@ -48,7 +48,7 @@ def test_the_text_is_for_people_too(tmp_path: Path) -> None:
     assert not any(mark in line for line in lines for mark in "&*!")
 
 
-ADOPTING = "namespaces: {includeExisting: [default, catflap-system]}"
+INCLUDING = "namespaces: {includeExisting: [default, catflap-system]}"
 LEFT_OPEN = [
     pytest.param("kube-system", [], "", "it is one of Kubernetes' own (kube-node-lease, kube-public, kube-system)", id="system"),
     pytest.param("calico-system", [], "", "namespaces.exempt names it", id="exempt by default"),
@@ -56,7 +56,7 @@ LEFT_OPEN = [
     pytest.param(
         "sys-a", [], "namespaces: {reserved: {prefixes: ['sys-*']}}", "it begins as one of namespaces.reserved.prefixes does", id="reserved"
     ),
-    pytest.param("catflap-system", [], ADOPTING, "catflap itself runs there", id="our own"),
+    pytest.param("catflap-system", [], INCLUDING, "catflap itself runs there", id="our own"),
     pytest.param("guards", ["--own-namespace", "guards"], "", "catflap itself runs there", id="our own elsewhere"),
     pytest.param("default", [], "", "it is older than catflap, and namespaces.includeExisting does not name it", id="not included"),
 ]  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_namespace_that_stays_open_gets_none(
 @pytest.mark.parametrize(("name", "arguments"), [("default", []), ("catflap-system", ["--own-namespace", "guards"])])
 def test_a_namespace_that_is_included_gets_its_policies(tmp_path: Path, name: str, arguments: list[str]) -> None:
     """The namespace is older than catflap."""
-    outcome = run(tmp_path, "-n", name, *arguments, text=ADOPTING)
+    outcome = run(tmp_path, "-n", name, *arguments, text=INCLUDING)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert {one["metadata"]["namespace"] for one in yaml.safe_load_all(outcome.stdout)} == {name}
 
