@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.unit.report.pages import Page, report
-from webhook.audit.record import stamp, utc_now
+from webhook.audit.record import timestamp, utc_now
 
 SPACES = "Namespaces, the open ones and those that were without for longest first"
 STANDING = "Namespaces in the cluster"
@@ -38,7 +38,7 @@ class Reported:
 @pytest.fixture
 def reported(catflap: Installation, tmp_path: Path) -> Reported:
     """Return the logs of the installation from now on."""
-    return Reported(catflap, tmp_path, stamp(utc_now()))
+    return Reported(catflap, tmp_path, timestamp(utc_now()))
 
 
 def path(space: str) -> str:

@@ -11,7 +11,7 @@ import yaml
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import Json, every_kind, pod
 from tests.controlplane.client import Answer
-from webhook.cli.check import judged
+from webhook.cli.check import decide_offline
 from webhook.config.parse import parse
 from webhook.model.kinds import KUBERNETES_OWN
 from webhook.review.manifests import read
@@ -112,7 +112,7 @@ def compare_verdicts(catflap: Installation, policy: Mapping[str, Any], things: S
     head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
     parsed = parse(yaml.safe_dump({**head, **without})).policy
     for thing, one, other in zip(things, by_both, by_us, strict=True):
-        offline = judged(read(thing, default_namespace=thing["metadata"]["namespace"]), parsed)
+        offline = decide_offline(read(thing, default_namespace=thing["metadata"]["namespace"]), parsed)
         refused = "denied the request" in other.body.get("message", "")
         yield Verdicts(
             offline=offline.allowed,

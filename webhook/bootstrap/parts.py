@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.audit.keeping import Keeping, Observer
-from webhook.audit.log import USUAL, AuditLog
+from webhook.audit.log import DEFAULT_CONFIG, AuditLog
+from webhook.audit.log_config import LogConfig, LogObserver
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.bootstrap.policy_file_presence import PolicyFilePresence
@@ -43,7 +43,7 @@ class ProcessOptions(Struct, frozen=True):
     kubeconfig: str | None
     audit_log: str | None
     audit_key: Path | None = None
-    keeping: Keeping = USUAL
+    log_config: LogConfig = DEFAULT_CONFIG
     context: str | None = None
 
     @property
@@ -70,7 +70,7 @@ def make_parts(
         options.audit_log,
         process=process,
         root=options.audit_key,
-        keeping=options.keeping,
+        config=options.log_config,
         observer=audit_observer(metrics),
     )
     audit.start()
@@ -111,12 +111,12 @@ def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
         logger.exception("no record of type %s", record["type"])
 
 
-def audit_observer(metrics: Metrics) -> Observer:
+def audit_observer(metrics: Metrics) -> LogObserver:
     """Return the observer that counts events of the audit log."""
-    return Observer(
+    return LogObserver(
         failed=metrics.audit_failures.inc,
         lost=metrics.audit_lost.inc,
-        uncopied=metrics.audit_stdout_dropped.inc,
+        stdout_dropped=metrics.audit_stdout_dropped.inc,
         queued=metrics.audit_queued.set,
         synced=metrics.audit_sync_seconds.observe,
     )

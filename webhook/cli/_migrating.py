@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from webhook.cli._options import complain, faults_of
-from webhook.cli._streams import warn
+from webhook.cli._options import exit_with_errors, fault_lines
+from webhook.cli._streams import print_warning
 from webhook.config.enclosure import POLICY_FILE, NotTextError, text_of
 from webhook.config.faults import BadPolicy
 from webhook.config.migration import Change, Migrated, NotMigratedError, migrated
@@ -28,9 +28,9 @@ def rewrite(path: Path, *, is_diff: bool) -> None:
     content = content_of(path)
     result = migrated_text(name, text_of(content))
     for change in result.changes:
-        warn(told(name, change))
+        print_warning(change_line(name, change))
     if not result.changes:
-        warn(f"{shown(name)}: no key of an earlier release; nothing to change")
+        print_warning(f"{shown(name)}: no key of an earlier release; nothing to change")
     if is_diff:
         click.echo("".join(diff(name, text_of(content), result.text)), nl=False)
     elif name == STDIN:
@@ -39,7 +39,7 @@ def rewrite(path: Path, *, is_diff: bool) -> None:
         try:
             replace_file(path, encoded(result.text, content))
         except OSError as bad:
-            complain([unwritable(path, bad)])
+            exit_with_errors([unwritable(path, bad)])
 
 
 def content_of(path: Path) -> bytes:
@@ -48,9 +48,9 @@ def content_of(path: Path) -> bytes:
         content = read_stdin(POLICY_FILE) if str(path) == STDIN else read_file(path, POLICY_FILE)
         text_of(content)
     except UnreadableFileError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     except NotTextError as bad:
-        complain([f"{shown(path)}: {bad}"])
+        exit_with_errors([f"{shown(path)}: {bad}"])
     return content
 
 
@@ -59,12 +59,12 @@ def migrated_text(name: str, text: str) -> Migrated:
     try:
         return migrated(text)
     except BadPolicy as bad:
-        complain(faults_of(name, bad))
+        exit_with_errors(fault_lines(name, bad))
     except NotMigratedError as bad:
-        complain([f"{shown(name)}: not changed: {bad}", *(told(name, one) for one in bad.changes)])
+        exit_with_errors([f"{shown(name)}: not changed: {bad}", *(change_line(name, one) for one in bad.changes)])
 
 
-def told(name: str, change: Change) -> str:
+def change_line(name: str, change: Change) -> str:
     """Return the line about one change, with the place of the key in the file before the change."""
     where = f"{shown(name)}:{change.place.line}:{change.place.column}" if change.place else shown(name)
     return f"{where}: {change.former} -> {change.current}" if change.current else f"{where}: {change.former} removed"

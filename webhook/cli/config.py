@@ -7,8 +7,16 @@ from pathlib import Path
 import click
 
 from webhook.cli._migrating import rewrite
-from webhook.cli._options import BAD_INPUT, FILE, faults_of, load_policy, once, read_text, warn_of
-from webhook.cli._streams import say, warn
+from webhook.cli._options import (
+    BAD_INPUT,
+    FILE,
+    check_stdin_once,
+    fault_lines,
+    load_policy,
+    print_warnings,
+    read_text,
+)
+from webhook.cli._streams import print_line, print_warning
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, NoPolicy
@@ -33,13 +41,13 @@ def check(files: tuple[Path, ...]) -> None:
     FILE may also be the manifest of the ConfigMap that holds the policy file. On standard error it says which settings have no effect, of a file
     with faults too; these are no faults. The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read or is empty.
     """
-    once(files)
+    check_stdin_once(files)
     status = 0
     for file in files:
         try:
             text = read_text(file)
         except UnreadableFileError as bad:
-            warn(str(bad))
+            print_warning(str(bad))
             status = BAD_INPUT
         else:
             status = max(status, checked(str(file), text))
@@ -52,14 +60,14 @@ def checked(name: str, text: str) -> int:
     try:
         parse_file(text)
     except NoPolicy as bad:
-        for line in faults_of(name, bad):
-            warn(line)
+        for line in fault_lines(name, bad):
+            print_warning(line)
         return BAD_INPUT
     except BadPolicy as bad:
-        for line in faults_of(name, bad):
-            say(line)
+        for line in fault_lines(name, bad):
+            print_line(line)
         status = FAULTY
-    warn_of(name, remarks_on(text, datetime.now(UTC)))
+    print_warnings(name, remarks_on(text, datetime.now(UTC)))
     return status
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._asking import OneOf, meant
-from webhook.cli._options import NAMESPACE, complain, load_policy, own_namespace_option, policy_file
-from webhook.cli._yaml import manifests
+from webhook.cli._choices import WordChoice, suggestion
+from webhook.cli._options import NAMESPACE, exit_with_errors, load_policy, own_namespace_option, policy_file
+from webhook.cli._yaml import dump_manifests
 from webhook.guard.isolation import reason_not_managed
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_cluster_wide, render_namespace
 
@@ -20,10 +20,10 @@ from webhook.netpol.render import render_cluster_wide, render_namespace
 @policy_file
 @click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to close.")
 @click.option(
-    "--engine", type=OneOf([str(engine) for engine in Engine]),
+    "--engine", type=WordChoice([str(engine) for engine in PolicyEngine]),
     help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
 )  # fmt: skip
-@own_namespace_option(says="Where catflap itself is installed; it gets no policies.")
+@own_namespace_option(help_text="Where catflap itself is installed; it gets no policies.")
 @click.option("--environment", default="", help="The environment that the namespace is in, of those in the file.")
 def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, environment: str) -> None:
     """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
@@ -35,31 +35,31 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     loaded = load_policy(policy)
     known = loaded.policy.namespaces.environment.one_of
     if environment and environment not in known:
-        complain(
+        exit_with_errors(
             [
-                f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known)}.{meant(environment, known)}"
+                f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known)}.{suggestion(environment, known)}"
             ]
             if known
             else [f"--environment: {environment!r}: the policy file has no environments (namespaces.environment.oneOf)"]
         )
-    if why := reason_not_managed(namespace, loaded.policy, own_namespace=own_namespace):
-        click.echo(f"catflap: namespace {namespace} gets no policies: {why}", err=True)
+    if reason := reason_not_managed(namespace, loaded.policy, own_namespace=own_namespace):
+        click.echo(f"catflap: namespace {namespace} gets no policies: {reason}", err=True)
         return
     wanted = engine or loaded.policy.network.engine
     if wanted == "none":
         click.echo("catflap: network.engine: none, so no namespace gets policies", err=True)
         return
-    chosen = Engine.KUBERNETES if wanted == "auto" else Engine(wanted)
-    if loaded.policy.network.staged and chosen is not Engine.CALICO:
-        complain(["network.staged: only Calico has staged policies; add --engine calico"])
+    chosen = PolicyEngine.KUBERNETES if wanted == "auto" else PolicyEngine(wanted)
+    if loaded.policy.network.staged and chosen is not PolicyEngine.CALICO:
+        exit_with_errors(["network.staged: only Calico has staged policies; add --engine calico"])
     exempt = {*loaded.policy.namespaces.exempted, own_namespace}
     net = render_cluster_wide(loaded.policy, RenderTarget("", "", loaded.digest), chosen, exempt=exempt)
-    birth = RenderTarget(namespace, "", loaded.digest, environment)
-    click.echo("".join(f"# {line}\n" for line in assumptions(loaded.policy.network.dns)), nl=False)
-    click.echo(manifests((*net, *render_namespace(loaded.policy, birth, chosen))), nl=False)
+    target = RenderTarget(namespace, "", loaded.digest, environment)
+    click.echo("".join(f"# {line}\n" for line in dns_assumptions(loaded.policy.network.dns)), nl=False)
+    click.echo(dump_manifests((*net, *render_namespace(loaded.policy, target, chosen))), nl=False)
 
 
-def assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:
+def dns_assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:
     """Yield the assumptions about the cluster's name servers, and which address is missing, in lines.
 
     Yield nothing if `network.dns` of the policy file determines the name servers without a cluster.

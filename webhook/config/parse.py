@@ -21,7 +21,7 @@ from webhook.model.abbreviation import shortened
 from webhook.model.fields import TWICE
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
-from webhook.syntax.values import ANY, Value, kind_of
+from webhook.syntax.values import ANY, FileValue, describe_type
 
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
@@ -70,7 +70,7 @@ def examined(text: str, first: int = 1) -> Examined:
         raise NoPolicy([PolicyFault("", EMPTY)])
     if not isinstance(said.content, dict):
         expected = PolicyFault(
-            "", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}{text_in(said.content)}"
+            "", f"expected a mapping with apiVersion and kind, got {describe_type(said.content)}{text_in(said.content)}"
         )
         return Examined(said, tuple(told([] if said.faults else [expected], said)), UNREAD)
     if other := another_object(said.content) or chart_values(said.content):
@@ -104,7 +104,7 @@ def text_in(content: Any) -> str:
     """
     if not isinstance(content, str):
         return ""
-    return f": {Value(content).quoted}{COMMENT if content.startswith(('//', '/*')) else ''}"
+    return f": {FileValue(content).quoted}{COMMENT if content.startswith(('//', '/*')) else ''}"
 
 
 def chart_values(content: dict[Any, Any]) -> PolicyFault | None:
@@ -191,7 +191,7 @@ def repeated(path: tuple[Step, ...], values: Any, places: Mapping[int, int]) -> 
     """Yield a fault for each item that its list has already; `places` maps later positions to first positions."""
     for number, first in places.items():
         message = (
-            f"{Value(values[number]).quoted} is in this list already, as {path[-1]}[{first}]; remove one of the two"
+            f"{FileValue(values[number]).quoted} is in this list already, as {path[-1]}[{first}]; remove one of the two"
         )
         yield PolicyFault(written((*path, number)), message)
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, written
 from webhook.config.plain_scalars import plain
-from webhook.syntax.templating import unrendered
-from webhook.syntax.values import ANY, kind_of
-from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
+from webhook.syntax.template_detection import find_template
+from webhook.syntax.values import ANY, describe_type
+from webhook.syntax.yaml_errors import INCOMPLETE_CHARACTER, explain, unprintable
 
 # The limit is far above the size of any policy in use; a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
@@ -96,14 +96,14 @@ def read(text: str, first: int = 1) -> Written:
     try:
         content = composer.document()
     except yaml.YAMLError as wrong:
-        found = complaint(wrong, text, first)
-        if template := unrendered(text, found.line, CONFIG_CHECK):
+        found = explain(wrong, text, first)
+        if template := find_template(text, found.line, CONFIG_CHECK):
             composer.fault(template.says, Place(template.line, template.column))
         else:
             composer.fault(f"not YAML: {found.says}", Place(found.line, found.column))
     except TooMuchError as wrong:
         composer.fault(str(wrong))
-    if composer.has_mapping_as_key and (template := unrendered(text, 0, CONFIG_CHECK)):
+    if composer.has_mapping_as_key and (template := find_template(text, 0, CONFIG_CHECK)):
         composer.fault(template.says, Place(template.line, template.column))
         composer.faults = [one for one in composer.faults if one.message != MAPPING_AS_KEY]
     return Written(content, tuple(composer.faults), composer.marks, composer.words, tuple(composer.broken))
@@ -118,7 +118,7 @@ def key_complaint(key: Any, event: Any) -> str:
     written = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
     if key is None and not written:
         return "there is no key before the colon"
-    kind = "null" if key is None else kind_of(key)
+    kind = "null" if key is None else describe_type(key)
     return f'a key is text, {written} is {kind}; write it in quotes: "{written}"'
 
 
@@ -262,7 +262,7 @@ class Composer:
 
     def _scalar(self, event: Any) -> Any:
         if SURROGATE.search(event.value):  # libyaml refuses them, Python's own parser does not
-            return self.fault(HALF_A_CHARACTER)
+            return self.fault(INCOMPLETE_CHARACTER)
         by_itself, quoted = event.implicit
         if quoted or event.tag == "!":
             return event.value

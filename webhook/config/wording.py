@@ -17,7 +17,7 @@ from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.network import OUTSIDE
 from webhook.model.spelling import closest_word
 from webhook.syntax import values
-from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value, in_json
+from webhook.syntax.values import MISREAD_WORDS, OFF_WORDS, ON_WORDS, FileValue, to_json
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 PORTS: Final = "ports"
@@ -43,9 +43,9 @@ class Refused(NamedTuple):
     says: str
 
     @property
-    def found(self) -> Value:
+    def found(self) -> FileValue:
         """Return the value as all messages describe it."""
-        return Value(self.value, self.written)
+        return FileValue(self.value, self.written)
 
     @property
     def is_port(self) -> bool:
@@ -103,7 +103,7 @@ def meant(refused: Refused, words: list[str]) -> str:
         next((one for one in several if one in words), "") for several in ((OFF, "none"), ("enforce", "auto", "all"))
     )
     if off and refused.found.word in OFF_WORDS:
-        quoted = f'"{off}" in quotes' if refused.value is False and off in TRAPS else off
+        quoted = f'"{off}" in quotes' if refused.value is False and off in MISREAD_WORDS else off
         return f"; write {quoted} to turn it off{trap(refused)}"
     if on and refused.found.word in ON_WORDS:
         return f"; write {on} to turn it on{trap(refused)}"
@@ -118,8 +118,12 @@ def trap(refused: Refused) -> str:
     word = refused.found.word
     if isinstance(refused.value, bool):
         return f" (Helm and YAML 1.1 read {'on and yes' if refused.value else 'off and no'} without quotes as {word})"
-    as_boolean = in_json(word in ON_WORDS)
-    return f" ({word} is text in this file, and {as_boolean} where Helm or YAML 1.1 read it)" if word in TRAPS else ""
+    as_boolean = to_json(word in ON_WORDS)
+    return (
+        f" ({word} is text in this file, and {as_boolean} where Helm or YAML 1.1 read it)"
+        if word in MISREAD_WORDS
+        else ""
+    )
 
 
 def text(refused: Refused) -> str:
@@ -132,11 +136,9 @@ def text(refused: Refused) -> str:
         case dict() as ports if refused.is_port:
             return f"{refused.found.described}; {as_port(ports.get('port'), ports.get('protocol', 'TCP'))}"
         case dict() as keys if keys and all(one is None for one in keys.values()):
-            return (
-                f"{values.text(refused.found)}; braces without quotes begin a mapping: write the whole value in quotes"
-            )
+            return f"{values.expected_text(refused.found)}; braces without quotes begin a mapping: write the whole value in quotes"
     return confirmed(
-        values.text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
+        values.expected_text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
     )
 
 
@@ -153,7 +155,7 @@ def as_port(value: Any, protocol: Any = "TCP") -> str:
 
 def boolean(refused: Refused) -> str:
     """Return the sentence for a value where true or false is expected."""
-    told = values.boolean(refused.found)
+    told = values.expected_boolean(refused.found)
     if refused.value is None:
         return f"{told}; {refused.empty_key}"
     is_other_word = refused.found.word in ON_WORDS | OFF_WORDS and refused.found.word not in {"true", "false"}
@@ -162,7 +164,7 @@ def boolean(refused: Refused) -> str:
 
 def list_(refused: Refused) -> str:
     """Return the sentence for a value where a list is expected."""
-    told = values.a_list(refused.found, item := as_list(refused))
+    told = values.expected_list(refused.found, item := as_list(refused))
     if refused.value is None:
         return f"{told}; {refused.empty_key}"
     return f"{told}: {PORT_FORMS}" if refused.is_port and not item and not isinstance(refused.value, dict) else told
@@ -190,7 +192,7 @@ def mapping(refused: Refused) -> str:
         if keys
         else f"of keys and values (key: value){f': {description}' if description else ''}"
     )
-    told = values.a_mapping(refused.found, such)
+    told = values.expected_mapping(refused.found, such)
     if refused.path[-1:] in {("from",), ("to",)}:
         told = f"{refused.found.described}; expected one role, {OUTSIDE}, or a mapping {such}"
     return f"{told}; {refused.empty_key}" if refused.value is None else told

@@ -5,28 +5,28 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.audit.verify import Report
+from webhook.audit.verify import VerificationReport
 from webhook.model.counting import counted
-from webhook.report.coverage import Coverage
-from webhook.report.words import duration
+from webhook.report.formatting import format_duration
+from webhook.report.isolation_history import IsolationHistory
 
 
 class Figures(Struct, frozen=True):
     """The figures of the page that concern controls."""
 
-    report: Report
+    report: VerificationReport
     trusted: bool
     compared: bool
-    coverage: Coverage
+    coverage: IsolationHistory
     decisions: int
     refused: int
     guard_refused: int  # refused edits of catflap's own policies
     exempt: int
-    broken_glass: int
+    break_glass: int
     exempt_without_code: int  # by records of a release without reason codes
     files: int  # policy files that came into force
     files_refused: int
-    closing_now: tuple[int, int] | None  # closed namespaces, and namespaces that have to be closed
+    isolated_now: tuple[int, int] | None  # closed namespaces, and namespaces that have to be closed
 
 
 class Control(Struct, frozen=True):
@@ -39,29 +39,29 @@ class Control(Struct, frozen=True):
     lacks: str
 
 
-def closing(figures: Figures) -> tuple[str, ...]:
+def isolation(figures: Figures) -> tuple[str, ...]:
     """Return how namespaces are closed."""
     found = figures.coverage
     if not found.known:
         return ("not known, because no record of this period tells of a default-deny policy",)
-    said = [
+    sentences = [
         f"{counted(found.known, 'namespace')} with a default-deny policy for both directions on record",
-        without(found),
+        open_time(found),
     ]
     if found.slowest is not None:
-        said.append(
-            f"from creation to default-deny at most {duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
+        sentences.append(
+            f"from creation to default-deny at most {format_duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
             "no Pod is admitted in between"
         )
-    if figures.closing_now is not None:
-        closed, of = figures.closing_now
-        said.append(
+    if figures.isolated_now is not None:
+        closed, of = figures.isolated_now
+        sentences.append(
             f"when this page was made, {closed:,} of {counted(of, 'namespace')} that are not exempt were closed"
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
-def without(found: Coverage) -> str:
+def open_time(found: IsolationHistory) -> str:
     """Return how long namespaces were open, in words."""
     untold = (
         f"; {counted(found.unexplained, 'write')} of an earlier release may have restored it or not"
@@ -71,20 +71,20 @@ def without(found: Coverage) -> str:
     if not found.lapses:
         return f"no time without the policy is on record{untold}"
     bound = "" if found.exact else "at most "
-    more = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
+    clauses = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
     gaps = counted(found.lapses, "gap")
-    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{duration(found.without)}{more}{untold}"
+    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{format_duration(found.without)}{clauses}{untold}"
 
 
-def flows(figures: Figures) -> tuple[str, ...]:
+def exceptions_from_default_deny(figures: Figures) -> tuple[str, ...]:
     """Return how exceptions from default-deny are controlled."""
     if not figures.decisions:
         return (
-            *closing(figures),
+            *isolation(figures),
             "refusals and exemptions: not known, because no decision is on record in this period",
         )
     return (
-        *closing(figures),
+        *isolation(figures),
         f"{counted(figures.refused, 'request')} refused of {figures.decisions:,} decided",
         exemptions(figures),
     )
@@ -92,7 +92,7 @@ def flows(figures: Figures) -> tuple[str, ...]:
 
 def exemptions(figures: Figures) -> str:
     """Return how many requests passed as exempt, and how many of these by break-glass, as far as records say."""
-    passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass"
+    passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.break_glass:,} of them by break-glass"
     untold = figures.exempt_without_code
     return f"{passed}; of {untold:,} an earlier release did not record whether it was that" if untold else passed
 
@@ -110,19 +110,19 @@ def rulesets(figures: Figures) -> tuple[str, ...]:
 def recording(figures: Figures) -> tuple[str, ...]:
     """Return what is recorded."""
     chains = counted(len(figures.report.chains), "chain")
-    here = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
-    return (f"{counted(figures.report.records, 'record')} in {chains}", here)
+    writers = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
+    return (f"{counted(figures.report.records, 'record')} in {chains}", writers)
 
 
 def protection(figures: Figures) -> tuple[str, ...]:
     """Return whether the log is whole."""
     report = figures.report
-    found = len(report.findings) + report.untold
+    found = len(report.findings) + report.omitted
     lost = sum(chain.lost for chain in report.chains)
-    told = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
+    clauses = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
     against = "was" if figures.compared else "was not"
     return (
-        f"{told} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
+        f"{clauses} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
         f"the log {against} held against the API server's own audit log",
         f"by their writers' own account, {counted(lost, 'record')} could not be written",
     )
@@ -131,8 +131,8 @@ def protection(figures: Figures) -> tuple[str, ...]:
 def signing(figures: Figures) -> tuple[str, ...]:
     """Return which keys certify the log."""
     chains = figures.report.chains
-    signed = sum(chain.signed >= 0 for chain in chains)
-    vouched = sum(chain.vouched for chain in chains)
+    signed = sum(chain.signed_to >= 0 for chain in chains)
+    vouched = sum(chain.is_key_certified for chain in chains)
     key = (
         f"a trusted root key vouches for the keys of {vouched:,} of them"
         if figures.trusted
@@ -147,27 +147,27 @@ CNI: Final = f"{STORED}Whether the policies that teams add are adequate is not j
 AUDITED: Final = "How long logs are kept, who may read them, and whether somebody reviews them."
 
 CONTROLS: Final = (
-    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", closing, f"{CNI} Exempt namespaces have none of catflap's."),
-    Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", closing, CNI),
-    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", flows, f"{STORED}Which namespaces are the CDE, and which flows it needs."),
+    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", isolation, f"{CNI} Exempt namespaces have none of catflap's."),
+    Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", isolation, CNI),
+    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", exceptions_from_default_deny, f"{STORED}Which namespaces are the CDE, and which flows it needs."),
     Control("PCI DSS 4.0.1", "1.2.2", "Changes to configurations of network security controls are approved and managed", rulesets, "Who approved a policy file: your change management and the API server's audit log tell."),
     Control("PCI DSS 4.0.1", "10.2", "Audit logs are implemented", recording, f"The caller's address and program: the API server's own audit log has them. {UNSEEN}"),
     Control("PCI DSS 4.0.1", "10.3, 10.5.1", "Audit logs are protected from destruction and unauthorized modification, and kept", protection, AUDITED),
-    Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", flows, STORED + UNSEEN),
-    Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", flows, f"{STORED}Boundaries outside the cluster."),
+    Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", exceptions_from_default_deny, STORED + UNSEEN),
+    Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster."),
     Control("NIST SP 800-53 r5", "AU-9", "Protection of Audit Information", protection, AUDITED),
     Control("NIST SP 800-53 r5", "AU-10", "Non-repudiation", signing, "Users do not sign: who asked is the API server's word. Records behind a chain's last signature rest on hashes alone."),
-    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", flows, f"{STORED}Boundaries outside the cluster, and whether the criterion is met as a whole."),
+    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster, and whether the criterion is met as a whole."),
 )  # fmt: skip
 
 
-class Evidenced(Struct, frozen=True):
+class ControlEvidence(Struct, frozen=True):
     """One control with its figures in words."""
 
     control: Control
     shows: tuple[str, ...]
 
 
-def evidenced(figures: Figures) -> tuple[Evidenced, ...]:
+def control_evidence(figures: Figures) -> tuple[ControlEvidence, ...]:
     """Return every control."""
-    return tuple(Evidenced(control, tuple(control.shows(figures))) for control in CONTROLS)
+    return tuple(ControlEvidence(control, tuple(control.shows(figures))) for control in CONTROLS)

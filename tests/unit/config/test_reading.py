@@ -8,7 +8,7 @@ import yaml
 from webhook.config import reading
 from webhook.config.places import Place
 from webhook.config.reading import DEEPEST, MOST_NODES, PARSER, read
-from webhook.syntax.yaml_words import HALF_A_CHARACTER
+from webhook.syntax.yaml_errors import INCOMPLETE_CHARACTER
 
 # catflap uses Python's own parser if libyaml is missing.
 PARSERS: Final = [PARSER, yaml.SafeLoader]
@@ -141,7 +141,7 @@ def test_half_a_character_is_no_text(value: str) -> None:
     """Such a text cannot be encoded."""
     [(path, message, _)] = complaints(f"a:\n  b: [x, {value}]\n")
     assert path == ("a.b" if reading.PARSER is PARSER else "a.b[1]")  # libyaml reads ahead
-    assert message.endswith(HALF_A_CHARACTER)
+    assert message.endswith(INCOMPLETE_CHARACTER)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.unit.samples import policy
 from webhook.guard.owner_graph import ExistingObject, ObjectName
 from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow, preview
 from webhook.model.namespace import Namespace
-from webhook.review.manifests import existing
+from webhook.review.manifests import existing_object
 
 Json = dict[str, Any]
 
@@ -48,7 +48,7 @@ def stamp(at: datetime) -> str:
 
 def seen(*objects: Json) -> list[ExistingObject]:
     """Return the objects as they are read."""
-    return [existing(one, default_namespace="") for one in objects]
+    return [existing_object(one, default_namespace="") for one in objects]
 
 
 def previewed(*objects: Json, text: str = "", **setting: Any) -> Preview:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.reviews import GOOD, Json, encoded, pod, review
 from tests.unit.samples import HEAD
-from webhook.audit.keeping import Durability, Keeping, Observer
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_records
+from webhook.audit.log_config import Durability, LogConfig, LogObserver
+from webhook.audit.log_lines import read_records
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
@@ -77,18 +77,18 @@ def test_a_review_is_decoded_and_decided_under_one_policy(tmp_path: Path) -> Non
 class TestSynced:
     """Answers that wait for fdatasync."""
 
-    SYNCED = Keeping(durability=Durability.SYNCED)
+    SYNCED = LogConfig(durability=Durability.SYNCED)
 
     def deferred(self, folder: Path, **options: Any) -> Deferred:
         """Return the deferred step of an answer."""
-        found = make_handler(folder, HEAD, keeping=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
+        found = make_handler(folder, HEAD, config=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
         assert isinstance(found, Deferred)
         return found
 
     def test_nothing_waits_on_the_event_loop(self, tmp_path: Path) -> None:
         """The thread that completes the answer writes and syncs the record."""
         synced: list[float] = []
-        deferred = self.deferred(tmp_path, observer=Observer(synced=synced.append))
+        deferred = self.deferred(tmp_path, observer=LogObserver(synced=synced.append))
         assert (tmp_path / "audit.log").read_bytes() == b""
         finished = deferred.complete()
         assert isinstance(finished, HttpReply)
@@ -98,7 +98,7 @@ class TestSynced:
     def test_a_rejected_step_is_refused_at_once(self, tmp_path: Path) -> None:
         """The refusal is recorded without a sync."""
         synced: list[float] = []
-        refused = self.deferred(tmp_path, observer=Observer(synced=synced.append)).reject()
+        refused = self.deferred(tmp_path, observer=LogObserver(synced=synced.append)).reject()
         assert json.loads(refused.body)["response"]["status"]["code"] == 503
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
         assert synced == []
