@@ -360,7 +360,7 @@ def test_the_notes_name_the_former_keys_in_the_values(tools: Tools, tmp_path: Pa
     """The user reads them after each installation and upgrade, with the command that rewrites the values."""
     path = tmp_path / "values.yaml"
     path.write_text(yaml.safe_dump({"policy": values}), encoding="utf-8")
-    command = [tools.helm, "install", "catflap", CHART, "--dry-run=client", "--values", path]
+    command = [str(tools.helm), "install", "catflap", str(CHART), "--dry-run=client", "--values", str(path)]
     home = {f"HELM_{kind}_HOME": str(tmp_path / kind) for kind in ("CACHE", "CONFIG", "DATA")}
     done = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
