@@ -172,7 +172,7 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     checks["surroundings"] = lambda: lookout.current is not None
     records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
-    checks["owed records"] = lambda: records.timely
+    checks["delayed records"] = lambda: records.timely
     gate = IsolationGate(
         cached_namespace=namespaces.get,
         cluster_info=lambda: lookout.current,

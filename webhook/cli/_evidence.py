@@ -86,10 +86,10 @@ def filters(function: Function) -> Function:
 @lenient_option
 @click.option("-o", "--output", type=OneOf(["table", "json"]), default="table", show_default=True)
 def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | None, **asked: Any) -> None:
-    """Print the records that answer a question, oldest file first; `-` is standard input.
+    """Print the records that match the options, in the order of the files; `-` is standard input.
 
-    Options of different kinds must all hold, of one kind any; in names `*` stands for any text. `-o json` prints each record as
-    it stands in the log.
+    A record must match at least one value of each option. In names, `*` matches any text. `-o json` prints each record as it is in
+    the log.
     """
     in_order(asked["begin"], asked["end"])
     found = Found(Query(**asked).compiled())
@@ -150,7 +150,7 @@ def unknown_rule(rule: str, known: Iterable[str], records: int) -> str:
 )  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
-    """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""
+    """Print records in a format for other programs: OCSF events, one line of JSON each, or CSV; `-` is standard input."""
     for exported in FORMATS[form](entry for entry, _ in read(files, lenient=lenient, doing="exporting")):
         sys.stdout.buffer.write(exported)
 

@@ -52,7 +52,7 @@ class Findings(Struct, frozen=True):
 
 def show(found: Findings, *, wide: bool) -> None:
     """Print the result for a person."""
-    faults = (Column("FAULT"),) if wide else ()
+    faults = (Column("VIOLATION"),) if wide else ()
     if found.changes is None:
         echo_table(
             (*COLUMNS, *faults), (cells(row, in_words(outcome_of(row)), wide=wide) for row in found.preview.rows)

@@ -64,8 +64,8 @@ def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
             "16 MiB, which is the limit for a policy file",
             id="against",
         ),
-        pytest.param(("registration", "-c", "policy.yaml", "--url", "https://a", "--ca"), "1 MiB, the most", id="CA"),
-        pytest.param(("audit", "verify", "policy.yaml", "--trust"), "64 KiB, the most", id="key"),
+        pytest.param(("registration", "-c", "policy.yaml", "--url", "https://a", "--ca"), "1 MiB, which is the limit", id="CA"),
+        pytest.param(("audit", "verify", "policy.yaml", "--trust"), "64 KiB, which is the limit", id="key"),
     ],
 )
 def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
@@ -74,7 +74,7 @@ def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...]
         pytest.skip("no /dev/zero")
     done = limited(*arguments, "/dev/zero", mib=400)
     assert done.returncode == 2, done.stderr
-    assert f"/dev/zero: larger than {bound}" in done.stderr
+    assert f"/dev/zero: the file is larger than {bound}" in done.stderr
 
 
 @pytest.mark.parametrize("verb", LOGS)
