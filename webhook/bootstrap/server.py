@@ -169,7 +169,7 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     namespaces.start()
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced
-    checks["surroundings"] = lambda: lookout.current is not None
+    checks["cluster info"] = lambda: lookout.current is not None
     records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
     checks["delayed records"] = lambda: records.timely
