@@ -22,8 +22,8 @@ from typing import Final
 
 from tests.programs import JSON, serve
 from tests.reviews import GOOD, encoded, pod
-from webhook.audit.keeping import Durability, Keeping
 from webhook.audit.log import AuditLog
+from webhook.audit.log_config import Durability, LogConfig
 from webhook.audit.record import decision_record, utc_now
 from webhook.config.default import DEFAULT_POLICY
 from webhook.model.decision import Decision, Phase
@@ -31,12 +31,12 @@ from webhook.model.reason import Reason, ReasonCode
 from webhook.review.decode import decode
 
 ROUNDS: Final = 3
-WAYS: Final[Mapping[str, tuple[str | None, Keeping]]] = {
-    "written, file": ("audit.log", Keeping()),
-    "written, standard output": (None, Keeping()),
-    "written, both": ("audit.log", Keeping(copy=True)),
-    "synced, file": ("audit.log", Keeping(durability=Durability.SYNCED)),
-    "best-effort, file": ("audit.log", Keeping(durability=Durability.BEST_EFFORT)),
+WAYS: Final[Mapping[str, tuple[str | None, LogConfig]]] = {
+    "written, file": ("audit.log", LogConfig()),
+    "written, standard output": (None, LogConfig()),
+    "written, both": ("audit.log", LogConfig(copy=True)),
+    "synced, file": ("audit.log", LogConfig(durability=Durability.SYNCED)),
+    "best-effort, file": ("audit.log", LogConfig(durability=Durability.BEST_EFFORT)),
 }
 RECORD: Final = decision_record(
     Phase.VALIDATE, decode(encoded(pod(GOOD)), {}), Decision(Reason(ReasonCode.NO_VIOLATION)), policy_digest="597718279e1a869b",
@@ -106,8 +106,8 @@ def drained() -> Iterator[None]:
 
 def records(folder: Path, way: str, count: int, callers: int) -> Figures:
     """Measure records alone: the time of one caller, and the rate of several callers."""
-    file, keeping = WAYS[way]
-    log = AuditLog(str(folder / file) if file else None, process="serve", keeping=keeping)
+    file, log_config = WAYS[way]
+    log = AuditLog(str(folder / file) if file else None, process="serve", config=log_config)
 
     def write(count: int) -> list[float]:
         return [timed(lambda: log.append(RECORD)) for _ in range(count)]
@@ -120,11 +120,11 @@ def records(folder: Path, way: str, count: int, callers: int) -> Figures:
 
 def answers(folder: Path, way: str, count: int, callers: int) -> Figures:
     """Measure a server's answers to several concurrent callers, each on its own connection."""
-    file, keeping = WAYS[way]
+    file, log_config = WAYS[way]
     policy = folder / "policy.yaml"
     policy.write_text(DEFAULT_POLICY, encoding="utf-8")
-    options = ["--standalone", "--policy", str(policy), "--audit-durability", keeping.durability]
-    options += ["--audit-stdout"] * keeping.copy
+    options = ["--standalone", "--policy", str(policy), "--audit-durability", log_config.durability]
+    options += ["--audit-stdout"] * log_config.copy
     if file is None:
         options += ["--audit-log", "/dev/stdout"]  # a second open returns the same pipe
     with serve(folder / "server", *options) as server:

@@ -149,7 +149,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "lists in lists": lambda: filled("a: ", lambda _: "["),
     "keys in keys": lambda: filled("", lambda _: "? "),
     "a long text": lambda: filled('mode: "', lambda _: "\\u0041\\\n ", '"'),
-    "a long number": lambda: filled("gate: {freshness: ", lambda _: "9", "}"),
+    "a long number": lambda: filled("network: {staged: ", lambda _: "9", "}"),
     "comments": lambda: filled("", lambda _: "#\n"),
     "tags": lambda: some(49_000, "a: [", lambda _: "!!int x,", "]"),
     "anchors": lambda: some(49_000, "a:\n", lambda n: f"- &a{n} x\n"),
@@ -178,7 +178,10 @@ FILES: Mapping[str, Callable[[], str]] = {
         1, REQUIRE, lambda _: f"  - {{label: a, matches: '{'(a|b)' * 180_000}'}}\n"
     ),
     "exempt namespaces under a net": lambda: some(
-        49_000, "network: {standingNet: true}\nnamespaces: {adopt: all, exempt: [", lambda n: f"n{n},", "]}"
+        49_000,
+        "network: {clusterWideDefaultDeny: true}\nnamespaces: {includeExisting: all, exempt: [",
+        lambda n: f"n{n},",
+        "]}",
     ),
     "overrides": lambda: some(
         4_000, "namespaces:\n  overrides:\n", lambda n: f"  - {{labels: {{a{n}: b}}, rules: {{keep-role: warn}}}}\n"

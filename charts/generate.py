@@ -14,7 +14,7 @@ import yaml
 
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
-from webhook.config.schema import by_rule, definition, inline, spelled_out
+from webhook.config.schema import add_former_keys, by_rule, definition, inline, spelled_out
 from webhook.model.fields import DNS_LABEL, PORT, RULE_ID
 from webhook.model.policy import GuardPolicy
 
@@ -104,6 +104,7 @@ def with_policy(schema: Json, model: Json) -> Json:
     policy = {key: value for key, value in model.items() if key != "$defs"}
     for node in [policy, *nested(policy, definitions)]:
         node["required"] = list(node["properties"])
+    add_former_keys(policy, definitions)
     written = with_known_rules(by_rule(policy))
     return schema | {"properties": schema["properties"] | {"policy": written}, "definitions": with_texts(definitions)}
 

@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 
 from webhook.audit.schema import schema as audit_schema
+from webhook.config.places import written
+from webhook.config.renamed_keys import REMOVED, RENAMED, current
 from webhook.config.schema import schema
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.label_pattern import SUPPORTED_SYNTAX
@@ -136,6 +138,16 @@ def policy_page() -> Iterator[str]:
     )
     yield from ("| key | default | meaning |", "|---|---|---|")
     yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
+    yield from ("", "## Keys of earlier releases", "")
+    yield from (
+        "This release reads the former names of keys with a warning; the next release does not read them. `catflap config migrate FILE`",
+        "rewrites a file ([upgrade.md](upgrade.md#renamed-keys-and-metrics)).",
+        "",
+        "| former key | now |",
+        "|---|---|",
+    )
+    yield from (f"| `{written(path)}` | `{written(current(path))}` |" for path in RENAMED)
+    yield from (f"| `{written(path)}` | removed, without effect: {reason} |" for path, reason in REMOVED.items())
     yield from ("", "## Limits", "")
     yield from (
         "The API server limits the size of the objects that catflap writes from this file. Therefore each list has at most as many items as the",
@@ -145,7 +157,7 @@ def policy_page() -> Iterator[str]:
     )
     yield from ("## Patterns", "")
     yield from (
-        "A pattern of `workloads.require[].matches` has the same meaning in catflap and, with `twin`, in the API server. Therefore it has at most",
+        "A pattern of `workloads.require[].matches` has the same meaning in catflap and, with `validatingAdmissionPolicy`, in the API server. Therefore it has at most",
         f"{LONGEST_PATTERN} characters, and consists of what both read in the same way:",
         f"{SUPPORTED_SYNTAX}.",
         "",

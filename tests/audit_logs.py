@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 
-from webhook.audit.chain import GENESIS, pieces, seal
-from webhook.audit.finding import Damage
-from webhook.audit.reading import read_lines
+from webhook.audit.chain import GENESIS, seal, split_line
+from webhook.audit.findings import FindingKind
+from webhook.audit.log_lines import read_lines
 from webhook.audit.schema import VERSION
-from webhook.audit.verify import Report, Verifier
+from webhook.audit.verify import VerificationReport, Verifier
 
 # Of which tests have logs that an earlier release wrote, and to which others append.
 EARLIER_FORMATS: Final = {"catflap.dev/audit/v1alpha3"}
@@ -47,11 +47,11 @@ def as_read(record: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(seal({**record, **linked})[0])  # type: ignore[no-any-return]
 
 
-def verified(*paths: Path, **options: Any) -> Report:
+def verified(*paths: Path, **options: Any) -> VerificationReport:
     """What `catflap audit verify` says of logs."""
     verifier = Verifier(**options)
     for line in read_lines(map(str, paths)):
-        verifier.take(line)
+        verifier.add(line)
     return verifier.finish()
 
 
@@ -61,16 +61,16 @@ def assert_sound(path: Path, *, killed: bool = False) -> None:
         return
     verifier, lines = Verifier(), 0
     for line in read_lines([str(path)]):
-        verifier.take(line)
+        verifier.add(line)
         lines += 1
-        for piece in pieces(line.text) if lines > CHECKED.get(path, 0) else ():
+        for piece in split_line(line.text) if lines > CHECKED.get(path, 0) else ():
             if piece.is_record and (record := json.loads(piece.text))["version"] not in EARLIER_FORMATS:
                 assert_valid(record)
     CHECKED[path] = lines
-    found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.damage, lines))]
+    found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.kind, lines))]
     assert found == []
 
 
-def is_cut(line: int, damage: Damage, lines: int) -> bool:
+def is_cut(line: int, damage: FindingKind, lines: int) -> bool:
     """Whether a log's last line is cut."""
-    return line == lines and damage is Damage.TRUNCATED
+    return line == lines and damage is FindingKind.TRUNCATED

@@ -6,7 +6,7 @@ import msgspec
 
 from tests.audit_logs import as_read
 from webhook.audit.chain import seal
-from webhook.audit.entry import Entry, as_entry
+from webhook.audit.log_entry import LogEntry, parse_entry
 
 TIME: Final = "2026-01-31T12:00:00.123456Z"
 FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "unknown role 'fronted'"}
@@ -98,9 +98,9 @@ START: Final[dict[str, Any]] = {
 STOP: Final[dict[str, Any]] = {"type": "stop", "time": TIME, "signature": ""}
 
 
-def entry(record: dict[str, Any], **other: Any) -> Entry:
+def entry(record: dict[str, Any], **other: Any) -> LogEntry:
     """A record with other values here and there, as it is read."""
-    found = as_entry(msgspec.json.encode(as_read(record | other)))
+    found = parse_entry(msgspec.json.encode(as_read(record | other)))
     assert found is not None
     return found
 

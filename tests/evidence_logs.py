@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.reasons import some
 from webhook.audit.log import AuditLog
-from webhook.audit.record import stamp
+from webhook.audit.record import timestamp
 from webhook.model.reason import ReasonCode, Verdict
 
 BEGIN: Final = datetime(2026, 1, 26, 6, tzinfo=UTC)
@@ -66,8 +66,8 @@ class Story:
 
     def tell(self, **record: Any) -> None:
         """One record."""
-        self.log.look()
-        self.log.append({"time": stamp(self.clock.time), **record})
+        self.log.poll()
+        self.log.append({"time": timestamp(self.clock.time), **record})
 
     def decide(self, decision: str, namespace: str = "shop", *, user: str = "alice", **other: Any) -> None:
         """One decision on a Pod."""

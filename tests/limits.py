@@ -38,7 +38,7 @@ def fullest(*, names: Sequence[str] = (), namespaces: str = "overrides", pattern
     further = [space(f"space-{number}") for number in range(MOST_NAMESPACES - used)]
     excepted = further if namespaces == "exceptions" else lab_spaces()
     return {
-        "twin": True,
+        "validatingAdmissionPolicy": True,
         "workloads": {
             "app": {"label": key("app"), "aliases": [key(f"app-{number}") for number in range(MOST_ALIASES)]},
             "role": {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from webhook.audit.chain import GENESIS, seal
-from webhook.audit.record import stamp
+from webhook.audit.record import timestamp
 from webhook.audit.schema import VERSION
 
 AT: Final = datetime(2026, 1, 31, tzinfo=UTC)
@@ -20,7 +20,7 @@ def decisions(count: int) -> Iterator[dict[str, Any]]:
         namespace = f"team-{number % 50}"
         record: dict[str, Any] = {
             "type": "decision",
-            "time": stamp(AT + timedelta(milliseconds=number)),
+            "time": timestamp(AT + timedelta(milliseconds=number)),
             "id": f"0d1c3a52-6f0e-4a55-9e6a-{number:012x}",
             "phase": "validate",
             "user": {

@@ -1,5 +1,6 @@
 """catflap's processes, started as a user or a Pod starts them."""
 
+import atexit
 import http.client
 import json
 import os
@@ -13,12 +14,14 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from tests.audit_logs import assert_sound
+from tests.controlplane.process_supervisor import ProcessSupervisor
 from tests.ports import free_port
-from webhook.audit.reading import read_records
+from webhook.audit.log_lines import read_records
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 15.0
@@ -111,6 +114,26 @@ class Program:
         raise AssertionError(f"not ready ({self.process.poll()}):\n{self.log()}")
 
 
+@cache
+def supervisor() -> ProcessSupervisor:
+    """Return what ends the programs of this process when it ends, also by SIGKILL."""
+    found = ProcessSupervisor(prefix="catflap-programs-")
+    atexit.register(found.close)
+    return found
+
+
+def start_program(
+    *arguments: str,
+    output: IO[bytes] | int | None = None,
+    errors: IO[bytes] | int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.Popen[bytes]":
+    """Start a verb of catflap as a process that does not outlive this one, with its children such as gunicorn's worker."""
+    argv = [sys.executable, "-m", "webhook", *arguments]
+    env = {**os.environ, **(environment or {})}
+    return supervisor().start(argv, output=output, errors=errors, cwd=Path.cwd(), env=env)
+
+
 @contextmanager
 def serve(
     folder: Path, *arguments: str, ready: bool = True, environment: Mapping[str, str] | None = None
@@ -142,12 +165,11 @@ def running(
 ) -> Iterator[Program]:
     """Run a verb as a process and stop it at the end; it must stop at SIGTERM."""
     status_port = free_port()
-    argv = [sys.executable, "-m", "webhook", verb, "--status-listen", f"127.0.0.1:{status_port}"]
-    argv += ["--audit-log", str(folder / "audit.log"), *arguments]
+    own = ["--status-listen", f"127.0.0.1:{status_port}", "--audit-log", str(folder / "audit.log")]
     folder.mkdir(parents=True, exist_ok=True)
     with (
         (folder / "stderr.log").open("ab") as stderr,
-        subprocess.Popen(argv, stderr=stderr, env={**os.environ, **(environment or {})}) as process,
+        start_program(verb, *own, *arguments, errors=stderr, environment=environment) as process,
     ):
         program = Program(process, status_port, folder, port)
         try:

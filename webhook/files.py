@@ -1,4 +1,4 @@
-"""Read files that a user names, up to a size limit.
+"""Read files that a user names, up to a size limit, and replace them.
 
 Each message names the file, what is wrong with it and what was expected, in the same words for every verb and every
 form.
@@ -8,12 +8,17 @@ import errno
 import os
 import stat
 import sys
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
+from tempfile import mkstemp
 from typing import BinaryIO, Final, NamedTuple
 
 STDIN: Final = "-"
 MIB: Final = 1 << 20
+LONGEST_PREFIX: Final = (
+    50  # characters of a file's name in that of a temporary file; a name has 255 bytes, and a character up to 4
+)
 # The fault for the number of the operating system's error; other numbers keep the system's own words.
 REASONS: Final = {
     errno.ENOENT: "no such file",
@@ -56,6 +61,34 @@ def read_file(path: str | PathLike[str], form: Form) -> bytes:
             return read_from(file, shown(path), form)
     except OSError as bad:
         raise UnreadableFileError(sentence(shown(path), reason(bad), form.noun)) from None
+
+
+def replace_file(path: str | PathLike[str], content: bytes) -> None:
+    """Replace the content of a regular file as a whole: a reader finds either the content before or the new content.
+
+    A symbolic link stays, and the file that it leads to is replaced. The file keeps its mode, and its owner if this user
+    may set the owner. Raises OSError; then the file is unchanged.
+    """
+    real = Path(os.path.realpath(path, strict=True))
+    status = real.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "this is not a regular file")
+    if not os.access(real, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    descriptor, name = mkstemp(prefix=f".{real.name[:LONGEST_PREFIX]}.", dir=real.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+            with suppress(PermissionError):
+                os.fchown(descriptor, status.st_uid, status.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))  # after fchown, which clears bits of the mode
+        new.replace(real)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def is_readable(path: str | PathLike[str], form: Form) -> None:

@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from webhook import __version__
+from webhook.former_metrics import RegistryWithFormerNames
 from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.decision import Decision, Verdict
 from webhook.rules import RULES
@@ -39,7 +40,10 @@ CUSTOM = "custom"  # replaces the id of each custom rule in the policy file
 IN_FORCE, ENDING, ENDED = "in-force", "ending", "ended"  # of an exception; `ending` is within a week
 
 
-REGISTRATION, COPY = "registration", "twin"  # catflap makes the API server follow the policy file in these ways
+REGISTRATION, COPY = (
+    "registration",
+    "validating-admission-policy",
+)  # what catflap writes so that the API server follows the policy file
 FOLLOWING = (REGISTRATION, COPY)
 # The ids that label the count of violations. A policy file may have any number of custom rules, so these share one id.
 VIOLATED: Final = frozenset(
@@ -57,15 +61,15 @@ class Metrics:
 
     def __init__(self, process: str | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each counter and histogram, that says when it began
-        self.registry = CollectorRegistry()
+        self.registry: CollectorRegistry = RegistryWithFormerNames()
         unexported = CollectorRegistry()
         self._of_server = unexported if process == CONTROLLER else self.registry
         self._of_controller = unexported if process == SERVER else self.registry
         ProcessCollector(registry=self.registry)
         Info("catflap_build", "The running release", registry=self.registry).info({"version": __version__})
         self._count_decisions()
-        self.policy_refusals = Counter(
-            "catflap_policy_refusals_total", "Policy files that were rejected", registry=self.registry
+        self.policy_load_failures = Counter(
+            "catflap_policy_load_failures_total", "Policy files that were rejected", registry=self.registry
         )
         self.policy = Info("catflap_policy", "The policy file in force", registry=self.registry)
         self.exceptions = Gauge(
@@ -119,13 +123,13 @@ class Metrics:
                 self._violations.labels(fault.rule if fault.rule in VIOLATED else CUSTOM, effect).inc()
 
     def _show_registration(self) -> None:
-        not_followed = Gauge(
-            "catflap_policy_not_followed",
+        sync_failed = Gauge(
+            "catflap_policy_sync_failed",
             "Whether the API server rejects what catflap writes for the policy file",
             ["object"],
             registry=self._of_controller,
         )
-        self.not_followed = {name: not_followed.labels(name) for name in FOLLOWING}
+        self.sync_failed = {name: sync_failed.labels(name) for name in FOLLOWING}
         registered = Gauge(
             "catflap_registered",
             "Whether the webhook configuration exists",
@@ -161,8 +165,8 @@ class Metrics:
             "Audit records that could not be written, and whose requests were admitted",
             registry=self.registry,
         )
-        self.audit_uncopied = Counter(
-            "catflap_audit_uncopied_total",
+        self.audit_stdout_dropped = Counter(
+            "catflap_audit_stdout_dropped_total",
             "Audit records that are in the file and not on standard output",
             registry=self.registry,
         )
@@ -209,14 +213,14 @@ class Metrics:
             "Namespaces that could not be isolated at the first try",
             registry=self._of_controller,
         )
-        self.unguarded_seconds = Histogram(
-            "catflap_namespace_unguarded_seconds",
+        self.isolation_delay = Histogram(
+            "catflap_namespace_isolation_delay_seconds",
             "Time from the controller's first read of a managed namespace without its default-deny policy to the write of the policy",
             buckets=REPAIR_BUCKETS,
             registry=self._of_controller,
         )
-        self.guarded_namespaces = Gauge(
-            "catflap_guarded_namespaces", "Namespaces that catflap isolates", registry=self._of_controller
+        self.managed_namespaces = Gauge(
+            "catflap_managed_namespaces", "Namespaces that catflap isolates", registry=self._of_controller
         )
 
     def _count_what_stands(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.chart.conftest import Render
 from tests.chart.rendering import CHART, HOOK, NAMESPACE, Rendered, for_each_values_file
-from webhook.cli._registering import one_of, replicas
+from webhook.cli._endpoint_options import endpoint_factory, parse_deployment
 
 KINDS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
 
@@ -43,10 +43,10 @@ def test_the_controller_registers_the_service_under_the_ca_of_the_servers(render
         return
     given = options(rendered)
     name, port = rendered.service["metadata"]["name"], rendered.values["service"]["port"]
-    endpoint = one_of(None, given["--service"][0])("Q0E=")
+    endpoint = endpoint_factory(None, given["--service"][0])("Q0E=")
     assert (endpoint.namespace, endpoint.service, endpoint.port) == (NAMESPACE, name, port)
     if rendered.values["server"]["enabled"]:
-        waited = replicas(given["--server-deployment"][0])
+        waited = parse_deployment(given["--server-deployment"][0])
         assert (waited.namespace, waited.name) == (NAMESPACE, name)
         assert 1 <= waited.required <= min(2, rendered.values["server"]["replicas"])
     spec = rendered.pods["controller"]["spec"]

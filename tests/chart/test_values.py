@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chart.conftest import Helm, Render
-from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, VALUES_FILES, for_each_values_file, merged
+from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, VALUES_FILES, Rendered, for_each_values_file, merged
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
+from webhook.config.places import written
+from webhook.config.renamed_keys import REMOVED, RENAMED, current
 from webhook.model.fields import (
     cidr,
     label_key,
@@ -68,8 +71,28 @@ def test_the_default_policy_is_the_programs(render: Render) -> None:
 def test_the_policy_arrives_as_given(render: Render, values_file: Any) -> None:
     """No text is lost or changes its type on the way through helm."""
     rendered = render(values_file)
-    assert yaml.safe_load(rendered.policy) == rendered.values["policy"]
-    parse(rendered.policy)
+    assert yaml.safe_load(rendered.policy) == without_renamed_defaults(rendered.values["policy"])
+    assert parse(rendered.policy).warnings == ()
+
+
+def without_renamed_defaults(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy without renamed keys that have their default.
+
+    The chart leaves them out, because servers of the last release read the file during an upgrade and reject unknown keys.
+    """
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))["policy"]
+    left = {key: dict(value) if isinstance(value, dict) else value for key, value in policy.items()}
+    for *section, former in RENAMED:
+        key = RENAMED[(*section, former)]
+        found, default = (one[section[0]] if section else one for one in (left, defaults))
+        if found[key] == default[key]:
+            del found[key]
+    return left
+
+
+def test_the_default_policy_has_no_key_that_the_last_release_does_not_know(render: Render) -> None:
+    """Its servers validate the ConfigMap that `helm upgrade` applies."""
+    assert not re.search("|".join(RENAMED.values()), render(DEFAULT).policy)
 
 
 def test_each_value_is_in_some_values_file() -> None:
@@ -308,6 +331,46 @@ def test_wrong_values_are_refused_with_the_reason(helm: Helm, settings: list[str
     done = helm("template", "catflap", str(CHART), settings=tuple(settings))
     assert done.returncode == 1
     assert says in done.stderr
+
+
+FORMER: Final = {
+    "twin": True,
+    "network": {"engine": "calico", "standingNet": True},
+    "namespaces": {"adopt": "all"},
+    "workloads": {"existing": "judge"},
+    "gate": {"freshness": 5},
+}
+
+
+def test_values_with_former_names_of_policy_keys_keep_their_meaning(helm: Helm, tmp_path: Path) -> None:
+    """The chart adds no key under its current name."""
+    assert sorted(path[-1] for path in RENAMED) == ["adopt", "existing", "standingNet", "twin"]
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"policy": FORMER}), encoding="utf-8")
+    done = helm("template", "catflap", str(CHART), "--namespace", NAMESPACE, values=values)
+    assert done.returncode == 0, done.stderr
+    rendered = Rendered(values, done.stdout)
+    found = parse(rendered.policy)
+    assert len(found.warnings) == len(RENAMED) + len(REMOVED)
+    policy = found.policy
+    assert policy.validating_admission_policy
+    assert policy.network.cluster_wide_default_deny
+    assert (policy.namespaces.include_existing, policy.workloads.existing_workloads) == ("all", "judge")
+    [role] = [one for one in rendered.of("ClusterRole") if one["metadata"]["name"] == "catflap-controller"]
+    assert "validatingadmissionpolicies" in yaml.safe_dump([one for one in role["rules"] if "update" in one["verbs"]])
+
+
+@pytest.mark.parametrize("path", sorted(RENAMED), ids=written)
+def test_values_with_both_names_of_a_policy_key_are_refused(helm: Helm, path: tuple[str, ...]) -> None:
+    """The values of one of the two would have no effect."""
+    value = {"twin": "true", "standingNet": "true", "adopt": "all", "existing": "judge"}[path[-1]]
+    both = (f"policy.{written(path)}={value}", f"policy.{written(current(path))}={value}")
+    done = helm("template", "catflap", str(CHART), settings=both)
+    assert done.returncode == 1
+    assert (
+        f"policy.{written(path)} is the former name of {RENAMED[path]}, which is set too; remove {path[-1]}"
+        in done.stderr
+    )
 
 
 def test_egress_cannot_be_emptied(helm: Helm) -> None:

@@ -54,7 +54,7 @@ def namespace_name() -> str:
     return f"test-{uuid.uuid4().hex[:12]}"
 
 
-# The number that tests ask for. Each one is used once, because a test may adopt it.
+# The number that tests ask for. Each one is used once, because a policy file of a test may include it.
 OLDER_NAMESPACES = 48
 
 

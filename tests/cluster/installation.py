@@ -127,7 +127,7 @@ def installed(
     port = free_port()
     ensure_certificate(TlsFolder(folder / "tls"), [f"catflap.{NAMESPACE}.svc", "localhost"], datetime.now(UTC))
     # The chart value grants the right to write the copy. The policy file then does not ask for it.
-    outside = {**chart_values(folder, port), "policy": {"twin": True}}
+    outside = {**chart_values(folder, port), "policy": {"validatingAdmissionPolicy": True}}
     (folder / "values.yaml").write_text(yaml.safe_dump({**outside, **(values or {})}), encoding="utf-8")
     with ExitStack() as stack:
         chart = ["--namespace", NAMESPACE, "--values", str(folder / "values.yaml")]
@@ -158,7 +158,9 @@ def chart_values(folder: Path, port: int) -> dict[str, Any]:
 def disable_copy(cluster: Cluster) -> None:
     """Let the policy file not ask for the copy of the rules, as is the default."""
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/catflap-policy"
-    text = cluster.api("GET", path)["data"]["policy.yaml"].replace("twin: true", "twin: false")
+    text = cluster.api("GET", path)["data"]["policy.yaml"].replace(
+        "validatingAdmissionPolicy: true", "validatingAdmissionPolicy: false"
+    )
     cluster.api("PATCH", path, {"data": {"policy.yaml": text}}, content_type="application/merge-patch+json")
 
 

@@ -35,7 +35,7 @@ from tests.programs import stop
 from webhook.config.parse import digest
 from webhook.model.kinds import BY_KIND
 from webhook.model.names import BREAK_GLASS_GROUP, RESTARTED_AT
-from webhook.review.objects import decode_workload, only_restarted, templates_differ
+from webhook.review.objects import decode_workload, is_restart, templates_differ
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
 CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
@@ -239,7 +239,7 @@ def test_what_a_restart_is_both_see_alike(twinned: Installation, namespace_name:
     for case, patch in patches.items():
         after = twinned.cluster.api("PATCH", tried, patch, content_type=MERGE)
         new, old = (decode_workload(maker, Raw(json.dumps(one).encode())) for one in (after, before))
-        alike[case] = not templates_differ(maker, new, old) or only_restarted(maker, new, old)
+        alike[case] = not templates_differ(maker, new, old) or is_restart(maker, new, old)
     enable_admission_policy(twinned, RICH)
     with alone(twinned):
         answers = {

@@ -16,8 +16,8 @@ from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.programs import stop
 from tests.reviews import encoded
 from webhook.audit.chain import seal
-from webhook.audit.reading import read_records
-from webhook.audit.record import stamp
+from webhook.audit.log_lines import read_records
+from webhook.audit.record import timestamp
 
 Report = dict[str, Any]
 ALLOW_ALL: Final = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
@@ -67,7 +67,7 @@ def again(line: bytes, later: timedelta) -> bytes:
     """Return a copy of an event at a later time."""
     event = json.loads(line)
     at = datetime.fromisoformat(event["requestReceivedTimestamp"]) + later
-    return json.dumps(event | {"requestReceivedTimestamp": stamp(at)}).encode() + b"\n"
+    return json.dumps(event | {"requestReceivedTimestamp": timestamp(at)}).encode() + b"\n"
 
 
 @pytest.fixture

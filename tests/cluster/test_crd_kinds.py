@@ -143,7 +143,7 @@ def changed(custom: Custom, metadata: Json) -> Json:
 def test_pods_of_a_vendors_controller_are_judged_whatever_the_age_of_their_owner(
     catflap: Installation, namespace_name: str
 ) -> None:
-    """`existing: admit` trusts Kubernetes' own controllers only, as the names of others prove nothing."""
+    """`existingWorkloads: admit` trusts Kubernetes' own controllers only, as the names of others prove nothing."""
     catflap.configure({"mode": "off"})
     space = served(catflap, CLONE_SET, namespace_name)
     owner = post(catflap, CLONE_SET, space, CLONE_SET.object("old", {})).body

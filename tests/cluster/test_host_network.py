@@ -112,7 +112,7 @@ def test_a_windows_host_process_has_to_say_that_it_is_there(
 
 def test_earlier_workloads_keep_running(catflap: Installation, older: str) -> None:
     """The DaemonSet is older than catflap, and its namespace was isolated later: a new node gets its Pod, which is recorded."""
-    catflap.configure({"namespaces": {"adopt": [older]}})
+    catflap.configure({"namespaces": {"includeExisting": [older]}})
     eventually(lambda: "catflap-default-deny" in names(catflap.cluster.api("GET", PLAIN.format(older))))
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{older}", "labels": {"for": older}}}
     catflap.cluster.api("POST", "/api/v1/nodes", node)

@@ -158,7 +158,7 @@ def test_the_registration_is_removed_though_no_process_of_catflap_runs(
     clean_cluster: Cluster, tmp_path: Path, port: int, namespace_name: str
 ) -> None:
     """Until then Pods are rejected; afterwards the namespace can be created again. The copy of the rules is removed as well."""
-    policy = {"network": {"engine": "kubernetes"}, "twin": True}
+    policy = {"network": {"engine": "kubernetes"}, "validatingAdmissionPolicy": True}
     (tmp_path / "policy.yaml").write_text(json.dumps({"policy": policy}), encoding="utf-8")
     files = ("--values", str(tmp_path / "values.yaml"), "--values", str(tmp_path / "policy.yaml"))
     clean_cluster.helm("upgrade", "catflap", str(CHART), *OURS, *files)

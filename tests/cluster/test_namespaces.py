@@ -46,9 +46,9 @@ def test_catflaps_own_and_the_system_namespaces_stay_open(catflap: Installation)
         assert closed(catflap, space) == []
 
 
-def test_an_older_namespace_is_closed_once_it_is_adopted(catflap: Installation, older: str) -> None:
+def test_an_older_namespace_is_closed_once_it_is_included(catflap: Installation, older: str) -> None:
     """A prefix exempts it; its managed label follows, and no policy is reported as lost."""
-    catflap.configure({"namespaces": {"adopt": [f"{older[:9]}*"]}})
+    catflap.configure({"namespaces": {"includeExisting": [f"{older[:9]}*"]}})
     assert eventually(lambda: closed(catflap, older), until=lambda seen: seen == BOTH)
     eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
     assert [one["reasonCode"] for one in written(catflap, older)][:2] == ["PolicyUpdated", "PolicyUpdated"]
@@ -64,7 +64,7 @@ def relabel(catflap: Installation, space: str, value: str | None) -> None:
 
 def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older: str) -> None:
     """It stays isolated when the file no longer includes it; after an authorised user removes the label, it is left as it is."""
-    catflap.configure({"namespaces": {"adopt": [older]}})
+    catflap.configure({"namespaces": {"includeExisting": [older]}})
     eventually(lambda: closed(catflap, older) == BOTH)
     eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
     catflap.configure()

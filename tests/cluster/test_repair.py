@@ -358,7 +358,7 @@ def test_an_earlier_policy_with_catflaps_name_is_taken_over(catflap: Installatio
     theirs = policy("catflap-default-deny", manager="")[0]
     theirs["metadata"] |= {"ownerReferences": [owner], "finalizers": ["example.com/hold"]}
     catflap.emergency("POST", PLAIN.format(older), theirs)
-    catflap.configure({"network": {"engine": "kubernetes"}, "namespaces": {"adopt": [older]}})
+    catflap.configure({"network": {"engine": "kubernetes"}, "namespaces": {"includeExisting": [older]}})
     path = f"{PLAIN.format(older)}/catflap-default-deny"
     ours = eventually(
         lambda: catflap.cluster.api("GET", path), until=lambda seen: seen["spec"] == CLOSED[GROUPS["kubernetes"]]

@@ -8,7 +8,7 @@ import pytest
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.unit.report.pages import Page, report
-from webhook.audit.record import stamp, utc_now
+from webhook.audit.record import timestamp, utc_now
 
 SPACES = "Namespaces, sorted by open namespaces and by the longest time without the policy"
 STANDING = "Namespaces in the cluster"
@@ -38,7 +38,7 @@ class Reported:
 @pytest.fixture
 def reported(catflap: Installation, tmp_path: Path) -> Reported:
     """Return the logs of the installation from now on."""
-    return Reported(catflap, tmp_path, stamp(utc_now()))
+    return Reported(catflap, tmp_path, timestamp(utc_now()))
 
 
 def path(space: str) -> str:
@@ -50,8 +50,8 @@ def test_a_namespace_is_reported_as_it_is(reported: Reported, namespace_name: st
     """Isolated, exempt or older than catflap; the objects decide, not the log."""
     first = f"a-{namespace_name}"  # the page has the first 200 by name, and other tests left more than that
     reported.catflap.apply(namespace(first))
-    eventually(lambda: reported.row(STANDING, first), until=lambda row: row and row[2] == "isolated")
-    assert reported.row(STANDING, older)[2] == "older than catflap, not adopted"
+    eventually(lambda: reported.row(STANDING, first), until=lambda row: row and row[2] == "closed")
+    assert reported.row(STANDING, older)[2] == "older than catflap, not included"
     assert {reported.row(STANDING, name)[2] for name in (NAMESPACE, "kube-system")} == {"exempt"}
 
 

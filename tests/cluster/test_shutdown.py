@@ -35,7 +35,7 @@ def assert_ends(program: Program) -> None:
     program.process.send_signal(signal.SIGTERM)
     assert program.process.wait(15) == 0
     assert time.monotonic() - began < END_SECONDS
-    assert verified(program.audit_log).chains[-1].stopped
+    assert verified(program.audit_log).chains[-1].is_stopped
 
 
 def test_the_server_ends_while_the_api_server_keeps_its_connections(catflap: Installation, namespace_name: str) -> None:

@@ -29,7 +29,7 @@ CALICO_SECONDS = 10.0
 
 @pytest.fixture
 def catflap(apart: Installation) -> Installation:
-    """Use a separate cluster: staging writes to every namespace, and the cluster-wide policy needs `adopt: all`."""
+    """Use a separate cluster: staging writes to every namespace, and the cluster-wide policy needs `includeExisting: all`."""
     apart.configure()
     return apart
 
@@ -131,7 +131,10 @@ def test_where_nothing_can_be_staged_nothing_is_written(catflap: Installation, n
 
 def net(**network: Any) -> Json:
     """Return a policy file with the cluster-wide default deny."""
-    return {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True, **network}}
+    return {
+        "namespaces": {"includeExisting": "all"},
+        "network": {"engine": "calico", "clusterWideDefaultDeny": True, **network},
+    }
 
 
 @pytest.fixture
@@ -212,7 +215,7 @@ def test_the_cluster_wide_policy_is_removed_with_its_setting(netted: Installatio
     """It switches to its staged form, and is then removed; the namespaces stay isolated one by one."""
     netted.configure(net(staged=True))
     eventually(lambda: (stand(netted, NETS), stand(netted, STAGED_NETS)), until=lambda seen: seen == ([], [NET]))
-    netted.configure(net(standingNet=False))
+    netted.configure(net(clusterWideDefaultDeny=False))
     eventually(lambda: (stand(netted, NETS), stand(netted, STAGED_NETS)), until=lambda seen: seen == ([], []))
     eventually(lambda: stand(netted, CALICO, "default") == BOTH)
 
@@ -221,7 +224,7 @@ def test_the_net_waits_for_calico(netted: Installation) -> None:
     """Without Calico the log reports it, and namespaces are isolated one by one; the policy is written once Calico is served."""
     netted.cluster.remove_calico()
     netted.configure(net(engine="auto"))
-    says = "network.standingNet: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
+    says = "network.clusterWideDefaultDeny: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
     eventually(lambda: says in netted.controller.log())
     eventually(lambda: stand(netted, PLAIN, "default") == BOTH)
     netted.cluster.install_calico()

@@ -147,7 +147,11 @@ def filled(tools: Tools, tmp_path: Path) -> Iterator[Installation]:
         cluster.install_openreports()
         with installed(cluster, tmp_path) as catflap:
             catflap.apply(namespace("shop"))
-            net = {"namespaces": {"adopt": "all"}, "network": {"engine": "calico", "standingNet": True}, "twin": True}
+            net = {
+                "namespaces": {"includeExisting": "all"},
+                "network": {"engine": "calico", "clusterWideDefaultDeny": True},
+                "validatingAdmissionPolicy": True,
+            }
             catflap.configure(net)
             eventually(lambda: twins(catflap), until=lambda seen: seen == [200, 200])
             eventually(lambda: closed(catflap, "shop", "calico") and closed(catflap, "default", "calico"))

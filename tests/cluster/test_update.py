@@ -176,8 +176,8 @@ def test_a_controller_cannot_be_sent_to_an_owner_that_is_not_there(catflap: Inst
 
 
 def test_existing_judge_ends_the_patience(catflap: Installation, older: str) -> None:
-    """With `existing: judge` the same scale-up yields no Pod."""
-    catflap.configure({"workloads": {"existing": "judge"}})
+    """With `existingWorkloads: judge` the same scale-up yields no Pod."""
+    catflap.configure({"workloads": {"existingWorkloads": "judge"}})
     count = len(catflap.cluster.api("GET", f"/api/v1/namespaces/{older}/pods")["items"])
     kubectl(catflap, older, "scale", "deployment/old", f"--replicas={count + 1}")
     eventually(

@@ -58,7 +58,7 @@ def filled(catflap: Installation, space: str) -> dict[str, str]:
 
 def test_a_rejected_registration_is_reported(catflap: Installation) -> None:
     """An Event on the policy file and a metric report it until it succeeds; here an administrator's policy forbids it."""
-    refused = 'catflap_policy_not_followed{object="registration"} 1.0'
+    refused = 'catflap_policy_sync_failed{object="registration"} 1.0'
     with frozen_registration(catflap.cluster):
         catflap.configure({"namespaces": {"reserved": {"prefixes": ["odd-*"]}}})
         told = eventually(lambda: [one for one in catflap.events() if one["reason"] == "PolicyFileNotFollowed"])

@@ -11,7 +11,7 @@ import yaml
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import Json, every_kind, pod
 from tests.controlplane.client import Answer
-from webhook.cli.check import judged
+from webhook.cli.check import decide_offline
 from webhook.config.parse import parse
 from webhook.model.kinds import KUBERNETES_OWN
 from webhook.review.manifests import read
@@ -22,7 +22,7 @@ BY_TWIN: Final = "ValidatingAdmissionPolicy 'catflap-labels' with binding 'catfl
 RESOURCES: Final = {(maker.group, maker.kind): maker.resource for maker in KUBERNETES_OWN}
 SPACES: Final = ("twin-1", "other")
 RICH: Final[Mapping[str, Any]] = {
-    "twin": True,
+    "validatingAdmissionPolicy": True,
     "workloads": {"require": [{"label": "team", "matches": "[a-z][a-z-]*"}, {"label": "stage", "oneOf": ["a", "b"]}]},
     "roles": {"data": {"claim": {"namespaces": ["twin-*"], "serviceAccounts": ["twin-1/store"]}}},
     "rules": {"labels-agree": "off"},
@@ -90,7 +90,7 @@ def probed(catflap: Installation) -> str:
 
 def disable_admission_policy(catflap: Installation, policy: Mapping[str, Any]) -> None:
     """Apply a policy file without the copy, and return when the API server no longer uses the copy."""
-    catflap.configure({**policy, "twin": False})
+    catflap.configure({**policy, "validatingAdmissionPolicy": False})
     eventually(lambda: stands(catflap), until=lambda seen: seen == [HTTPStatus.NOT_FOUND] * 2)
     eventually(lambda: BY_TWIN not in probed(catflap))
 
@@ -98,13 +98,13 @@ def disable_admission_policy(catflap: Installation, policy: Mapping[str, Any]) -
 def enable_admission_policy(catflap: Installation, policy: Mapping[str, Any]) -> None:
     """Apply a policy file with its copy, and return when the API server uses this copy and no earlier one."""
     disable_admission_policy(catflap, policy)
-    catflap.configure({**policy, "twin": True})
+    catflap.configure({**policy, "validatingAdmissionPolicy": True})
     eventually(lambda: probed(catflap), until=lambda seen: BY_TWIN in seen)
 
 
 def compare_verdicts(catflap: Installation, policy: Mapping[str, Any], things: Sequence[Json]) -> Iterable[Verdicts]:
     """Return the verdicts on objects under one policy; if the copy exists, its rejection precedes the server's and names it."""
-    without = {**policy, "twin": False}
+    without = {**policy, "validatingAdmissionPolicy": False}
     disable_admission_policy(catflap, without)
     by_us = [try_out(catflap, thing) for thing in things]
     enable_admission_policy(catflap, policy)
@@ -112,7 +112,7 @@ def compare_verdicts(catflap: Installation, policy: Mapping[str, Any], things: S
     head = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
     parsed = parse(yaml.safe_dump({**head, **without})).policy
     for thing, one, other in zip(things, by_both, by_us, strict=True):
-        offline = judged(read(thing, default_namespace=thing["metadata"]["namespace"]), parsed)
+        offline = decide_offline(read(thing, default_namespace=thing["metadata"]["namespace"]), parsed)
         refused = "denied the request" in other.body.get("message", "")
         yield Verdicts(
             offline=offline.allowed,

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.contracts.source import ROOT, Module, modules
-from webhook.audit.schema import KINDS, REASONED, schema
+from webhook.audit.schema import RECORD_TYPES, TYPES_WITH_REASON, schema
 from webhook.model.reason import ReasonCode
 
 DEFINED_IN: Final = "webhook.model.reason"
@@ -74,12 +74,12 @@ def test_the_schema_has_each_code_in_one_type_of_record() -> None:
     """In those that have a reason, and there it has to be."""
     parts = schema()["$defs"]
     by_type: dict[str, list[str]] = {}
-    for kind in KINDS:
+    for kind in RECORD_TYPES:
         part = parts[kind.__name__]
         if found := part["properties"].get("reasonCode"):
             assert "reasonCode" in part["required"]
             by_type[part["properties"]["type"]["enum"][0]] = found["enum"]
-    assert by_type.keys() == REASONED
+    assert by_type.keys() == TYPES_WITH_REASON
     assert sorted(code for codes in by_type.values() for code in codes) == sorted(ReasonCode)
 
 

@@ -42,11 +42,12 @@ class ProcessSupervisor:
         self,
         argv: Sequence[str | Path],
         *,
-        output: IO[bytes] | int,
+        output: IO[bytes] | int | None,
+        errors: IO[bytes] | int | None = subprocess.STDOUT,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a process in the group; `output` takes what it prints."""
+        """Start a process in the group; `output` and `errors` take what it prints, and None leaves it to this process."""
         # If this process is killed between fork and exec, the child still has the watchdog's pipe (closed by exec), and
         # it joins the group before it closes the pipe. So each server always belongs to the watchdog.
         process = subprocess.Popen(
@@ -55,7 +56,7 @@ class ProcessSupervisor:
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             process_group=self._watchdog.pid,
         )
         self._processes.append(process)

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit.finding import Damage
+from webhook.audit.findings import FindingKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 
 
-def test_a_hash_is_checked_as_the_page_says(tmp_path: Path) -> None:
+def test_documented_hash_check_works(tmp_path: Path) -> None:
     """Two lines of Python check it without catflap's code."""
     [snippet] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     body, equation = snippet.strip().splitlines()
@@ -23,4 +23,4 @@ def test_a_hash_is_checked_as_the_page_says(tmp_path: Path) -> None:
 
 def test_every_kind_of_damage_is_explained() -> None:
     """The page explains no other kind."""
-    assert re.findall(r"^\| `([a-z]+)` \| [^|]* \|$", PAGE, re.MULTILINE) == [damage.value for damage in Damage]
+    assert re.findall(r"^\| `([a-z]+)` \| [^|]* \|$", PAGE, re.MULTILINE) == [damage.value for damage in FindingKind]

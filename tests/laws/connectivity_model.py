@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from tests.unit.netpol.calico_grammar import clauses_of
 from webhook.model.network import Flow, FlowEnd, Network
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -110,9 +110,9 @@ def open_at(policies: Iterable[Policy], side: Side) -> Callable[[Probe], bool]:
     return lambda probe: not closing or any(rule.carries(probe) for rule in rules)
 
 
-def policies_of(policy: GuardPolicy, engine: Engine) -> tuple[Policy, ...]:
+def policies_of(policy: GuardPolicy, engine: PolicyEngine) -> tuple[Policy, ...]:
     """Return the policies that are rendered for an engine and every managed namespace."""
-    read = {Engine.KUBERNETES: read_kubernetes, Engine.CALICO: read_calico}[engine]
+    read = {PolicyEngine.KUBERNETES: read_kubernetes, PolicyEngine.CALICO: read_calico}[engine]
     births = [RenderTarget(space.name, "", "", space.environment) for space in SPACES if space.managed]
     return tuple(read(manifest) for birth in births for manifest in render_namespace(policy, birth, engine))
 

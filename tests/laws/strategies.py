@@ -187,7 +187,7 @@ def policies(draw: st.DrawFn) -> GuardPolicy:
                     "oneOf": draw(st.lists(st.sampled_from(ROLES) | label_names, min_size=1, max_size=3, unique=True)),
                 },
                 "require": [{"label": keys[6 + n], **one} for n, one in enumerate(draw(requirements))],
-                "existing": draw(st.sampled_from(["admit", "judge"])),
+                "existingWorkloads": draw(st.sampled_from(["admit", "judge"])),
                 "scope": draw(st.sampled_from(["template", "object", "both"])),
             },
         }

@@ -15,13 +15,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
-from webhook.audit.chain import pieces, seal, signed_bytes
-from webhook.audit.finding import Damage, Finding
+from webhook.audit.chain import seal, signed_bytes, split_line
+from webhook.audit.findings import Finding, FindingKind
 from webhook.audit.keys import WriterKey, read_public, write_pair
-from webhook.audit.log import KEY_LIFE, AuditLog
-from webhook.audit.reading import Line
+from webhook.audit.log import KEY_LIFETIME, AuditLog
+from webhook.audit.log_lines import LogLine
 from webhook.audit.sink import AuditLogUnwritable
-from webhook.audit.verify import Report, Verifier
+from webhook.audit.verify import VerificationReport, Verifier
 
 AT: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RECORD: Final = {"type": "write", "time": "2026-01-31T12:00:00.000000Z"}
@@ -71,8 +71,8 @@ def written(history: Sequence[Step], root: Path | None = None) -> bytes:
                 if does == "append":
                     running[writer].append({**RECORD, "reason": "€" * number})
                 elif does == "look":
-                    clock[0] += KEY_LIFE * (number % 2)
-                    running[writer].look()
+                    clock[0] += KEY_LIFETIME * (number % 2)
+                    running[writer].poll()
                 elif does == "restart":
                     running[writer].stop()
             if does == "kill":
@@ -100,11 +100,11 @@ def disk(taken: int | None) -> Iterator[None]:
 logs = (steps("look", "restart", writers=1, taken=torn) | steps("look", "restart")).map(written)
 
 
-def verified(log: bytes, **options: Any) -> Report:
+def verified(log: bytes, **options: Any) -> VerificationReport:
     """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for number, line in enumerate(log.splitlines(keepends=True), 1):
-        verifier.take(Line("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
+        verifier.add(LogLine("log", number, line.removesuffix(LINE_END), line.endswith(LINE_END)))
     return verifier.finish()
 
 
@@ -148,7 +148,7 @@ def is_part_of_another(whole: Sequence[bytes], index: int) -> bool:
         piece.text
         for number, line in enumerate(whole)
         if number != index
-        for piece in pieces(line.rstrip(LINE_END))
+        for piece in split_line(line.rstrip(LINE_END))
         if not piece.is_record
     ]
     return any(other.startswith(text) or other.endswith(text) for other in halves)
@@ -169,7 +169,7 @@ def two_of_a_chain(data: st.DataObject, log: bytes) -> tuple[int, int]:
     | steps("look", "restart", taken=torn)
     | steps("look", "restart", "kill", writers=1, taken=torn)
 )
-def test_what_writers_leave_is_sound(history: list[Step]) -> None:
+def test_logs_of_writers_are_sound(history: list[Step]) -> None:
     """This holds for every order of their lines, and for every part that a full disk stores; only a killed process reports no partial line."""
     report = verified(written(history))
     assert report.findings == ()
@@ -182,7 +182,7 @@ def test_a_chain_that_stopped_in_order_is_closed(log: bytes) -> None:
     """Its end is signed."""
     report = verified(log, closed=True)
     assert report.findings == ()
-    assert all(chain.signed == chain.head.seq for chain in report.chains)
+    assert all(chain.signed_to == chain.head.seq for chain in report.chains)
 
 
 @LAW
@@ -224,7 +224,7 @@ def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
     report = verified(b"".join(whole[:index] + whole[index + 1 :]), closed=True)
     found = {(one.chain, one.seq) for one in report.findings}
     if not gone:
-        assert Damage.MISSING in {one.damage for one in report.findings}
+        assert FindingKind.MISSING in {one.kind for one in report.findings}
     elif gone["type"] != "stop":
         assert (gone["chain"], gone["seq"]) in found
     else:  # a truncated chain is reported at its last remaining record, or at a partial line that only its stop record mentions
@@ -309,8 +309,8 @@ def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log:
     signed = min(
         found["seq"] for found in whole if found["chain"] == chain and "signature" in found and found["seq"] >= seq
     )
-    places = {(found.damage, found.chain, found.seq) for found in verified(changed).findings}
-    assert (Damage.FORGED, chain, signed) in places
+    places = {(found.kind, found.chain, found.seq) for found in verified(changed).findings}
+    assert (FindingKind.FORGED, chain, signed) in places
 
 
 @LAW
@@ -321,7 +321,7 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
         private, public = write_pair(f"{folder}/root")
         log = written(history, root=private)
         root = read_public(public)
-    assert first_chain(verified(log, roots=[root], closed=True)).vouched
+    assert first_chain(verified(log, roots=[root], closed=True)).is_key_certified
     chain = record(lines(log)[0])["chain"]
     key = WriterKey(chain=chain, writer={}, root=None)
 
@@ -332,14 +332,14 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
         return changed | ({"signature": key.sign(signed_bytes(changed))} if "signature" in changed else {})
 
     fresh = rewritten(log, chain, resigned)
-    assert {found.damage for found in verified(fresh, closed=True).findings} <= {
-        Damage.FORGED
+    assert {found.kind for found in verified(fresh, closed=True).findings} <= {
+        FindingKind.FORGED
     }  # the damage of the records that depend on it
     found = first(fresh, roots=[root])
-    assert (found.damage, found.chain, found.seq, found.place.line) == (Damage.FORGED, chain, 0, 1)
+    assert (found.kind, found.chain, found.seq, found.place.line) == (FindingKind.FORGED, chain, 0, 1)
 
 
-def first_chain(report: Report) -> Any:
+def first_chain(report: VerificationReport) -> Any:
     """Return the first chain of an undamaged log."""
     assert report.findings == ()
     return report.chains[0]

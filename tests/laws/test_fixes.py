@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
 from tests.unit.samples import policy
-from webhook.cli.check import judged
+from webhook.cli.check import decide_offline
 from webhook.guard.message import patch
 from webhook.model.decision import Decision
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker, selector_beside
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import Remedy
 from webhook.review.manifests import read, refused_by_api_server
-from webhook.syntax.documents import Located, located
+from webhook.syntax.documents import LocatedObject, located_objects
 
 Json = dict[str, Any]
 
@@ -62,7 +62,7 @@ CLAIMS: Final = (
 )
 POLICIES: Final = [
     policy(
-        f"{rules}\nworkloads: {{{', '.join(filter(None, (f'scope: {scope}, existing: judge', labels, EXTRA)))}}}\n{claims}"
+        f"{rules}\nworkloads: {{{', '.join(filter(None, (f'scope: {scope}, existingWorkloads: judge', labels, EXTRA)))}}}\n{claims}"
     )
     for rules in RULES
     for labels in LABELS
@@ -131,9 +131,9 @@ def at(found: Any, path: str) -> Any:
 
 def decided(manifest: Json, under: GuardPolicy) -> Decision:
     """Return the result of `catflap check` for an object."""
-    [found] = [one for one in located(yaml.safe_dump(manifest)) if isinstance(one, Located)]
+    [found] = [one for one in located_objects(yaml.safe_dump(manifest)) if isinstance(one, LocatedObject)]
     whole = read(found.value, default_namespace="shop", extra=under.workloads.extra_by_kind)
-    return judged(whole, under, refused_by_api_server(whole, found))
+    return decide_offline(whole, under, refused_by_api_server(whole, found))
 
 
 def choices(fix: tuple[Remedy, ...]) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ from webhook.model.fields import PortRange
 from webhook.model.policy import GuardPolicy
 from webhook.model.traffic import Allow, Direction, Networks
 from webhook.netpol.calico import allow_rules
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -116,7 +116,7 @@ any_policy = policies(
 def test_each_engine_opens_what_the_flows_mean(policy: GuardPolicy) -> None:
     """This is tried at either end of every connection, and around the limits of every range of ports."""
     tried = probes(policy)
-    written = {engine: policies_of(policy, engine) for engine in Engine}
+    written = {engine: policies_of(policy, engine) for engine in PolicyEngine}
     for side in sides():
         wanted = list(map(meant(policy, side), tried))
         for engine, policies in written.items():
@@ -130,7 +130,7 @@ def test_no_accepted_policy_leads_from_one_environment_into_another(policy: Guar
     if any(contradictions(policy)):
         return
     tried = probes(policy)
-    written = policies_of(policy, Engine.KUBERNETES)
+    written = policies_of(policy, PolicyEngine.KUBERNETES)
     for source, target in product(PODS, PODS):
         if not (source.space and target.space and source.space.managed and target.space.managed):
             continue
@@ -154,9 +154,9 @@ def without_empty_lists(value: Any) -> bool:
 def test_calico_takes_what_flows_become(policy: GuardPolicy, space: Space) -> None:
     """No policy has an empty list, which would match every peer."""
     birth = RenderTarget(space.name, "", "", space.environment)
-    for manifest in render_namespace(policy, birth, Engine.CALICO):
+    for manifest in render_namespace(policy, birth, PolicyEngine.CALICO):
         assert complaints(manifest) == []
-    for engine in Engine:
+    for engine in PolicyEngine:
         for manifest in render_namespace(policy, birth, engine):
             assert without_empty_lists(manifest["spec"])
 

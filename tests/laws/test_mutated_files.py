@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.review.manifests import BadManifest, read
-from webhook.syntax.composing import Place
-from webhook.syntax.documents import Located, located
+from webhook.review.manifests import BadManifestError, read
+from webhook.syntax.documents import LocatedObject, located_objects
+from webhook.syntax.yaml_composer import YamlPosition
 
 FOREIGN: Final = re.compile(
     r"did not find|could not find|while (?:parsing|scanning)|not allowed here|Expected|`(?:str|int|array|object)|NoneType|\$\.|Traceback"
@@ -104,18 +104,18 @@ def policy_faults(text: str) -> tuple[PolicyFault, ...]:
 def test_a_mistyped_manifest_is_answered_in_words_at_its_lines(slips: list[tuple[int, str, int]]) -> None:
     """This holds for each document."""
     text = mistyped(MANIFESTS, slips)
-    for found in located(text):
-        errors = [(found.place, str(found))] if isinstance(found, BadManifest) else complaints(found)
+    for found in located_objects(text):
+        errors = [(found.place, str(found))] if isinstance(found, BadManifestError) else complaints(found)
         for place, message in errors:
             assert not FOREIGN.search(message), message
             assert place is None or 1 <= place.line <= text.count("\n") + 2
 
 
-def complaints(found: Located) -> list[tuple[Place | None, str]]:
+def complaints(found: LocatedObject) -> list[tuple[YamlPosition | None, str]]:
     """Return the errors of one object."""
     try:
         manifest = read(found.value, default_namespace="shop")
-    except BadManifest as bad:
+    except BadManifestError as bad:
         return list(bad.each(found))
     unreadable = manifest.policy.unreadable if manifest.policy else ""
     return [(None, unreadable), *((None, fault.words()) for fault in manifest.refused)]

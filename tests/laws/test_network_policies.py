@@ -14,7 +14,7 @@ from webhook.model.network import DnsEndpoint, DnsPreset
 from webhook.model.policy import GuardPolicy
 from webhook.model.selector import labels, printed
 from webhook.netpol.dns import DetectedDns, usable_addresses
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -92,7 +92,7 @@ def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -
     """Every endpoint, port and protocol is equal; and both begin with the same default-deny."""
     calico, plain = (
         render_namespace(policy, RenderTarget("shop", "1", "2"), engine, detected_dns=cluster)
-        for engine in (Engine.CALICO, Engine.KUBERNETES)
+        for engine in (PolicyEngine.CALICO, PolicyEngine.KUBERNETES)
     )
     assert set(opened_by_calico(calico)) == set(opened_by_kubernetes(plain))
     assert [one["metadata"]["name"] for one in calico] == [one["metadata"]["name"] for one in plain]
@@ -103,7 +103,7 @@ def test_both_engines_open_the_same(policy: GuardPolicy, cluster: DetectedDns) -
 @given(policies(), clusters)
 def test_calico_accepts_every_rendered_policy(policy: GuardPolicy, cluster: DetectedDns) -> None:
     """Its Windows nodes accept them too."""
-    for manifest in render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.CALICO, detected_dns=cluster):
+    for manifest in render_namespace(policy, RenderTarget("shop", "1", "2"), PolicyEngine.CALICO, detected_dns=cluster):
         assert complaints(manifest) == []
 
 
@@ -127,7 +127,7 @@ def test_the_policy_says_what_the_file_says(policy: GuardPolicy, cluster: Detect
         for one in server.cidrs or [pods(server.namespace_labels, server.pod_labels)]
         for port in server.ports
     }
-    written = render_namespace(policy, RenderTarget("shop", "1", "2"), Engine.KUBERNETES, detected_dns=cluster)
+    written = render_namespace(policy, RenderTarget("shop", "1", "2"), PolicyEngine.KUBERNETES, detected_dns=cluster)
     assert set(opened_by_kubernetes(written)) == wanted
 
 

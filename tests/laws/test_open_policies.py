@@ -14,7 +14,7 @@ from webhook.guard.judge import judge
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
 from webhook.model.selector import AllOf, Equals, Has, Not, OneOf, Selector, printed
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 from webhook.review.manifests import read
@@ -315,8 +315,8 @@ def connections(found: Policy) -> Iterator[tuple[Side, Rule]]:
 
 
 @LAW
-@given(st.lists(flows, min_size=1, max_size=4), st.booleans(), st.sampled_from(list(Engine)))
-def test_what_flows_become_has_no_fault(wanted: list[Json], known: bool, engine: Engine) -> None:
+@given(st.lists(flows, min_size=1, max_size=4), st.booleans(), st.sampled_from(list(PolicyEngine)))
+def test_what_flows_become_has_no_fault(wanted: list[Json], known: bool, engine: PolicyEngine) -> None:
     """This holds in either engine, for every author of the policy."""
     network = {"flows": wanted, "dns": "node-local", **({"clusterCIDRs": ["10.0.0.0/8", "fd00::/8"]} if known else {})}
     file = policy(network=network, workloads={"role": {"oneOf": ["frontend", "backend"]}})

@@ -25,7 +25,7 @@ workloads:
   role: {label: role, aliases: [], oneOf: [web, queue]}
   require: [{label: team, oneOf: [a, b]}, {label: cost-center, matches: "[0-9]{4}"}]
   fillFromAliases: false
-namespaces: {adopt: [team-*, shop], exempt: [kube-system]}
+namespaces: {includeExisting: [team-*, shop], exempt: [kube-system]}
 network:
   engine: calico
   dns: [{namespaceLabels: {a: b}, podLabels: {c: d}, ports: [53/UDP]}, {cidrs: [10.0.0.0/8, "fd00::/8"]}]
@@ -33,7 +33,7 @@ network:
 )
 KEYS: Final = (
     "apiVersion", "kind", "mode", "rules", "workloads", "app", "role", "label", "aliases", "oneOf", "require",
-    "matches", "fillFromAliases", "namespaces", "adopt", "exempt", "network", "engine", "dns", "cidrs", "ports",
+    "matches", "fillFromAliases", "namespaces", "includeExisting", "exempt", "network", "engine", "dns", "cidrs", "ports",
 )  # fmt: skip
 SNIPPETS: Final = (
     "&a ", "*a", "!!bool ", "!!int ", "!!timestamp ", "!!float ", "!!binary ", "!!set ", "!!omap ", "!x ", "<<: ", "? ", "- ", "---\n",

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from tests.audit_logs import assert_valid, verified
 from tests.laws.strategies import LAW
 from tests.reasons import codes, some
-from webhook.audit.bounds import LARGEST, bounded
-from webhook.audit.chain import LONGEST_MIXED, canonical
+from webhook.audit.chain import LONGEST_MIXED, canonical_bytes
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_records
+from webhook.audit.log_lines import read_records
 from webhook.audit.record import (
     certificate_record,
     configuration_record,
@@ -24,6 +23,7 @@ from webhook.audit.record import (
     leader_record,
     write_record,
 )
+from webhook.audit.record_size import LARGEST_RECORD, limit_size
 from webhook.model.decision import Decision, Phase
 from webhook.model.reason import Activity, Reason, Verdict
 from webhook.model.request import Operation, Request, Target, User
@@ -138,22 +138,22 @@ def test_a_record_is_small_and_can_be_read(hidden: Hidden) -> None:
         if "\\ud800" not in whole:
             as_written = json.loads(whole)
             is_whole = {key: read.get(key) for key in as_written} == as_written
-            assert is_whole == ("cut" not in read) == (len(canonical(record)) <= LARGEST)
+            assert is_whole == ("cut" not in read) == (len(canonical_bytes(record)) <= LARGEST_RECORD)
 
 
 def test_a_cut_record_names_a_long_key_in_short() -> None:
     """The path of a cut value must not be as long as the value."""
-    record = bounded({"type": "decision", "patchedLabels": {"x" * 100_000: "y" * 100_000}})
-    assert len(canonical(record)) < 10_000
+    record = limit_size({"type": "decision", "patchedLabels": {"x" * 100_000: "y" * 100_000}})
+    assert len(canonical_bytes(record)) < 10_000
     [path] = [one for one in record["cut"] if one.startswith("patchedLabels.")]  # type: ignore[attr-defined]
     assert "characters more" in path
 
 
-def test_a_cut_record_says_what_is_missing() -> None:
+def test_shortened_record_lists_the_cut_paths() -> None:
     """The record has the path and the original size of each cut text and list; a reader sees the beginning and the end of a text."""
     user = User("x" * 100_000 + "end", tuple(f"group-{number}" for number in range(10_000)))
     request = Request("1", Operation.CREATE, user, Target("", "v1", "pods", "", "Pod", "shop", "web"))
-    record = bounded(
+    record = limit_size(
         decision_record(
             Phase.VALIDATE, request, Decision(some(Verdict.ALLOWED)), policy_digest="", at=AT, microseconds=1
         )

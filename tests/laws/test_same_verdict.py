@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import FAMILIAR, LAW, ROLES, manifest, metadata, policies
 from tests.reviews import Json, encoded
-from webhook.cli._files import Inputs
-from webhook.cli.check import Offline, check_all
-from webhook.cli.preview import Asked, from_files
+from webhook.cli._inputs import Inputs
+from webhook.cli.check import CheckOptions, check_all
+from webhook.cli.preview import PreviewOptions, preview_files
 from webhook.guard.decide import decide
 from webhook.guard.mutate import after_mutation
 from webhook.model.kinds import POD_MAKERS, PodMaker
@@ -85,14 +85,15 @@ def served(found: Json, maker: PodMaker | None, policy: GuardPolicy) -> str:
 def checked(path: Path, policy: GuardPolicy) -> str:
     """Return the verdict of `catflap check`."""
     inputs = Inputs((str(path),))
-    found = list(check_all(inputs, Offline(policy, "default", OWN)))
+    found = list(check_all(inputs, CheckOptions(policy, "default", OWN)))
     return verdict(inputs.complaints, is_refused=any(not one.decision.allowed for one in found))
 
 
 def previewed(path: Path, policy: GuardPolicy) -> str:
     """Return the verdict of `catflap preview`."""
-    found = from_files(
-        Asked(policy, None, before_in_cluster=False, namespaces=(), own_namespace=OWN, paths=(str(path),)), None
+    found = preview_files(
+        PreviewOptions(policy, None, before_in_cluster=False, namespaces=(), own_namespace=OWN, paths=(str(path),)),
+        None,
     )
     return verdict(list(found.unseen), is_refused=found.says_something)
 

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
 from webhook.audit.chain import seal
-from webhook.audit.finding import Damage
-from webhook.audit.keeping import Keeping, Rotation
+from webhook.audit.findings import FindingKind
 from webhook.audit.keys import read_public, write_pair
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import Line
-from webhook.audit.rotation import aside
-from webhook.audit.verify import Report, Verifier
+from webhook.audit.log_config import LogConfig, Rotation
+from webhook.audit.log_lines import LogLine
+from webhook.audit.rotation import rotated_files
+from webhook.audit.verify import VerificationReport, Verifier
 
 AT: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
 RECORD: Final = {"type": "write", "time": "2026-01-31T12:00:00.000000Z"}
@@ -64,9 +64,9 @@ def is_held(descriptor: int) -> bool:
 class History:
     """Processes that write to one log, and their clocks."""
 
-    def __init__(self, folder: str, keeping: Keeping, root: Path | None) -> None:
+    def __init__(self, folder: str, log_config: LogConfig, root: Path | None) -> None:
         self.path = Path(folder) / "log"
-        self.keeping = keeping
+        self.log_config = log_config
         self.root = root
         self.wall, self.seconds = AT, 0.0
         self.running: list[AuditLog] = []
@@ -75,7 +75,7 @@ class History:
 
     def process(self) -> AuditLog:
         """Start another process."""
-        return AuditLog(str(self.path), process="serve", now=lambda: self.wall, keeping=self.keeping, root=self.root)
+        return AuditLog(str(self.path), process="serve", now=lambda: self.wall, config=self.log_config, root=self.root)
 
     @contextmanager
     def clocks(self) -> Iterator[None]:
@@ -90,7 +90,7 @@ class History:
             return write(descriptor, line)
 
         with (
-            patch("webhook.audit.witness.monotonic", lambda: self.seconds),
+            patch("webhook.audit.peer_attestation.monotonic", lambda: self.seconds),
             patch("webhook.audit.sink.os.write", written),
         ):
             yield
@@ -100,7 +100,7 @@ class History:
         self.wall += timedelta(seconds=seconds)
         self.seconds += seconds
         for log in self.running:
-            log.look()
+            log.poll()
 
     def take(self, step: Step) -> None:
         """Perform a step."""
@@ -137,7 +137,7 @@ class History:
 def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: Path | None = None) -> Made:
     """Return the log of some processes; at the end, each writes a record, and then all stop in order."""
     with TemporaryDirectory() as folder:
-        history = History(folder, Keeping(rotation=Rotation(size=size)), root)
+        history = History(folder, LogConfig(rotation=Rotation(size=size)), root)
         with history.clocks():
             history.running = [history.process() for _ in range(writers)]
             for step in steps:
@@ -146,18 +146,18 @@ def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: 
                 log.append(RECORD)
             for log in history.running:
                 log.stop()
-        paths = [*aside(str(history.path)), history.path]
+        paths = [*rotated_files(str(history.path)), history.path]
         return Made(
             {path.name: path.read_bytes().splitlines(keepends=True) for path in paths}, frozenset(history.killed)
         )
 
 
-def verified(files: Log, **options: Any) -> Report:
+def verified(files: Log, **options: Any) -> VerificationReport:
     """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for name, lines in files.items():
         for number, line in enumerate(lines, 1):
-            verifier.take(Line(name, number, line.removesuffix(b"\n"), line.endswith(b"\n")))
+            verifier.add(LogLine(name, number, line.removesuffix(b"\n"), line.endswith(b"\n")))
     return verifier.finish()
 
 
@@ -190,7 +190,7 @@ OTHERS: Final = made(2, [Step(0, "append"), Step(1, "append"), Step(0, "minute")
     steps=[Step(0, "append"), Step(1, "append", racing=True), Step(0, "minute"), Step(1, "kill")],
     size=SMALL,
 )
-def test_what_processes_leave_is_sound(
+def test_logs_of_processes_are_sound(
     writers: int,
     steps: list[Step],
     size: int | None,
@@ -205,25 +205,25 @@ def test_what_processes_leave_is_sound(
 
 @LAW
 @given(st.data(), shared | st.builds(made, st.integers(2, 4), histories, size=st.just(SMALL)))
-def test_a_chain_that_is_taken_out_whole_shows(data: st.DataObject, log: Made) -> None:
+def test_removed_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """No option is needed, as another chain names it. The oldest chain has at least a note: it may be in a file that was not given."""
     oldest, *others = chains(log.lines)
     gone = data.draw(st.sampled_from(others))
-    assert any(gone in found.says and found.damage is Damage.MISSING for found in without(log, gone).findings)
+    assert any(gone in found.message and found.kind is FindingKind.MISSING for found in without(log, gone).findings)
     report = without(log, oldest)
     assert report.findings or any("continues after" in note for note in report.notes)
 
 
-def test_no_chain_names_the_last_chain_of_a_log_of_one_process() -> None:
+def test_last_chain_of_one_process_is_named_by_no_chain() -> None:
     """No chain follows it, but the API server's log has its hashes."""
     log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)
     assert any("continues after" in note for note in without(log, oldest).notes)
-    assert [one.damage for one in without(log, middle).findings] == [Damage.MISSING]
+    assert [one.kind for one in without(log, middle).findings] == [FindingKind.MISSING]
     assert without(log, last).findings == ()
 
 
-def without(log: Made, chain: str) -> Report:
+def without(log: Made, chain: str) -> VerificationReport:
     """Return the result of the verification of a log without one of its chains."""
     files = log.files.items()
     return verified({name: [line for line in lines if record(line)["chain"] != chain] for name, lines in files})
@@ -242,7 +242,7 @@ def follows(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 @LAW
 @given(st.data(), shared | alone)
-def test_an_old_chain_that_is_put_in_shows(data: st.DataObject, log: Made) -> None:
+def test_inserted_old_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """The chain is genuine and closed, inserted whole or line by line: the others had read the file without it."""
     whole = log.lines
     old = data.draw(st.sampled_from(chains(OTHERS.lines)))
@@ -273,12 +273,12 @@ def test_records_forged_behind_the_end_of_a_killed_chain_show(data: st.DataObjec
         changed.insert(at + number, line)
         last = {**last, "seq": last["seq"] + 1, "hash": digest}
     found = verified({"log": changed}).findings
-    assert (Damage.INSERTED, killed) in {(one.damage, one.chain) for one in found}
+    assert (FindingKind.INSERTED, killed) in {(one.kind, one.chain) for one in found}
 
 
 @LAW
 @given(st.data(), with_a_kill)
-def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.DataObject, log: Made) -> None:
+def test_rewritten_unsigned_end_of_a_killed_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """It has no signature at its end, but others had read its last record."""
     killed = data.draw(st.sampled_from([chain for chain in chains(log.lines) if chain in log.killed]))
     whole = log.lines
@@ -287,12 +287,12 @@ def test_the_unsigned_end_of_a_killed_chain_cannot_be_written_anew(data: st.Data
     assume(last["type"] == "write")
     changed = [*whole[:end], seal({**last, "reason": "other"})[0], *whole[end + 1 :]]
     found = verified({"log": changed}).findings
-    assert any(f"record {last['seq']} of chain {killed}" in one.says for one in found)
+    assert any(f"record {last['seq']} of chain {killed}" in one.message for one in found)
 
 
 @LAW
 @given(st.data(), shared)
-def test_a_part_of_a_chain_that_is_put_in_again_shows(data: st.DataObject, log: Made) -> None:
+def test_replayed_part_of_a_chain_is_detected(data: st.DataObject, log: Made) -> None:
     """The records are a replay of records of the same log."""
     whole = log.lines
     one = data.draw(st.sampled_from(chains(whole)))
@@ -301,7 +301,7 @@ def test_a_part_of_a_chain_that_is_put_in_again_shows(data: st.DataObject, log: 
     end = data.draw(st.integers(begin + 1, len(own)))
     at = data.draw(st.integers(0, len(whole)))
     found = verified({"log": [*whole[:at], *own[begin:end], *whole[at:]]}).findings
-    assert {Damage.REPEATED, Damage.REORDERED} & {finding.damage for finding in found}
+    assert {FindingKind.REPEATED, FindingKind.REORDERED} & {finding.kind for finding in found}
 
 
 @LAW
@@ -313,7 +313,7 @@ def test_a_cut_end_of_the_file_shows_when_chains_have_to_be_closed(data: st.Data
     ended = {record(line)["chain"] for line in whole[:end] if record(line)["type"] == "stop"}
     assume({*chains(whole[:end])} - ended)
     found = verified({"log": whole[:end]}, closed=True).findings
-    assert Damage.TRUNCATED in {one.damage for one in found}
+    assert FindingKind.TRUNCATED in {one.kind for one in found}
 
 
 def test_a_chain_made_under_another_key_shows_by_the_root_key() -> None:
@@ -323,4 +323,4 @@ def test_a_chain_made_under_another_key_shows_by_the_root_key() -> None:
         log = made(2, [Step(0, "append"), Step(1, "append")], root=private)
         roots = [read_public(public)]
     assert verified(log.files, roots=roots).findings == ()
-    assert {one.damage for one in verified(OTHERS.files, roots=roots).findings} == {Damage.FORGED}
+    assert {one.kind for one in verified(OTHERS.files, roots=roots).findings} == {FindingKind.FORGED}

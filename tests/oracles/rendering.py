@@ -8,7 +8,7 @@ from tests.oracles.sample_topology import Manifest, Topology
 from webhook.config.parse import parse
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.netpol.dns import DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -16,7 +16,7 @@ NO_SERVERS: Final = DetectedDns("none")
 
 
 def rendered(
-    file: Mapping[str, Any], topology: Topology, engine: Engine, *, detected_dns: DetectedDns = NO_SERVERS
+    file: Mapping[str, Any], topology: Topology, engine: PolicyEngine, *, detected_dns: DetectedDns = NO_SERVERS
 ) -> list[Manifest]:
     """Return the policies of every managed namespace; raises BadPolicy for an invalid file."""
     loaded = parse(text(file))

@@ -16,7 +16,7 @@ from tests.oracles.environment import ENVIRONMENT
 from tests.oracles.rendering import rendered
 from tests.oracles.sample_topology import Pod, Space, Topology
 from tests.oracles.three_tiers import FILE, TOPOLOGY
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
 COMMAND: Final = ["-I", "-m", "nca", "--connectivity", "-o", "txt_no_fw_rules", "--output_endpoints", "pods", "-r"]
 COMMAND_SECONDS: Final = 60.0
@@ -42,13 +42,13 @@ def printed(output: str) -> Iterator[Connection]:
                 yield Connection(source, target, protocol, int(first), int(last or first))
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 def test_the_command_says_the_same(
-    analyzer: Analyzer, request: pytest.FixtureRequest, tmp_path: Path, engine: Engine
+    analyzer: Analyzer, request: pytest.FixtureRequest, tmp_path: Path, engine: PolicyEngine
 ) -> None:
     """The command reads files by its own reader and prints its own text."""
     policies = rendered(FILE, TOPOLOGY, engine)
-    calico = engine is Engine.CALICO
+    calico = engine is PolicyEngine.CALICO
     spaces = [space.manifest(calico=calico) for space in TOPOLOGY.spaces]
     pods = [pod.manifest(calico=calico) for pod in TOPOLOGY.pods]
     items = [*spaces, *pods, *map(understood, policies)]

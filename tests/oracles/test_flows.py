@@ -18,7 +18,7 @@ from tests.oracles.strategies import clusters, files, topologies
 from tests.oracles.three_tiers import CLOSED, FILE, INSIDE, OPEN, OUTSIDE, TOPOLOGY
 from webhook.config.faults import BadPolicy
 from webhook.netpol.dns import DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
 
 def edges(file: Mapping[str, Any]) -> Iterator[str]:
@@ -33,11 +33,11 @@ def edges(file: Mapping[str, Any]) -> Iterator[str]:
 
 # Shrinking a difference takes long, since the analyzer answers every attempt.
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 @settings(LAW, max_examples=3 * LAW.max_examples)
 @given(topology=topologies(), file=files(), cluster=clusters)
 def test_what_is_open_is_what_the_file_means(
-    analyzer: Analyzer, engine: Engine, topology: Topology, file: dict[str, Any], cluster: DetectedDns
+    analyzer: Analyzer, engine: PolicyEngine, topology: Topology, file: dict[str, Any], cluster: DetectedDns
 ) -> None:
     """Each Pod and each address reaches exactly what the file allows."""
     try:
@@ -64,8 +64,8 @@ def is_open(analyzer: Analyzer, manifests: Iterable[Manifest]) -> set[str]:
     return of_isolated_namespaces(analyzer.reach(TOPOLOGY, list(manifests)).connections((*OUTSIDE, *INSIDE)))
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_three_tiers_are_open_as_the_flows_say(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """No connection joins production and test."""
     assert is_open(analyzer, rendered(FILE, TOPOLOGY, engine)) == OPEN
 
@@ -75,8 +75,8 @@ def test_the_model_of_three_tiers_is_the_expected_one() -> None:
     assert of_isolated_namespaces(PolicyModel(FILE, TOPOLOGY).connections((*OUTSIDE, *INSIDE))) == OPEN
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """Without any one of them, the result differs: so the analyzer evaluates each."""
     manifests = rendered(FILE, TOPOLOGY, engine)
     assert len(manifests) == len(CLOSED) * len(("deny", "dns", "frontend", "backend", "data"))
@@ -84,8 +84,8 @@ def test_every_policy_of_the_three_tiers_is_needed(analyzer: Analyzer, engine: E
         assert is_open(analyzer, manifests[:number] + manifests[number + 1 :]) != OPEN, left_out["metadata"]
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_wrong_word_shows(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_a_wrong_word_shows(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """If data in test allows ingress from production, only one end is open; a connection needs a second mistake."""
     manifests = [copy.deepcopy(dict(one)) for one in rendered(FILE, TOPOLOGY, engine)]
     swap(manifests, "shop-test", "catflap-role-data")

@@ -11,7 +11,7 @@ from tests.oracles.rendering import rendered
 from tests.oracles.sample_topology import Manifest, Pod, Space, Topology
 from tests.unit.samples import policy
 from webhook.model.names import ALLOW_DNS, DEFAULT_DENY
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_cluster_wide
 
@@ -45,20 +45,20 @@ def everything(source: str, target: str) -> set[Connection]:
     return {Connection(source, target, protocol, FIRST_PORT, LAST_PORT) for protocol in PROTOCOLS}
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_only_questions_for_names_get_out_and_nothing_gets_in(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_only_questions_for_names_get_out_and_nothing_gets_in(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """Queries reach the name servers of kube-system, but no Pods of the same name elsewhere, and no other Pods of kube-system."""
     assert shop_connections(analyzer, rendered(FILE, TOWN, engine)) == ONLY_NAMES
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_without_the_way_to_names_nothing_is_open(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_without_the_way_to_names_nothing_is_open(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """`dns: none`."""
     assert shop_connections(analyzer, rendered({"network": {"dns": "none"}}, TOWN, engine)) == set()
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """Without it, all of the shop is open to every peer, while the DNS policy still isolates egress."""
     rest = [one for one in rendered(FILE, TOWN, engine) if one["metadata"]["name"] != DEFAULT_DENY]
     found = shop_connections(analyzer, rest)
@@ -67,8 +67,8 @@ def test_the_judge_misses_the_default_deny(analyzer: Analyzer, engine: Engine) -
     assert not found & everything("shop/web", STRANGER)
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_the_judge_misses_the_way_to_names(analyzer: Analyzer, engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_the_judge_misses_the_way_to_names(analyzer: Analyzer, engine: PolicyEngine) -> None:
     """Without it, nothing is open."""
     rest = [one for one in rendered(FILE, TOWN, engine) if one["metadata"]["name"] != ALLOW_DNS]
     assert shop_connections(analyzer, rest) == set()
@@ -81,8 +81,10 @@ def test_the_judge_knows_an_open_namespace(analyzer: Analyzer) -> None:
 
 def test_the_cluster_wide_default_deny_isolates_pods_without_policies(analyzer: Analyzer) -> None:
     """It isolates every namespace except the exempt ones."""
-    file = policy("network: {engine: calico, dns: kube-dns, standingNet: true}\nnamespaces: {adopt: all}")
-    (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), Engine.CALICO, exempt={"kube-system"})
+    file = policy(
+        "network: {engine: calico, dns: kube-dns, clusterWideDefaultDeny: true}\nnamespaces: {includeExisting: all}"
+    )
+    (net,) = render_cluster_wide(file, RenderTarget("", "", "0"), PolicyEngine.CALICO, exempt={"kube-system"})
     found = analyzer.reach(TOWN, [net]).connections([STRANGER])
     assert {
         connection

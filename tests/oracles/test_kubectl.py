@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from tests.controlplane.tools import Tools
 from tests.oracles.kubectl import Read, read_all
-from webhook.syntax.documents import BadManifest, located
-from webhook.syntax.splitting import BadTextError, text_of
+from webhook.syntax.document_splitter import BadTextError, decode_text
+from webhook.syntax.documents import BadManifestError, located_objects
 
 HEAD: Final = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: case-NUMBER}\n"
 JSON_HEAD: Final = '{"apiVersion":"example.com/v1","kind":"Thing","metadata":{"name":"case-NUMBER"}'
@@ -115,12 +115,12 @@ def filled(template: str, number: int) -> str:
 def ours(case: bytes) -> tuple[list[Any], str]:
     """Return the objects that catflap reads, and its first error; a value that is not an object counts as an error."""
     try:
-        found = list(located(text_of(case)))
+        found = list(located_objects(decode_text(case)))
     except BadTextError as bad:
         return [], str(bad)
     objects, complaints = [], []
     for one in found:
-        if isinstance(one, BadManifest):
+        if isinstance(one, BadManifestError):
             complaints.append(str(one))
         elif isinstance(one.value, dict) and one.value.get("kind"):
             objects.append(one.value)

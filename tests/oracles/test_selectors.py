@@ -28,7 +28,7 @@ from webhook.model.selector import (
     labels,
     printed,
 )
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.reading.selectors import parse
 
 KEYS: Final = ("a", "b", "app.kubernetes.io/name")
@@ -198,7 +198,7 @@ def test_calico_takes_every_selector_of_a_policy_file(
 ) -> None:
     """This holds for every selector in the rendered policies."""
     try:
-        manifests = rendered(file, topology, Engine.CALICO)
+        manifests = rendered(file, topology, PolicyEngine.CALICO)
     except BadPolicy:
         reject()
     found = [text for manifest in manifests for text in selectors_in(manifest["spec"])]

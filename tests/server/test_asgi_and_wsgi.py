@@ -130,7 +130,7 @@ def test_decisions_are_counted(server: Program) -> None:
     assert 'catflap_policy_info{digest="597718279e1a869b"} 1.0' in metrics
     faults = 'catflap_violations_total{effect="denied",rule="require-role"} '
     assert float(metrics.partition(faults)[2].partition("\n")[0]) >= 1
-    assert "catflap_guarded_namespaces" not in metrics
+    assert "catflap_managed_namespaces" not in metrics
 
 
 def test_a_patch_comes_with_its_type(server: Program) -> None:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -15,12 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit_logs import assert_valid, verified
 from tests.ports import free_port
-from tests.programs import Answer, Program, serve
+from tests.programs import Answer, Program, serve, start_program
 from tests.reviews import GOOD, encoded, pod
 from tests.server.steady_load import SteadyLoad, worker
-from webhook.audit.reading import read_records
-from webhook.audit.rotation import aside
-from webhook.audit.sequence import Chain
+from webhook.audit.chain_verifier import Chain
+from webhook.audit.log_lines import read_records
+from webhook.audit.rotation import rotated_files
 
 STANDALONE: Final = ("--standalone", "--policy")
 KEPT: Final = ("written", "synced")  # these lose no record of an answer when a process is killed
@@ -62,13 +61,13 @@ def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: P
             load.wait_for(200)
             os.kill(worker(server), signal.SIGKILL)
             load.wait_for(100)
-    files = [*aside(str(log)), log]
+    files = [*rotated_files(str(log)), log]
     assert len(files) > 2
     assert load.allowed() <= recorded(*files)
     report = verified(*files)
     assert report.findings == ()
     assert report.notes == (remark(report.chains[0]),)  # it was killed before it could sign
-    assert [one.stopped for one in report.chains] == [False, True]
+    assert [one.is_stopped for one in report.chains] == [False, True]
 
 
 @pytest.mark.parametrize("durability", KEPT)
@@ -132,7 +131,7 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
     assert load.allowed() == recorded(log)
     assert lost(log) == 0
     assert verified(log, closed=True).findings == ()
-    assert server.log().count("requests are rejected meanwhile") < 10
+    assert server.log().count("requests are rejected") < 10
 
 
 def test_a_full_disk_admits_and_reports_losses_where_configured(
@@ -181,11 +180,10 @@ class PipedServer:
 
     def __init__(self, policy: Path, folder: Path, *options: str) -> None:
         port, status_port = free_port(), free_port()
-        argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy)]
-        argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
-        argv += ["--tls-dir", str(folder / "tls"), *options]
+        own = ["--standalone", "--policy", str(policy), "--tls-dir", str(folder / "tls")]
+        own += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
         with (folder / "stderr.log").open("wb") as stderr:
-            self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=stderr)
+            self.process = start_program("serve", *own, *options, output=subprocess.PIPE, errors=stderr)
         assert self.process.stdout is not None
         self.stdout = self.process.stdout
         fcntl.fcntl(self.stdout, fcntl.F_SETPIPE_SZ, 4096)

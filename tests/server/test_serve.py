@@ -18,7 +18,7 @@ import pytest
 from tests.controlplane.kubeconfig import by_token, write_kubeconfig
 from tests.controlplane.waiting import wait_until
 from tests.ports import free_port
-from tests.programs import Program, serve
+from tests.programs import Program, serve, start_program
 from tests.reviews import GOOD, encoded, pod
 from webhook.tls.certificate_folder import TlsFolder, ensure_certificate
 
@@ -173,10 +173,8 @@ def test_the_audit_log_is_standard_output_where_no_file_is_named(policy: Path, t
     """Standard output contains only JSON lines, with a complete chain."""
     port, status_port = free_port(), free_port()
     ports = ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
-    argv = [sys.executable, "-m", "webhook", "serve", "--standalone", "--policy", str(policy), *ports]
-    with subprocess.Popen(
-        [*argv, "--tls-dir", str(tmp_path / "tls")], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    options = ["--standalone", "--policy", str(policy), *ports, "--tls-dir", str(tmp_path / "tls")]
+    with start_program("serve", *options, output=subprocess.PIPE, errors=subprocess.DEVNULL) as process:
         server = Program(process, status_port, tmp_path, port)
         server.wait_for()
         server.post("/validate", encoded(pod(GOOD)))
@@ -254,9 +252,7 @@ def test_requested_names_and_addresses_are_issued(policy: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        pytest.param(
-            "127.0.0.1:TAKEN", "another program or another option of this command uses this port", id="taken"
-        ),
+        pytest.param("127.0.0.1:TAKEN", "another program or another option of this command uses this port", id="taken"),
         pytest.param("192.0.2.1:8080", "this machine does not have this address", id="not of this machine"),
         pytest.param("name.invalid:8080", "this host name is unknown", id="unknown"),
     ],

@@ -16,7 +16,7 @@ import pytest
 from tests.audit_logs import verified
 from tests.controlplane.kubeconfig import by_token, write_kubeconfig
 from tests.controlplane.waiting import wait_until
-from tests.programs import JSON, Program, control, serve
+from tests.programs import JSON, Program, control, serve, start_program, supervisor
 from tests.reviews import GOOD, encoded, pod
 from tests.server.conftest import WORKERS
 from tests.server.steady_load import SteadyLoad, worker
@@ -278,9 +278,9 @@ def test_the_first_process_of_a_container_ends_during_its_start(policy: Path, tm
     if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs the right to make a process namespace")
     verb = [sys.executable, "-c", SLOW_START, "serve", *STANDALONE, str(policy), "--tls-dir", str(tmp_path)]
-    with subprocess.Popen([*unshare, *verb], stdout=subprocess.PIPE, text=True) as outer:
+    with supervisor().start([*unshare, *verb], output=subprocess.PIPE, errors=None, cwd=Path.cwd()) as outer:
         assert outer.stdout is not None
-        assert outer.stdout.readline() == "starts\n"
+        assert outer.stdout.readline() == b"starts\n"
         [first] = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text(encoding="ascii").split()
         os.kill(int(first), signal.SIGTERM)
         assert outer.wait(10) == 128 + signal.SIGTERM
@@ -288,7 +288,7 @@ def test_the_first_process_of_a_container_ends_during_its_start(policy: Path, tm
 
 def test_a_demo_ends_its_server() -> None:
     """SIGTERM runs no `finally` block without a handler."""
-    with subprocess.Popen([sys.executable, "-m", "webhook", "demo"], stdout=subprocess.DEVNULL) as demo:
+    with start_program("demo", output=subprocess.DEVNULL) as demo:
         children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
         wait_until(lambda: bool(children.read_text(encoding="ascii").split()), what="the demo's server")
         [server] = children.read_text(encoding="ascii").split()

@@ -1,5 +1,6 @@
 """What is counted, and under which labels."""
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.reasons import some
 from webhook import __version__
-from webhook.metrics import CONTROLLER, LATENCY_BUCKETS, PHASES, SERVER, Metrics
+from webhook.former_metrics import FORMER, FORMER_VALUES
+from webhook.metrics import CONTROLLER, COPY, LATENCY_BUCKETS, PHASES, SERVER, Metrics
 from webhook.model.decision import Decision, Verdict
 from webhook.model.rule import Violation
 from webhook.rules import RULES
@@ -32,6 +34,7 @@ NAMES = {
     "catflap_audit_lost": "counter",
     "catflap_audit_queue_bytes": "gauge",
     "catflap_audit_sync_seconds": "histogram",
+    "catflap_audit_stdout_dropped": "counter",
     "catflap_audit_uncopied": "counter",
     "catflap_bad_reviews": "counter",
     "catflap_build_info": "gauge",
@@ -43,14 +46,18 @@ NAMES = {
     "catflap_exceptions": "gauge",
     "catflap_guarded_namespaces": "gauge",
     "catflap_leader": "gauge",
+    "catflap_managed_namespaces": "gauge",
+    "catflap_namespace_isolation_delay_seconds": "histogram",
     "catflap_namespace_unguarded_seconds": "histogram",
     "catflap_not_repaired": "gauge",
     "catflap_pods_before_isolation": "counter",
     "catflap_policies_written": "counter",
     "catflap_policy_file_missing": "gauge",
     "catflap_policy_info": "gauge",
+    "catflap_policy_load_failures": "counter",
     "catflap_policy_not_followed": "gauge",
     "catflap_policy_refusals": "counter",
+    "catflap_policy_sync_failed": "gauge",
     "catflap_reconcile_failures": "counter",
     "catflap_registered": "gauge",
     "catflap_webhook_path_age_seconds": "gauge",
@@ -183,6 +190,68 @@ def test_the_running_release_is_named() -> None:
 def test_two_processes_share_nothing() -> None:
     """No registry is global, so tests and processes do not add up."""
     first, second = Metrics(), Metrics()
-    first.policy_refusals.inc()
-    assert first.registry.get_sample_value("catflap_policy_refusals_total") == 1.0
-    assert second.registry.get_sample_value("catflap_policy_refusals_total") == 0.0
+    first.policy_load_failures.inc()
+    assert first.registry.get_sample_value("catflap_policy_load_failures_total") == 1.0
+    assert second.registry.get_sample_value("catflap_policy_load_failures_total") == 0.0
+
+
+def test_a_renamed_metric_has_its_former_name_too() -> None:
+    """Dashboards keep working for one release; the former label value stays in the former metric."""
+    metrics = Metrics()
+    metrics.policy_load_failures.inc(2)
+    metrics.audit_stdout_dropped.inc(3)
+    metrics.managed_namespaces.set(4)
+    metrics.isolation_delay.observe(0.2)
+    metrics.sync_failed[COPY].set(1)
+    found = families(metrics)
+    assert samples(found["catflap_policy_not_followed"]) == {
+        ("catflap_policy_not_followed", (("object", "registration"),)): 0.0,
+        ("catflap_policy_not_followed", (("object", "twin"),)): 1.0,
+    }
+    for now, former in FORMER.items():
+        expected = {
+            (name.replace(now, former), tuple((key, FORMER_VALUES.get(value, value)) for key, value in labels)): number
+            for (name, labels), number in samples(found[now]).items()
+        }
+        assert samples(found[former]) == expected
+        assert any(expected.values()), "a metric of 0 would show nothing"
+        assert found[former].type == found[now].type
+        assert found[former].documentation.startswith(f"Deprecated: renamed to {now}")
+
+
+@pytest.mark.parametrize("process", [SERVER, CONTROLLER])
+def test_a_former_name_is_exported_where_the_current_one_is(process: str) -> None:
+    """The other process has neither."""
+    found = families(Metrics(process))
+    assert [now in found for now in FORMER] == [former in found for former in FORMER.values()]
+
+
+def samples(family: Any) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Return the values of a metric by name and labels."""
+    return {(one.name, tuple(sorted(one.labels.items()))): one.value for one in family.samples}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_name_follows_the_conventions_of_prometheus(name: str) -> None:
+    """The test has the checks of `promtool check metrics` (prometheus/client_golang, prometheus/testutil/promlint)."""
+    found = families(Metrics())[name]
+    assert found.documentation
+    assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)
+    assert not name.endswith(("_total", "_count", "_sum", "_bucket"))
+    assert not set(name.split("_")) & {
+        "counter",
+        "gauge",
+        "histogram",
+        "summary",
+        "ms",
+        "milliseconds",
+        "minutes",
+        "kb",
+        "kilobytes",
+        "percent",
+    }
+    assert all(one.name == f"{name}_total" for one in found.samples if found.type == "counter")
+    assert not {label for one in found.samples for label in one.labels} & {
+        "quantile",
+        *(() if found.type == "histogram" else ("le",)),
+    }

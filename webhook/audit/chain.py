@@ -22,7 +22,7 @@ HASH: Final = re.compile(rb',"hash":"([0-9a-f]{64})"\}')
 HASH_LENGTH: Final = 75
 # Every record begins with one of these keys, because keys are sorted; see webhook.audit.schema.
 FIRST_KEYS: Final = ("accepted", "audited", "candidate", "catflap")
-OPENING: Final = re.compile(rb'\{"(?:%b)"' % "|".join(FIRST_KEYS).encode())
+RECORD_START: Final = re.compile(rb'\{"(?:%b)"' % "|".join(FIRST_KEYS).encode())
 # Above these limits, a reader does not split a line. The cost of the search is the length of the line, times the
 # possible beginnings of a record, times the possible ends. Several processes may each leave half a line of some
 # kilobytes.
@@ -30,9 +30,9 @@ LONGEST_MIXED: Final = 1 << 16
 MOST_STARTS: Final = 64
 MOST_HASHED: Final = 1 << 22  # bytes of one line
 # Text that is not JSON, or is nested too deeply.
-NOT_JSON: Final = (msgspec.DecodeError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.DecodeError, RecursionError)
 # Values that JSON permits and no record has: half of a surrogate pair, numbers of more than 64 bits.
-UNWRITABLE: Final = (UnicodeEncodeError, OverflowError)
+ENCODE_ERRORS: Final = (UnicodeEncodeError, OverflowError)
 
 ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -59,14 +59,14 @@ class Piece(NamedTuple):
     is_record: bool
 
 
-def canonical(record: Mapping[str, object]) -> bytes:
+def canonical_bytes(record: Mapping[str, object]) -> bytes:
     """Return the canonical bytes of a record."""
     return ENCODER.encode(record)
 
 
 def seal(record: Mapping[str, object]) -> tuple[bytes, str]:
     """Return the line of a record without a hash, and its hash."""
-    body = canonical(record)
+    body = canonical_bytes(record)
     digest = sha256(body).hexdigest()
     return b'%b,"hash":"%b"}\n' % (body[:-1], digest.encode("ascii")), digest
 
@@ -77,11 +77,11 @@ def is_sealed(line: bytes) -> bool:
     return found is not None and sha256(line[:-HASH_LENGTH] + b"}").hexdigest().encode("ascii") == found[1]
 
 
-def is_half(text: bytes) -> bool:
+def may_be_partial_line(text: bytes) -> bool:
     """Return whether a text may be the first part of a line: a text that is not JSON, of any length."""
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
-    except NOT_JSON:
+    except DECODE_ERRORS:
         return HASH.fullmatch(text, max(0, len(text) - HASH_LENGTH)) is None
     return False
 
@@ -93,20 +93,20 @@ def reseal(record: Mapping[str, object]) -> bytes:
 
 def signed_bytes(record: Mapping[str, object]) -> bytes:
     """Return the bytes that a record's signature covers."""
-    return canonical({key: value for key, value in record.items() if key not in {"signature", "hash"}})
+    return canonical_bytes({key: value for key, value in record.items() if key not in {"signature", "hash"}})
 
 
 def certified_bytes(*, chain: str, public_key: str, writer: Mapping[str, object]) -> bytes:
     """Return what the audit root key signs: this public key writes this chain, for this writer."""
-    return canonical({"chain": chain, "publicKey": public_key, "writer": writer})
+    return canonical_bytes({"chain": chain, "publicKey": public_key, "writer": writer})
 
 
-def fragment(text: bytes) -> Fragment:
+def fragment_of(text: bytes) -> Fragment:
     """Return the size and hash of a half line."""
     return Fragment(len(text), sha256(text).hexdigest())
 
 
-def pieces(line: bytes) -> Iterator[Piece]:
+def split_line(line: bytes) -> Iterator[Piece]:
     """Yield the records of a line and the text between them.
 
     Usually a line is one record. If a writer wrote only half a line, the next writer's record may follow it on the same
@@ -115,7 +115,7 @@ def pieces(line: bytes) -> Iterator[Piece]:
     if is_sealed(line):
         yield Piece(line, is_record=True)
         return
-    at, left, starts = 0, MOST_HASHED, [match.start() for match in OPENING.finditer(line)]
+    at, left, starts = 0, MOST_HASHED, [match.start() for match in RECORD_START.finditer(line)]
     for end in HASH.finditer(line) if len(line) <= LONGEST_MIXED and len(starts) <= MOST_STARTS else ():
         tried = [one for one in starts if at <= one < end.start()]
         left -= sum(end.end() - one for one in tried)

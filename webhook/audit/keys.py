@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from webhook.audit.chain import certified_bytes
 from webhook.files import Form, UnreadableFileError, read_file
-from webhook.syntax.pem_words import DAMAGED, PRIVATE_KEY, PUBLIC_KEY, damage
+from webhook.syntax.pem_errors import DAMAGED_MESSAGE, PRIVATE_KEY, PUBLIC_KEY, pem_error
 
 PublicKey = Ed25519PublicKey
 
 # An Ed25519 key in PEM has 119 bytes.
 KEY_FILE = Form("an audit root key", 1 << 16)
 REMEDY = "create a pair with: catflap audit keygen"
-OTHER_KIND = f"the key is not an Ed25519 key; {REMEDY}"
+WRONG_KEY_TYPE = f"the key is not an Ed25519 key; {REMEDY}"
 
 
 class BadKey(Exception):  # noqa: N818 (the key is bad, not the program)
@@ -34,27 +34,27 @@ class WriterKey:
 
     def __init__(self, *, chain: str, writer: Mapping[str, object], root: Path | None) -> None:
         self._key = Ed25519PrivateKey.generate()
-        self.public = as_text(self._key.public_key().public_bytes_raw())
+        self.public = to_base64(self._key.public_key().public_bytes_raw())
         self.certificate = ""
         if root is not None:
-            said = certified_bytes(chain=chain, public_key=self.public, writer=writer)
-            self.certificate = as_text(read_private(root).sign(said))
+            signed_message = certified_bytes(chain=chain, public_key=self.public, writer=writer)
+            self.certificate = to_base64(read_private(root).sign(signed_message))
 
-    def told(self) -> dict[str, str]:
+    def record_fields(self) -> dict[str, str]:
         """Return the fields of a record that describe the key."""
         return {"publicKey": self.public, **({"certificate": self.certificate} if self.certificate else {})}
 
     def sign(self, message: bytes) -> str:
         """Return the signature as text."""
-        return as_text(self._key.sign(message))
+        return to_base64(self._key.sign(message))
 
 
-def as_text(raw: bytes) -> str:
+def to_base64(raw: bytes) -> str:
     """Return bytes in the form that a record has."""
     return base64.b64encode(raw).decode("ascii")
 
 
-def vouches(public: PublicKey | str, signature: str, message: bytes) -> bool:
+def is_signed_by(public: PublicKey | str, signature: str, message: bytes) -> bool:
     """Return whether a signature of a message is this key's; a malformed key or signature yields false."""
     try:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public)) if isinstance(public, str) else public
@@ -88,22 +88,22 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
 
 def read_private(path: Path) -> Ed25519PrivateKey:
     """Return the audit root key.  Raises BadKey."""
-    key = loaded(path, partial(serialization.load_pem_private_key, password=None), PRIVATE_KEY)
+    key = load_key(path, partial(serialization.load_pem_private_key, password=None), PRIVATE_KEY)
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadKey(f"{path}: {OTHER_KIND}")
+        raise BadKey(f"{path}: {WRONG_KEY_TYPE}")
     return key
 
 
 def read_public(path: Path) -> PublicKey:
     """Return the public half of the audit root key.  Raises BadKey."""
-    key = loaded(path, serialization.load_pem_public_key, PUBLIC_KEY)
+    key = load_key(path, serialization.load_pem_public_key, PUBLIC_KEY)
     if not isinstance(key, Ed25519PublicKey):
-        raise BadKey(f"{path}: {OTHER_KIND}")
+        raise BadKey(f"{path}: {WRONG_KEY_TYPE}")
     return key
 
 
-def loaded(path: Path, load: Callable[[bytes], object], wanted: str) -> object:
-    """Return the key in a file; `wanted` is the label after BEGIN in the file.  Raises BadKey."""
+def load_key(path: Path, load: Callable[[bytes], object], expected_label: str) -> object:
+    """Return the key in a file; `expected_label` is the label after BEGIN in the file.  Raises BadKey."""
     try:
         content = read_file(path, KEY_FILE)
     except UnreadableFileError as bad:
@@ -111,4 +111,4 @@ def loaded(path: Path, load: Callable[[bytes], object], wanted: str) -> object:
     try:
         return load(content)
     except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
-        raise BadKey(f"{path}: {damage(content, wanted) or DAMAGED}; {REMEDY}") from bad
+        raise BadKey(f"{path}: {pem_error(content, expected_label) or DAMAGED_MESSAGE}; {REMEDY}") from bad

@@ -7,18 +7,18 @@ from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 from msgspec import Struct
 
-from webhook.audit.entry import Entry
-from webhook.audit.record import stamp
-from webhook.audit.schema import KINDS
+from webhook.audit.log_entry import LogEntry
+from webhook.audit.record import timestamp
+from webhook.audit.schema import RECORD_TYPES
 
-STAR: Final = "*"
+WILDCARD: Final = "*"
 
-Test = Callable[[Entry], bool]
+EntryFilter = Callable[[LogEntry], bool]
 
 
 def record_types() -> list[str]:
     """Return every type of record in the schema."""
-    hints = (get_type_hints(kind)["type"] for kind in KINDS)
+    hints = (get_type_hints(kind)["type"] for kind in RECORD_TYPES)
     return [get_args(hint)[0] for hint in hints if get_origin(hint) is Literal]
 
 
@@ -37,64 +37,64 @@ class Query(Struct, frozen=True, kw_only=True):
     rules: Sequence[str] = ()
     reasons: Sequence[str] = ()  # codes
 
-    def compiled(self) -> Test:
+    def compile(self) -> EntryFilter:
         """Return one test for all conditions."""
         tests = tuple(self._tests())
         return lambda entry: all(test(entry) for test in tests)
 
-    def _tests(self) -> Iterator[Test]:
+    def _tests(self) -> Iterator[EntryFilter]:
         if self.begin is not None:
-            yield since(stamp(self.begin))
+            yield since(timestamp(self.begin))
         if self.end is not None:
-            yield before(stamp(self.end))
+            yield before(timestamp(self.end))
         if self.types:
             yield lambda entry: entry.type in self.types
         if self.decisions:
             yield lambda entry: entry.decision in self.decisions
-        yield from one_of(self.users, lambda entry: (entry.username,))
-        yield from one_of(self.groups, lambda entry: entry.groups)
-        yield from one_of(self.namespaces, lambda entry: (entry.object_ref.namespace,))
-        yield from one_of([name.lower() for name in self.resources], resource_names)
-        yield from one_of(self.names, lambda entry: (entry.object_ref.name,))
-        yield from one_of(self.rules, lambda entry: entry.rules)
-        yield from one_of(self.reasons, lambda entry: (entry.reason_code,))
+        yield from field_matches(self.users, lambda entry: (entry.username,))
+        yield from field_matches(self.groups, lambda entry: entry.groups)
+        yield from field_matches(self.namespaces, lambda entry: (entry.object_ref.namespace,))
+        yield from field_matches([name.lower() for name in self.resources], resource_names)
+        yield from field_matches(self.names, lambda entry: (entry.object_ref.name,))
+        yield from field_matches(self.rules, lambda entry: entry.rules)
+        yield from field_matches(self.reasons, lambda entry: (entry.reason_code,))
 
 
-def since(begin: str) -> Test:
+def since(begin: str) -> EntryFilter:
     """Return a test for records of this time or later: text order is time order."""
     return lambda entry: entry.time >= begin
 
 
-def before(end: str) -> Test:
+def before(end: str) -> EntryFilter:
     """Return a test for older records."""
     return lambda entry: entry.time < end
 
 
-def one_of(patterns: Sequence[str], values: Callable[[Entry], Sequence[str]]) -> Iterator[Test]:
+def field_matches(patterns: Sequence[str], values: Callable[[LogEntry], Sequence[str]]) -> Iterator[EntryFilter]:
     """Yield a test whether a record's value matches a pattern; yield nothing if there are no patterns."""
     if patterns:
-        matches = re.compile("|".join(map(expression, patterns)), re.DOTALL).fullmatch
+        matches = re.compile("|".join(map(to_regex, patterns)), re.DOTALL).fullmatch
         yield lambda entry: any(matches(value) for value in values(entry))
 
 
-def expression(pattern: str) -> str:
+def to_regex(pattern: str) -> str:
     """Return the regular expression of a name with stars."""
-    return ".*".join(map(re.escape, pattern.split(STAR)))
+    return ".*".join(map(re.escape, pattern.split(WILDCARD)))
 
 
-def names_one(pattern: str, words: Iterable[str]) -> bool:
+def matches_any(pattern: str, words: Iterable[str]) -> bool:
     """Return whether a name with stars matches one of the words."""
-    matches = re.compile(expression(pattern), re.DOTALL).fullmatch
+    matches = re.compile(to_regex(pattern), re.DOTALL).fullmatch
     return any(matches(word) for word in words)
 
 
-def resource_names(entry: Entry) -> tuple[str, ...]:
+def resource_names(entry: LogEntry) -> tuple[str, ...]:
     """Return the names of the object's resource with and without its subresource, in lower case."""
     target = entry.object_ref
     return target.resource, target.path.lower()
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Return a date or time of RFC 3339; UTC is the default.  Raises ValueError."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -32,7 +32,7 @@ def decision_record(
     """Return the record of one answer; `microseconds` is the duration."""
     record: DecisionRecord = {
         "type": "decision",
-        "time": stamp(at),
+        "time": timestamp(at),
         "id": request.uid,
         "phase": phase,
         "senderAuthentication": request.authentication,
@@ -48,11 +48,11 @@ def decision_record(
     if decision.reason:
         record["reason"] = decision.reason
     if decision.denied:
-        record["denied"] = [fault(violation) for violation in decision.denied]
+        record["denied"] = [violation_fields(violation) for violation in decision.denied]
     if decision.warned:
-        record["warned"] = [fault(violation) for violation in decision.warned]
+        record["warned"] = [violation_fields(violation) for violation in decision.warned]
     if decision.audited:
-        record["audited"] = [fault(violation) for violation in decision.audited]
+        record["audited"] = [violation_fields(violation) for violation in decision.audited]
     if decision.isolation is not None:
         record["closure"] = decision.isolation
     if decision.labels:
@@ -75,7 +75,7 @@ def object_ref(request: Request) -> ObjectRef:
     return cast("ObjectRef", {key: value for key, value in parts.items() if value})
 
 
-def fault(violation: Violation) -> Fault:
+def violation_fields(violation: Violation) -> Fault:
     """Return a violation's rule, path and message."""
     return {"rule": violation.rule, "path": violation.path, "message": violation.message}
 
@@ -86,7 +86,7 @@ def write_record(
     """Return the record of one write by catflap to the cluster, with the reason."""
     return {
         "type": "write",
-        "time": stamp(at),
+        "time": timestamp(at),
         "verb": verb,
         "objectRef": manifest_ref(manifest),
         "reasonCode": why.code,
@@ -110,7 +110,7 @@ def configuration_record(*, accepted: bool, faults: list[str], policy_digest: st
     """Return the record of a policy file that came into force, or that was refused with these faults."""
     record: ConfigurationRecord = {
         "type": "configuration",
-        "time": stamp(at),
+        "time": timestamp(at),
         "accepted": accepted,
         "reasonCode": ReasonCode.POLICY_FILE_ACCEPTED if accepted else ReasonCode.POLICY_FILE_REFUSED,
         "policyDigest": policy_digest,
@@ -124,7 +124,7 @@ def certificate_record(serving: ServingCertificate, *, why: Reason, at: datetime
     """Return the record of a serving certificate that came into use, and why."""
     return {
         "type": "certificate",
-        "time": stamp(at),
+        "time": timestamp(at),
         "serving": serving,
         "reasonCode": why.code,
         "reason": why.words,
@@ -135,7 +135,7 @@ def leader_record(lease: Mapping[str, Any], *, candidate: str, leads: bool, why:
     """Return the record of a replica that began or ceased to hold a Lease; `lease` is the Lease's manifest."""
     return {
         "type": "leader",
-        "time": stamp(at),
+        "time": timestamp(at),
         "objectRef": manifest_ref(lease),
         "candidate": candidate,
         "leads": leads,
@@ -149,6 +149,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def stamp(at: datetime) -> str:
+def timestamp(at: datetime) -> str:
     """Return a time as RFC 3339 in UTC, to the microsecond."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

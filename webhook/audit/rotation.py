@@ -14,49 +14,49 @@ from typing import Final
 import msgspec
 
 # The same width at every time, so that the order of names is the order of files.
-NAMED: Final = "%Y%m%dT%H%M%S.%fZ"
+ROTATION_TIME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
 SAMPLE: Final = "20260131T120000.000000Z"
 SUFFIX: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
-LONGEST_START: Final = 1 << 16
+LONGEST_FIRST_RECORD: Final = 1 << 16
 # The holder of the lock looks at the end of the file and writes one record, which takes some 20 ms at most.
 LOCK_SECONDS: Final = 0.25
 PAUSE_SECONDS: Final = 0.002
 
 
-class Timed(msgspec.Struct):
+class RecordTime(msgspec.Struct):
     """The time of a record."""
 
     time: datetime
 
 
 # Made once, at import: msgspec 0.20 crashes if two threads prepare one type at the same time.
-TIMED = msgspec.json.Decoder(Timed)
+TIME_DECODER = msgspec.json.Decoder(RecordTime)
 
 
-def put_aside(path: str, descriptor: int, at: datetime) -> None:
+def rotate(path: str, descriptor: int, at: datetime) -> None:
     """Rename the file that is open under `descriptor`, unless another process did so.  Raises OSError.
 
     A process that still writes to the file continues under the new name until its next look: no line is lost.
     """
-    with locked(descriptor) as is_held:
+    with lock(descriptor) as is_held:
         if not is_held:
             raise OSError(
                 errno.EAGAIN,
                 f"{path} cannot be locked: the file system has no locks, or another process holds the lock",
             )
-        if is_at(path, descriptor):
-            Path(path).rename(next_name(path, at.astimezone(UTC)))
+        if has_path(path, descriptor):
+            Path(path).rename(rotated_name(path, at.astimezone(UTC)))
 
 
-def next_name(path: str, at: datetime) -> str:
+def rotated_name(path: str, at: datetime) -> str:
     """Return a name that sorts after all others, even if the clock was put back."""
-    if old := aside(path):
-        last = datetime.strptime(old[-1].name[-len(SAMPLE) :], NAMED).replace(tzinfo=UTC)
+    if old := rotated_files(path):
+        last = datetime.strptime(old[-1].name[-len(SAMPLE) :], ROTATION_TIME_FORMAT).replace(tzinfo=UTC)
         at = max(at, last + timedelta(microseconds=1))
-    return f"{path}.{at.strftime(NAMED)}"
+    return f"{path}.{at.strftime(ROTATION_TIME_FORMAT)}"
 
 
-def is_at(path: str, descriptor: int) -> bool:
+def has_path(path: str, descriptor: int) -> bool:
     """Return whether the open file still has its name."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116 (as it was opened)
@@ -64,29 +64,31 @@ def is_at(path: str, descriptor: int) -> bool:
         return False
 
 
-def aside(path: str) -> list[Path]:
+def rotated_files(path: str) -> list[Path]:
     """Return the files of a log that were put aside, the oldest first."""
     whole = Path(path)
     return sorted(
-        one for one in whole.parent.glob(f"{escaped(whole.name)}.*") if SUFFIX.fullmatch(one.name[len(whole.name) :])
+        one
+        for one in whole.parent.glob(f"{escape_pattern(whole.name)}.*")
+        if SUFFIX.fullmatch(one.name[len(whole.name) :])
     )
 
 
-def escaped(name: str) -> str:
+def escape_pattern(name: str) -> str:
     """Return a pattern that matches only this name."""
     return re.sub(r"([*?[])", r"[\1]", name)
 
 
-def discard(path: str, *, keep: int) -> None:
+def delete_oldest(path: str, *, keep: int) -> None:
     """Remove the oldest files, and keep `keep` of them.  Raises OSError."""
-    for old in aside(path)[: -keep or None]:
+    for old in rotated_files(path)[: -keep or None]:
         old.unlink(missing_ok=True)
 
 
-def begun(path: str) -> datetime | None:
+def first_record_time(path: str) -> datetime | None:
     """Return when a file's first record was written."""
     with open(path, "rb") as file, suppress(msgspec.MsgspecError):  # noqa: PTH123 (as it was opened for writing)
-        return TIMED.decode(file.readline(LONGEST_START)).time
+        return TIME_DECODER.decode(file.readline(LONGEST_FIRST_RECORD)).time
     return None
 
 
@@ -100,13 +102,13 @@ def sync_folder(path: str) -> None:
 
 
 @contextmanager
-def locked(descriptor: int) -> Iterator[bool]:
+def lock(descriptor: int) -> Iterator[bool]:
     """Lock out processes that would put this file aside or begin a chain in it; yield whether that succeeded.
 
     A process that is suspended while it holds the lock must not block the others.  A descriptor that is closed in the
     meantime has no lock any more.
     """
-    is_held = lock_soon(descriptor)
+    is_held = try_lock(descriptor)
     state = os.fstat(descriptor)
     try:
         yield is_held
@@ -116,7 +118,7 @@ def locked(descriptor: int) -> Iterator[bool]:
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def lock_soon(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Lock an open file within the time that a request waits for a lock; return whether that succeeded."""
     until = monotonic() + LOCK_SECONDS
     while True:

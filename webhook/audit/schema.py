@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from webhook.audit.chain import Fragment, Link
-from webhook.audit.witness import Seen
+from webhook.audit.peer_attestation import Seen
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
 from webhook.model.reason import Activity, ReasonCode, Verdict
@@ -27,7 +27,7 @@ PublicKey = Annotated[
 Certificate = Annotated[
     str, Meta(description="The signature of the audit root key over the canonical form of chain, publicKey and writer")
 ]
-Witnessed = Annotated[
+PeerAttestation = Annotated[
     Seen, Meta(description="The records of other chains that the writer read in its file since its last statement")
 ]
 
@@ -223,14 +223,14 @@ class StartRecord(TypedDict):
     publicKey: PublicKey
     certificate: NotRequired[Certificate]
     previous: NotRequired[Annotated[Link, Meta(description="The last record of the log when this record was written")]]
-    seen: NotRequired[Witnessed]
+    seen: NotRequired[PeerAttestation]
 
 
 class CheckpointRecord(TypedDict):
     """The writer's word for everything before it."""
 
     type: Literal["checkpoint"]
-    seen: NotRequired[Witnessed]
+    seen: NotRequired[PeerAttestation]
     signature: Signature
 
 
@@ -247,11 +247,11 @@ class StopRecord(TypedDict):
     """The last record of a chain whose process ended in order."""
 
     type: Literal["stop"]
-    seen: NotRequired[Witnessed]
+    seen: NotRequired[PeerAttestation]
     signature: Signature
 
 
-KINDS: Final = (
+RECORD_TYPES: Final = (
     DecisionRecord,
     WriteRecord,
     ConfigurationRecord,
@@ -264,26 +264,26 @@ KINDS: Final = (
 )
 
 
-def codes_of(kind: str) -> list[ReasonCode]:
+def reason_codes_of(kind: str) -> list[ReasonCode]:
     """Return the reason codes of a type of record, in the order of their definitions; none if it has no reason."""
     kinds = Verdict if kind == "decision" else [one for one in Activity if one == kind]
     return [code for code in ReasonCode if code.kind in kinds]
 
 
 # The types of records that have a reason.
-REASONED: Final = frozenset({"decision", *Activity})
+TYPES_WITH_REASON: Final = frozenset({"decision", *Activity})
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of one record."""
-    _, parts = msgspec.json.schema_components([Linked, *KINDS])
+    _, parts = msgspec.json.schema_components([Linked, *RECORD_TYPES])
     linked = parts.pop("Linked")
     del parts[ReasonCode.__name__]
-    for kind in KINDS:
+    for kind in RECORD_TYPES:
         part = parts[kind.__name__]
         if code := part["properties"].get("reasonCode"):
             del code["$ref"]
-            code["enum"] = codes_of(part["properties"]["type"]["enum"][0])
+            code["enum"] = reason_codes_of(part["properties"]["type"]["enum"][0])
         part["properties"] = linked["properties"] | {"version": {"const": VERSION}} | part["properties"]
         part["required"] = sorted({*linked["required"], *part["required"]})
     for part in parts.values():
@@ -293,6 +293,6 @@ def schema() -> dict[str, Any]:
         "$schema": DRAFT,
         "$id": f"https://{VERSION}/record.schema.json",
         "title": "A record of the audit log of catflap",
-        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in KINDS],
+        "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in RECORD_TYPES],
         "$defs": parts,
     }

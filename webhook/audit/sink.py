@@ -10,23 +10,23 @@ from datetime import datetime
 from time import perf_counter
 from typing import Final
 
-from webhook.audit.chain import Fragment, Link, fragment
-from webhook.audit.commit import GroupCommit
-from webhook.audit.ending import Ending, ending_of
-from webhook.audit.keeping import UNOBSERVED, Observer, Rotation
+from webhook.audit.chain import Fragment, Link, fragment_of
+from webhook.audit.group_commit import GroupCommit
+from webhook.audit.log_config import NO_OBSERVER, LogObserver, Rotation
+from webhook.audit.log_tail import LogTail, read_tail
+from webhook.audit.peer_attestation import PeerChainReader
 from webhook.audit.record import utc_now
-from webhook.audit.rotation import aside, begun, discard, is_at, locked, put_aside, sync_folder
-from webhook.audit.witness import Witness
+from webhook.audit.rotation import delete_oldest, first_record_time, has_path, lock, rotate, rotated_files, sync_folder
 
 logger = logging.getLogger(__name__)
 
 STDOUT: Final = 1
-FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+OPEN_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 NO_ROTATION: Final = Rotation()
 # A pipe with any room takes this many bytes without blocking.
-PIECE: Final = select.PIPE_BUF
+PIPE_WRITE_SIZE: Final = select.PIPE_BUF
 # The sink waits this long once for a busy reader, and every request waits with it.
-PATIENCE_SECONDS: Final = 0.25
+READER_TIMEOUT_SECONDS: Final = 0.25
 
 
 class AuditLogUnwritable(Exception):  # noqa: N818 (a state of the disk)
@@ -37,9 +37,9 @@ class Sink:
     """Appends lines to a file, or to standard output if there is no path.
 
     Each line is one `write` on a descriptor that is open for append, so lines of several processes do not mix.  `last`
-    is the last record in the file when it was opened.  `torn` has the half lines that the next record has to list; the
-    writer of that record removes them from `torn`.  The sink waits once for a pipe without a reader: for `patience`
-    seconds, or for ever if `patience` is None.
+    is the last record in the file when it was opened.  `partial_writes` has the half lines that the next record has to list; the
+    writer of that record removes them from `partial_writes`.  The sink waits once for a pipe without a reader: for `reader_timeout`
+    seconds, or for ever if `reader_timeout` is None.
     """
 
     def __init__(
@@ -48,50 +48,52 @@ class Sink:
         *,
         rotation: Rotation = NO_ROTATION,
         synced: bool = False,
-        patience: float | None = PATIENCE_SECONDS,
-        observer: Observer = UNOBSERVED,
+        reader_timeout: float | None = READER_TIMEOUT_SECONDS,
+        observer: LogObserver = NO_OBSERVER,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.last: Link | None = None
-        self.torn: list[Fragment] = []
-        self.witness: Witness | None = None  # reads the records of the other processes that write to the file
+        self.partial_writes: list[Fragment] = []
+        self.peer_reader: PeerChainReader | None = (
+            None  # reads the records of the other processes that write to the file
+        )
         self._path = path
         self._rotation = rotation
         self._synced = synced
-        self._patience = patience
+        self._reader_timeout = reader_timeout
         self._observer = observer
         self._now = now
         self._commit = GroupCommit(self._sync)
-        self._stalled = False
-        self._stuck = False
-        self._begun: datetime | None = None  # when the file's first record was written
+        self._reader_is_slow = False
+        self._rotation_failed = False
+        self._first_record_time: datetime | None = None  # when the file's first record was written
         if path is None:
-            self._take(STDOUT, Ending())
+            self._use_descriptor(STDOUT, LogTail())
         else:
             self._open(path)
 
     def _open(self, path: str) -> None:
-        descriptor = os.open(path, FLAGS, 0o600)
+        descriptor = os.open(path, OPEN_FLAGS, 0o600)
         try:
             readable = is_file(descriptor)
-            found, since = (ending_of(path), begun(path)) if readable else (Ending(), None)
+            tail, first_record_at = (read_tail(path), first_record_time(path)) if readable else (LogTail(), None)
         except BaseException:
             os.close(descriptor)
             raise
-        self._take(descriptor, found)
-        self._begun = since
+        self._use_descriptor(descriptor, tail)
+        self._first_record_time = first_record_at
         if readable:
-            self.witness = self.witness or Witness()
-            self.witness.follow(path, descriptor)
+            self.peer_reader = self.peer_reader or PeerChainReader()
+            self.peer_reader.follow(path, descriptor)
 
-    def _take(self, descriptor: int, found: Ending) -> None:
+    def _use_descriptor(self, descriptor: int, tail: LogTail) -> None:
         kind = os.fstat(descriptor).st_mode
         self._is_file = stat.S_ISREG(kind)
         self._is_pipe = stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)
         self._descriptor = descriptor
-        self._may_move = self._is_file and self._path is not None
-        self.last, self._end_first = found.last, found.end_first
-        self.torn += found.torn
+        self._may_rotate = self._is_file and self._path is not None
+        self.last, self._needs_line_end = tail.last, tail.needs_line_end
+        self.partial_writes += tail.partial_writes
 
     @property
     def written(self) -> int:
@@ -100,76 +102,78 @@ class Sink:
 
     def write(self, line: bytes) -> None:
         """Write one line; raises AuditLogUnwritable if the operating system takes only a part."""
-        if self._may_move:
-            self._move_on(len(line))
-        data = b"\n" + line if self._end_first else line
+        if self._may_rotate:
+            self._ensure_room(len(line))
+        data = b"\n" + line if self._needs_line_end else line
         try:
-            taken = self._write_in_pieces(data) if self._is_pipe else os.write(self._descriptor, data)
+            written_bytes = self._write_in_pieces(data) if self._is_pipe else os.write(self._descriptor, data)
         except OSError as bad:
             raise AuditLogUnwritable(str(bad)) from bad
-        if taken == len(data):
-            self._end_first = False
+        if written_bytes == len(data):
+            self._needs_line_end = False
             self._commit.written += 1
             return
-        part = data[:taken].removeprefix(b"\n")
+        part = data[:written_bytes].removeprefix(b"\n")
         if len(part) == len(line) - 1:  # the record is complete, only its line end is missing
-            self._end_first = True
-            self.torn.append(fragment(b""))
+            self._needs_line_end = True
+            self.partial_writes.append(fragment_of(b""))
             self._commit.written += 1
             return
-        self._end_first = bool(part) or (self._end_first and not taken)
+        self._needs_line_end = bool(part) or (self._needs_line_end and not written_bytes)
         if part:
-            self.torn.append(fragment(part))
-        raise AuditLogUnwritable(f"{taken} of {len(data)} bytes were written")
+            self.partial_writes.append(fragment_of(part))
+        raise AuditLogUnwritable(f"{written_bytes} of {len(data)} bytes were written")
 
-    def settle(self, line: int) -> None:
+    def wait_for_sync(self, line: int) -> None:
         """Return when the line with this number is on the disk; raises AuditLogUnwritable if the sync failed."""
         try:
-            self._commit.settle(line)
+            self._commit.wait_for_sync(line)
         except OSError as bad:
             raise AuditLogUnwritable(f"the disk did not store it: {bad}") from bad
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Put the file aside when it is due, and follow if another process did so."""
         if self._path is None or not self._is_file:
             return
-        self._stuck = False
+        self._rotation_failed = False
         size, age = os.fstat(self._descriptor).st_size, self._rotation.age
-        if size and self._begun is None:
-            self._begun = self._now()
-        too_old = age is not None and self._begun is not None and self._now() - self._begun >= age
-        if not is_at(self._path, self._descriptor) or (too_old and not self._end_first):
+        if size and self._first_record_time is None:
+            self._first_record_time = self._now()
+        too_old = (
+            age is not None and self._first_record_time is not None and self._now() - self._first_record_time >= age
+        )
+        if not has_path(self._path, self._descriptor) or (too_old and not self._needs_line_end):
             self._rotate()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Keep other processes from beginning a chain in this file, and from putting it aside.
 
         This has no effect if the file cannot be locked soon, because its file system has no locks or a suspended
         process holds the lock.
         """
-        self.look()
-        with locked(self._descriptor) if self._may_move else nullcontext():
+        self.poll()
+        with lock(self._descriptor) if self._may_rotate else nullcontext():
             yield
 
-    def last_put_aside(self) -> Link | None:
+    def last_rotated_record(self) -> Link | None:
         """Return the last record of the newest file that was put aside, or None if no such file is readable."""
         with suppress(OSError):
-            if self._path is not None and (files := aside(self._path)):
-                return ending_of(str(files[-1])).last
+            if self._path is not None and (files := rotated_files(self._path)):
+                return read_tail(str(files[-1])).last
         return None
 
     def close(self) -> None:
         """Close the file; nothing is written after that."""
         if self._synced:
             with suppress(OSError):  # each waiting thread gets the error
-                self._commit.settle(self._commit.written)
-        if self.witness is not None:
-            self.witness.close()
+                self._commit.wait_for_sync(self._commit.written)
+        if self.peer_reader is not None:
+            self.peer_reader.close()
         if self._descriptor != STDOUT:
             os.close(self._descriptor)
 
-    def _move_on(self, size: int) -> None:
+    def _ensure_room(self, size: int) -> None:
         """Begin another file if this one was deleted or has no room for `size` more bytes.
 
         The check runs for every line, because other processes write to the file too. It takes half a microsecond.
@@ -177,14 +181,19 @@ class Sink:
         """
         state, most = os.fstat(self._descriptor), self._rotation.size
         if state.st_nlink:
-            if most and state.st_size and state.st_size + size > most and not (self._end_first or self._stuck):
+            if (
+                most
+                and state.st_size
+                and state.st_size + size > most
+                and not (self._needs_line_end or self._rotation_failed)
+            ):
                 self._rotate()
             return
-        if not self._stuck:
+        if not self._rotation_failed:
             logger.error("the audit log %s was deleted with its records; catflap starts a new file", self._path)
             self._observer.failed()
             self._rotate()
-        if self._stuck:
+        if self._rotation_failed:
             raise AuditLogUnwritable(f"{self._path} was deleted, and catflap cannot create it again")
 
     def _rotate(self) -> None:
@@ -194,36 +203,36 @@ class Sink:
         try:
             if self._synced:
                 with suppress(OSError):  # each waiting thread gets the error
-                    self._commit.settle(self._commit.written)
-            put_aside(self._path, old, self._now())
+                    self._commit.wait_for_sync(self._commit.written)
+            rotate(self._path, old, self._now())
             self._open(self._path)
             os.close(old)
             if self._synced:
                 sync_folder(self._path)
             if rotation.keep is not None:
-                discard(self._path, keep=rotation.keep)
+                delete_oldest(self._path, keep=rotation.keep)
         except OSError as bad:
-            self._stuck = True  # no line tries it again before the next look
+            self._rotation_failed = True  # no line tries it again before the next look
             logger.error("cannot rotate the files of the audit log: %s", bad)  # noqa: TRY400 (it says where)
 
     def _write_in_pieces(self, data: bytes) -> int:
         """Write to a pipe what it takes in the permitted time; return the number of bytes."""
-        poll, taken = select.poll(), 0
+        poll, written_bytes = select.poll(), 0
         poll.register(self._descriptor, select.POLLOUT)
-        patience = self._patience and 1000 * (0 if self._stalled else self._patience)
-        while taken < len(data):
-            if not poll.poll(patience):
-                self._stalled = True
+        timeout = self._reader_timeout and 1000 * (0 if self._reader_is_slow else self._reader_timeout)
+        while written_bytes < len(data):
+            if not poll.poll(timeout):
+                self._reader_is_slow = True
                 break
             try:
-                taken += os.write(self._descriptor, data[taken : taken + PIECE])
+                written_bytes += os.write(self._descriptor, data[written_bytes : written_bytes + PIPE_WRITE_SIZE])
             except OSError:
-                if taken:
+                if written_bytes:
                     break
                 raise
         else:
-            self._stalled = False
-        return taken
+            self._reader_is_slow = False
+        return written_bytes
 
     def _sync(self) -> None:
         if not self._is_file:

@@ -7,35 +7,35 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from webhook.audit.chain import NOT_JSON, Piece, is_half, pieces
-from webhook.audit.copies import BYTE_ORDER_MARK, rewritten, was_record
-from webhook.audit.finding import Damage, Finding, Place
-from webhook.audit.fragments import Claim, Fragments
+from webhook.audit.attestation_verifier import AttestationVerifier, log_name
+from webhook.audit.chain import DECODE_ERRORS, Piece, may_be_partial_line, split_line
+from webhook.audit.chain_verifier import Chain, ChainRecord
+from webhook.audit.collector_copies import BYTE_ORDER_MARK, looks_like_record, split_copied_line
+from webhook.audit.findings import Finding, FindingKind, LinePosition
 from webhook.audit.keys import PublicKey
-from webhook.audit.reading import Line
-from webhook.audit.sequence import Chain, Head
-from webhook.audit.testimony import Testimony, family
+from webhook.audit.log_lines import LogLine
+from webhook.audit.partial_lines import PartialLineClaim, PartialLines
 from webhook.model.counting import counted
 
 MOST_FINDINGS: Final = 1000
 MOST_NOTES: Final = 100
 # Each process that ever wrote has one chain; a chain takes some kilobytes.
 MOST_CHAINS: Final = 20_000
-SIGNED: Final = frozenset({"start", "checkpoint", "key", "stop"})
+SIGNED_TYPES: Final = frozenset({"start", "checkpoint", "key", "stop"})
 # A damaged line may still have the chain and the number of its record.
-CHAIN_IN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
-SEQ_IN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
+CHAIN_PATTERN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
+SEQ_PATTERN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
 PREFIXED: Final = "most lines have other text before the record, as journald and docker compose add it: use --lenient"
-HEADS: Final = msgspec.json.Decoder(Head)
+RECORD_DECODER: Final = msgspec.json.Decoder(ChainRecord)
 
 
-class Report(Struct, frozen=True):
+class VerificationReport(Struct, frozen=True):
     """The result: each chain, each damage in the order of the lines, and the number of further damages."""
 
     chains: tuple[Chain, ...]
     findings: tuple[Finding, ...]
-    untold: int
+    omitted: int
     notes: tuple[str, ...]
     is_log: bool = True  # whether there is a record or a damaged one
 
@@ -49,11 +49,13 @@ class Report(Struct, frozen=True):
         """Return how many records match their hashes."""
         return sum(chain.records for chain in self.chains)
 
-    def joined(self, findings: Iterable[Finding], notes: Iterable[str]) -> "Report":
+    def merged(self, findings: Iterable[Finding], notes: Iterable[str]) -> "VerificationReport":
         """Return this report with the findings and notes of another check."""
         found = [*self.findings, *findings]
-        untold = self.untold + len(found[MOST_FINDINGS:])
-        return Report(self.chains, tuple(found[:MOST_FINDINGS]), untold, (*self.notes, *notes), self.is_log)
+        omitted = self.omitted + len(found[MOST_FINDINGS:])
+        return VerificationReport(
+            self.chains, tuple(found[:MOST_FINDINGS]), omitted, (*self.notes, *notes), self.is_log
+        )
 
 
 class Verifier:
@@ -66,214 +68,224 @@ class Verifier:
     def __init__(self, *, roots: Sequence[PublicKey] = (), closed: bool = False, lenient: bool = False) -> None:
         self._roots = roots
         self._closed = closed
-        self._pieces = rewritten if lenient else pieces
+        self._split = split_copied_line if lenient else split_line
         self._lenient = lenient
         self._chains: dict[str, Chain] = {}
-        self._testimony = Testimony(self._chains)
-        self._fragments = Fragments()
+        self._attestations = AttestationVerifier(self._chains)
+        self._partial_lines = PartialLines()
         self._findings: list[Finding] = []
-        self._untold = 0
+        self._omitted = 0
         self._notes: list[str] = []
         self._order = 0
         self._prefixed = 0  # lines with other text before their record
         self._was_log = False  # whether a line looks like a damaged record
         self._logs: set[str] = set()  # the logs with a record; files that were put aside count as one log
 
-    def take(self, line: Line) -> list[Head]:
+    def add(self, line: LogLine) -> list[ChainRecord]:
         """Check one line; return the records in it that match their hashes."""
         self._order += 1
-        place = Place(line.file, line.number, self._order)
+        place = LinePosition(line.file, line.number, self._order)
         if line.is_too_long:
-            self._spoilt(place, line.text, f"the line has {line.size} bytes and is longer than any record")
+            self._add_damaged(place, line.text, f"the line has {line.size} bytes and is longer than any record")
             return []
-        heads = [self._piece(piece, place) for piece in self._pieces(line.text)]
-        if not heads and not self._lenient:
-            self._fragments.empty(place)
-        if len(heads) > 1:
-            self._prefixed += heads[0] is None and heads[1] is not None
+        records = [self._add_piece(piece, place) for piece in self._split(line.text)]
+        if not records and not self._lenient:
+            self._partial_lines.add_empty(place)
+        if len(records) > 1:
+            self._prefixed += records[0] is None and records[1] is not None
             if not self._lenient:
-                self._fragments.joined(place, [head.chain if head else None for head in heads])
-            self._found(*(begins_no_line(head, place) for head in heads[1:] if head and head.torn))
-        if heads and heads[-1] and not line.ended and not self._lenient:
-            self._found(Finding(Damage.TRUNCATED, place, "its line end is missing", heads[-1].chain, heads[-1].seq))
-        return [head for head in heads if head]
+                self._partial_lines.add_joined(place, [record.chain if record else None for record in records])
+            self._add_findings(*(missing_line_end(record, place) for record in records[1:] if record and record.torn))
+        if records and records[-1] and not line.has_line_end and not self._lenient:
+            self._add_findings(
+                Finding(FindingKind.TRUNCATED, place, "its line end is missing", records[-1].chain, records[-1].seq)
+            )
+        return [record for record in records if record]
 
-    def finish(self) -> Report:
+    def finish(self) -> VerificationReport:
         """Return the report; nothing is taken after that."""
         chains = tuple(self._chains.values())
         gaps = (gap.finding(chain.name) for chain in chains for gap in chain.gaps)
-        unexplained = (*self._unexplained(), *self._testimony.findings())
+        unexplained = (*self._unexplained_lines(), *self._attestations.findings())
         found = sorted([*self._findings, *gaps, *unexplained], key=lambda finding: finding.place.order)
         if self._closed:  # findings about missing ends come last
-            found += [cut(chain) for chain in chains if not chain.stopped]
+            found += [missing_stop(chain) for chain in chains if not chain.is_stopped]
         if 2 * self._prefixed > self._order:
             self._notes.append(PREFIXED)
-        notes = (*self._notes, *self._testimony.notes, *(note for chain in chains for note in remarks(chain)))
-        untold = (f"and {counted(len(notes) - MOST_NOTES, 'more note')}",) if len(notes) > MOST_NOTES else ()
-        return Report(
+        notes = (*self._notes, *self._attestations.notes, *(note for chain in chains for note in chain_notes(chain)))
+        omitted = (f"and {counted(len(notes) - MOST_NOTES, 'more note')}",) if len(notes) > MOST_NOTES else ()
+        return VerificationReport(
             chains,
             tuple(found[:MOST_FINDINGS]),
-            self._untold + len(found[MOST_FINDINGS:]),
-            (*notes[:MOST_NOTES], *untold),
+            self._omitted + len(found[MOST_FINDINGS:]),
+            (*notes[:MOST_NOTES], *omitted),
             is_log=bool(chains) or self._was_log,
         )
 
-    def _found(self, *findings: Finding) -> None:
+    def _add_findings(self, *findings: Finding) -> None:
         room = MOST_FINDINGS - len(self._findings)
         self._findings += findings[:room]
-        self._untold += len(findings[room:])
+        self._omitted += len(findings[room:])
 
-    def _piece(self, piece: Piece, place: Place) -> Head | None:
+    def _add_piece(self, piece: Piece, place: LinePosition) -> ChainRecord | None:
         """Check a piece; return its record, or None if it is no record."""
-        head = head_of(piece)
-        if head is not None:
-            self._record(head, piece.text, place)
-            return head
-        self._was_log = self._was_log or was_record(piece.text)
-        if is_half(piece.text) and self._fragments.add(place, piece.text):
+        record = parse_record(piece)
+        if record is not None:
+            self._add_record(record, piece.text, place)
+            return record
+        self._was_log = self._was_log or looks_like_record(piece.text)
+        if may_be_partial_line(piece.text) and self._partial_lines.add(place, piece.text):
             return None
-        self._spoilt(place, piece.text)
+        self._add_damaged(place, piece.text)
         return None
 
-    def _spoilt(self, place: Place, text: bytes, says: str = "") -> None:
+    def _add_damaged(self, place: LinePosition, text: bytes, message: str = "") -> None:
         """Take a line that is no record, though it may have been one."""
-        self._was_log = self._was_log or was_record(text)
-        chain, seq = told_of(text)
+        self._was_log = self._was_log or looks_like_record(text)
+        chain, seq = damaged_record_id(text)
         if seq is not None and chain in self._chains:
-            self._chains[chain].spoil(seq)
-        self._found(Finding(Damage.EDITED, place, says, chain, seq) if says else no_record(place, text))
+            self._chains[chain].mark_damaged(seq)
+        self._add_findings(
+            Finding(FindingKind.EDITED, place, message, chain, seq) if message else unexplained_text(place, text)
+        )
 
-    def _record(self, head: Head, text: bytes, place: Place) -> None:
-        chain = self._chains.get(head.chain)
+    def _add_record(self, record: ChainRecord, text: bytes, place: LinePosition) -> None:
+        chain = self._chains.get(record.chain)
         if chain is None:
             if len(self._chains) == MOST_CHAINS:
-                says = (
+                message = (
                     f"the log has more than {MOST_CHAINS} chains, which is the limit: verify a part of its "
                     "files at a time"
                 )
-                self._found(Finding(Damage.INSERTED, place, says, head.chain, head.seq))
+                self._add_findings(Finding(FindingKind.INSERTED, place, message, record.chain, record.seq))
                 return
-            chain = self._chains[head.chain] = Chain(head.chain, place, head.time)
+            chain = self._chains[record.chain] = Chain(record.chain, place, record.time)
         reached = chain.last.order
-        self._judged(chain, chain.follow(head, place))
-        continues = chain.head.seq == head.seq
-        for one in head.torn:
-            self._fragments.own(Claim(place, head.chain, head.seq, one))
+        self._add_chain_findings(chain, chain.add(record, place))
+        continues = chain.head.seq == record.seq
+        for one in record.torn:
+            self._partial_lines.add_claim(PartialLineClaim(place, record.chain, record.seq, one))
         if continues:
-            self._testimony.stands(head, place)
-        if head.type in SIGNED and continues:
-            holds = self._judged(chain, chain.certify(head, text, place, self._roots))
-            self._found(*self._before(head, place))
+            self._attestations.add_record(record, place)
+        if record.type in SIGNED_TYPES and continues:
+            is_signed = self._add_chain_findings(chain, chain.check_signature(record, text, place, self._roots))
+            self._add_findings(*self._check_predecessor(record, place))
             if not self._lenient:
-                self._found(*self._stated(head, place, reached, holds=holds))
-        self._logs.add(family(place.file))
+                self._add_findings(*self._check_attestation(record, place, reached, is_signed=is_signed))
+        self._logs.add(log_name(place.file))
 
-    def _judged(self, chain: Chain, findings: Iterator[Finding]) -> bool:
+    def _add_chain_findings(self, chain: Chain, findings: Iterator[Finding]) -> bool:
         """Take the findings of a chain; return whether there are none."""
         found = [*findings]
-        self._found(*found)
+        self._add_findings(*found)
         chain.is_whole = chain.is_whole and not found
         return not found
 
-    def _stated(self, head: Head, place: Place, reached: int, *, holds: bool) -> Iterator[Finding]:
+    def _check_attestation(
+        self, record: ChainRecord, place: LinePosition, reached: int, *, is_signed: bool
+    ) -> Iterator[Finding]:
         """Check a writer's statement about other chains."""
-        if head.type == "start":
-            yield from self._testimony.began(head, place)
-        elif holds:
-            self._testimony.signed(head.chain)
-            yield from self._testimony.stated(head, place, reached)
+        if record.type == "start":
+            yield from self._attestations.check_start(record, place)
+        elif is_signed:
+            self._attestations.add_signature(record.chain)
+            yield from self._attestations.check_attestation(record, place, reached)
 
-    def _before(self, head: Head, place: Place) -> Iterator[Finding]:
+    def _check_predecessor(self, record: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Check that the record that was last when a chain began is present."""
-        link = head.previous
+        link = record.previous
         if link is None:
             return
         found = self._chains.get(link.chain)
-        what = f"record {link.seq} of chain {link.chain}"
+        description = f"record {link.seq} of chain {link.chain}"
         if found is not None:
-            if damage := found.reached(link):
-                yield Finding(damage, place, f"{what} was before it, and is missing now", head.chain, head.seq)
-        elif family(place.file) in self._logs:
-            self._testimony.absent.add(link.chain)
+            if kind := found.contradiction(link):
+                yield Finding(kind, place, f"{description} was before it, and is missing now", record.chain, record.seq)
+        elif log_name(place.file) in self._logs:
+            self._attestations.absent.add(link.chain)
             yield Finding(
-                Damage.MISSING, place, f"{what} was before it, and no record of that chain is there now", head.chain, 0
+                FindingKind.MISSING,
+                place,
+                f"{description} was before it, and no record of that chain is there now",
+                record.chain,
+                0,
             )
         else:
-            self._notes.append(f"{place.file} continues after {what}, which is missing from the files before it")
+            self._notes.append(f"{place.file} continues after {description}, which is missing from the files before it")
 
-    def _unexplained(self) -> Iterator[Finding]:
-        loose, claims, ends = self._fragments.left()
-        yield from (no_record(one.place, one.text) for one in loose)
-        yield from map(no_fragment, claims)
-        yield from (Finding(Damage.EDITED, place, "a line end is missing or was added") for place in ends)
+    def _unexplained_lines(self) -> Iterator[Finding]:
+        loose, claims, ends = self._partial_lines.unmatched()
+        yield from (unexplained_text(one.place, one.text) for one in loose)
+        yield from map(missing_partial_line, claims)
+        yield from (Finding(FindingKind.EDITED, place, "a line end is missing or was added") for place in ends)
 
 
-def remarks(chain: Chain) -> Iterator[str]:
+def chain_notes(chain: Chain) -> Iterator[str]:
     """Yield what a writer reports of lost records, and what its chain rests on."""
     if chain.lost:
         yield f"chain {chain.name} states that it lacks the records of {counted(chain.lost, 'admitted request')}"
     if chain.writer is None:
         yield f"the start of chain {chain.name} is missing, so its signatures cannot be checked"
-    elif chain.signed < 0:
+    elif chain.signed_to < 0:
         yield (
             f"chain {chain.name} has no signature: its {counted(chain.records, 'record')} are protected only by hashes"
         )
 
 
-def head_of(piece: Piece) -> Head | None:
+def parse_record(piece: Piece) -> ChainRecord | None:
     """Return the record of a piece, or None if it is no record or has another format."""
     if not piece.is_record:
         return None
     try:
-        return HEADS.decode(piece.text)
-    except NOT_JSON:
+        return RECORD_DECODER.decode(piece.text)
+    except DECODE_ERRORS:
         return None
 
 
-def no_fragment(claim: Claim) -> Finding:
+def missing_partial_line(claim: PartialLineClaim) -> Finding:
     """Return the finding for a missing half line."""
-    says = f"a partial line of {claim.fragment.bytes} bytes, which this record describes, is missing"
-    return Finding(Damage.MISSING, claim.place, says, claim.chain, claim.seq)
+    message = f"a partial line of {claim.fragment.bytes} bytes, which this record describes, is missing"
+    return Finding(FindingKind.MISSING, claim.place, message, claim.chain, claim.seq)
 
 
-def cut(chain: Chain) -> Finding:
+def missing_stop(chain: Chain) -> Finding:
     """Return the finding for a chain without a stop record."""
-    says = (
+    message = (
         f"the chain has no stop record after record {chain.head.seq}: the file was truncated, or the writer was "
         "killed or still runs"
     )
-    return Finding(Damage.TRUNCATED, chain.last, says, chain.name, chain.head.seq)
+    return Finding(FindingKind.TRUNCATED, chain.last, message, chain.name, chain.head.seq)
 
 
-def begins_no_line(head: Head, place: Place) -> Finding:
+def missing_line_end(record: ChainRecord, place: LinePosition) -> Finding:
     """Return the finding for a missing line end: a writer that lists a half line has ended that line."""
-    return Finding(Damage.EDITED, place, "the line end before it is missing", head.chain, head.seq)
+    return Finding(FindingKind.EDITED, place, "the line end before it is missing", record.chain, record.seq)
 
 
-def told_of(text: bytes) -> tuple[str, int | None]:
+def damaged_record_id(text: bytes) -> tuple[str, int | None]:
     """Return the chain and the record number that a damaged line has."""
-    chain, seq = CHAIN_IN.search(text), SEQ_IN.search(text)
+    chain, seq = CHAIN_PATTERN.search(text), SEQ_PATTERN.search(text)
     return chain[1].decode("ascii") if chain else "", int(seq[1]) if seq else None
 
 
-def no_record(place: Place, text: bytes) -> Finding:
+def unexplained_text(place: LinePosition, text: bytes) -> Finding:
     """Return the finding for unexplained text: a damaged record or a half line."""
-    chain, seq = told_of(text)
+    chain, seq = damaged_record_id(text)
     if text.endswith(b"\r"):
         return Finding(
-            Damage.EDITED,
+            FindingKind.EDITED,
             place,
             "the line ends with CR, because the file was copied as text; use --lenient",
             chain,
             seq,
         )
     if seq is not None or text.endswith(b"}"):
-        return Finding(Damage.EDITED, place, "the line does not match its hash", chain, seq)
+        return Finding(FindingKind.EDITED, place, "the line does not match its hash", chain, seq)
     if text == BYTE_ORDER_MARK:
-        says = "the file starts with a byte order mark, because it was copied as text; use --lenient"
-        return Finding(Damage.EDITED, place, says, chain, seq)
-    says = (
+        message = "the file starts with a byte order mark, because it was copied as text; use --lenient"
+        return Finding(FindingKind.EDITED, place, message, chain, seq)
+    message = (
         f"{counted(len(text), 'byte')} that {'is' if len(text) == 1 else 'are'} not a record, and no record "
         "describes them as a partial line"
     )
-    return Finding(Damage.TRUNCATED, place, says, chain, seq)
+    return Finding(FindingKind.TRUNCATED, place, message, chain, seq)

@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from webhook.audit.keeping import Keeping, Observer
-from webhook.audit.log import USUAL, AuditLog
+from webhook.audit.log import DEFAULT_CONFIG, AuditLog
+from webhook.audit.log_config import LogConfig, LogObserver
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.bootstrap.policy_file_presence import PolicyFilePresence
-from webhook.config.faults import BadPolicy
+from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded
 from webhook.config.source import ConfigMapRef, PolicyFile
 from webhook.config.store import PolicyStore
@@ -43,7 +43,7 @@ class ProcessOptions(Struct, frozen=True):
     kubeconfig: str | None
     audit_log: str | None
     audit_key: Path | None = None
-    keeping: Keeping = USUAL
+    log_config: LogConfig = DEFAULT_CONFIG
     context: str | None = None
 
     @property
@@ -70,7 +70,7 @@ def make_parts(
         options.audit_log,
         process=process,
         root=options.audit_key,
-        keeping=options.keeping,
+        config=options.log_config,
         observer=audit_observer(metrics),
     )
     audit.start()
@@ -80,11 +80,13 @@ def make_parts(
 
     def in_force(loaded: Loaded) -> None:
         logger.info("policy %s is in force", loaded.digest)
+        for warning in loaded.warnings:
+            logger.warning("policy file%s: %s", line_of(warning), warning)
         metrics.policy.info({"digest": loaded.digest})
         record(accepted=True, faults=[], policy_digest=loaded.digest)
 
     def refused(bad: BadPolicy) -> None:
-        metrics.policy_refusals.inc()
+        metrics.policy_load_failures.inc()
         faults = [str(fault) for fault in bad.faults]
         logger.error("the policy file is invalid, and the last valid policy stays in force:\n%s", "\n".join(faults))
         current = policies.current
@@ -96,6 +98,11 @@ def make_parts(
     return ProcessParts(audit=audit, metrics=metrics, policies=policies)
 
 
+def line_of(warning: PolicyFault) -> str:
+    """Return where a warning is in the policy file, as a part of a sentence."""
+    return f", line {warning.place.line}, column {warning.place.column}" if warning.place else ""
+
+
 def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
     """Append a record of something that already happened; if the log is not writable, later requests are refused for that reason."""
     try:
@@ -104,12 +111,12 @@ def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
         logger.exception("cannot write the record of type %s", record["type"])
 
 
-def audit_observer(metrics: Metrics) -> Observer:
+def audit_observer(metrics: Metrics) -> LogObserver:
     """Return the observer that counts events of the audit log."""
-    return Observer(
+    return LogObserver(
         failed=metrics.audit_failures.inc,
         lost=metrics.audit_lost.inc,
-        uncopied=metrics.audit_uncopied.inc,
+        stdout_dropped=metrics.audit_stdout_dropped.inc,
         queued=metrics.audit_queued.set,
         synced=metrics.audit_sync_seconds.observe,
     )

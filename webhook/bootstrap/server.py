@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Final
 
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import OwedRecords
-from webhook.audit.record import certificate_record, stamp, utc_now
+from webhook.audit.record import certificate_record, timestamp, utc_now
+from webhook.audit.retry_queue import RetryQueue
 from webhook.audit.schema import ServingCertificate
 from webhook.bootstrap.cluster_info import (
     check_permissions,
@@ -85,7 +85,7 @@ def start_server_parts(
     checks: dict[str, Callable[[], bool]] = {
         "server": listening.is_set,
         "policy": lambda: parts.policies.current is not None,
-        "audit log": lambda: parts.audit.writable,
+        "audit log": lambda: parts.audit.is_writable,
         "certificate": lambda: is_current(tls, utc_now()),
     }
     checks |= start_policy_source(options, parts, api)
@@ -137,8 +137,8 @@ def certificate_details(found: Certificate) -> ServingCertificate:
         "fingerprint": found.fingerprint,
         "issuer": found.issuer,
         "names": sorted(found.names),
-        "notBefore": stamp(found.begins),
-        "notAfter": stamp(found.expires),
+        "notBefore": timestamp(found.begins),
+        "notAfter": timestamp(found.expires),
     }
 
 
@@ -170,9 +170,9 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced
     checks["cluster info"] = lambda: lookout.current is not None
-    records = OwedRecords(parts.audit, on_lost=parts.metrics.audit_lost.inc)
+    records = RetryQueue(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
-    checks["delayed records"] = lambda: records.timely
+    checks["delayed records"] = lambda: records.is_timely
     gate = IsolationGate(
         cached_namespace=namespaces.get,
         cluster_info=lambda: lookout.current,

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import click
 
-from webhook.cli._streams import warn
+from webhook.cli._streams import print_warning
 from webhook.config.enclosure import POLICY_FILE, NotTextError, parse_file, text_of
 from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault
 from webhook.config.parse import Loaded
@@ -71,7 +71,7 @@ LOGS: Final = FileName("Pass the files of a log, oldest first, or - for standard
 POLICY: Final = FilePath("Pass a policy file; catflap config show > policy.yaml writes one with every default.")
 
 
-class Renamed(click.Option):
+class RenamedOption(click.Option):
     """An option with former names, which still work and are not in the help."""
 
     def __init__(self, *arguments: Any, former: tuple[str, ...], **named: Any) -> None:
@@ -93,7 +93,7 @@ class Renamed(click.Option):
             self.opts = known
 
 
-class Single(click.Option):
+class SingleOption(click.Option):
     """An option that a user may give once; click itself would silently use the last of two values."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -130,29 +130,30 @@ NAMESPACE: Final = NamespaceType()
 
 
 def policy_option(
-    *, required: bool, says: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
+    *, required: bool, help_text: str = "The policy file, or the manifest of its ConfigMap; - is standard input."
 ) -> Callable[[Function], Function]:
     """Return the option `-c/--policy FILE` of the verbs that read a policy file once."""
     return click.option(
-        "-c", "--policy", "policy", cls=Single, type=POLICY, metavar="FILE", required=required, help=says
+        "-c", "--policy", "policy", cls=SingleOption, type=POLICY, metavar="FILE", required=required, help=help_text
     )
 
 
 policy_file = policy_option(required=True)
 
 
-def own_namespace_option(*, says: str) -> Callable[[Function], Function]:
+def own_namespace_option(*, help_text: str) -> Callable[[Function], Function]:
     """Return the option `--own-namespace NAME` of the verbs that judge manifests without a cluster."""
-    return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=says)
+    return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=help_text)
 
 
 def cluster_options(function: Function) -> Function:
     """Add `--kubeconfig` and `--context`."""
     options = (
-        click.option("--kubeconfig", cls=Single, metavar="FILE", type=FILE_NAME, help="The kubeconfig; the default "
-                                                                                      "is that of kubectl."),
-        click.option("--context", cls=Single, metavar="NAME", help="The context in the kubeconfig; the default is "
-                                                                   "its current context."),
+        click.option("--kubeconfig", cls=SingleOption, metavar="FILE", type=FILE_NAME, help="The kubeconfig; the "
+                                                                                            "default is that of "
+                                                                                            "kubectl."),
+        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in the kubeconfig; the "
+                                                                         "default is its current context."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -160,13 +161,24 @@ def cluster_options(function: Function) -> Function:
 
 
 def load_policy(path: Path) -> Loaded:
-    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one."""
+    """Return the policy in a file or in its ConfigMap's manifest; end the command with every fault of a bad one.
+
+    Warnings about keys of earlier releases go to standard error.
+    """
     try:
-        return parse_file(read_text(path))
+        loaded = parse_file(read_text(path))
     except BadPolicy as bad:
-        complain(faults_of(str(path), bad))
+        exit_with_errors(fault_lines(str(path), bad))
     except UnreadableFileError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
+    print_warnings(str(path), loaded.warnings)
+    return loaded
+
+
+def print_warnings(name: str, warnings: Iterable[PolicyFault]) -> None:
+    """Print warnings about a policy file on standard error, as lines that editors can jump to."""
+    for warning in warnings:
+        click.echo(printable(f"{fault_location(name, warning)}: warning: {warning}"), err=True)
 
 
 def read_text(path: Path) -> str:
@@ -178,26 +190,26 @@ def read_text(path: Path) -> str:
         raise UnreadableFileError(f"{shown(path)}: {bad}") from None
 
 
-def once(paths: Iterable[Path | str | None]) -> None:
+def check_stdin_once(paths: Iterable[Path | str | None]) -> None:
     """End the command if standard input is named more than once, as only one read is possible."""
     if sum(str(path) == STDIN for path in paths) > 1:
-        complain(["-: standard input can be read only once; replace one of the two with a file"])
+        exit_with_errors(["-: standard input can be read only once; replace one of the two with a file"])
 
 
-def faults_of(name: str, bad: BadPolicy) -> list[str]:
+def fault_lines(name: str, bad: BadPolicy) -> list[str]:
     """Return each fault of a policy file as a line that editors can jump to: FILE:LINE:COLUMN: PATH: what is wrong."""
     hint = EMPTY_INPUT if name == STDIN and isinstance(bad, NoPolicy) else ""
-    return [f"{at(name, fault)}: {fault}{hint}" for fault in bad.faults]
+    return [f"{fault_location(name, fault)}: {fault}{hint}" for fault in bad.faults]
 
 
-def at(name: str, fault: PolicyFault) -> str:
+def fault_location(name: str, fault: PolicyFault) -> str:
     """Return the place of a fault: FILE:LINE:COLUMN."""
     shown_name = printable(name)
     return f"{shown_name}:{fault.place.line}:{fault.place.column}" if fault.place else shown_name
 
 
-def complain(lines: list[str]) -> NoReturn:
+def exit_with_errors(lines: list[str]) -> NoReturn:
     """End the command for bad input, with each fault on its line."""
     for line in lines:
-        warn(line)
+        print_warning(line)
     raise SystemExit(BAD_INPUT)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
-from webhook.audit.reading import size
+from webhook.audit.log_lines import total_size
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def progress(files: tuple[str, ...], doing: str, *, prints: bool = False) -> Ite
     with Progress(
         doing, BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console, transient=True, disable=not shown
     ) as bar:
-        task = bar.add_task("", total=size(files) or None)
+        task = bar.add_task("", total=total_size(files) or None)
 
         def moved(read: int, before: int = 0) -> None:
             bar.update(task, completed=before + read)

@@ -19,24 +19,24 @@ from webhook.files import reason
 from webhook.model.abbreviation import printable
 
 # As grep and diff do: their 1 is a result, and 2 is trouble, which includes a failed write.
-TROUBLE: Final = 2
+EXIT_TROUBLE: Final = 2
 # As a shell reports a program that a signal ended:
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html
-READER_ENDED: Final = 128 + signal.SIGPIPE
-INTERRUPTED: Final = 128 + signal.SIGINT
+EXIT_READER_ENDED: Final = 128 + signal.SIGPIPE
+EXIT_INTERRUPTED: Final = 128 + signal.SIGINT
 STDIN, STDOUT, STDERR = 0, 1, 2
 # A closed descriptor is opened so that its use fails: standard input for writing, standard output for reading.
 # Otherwise the next opened file would get its number, and would receive records or tables (gnulib, lib/stdopen.c).
 SUBSTITUTES: Final = {STDIN: os.O_WRONLY, STDOUT: os.O_RDONLY, STDERR: os.O_WRONLY}
-WRONG: Final = {errno.EBADF: "it is closed", errno.ENOSPC: "no space left on the device"}
+OUTPUT_ERRORS: Final = {errno.EBADF: "it is closed", errno.ENOSPC: "no space left on the device"}
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print one line for a person; codes replace characters that act on a terminal, such as those in a file name."""
     click.echo(printable(line))
 
 
-def warn(line: str) -> None:
+def print_warning(line: str) -> None:
     """Print the same on standard error, as a message of catflap."""
     click.echo(f"catflap: {printable(line)}", err=True)
 
@@ -48,7 +48,7 @@ class CannotWriteError(Exception):
     """
 
 
-class Output(io.FileIO):
+class OutputStream(io.FileIO):
     """A standard stream that remembers its first failure, and drops all later output.
 
     `raises` says whether the failure ends the command. A message that standard error does not take cannot be reported
@@ -75,29 +75,29 @@ class Output(io.FileIO):
 def run(command: Callable[..., Any]) -> int:
     """Run the command with streams that detect failures; return its exit code."""
     closed = {number for number, one in enumerate((sys.stdin, sys.stdout, sys.stderr)) if one is None}
-    output, errors = set_up(closed)
-    code = ended(command)
+    output, errors = install_streams(closed)
+    code = run_command(command)
     with suppress(CannotWriteError):
         sys.stdout.flush()
     sys.stderr.flush()
     if output.failure is not None:
-        return without_output(output.failure)
-    return code or (TROUBLE if errors.failure is not None and STDERR not in closed else 0)
+        return report_failure(output.failure)
+    return code or (EXIT_TROUBLE if errors.failure is not None and STDERR not in closed else 0)
 
 
-def set_up(closed: set[int]) -> tuple[Output, Output]:
+def install_streams(closed: set[int]) -> tuple[OutputStream, OutputStream]:
     """Install streams that report their failures; `closed` has the numbers of those that the caller closed."""
     for number in sorted(closed):
-        substitute(number)
+        open_substitute(number)
     if STDIN in closed:
         sys.stdin = open(STDIN, encoding="utf-8", closefd=False)  # noqa: SIM115 (a descriptor, and as long as the process)
-    output, errors = Output(STDOUT, raises=True), Output(STDERR, raises=False)
-    sys.stdout = text(output, sys.stdout, unencodable="backslashreplace")
-    sys.stderr = text(errors, sys.stderr, unencodable="backslashreplace", by_line=True)
+    output, errors = OutputStream(STDOUT, raises=True), OutputStream(STDERR, raises=False)
+    sys.stdout = text_stream(output, sys.stdout, unencodable="backslashreplace")
+    sys.stderr = text_stream(errors, sys.stderr, unencodable="backslashreplace", by_line=True)
     return output, errors
 
 
-def substitute(number: int) -> None:
+def open_substitute(number: int) -> None:
     """Open a closed descriptor so that its use fails; do nothing if it is open by now."""
     try:
         os.fstat(number)
@@ -108,7 +108,7 @@ def substitute(number: int) -> None:
             os.close(found)
 
 
-def text(raw: Output, before: Any, *, unencodable: str, by_line: bool = False) -> io.TextIOWrapper:
+def text_stream(raw: OutputStream, before: Any, *, unencodable: str, by_line: bool = False) -> io.TextIOWrapper:
     """Return a text stream over a raw one, in the encoding of the stream before it.
 
     `unencodable` says how to handle characters that the encoding does not have.
@@ -119,7 +119,7 @@ def text(raw: Output, before: Any, *, unencodable: str, by_line: bool = False) -
     )
 
 
-def ended(command: Callable[..., Any]) -> int:
+def run_command(command: Callable[..., Any]) -> int:
     """Run the command; return its exit code.  A fault of the program itself passes through as an exception."""
     try:
         found = command(standalone_mode=False)
@@ -128,33 +128,33 @@ def ended(command: Callable[..., Any]) -> int:
         return bad.exit_code
     except click.Abort:
         click.echo("catflap: stopped by the user", err=True)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except CannotWriteError:
-        return TROUBLE
+        return EXIT_TROUBLE
     except MemoryError:
         click.echo("catflap: this process reached its memory limit; pass less input at once", err=True)
-        return TROUBLE
+        return EXIT_TROUBLE
     except SystemExit as end:
-        return code_of(end.code)
+        return exit_code(end.code)
     return (
         found if isinstance(found, int) else 0
     )  # click gives the code of --help and --version, else the verb's result
 
 
-def code_of(status: object) -> int:
+def exit_code(status: object) -> int:
     """Return the exit code of a status of `sys.exit`; a text is a message, and its code is 1."""
     if isinstance(status, str):
         click.echo(status, err=True)
     return status if isinstance(status, int) else int(status is not None)
 
 
-def without_output(failure: OSError) -> int:
+def report_failure(failure: OSError) -> int:
     """Report why standard output takes no more; return the exit code.
 
     A reader that ends early, such as `head`, has all that it wants, so there is no message then.
     """
     if failure.errno == errno.EPIPE:
-        return READER_ENDED
-    why = WRONG.get(failure.errno or 0, reason(failure))
-    click.echo(f"catflap: standard output cannot be written: {why}; the output is incomplete", err=True)
-    return TROUBLE
+        return EXIT_READER_ENDED
+    reason_text = OUTPUT_ERRORS.get(failure.errno or 0, reason(failure))
+    click.echo(f"catflap: standard output cannot be written: {reason_text}; the output is incomplete", err=True)
+    return EXIT_TROUBLE

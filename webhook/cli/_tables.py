@@ -29,24 +29,24 @@ def echo_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None
     found = [tuple(map(printable, row)) for row in rows]
     if found:
         # https://no-color.org
-        click.echo("\n".join(lines(columns, found)), color=False if os.environ.get("NO_COLOR") else None)
+        click.echo("\n".join(format_table(columns, found)), color=False if os.environ.get("NO_COLOR") else None)
 
 
-def lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def format_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the heading and each row as a line, without trailing blanks."""
     headings = [column.heading for column in columns]
-    widths = [max(map(width, cells)) for cells in zip(headings, *rows, strict=True)]
-    yield line([Column("", column.is_number) for column in columns], widths, headings)
+    widths = [max(map(display_width, cells)) for cells in zip(headings, *rows, strict=True)]
+    yield format_row([Column("", column.is_number) for column in columns], widths, headings)
     for row in rows:
-        yield line(columns, widths, row)
+        yield format_row(columns, widths, row)
 
 
-def line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
+def format_row(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str]) -> str:
     """Return one row as a line."""
     parts: list[str] = []
     blanks = 0  # before the next cell; those after the last one are left out
     for column, wide, cell in zip(columns, widths, cells, strict=True):
-        missing = wide - width(cell)
+        missing = wide - display_width(cell)
         before, blanks = (blanks + missing, GAP) if column.is_number else (blanks, GAP + missing)
         text = click.style(cell, fg=column.colours[cell]) if cell in column.colours else cell
         if cell:
@@ -56,6 +56,6 @@ def line(columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str])
     return "".join(parts)
 
 
-def width(cell: str) -> int:
+def display_width(cell: str) -> int:
     """Return how many columns of a terminal a text takes; some characters take two."""
     return len(cell) if cell.isascii() else cell_len(cell)

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 
-class Dumper(yaml.SafeDumper):
+class YamlDumper(yaml.SafeDumper):
     """Writes a value out at each occurrence, never as an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's signature)
@@ -14,6 +14,6 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
-def manifests(objects: Iterable[Mapping[str, Any]]) -> str:
+def dump_manifests(objects: Iterable[Mapping[str, Any]]) -> str:
     """Return several objects as one file."""
-    return yaml.dump_all(objects, Dumper=Dumper, sort_keys=False, width=float("inf"), explicit_start=True)
+    return yaml.dump_all(objects, Dumper=YamlDumper, sort_keys=False, width=float("inf"), explicit_start=True)

@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 
 from webhook.audit.keys import BadKey, read_public, write_pair
-from webhook.audit.reading import Unreadable
+from webhook.audit.log_lines import UnreadableLogError
 from webhook.audit.verify import Verifier
-from webhook.cli._asking import OneOf
-from webhook.cli._auditing import as_json, show
-from webhook.cli._evidence import export, query
-from webhook.cli._options import FILE, FILE_NAME, LOGS, complain, once
-from webhook.cli._verifying import verified
+from webhook.cli._choices import WordChoice
+from webhook.cli._options import FILE, FILE_NAME, LOGS, check_stdin_once, exit_with_errors
+from webhook.cli._query import export, query
+from webhook.cli._verification import verify_logs
+from webhook.cli._verification_output import as_json, show
 from webhook.files import unwritable
 
 DAMAGED = 1
@@ -41,7 +41,7 @@ def verb() -> None:
     help="The audit log of the API server (JSON lines of audit.k8s.io/v1); repeat for each API server.",
 )
 @click.option("--lenient", is_flag=True, help="Accept copies in which a collector rewrote the JSON.")
-@click.option("-o", "--output", type=OneOf(["text", "json"]), default="text", show_default=True)
+@click.option("-o", "--output", type=WordChoice(["text", "json"]), default="text", show_default=True)
 def verify(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...], trust: tuple[Path, ...], against: tuple[str, ...], closed: bool, lenient: bool, output: str
 ) -> None:
@@ -50,12 +50,12 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     Pass the files of one log in order, oldest first; they can be compressed with gzip. The exit code is 0 if every log is sound, 1 if a log is
     damaged, and 2 if a file cannot be read or the files contain no record.
     """
-    once((*files, *against))
+    check_stdin_once((*files, *against))
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
-        report = verified(verifier, files, against, doing="verifying")
-    except (BadKey, Unreadable) as bad:
-        complain([str(bad)])
+        report = verify_logs(verifier, files, against, action="verifying")
+    except (BadKey, UnreadableLogError) as bad:
+        exit_with_errors([str(bad)])
     if output == "json":
         click.echo(json.dumps(as_json(report), indent=2))
     else:
@@ -70,7 +70,7 @@ def keygen(prefix: str) -> None:
     try:
         private, public = write_pair(prefix)
     except OSError as bad:
-        complain([unwritable(bad.filename, bad) if bad.filename else str(bad)])
+        exit_with_errors([unwritable(bad.filename, bad) if bad.filename else str(bad)])
     click.echo(f"{private}: the private key; keep it secret\n{public}: the public key; verifiers need it")
 
 

@@ -9,20 +9,20 @@ import click
 import msgspec
 from msgspec import Struct
 
-from webhook.cli._asking import OneOf
-from webhook.cli._checking import Checked, Counts, as_json, show, tell, totals
-from webhook.cli._files import Inputs
+from webhook.cli._check_output import CheckCounts, CheckedObject, as_json, print_paragraph, show, summary
+from webhook.cli._choices import WordChoice
+from webhook.cli._inputs import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
     MANIFESTS,
     NAMESPACE,
-    Renamed,
+    RenamedOption,
+    check_stdin_once,
     load_policy,
-    once,
     own_namespace_option,
     policy_file,
 )
-from webhook.cli._streams import say, warn
+from webhook.cli._streams import print_line, print_warning
 from webhook.guard.decide import decide
 from webhook.guard.decision_message import with_message, with_refused_labels
 from webhook.guard.mutate import after_mutation
@@ -30,12 +30,12 @@ from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import RefusedLabel
 from webhook.model.steps import complete
-from webhook.review.manifests import Manifest, creation, read, refused_by_api_server
+from webhook.review.manifests import Manifest, create_request, read, refused_by_api_server
 
 VIOLATIONS = 1
 
 
-class Offline(Struct, frozen=True):
+class CheckOptions(Struct, frozen=True):
     """The basis of verdicts on manifests."""
 
     policy: GuardPolicy
@@ -53,9 +53,9 @@ class Offline(Struct, frozen=True):
     show_default=True,
     help="The namespace of objects that name none.",
 )
-@own_namespace_option(says="The namespace of catflap, which is exempt.")
+@own_namespace_option(help_text="The namespace of catflap, which is exempt.")
 @click.option(
-    "-o", "--output", "form", cls=Renamed, former=("--format",), type=OneOf(["text", "json"]), default="text", show_default=True,
+    "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="End with status 1 also if something was not checked.")
 @click.argument("paths", nargs=-1, required=True, type=MANIFESTS, metavar="PATH...")
@@ -64,10 +64,10 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
 
     The exit code is 0 if every object would be admitted, 1 if an object would be rejected, and 2 if an input cannot be read.
     """
-    once((policy, *paths))
-    inputs, counts = Inputs(paths), Counts()
+    check_stdin_once((policy, *paths))
+    inputs, counts = Inputs(paths), CheckCounts()
     encoded: list[bytes] = []
-    for one in check_all(inputs, Offline(load_policy(policy).policy, namespace, own_namespace)):
+    for one in check_all(inputs, CheckOptions(load_policy(policy).policy, namespace, own_namespace)):
         counts.add(one)
         if form == "json":
             encoded.append(msgspec.json.encode(as_json(one)))
@@ -77,34 +77,34 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
         click.echo(msgspec.json.format(b"[%b]" % b",".join(encoded), indent=2))
     else:
         for note in inputs.notes:
-            tell(note)
-        say(", ".join(totals(counts, inputs)))
+            print_paragraph(note)
+        print_line(", ".join(summary(counts, inputs)))
     for complaint in inputs.complaints:
-        warn(complaint)
+        print_warning(complaint)
     failed = counts.refused or (strict and counts.unjudged)
     raise SystemExit(BAD_INPUT if inputs.complaints else VIOLATIONS if failed else 0)
 
 
-def check_all(inputs: Inputs, offline: Offline) -> Iterator[Checked]:
+def check_all(inputs: Inputs, offline: CheckOptions) -> Iterator[CheckedObject]:
     """Yield each object with its decision; add what cannot be read to the complaints of `inputs`."""
     reading = partial(read, default_namespace=offline.namespace, extra=offline.policy.workloads.extra_by_kind)
     for source, found, manifest in inputs.objects(reading):
         refused = refused_by_api_server(manifest, found)
-        yield Checked(
+        yield CheckedObject(
             source,
             found,
             manifest,
-            judged(manifest, offline.policy, refused, own_namespace=offline.own_namespace),
+            decide_offline(manifest, offline.policy, refused, own_namespace=offline.own_namespace),
         )
 
 
-def judged(
+def decide_offline(
     manifest: Manifest, policy: GuardPolicy, refused: tuple[RefusedLabel, ...] = (), *, own_namespace: str = ""
 ) -> Decision:
     """Return the decision of catflap and the API server on an object's creation, as far as it is known offline.
 
     `refused` are the labels of the manifest that the API server refuses.
     """
-    request = after_mutation(creation(manifest), policy)
+    request = after_mutation(create_request(manifest), policy)
     decision = complete(decide(request, policy, own_namespace=own_namespace, at=datetime.now(UTC)))
     return with_message(with_refused_labels(decision, refused), request, policy, lenient=True)

@@ -6,8 +6,17 @@ from pathlib import Path
 
 import click
 
-from webhook.cli._options import BAD_INPUT, FILE, at, complain, faults_of, once, read_text
-from webhook.cli._streams import say, warn
+from webhook.cli._migrating import rewrite
+from webhook.cli._options import (
+    BAD_INPUT,
+    FILE,
+    check_stdin_once,
+    fault_lines,
+    load_policy,
+    print_warnings,
+    read_text,
+)
+from webhook.cli._streams import print_line, print_warning
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, NoPolicy
@@ -32,13 +41,13 @@ def check(files: tuple[Path, ...]) -> None:
     FILE can also be the manifest of the ConfigMap that contains the policy file. Warnings about settings that have no effect are on standard
     error, and do not change the exit code. It is 0 if every file is valid, 1 if a file is invalid, and 2 if a file cannot be read or is empty.
     """
-    once(files)
+    check_stdin_once(files)
     status = 0
     for file in files:
         try:
             text = read_text(file)
         except UnreadableFileError as bad:
-            warn(str(bad))
+            print_warning(str(bad))
             status = BAD_INPUT
         else:
             status = max(status, checked(str(file), text))
@@ -51,16 +60,27 @@ def checked(name: str, text: str) -> int:
     try:
         parse_file(text)
     except NoPolicy as bad:
-        for line in faults_of(name, bad):
-            warn(line)
+        for line in fault_lines(name, bad):
+            print_warning(line)
         return BAD_INPUT
     except BadPolicy as bad:
-        for line in faults_of(name, bad):
-            say(line)
+        for line in fault_lines(name, bad):
+            print_line(line)
         status = FAULTY
-    for remark in remarks_on(text, datetime.now(UTC)):
-        click.echo(f"{at(name, remark)}: warning: {remark}", err=True)
+    print_warnings(name, remarks_on(text, datetime.now(UTC)))
     return status
+
+
+@verb.command("migrate")
+@click.argument("file", type=FILE)
+@click.option("--diff", "is_diff", is_flag=True, help="Print the changes as a unified diff, and change nothing.")
+def migrate(file: Path, *, is_diff: bool) -> None:
+    """Rewrite the keys of earlier releases in a policy file.
+
+    FILE may also be the manifest of the ConfigMap, or values of the Helm chart. It is rewritten in place, and `-` prints standard input with the
+    current keys. All else in it stays. Standard error lists each change. A file with faults is not changed, and the exit code is 2.
+    """
+    rewrite(file, is_diff=is_diff)
 
 
 @verb.command("show")
@@ -70,12 +90,7 @@ def show(file: Path | None) -> None:
 
     Without FILE: only the defaults.
     """
-    try:
-        loaded = parse(DEFAULT_POLICY) if file is None else parse_file(read_text(file))
-    except BadPolicy as bad:
-        complain(faults_of(str(file), bad))
-    except UnreadableFileError as bad:
-        complain([str(bad)])
+    loaded = parse(DEFAULT_POLICY) if file is None else load_policy(file)
     click.echo(spelled_out(loaded.policy), nl=False)
 
 

@@ -4,23 +4,23 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keeping import Keeping
+from webhook.audit.log_config import LogConfig
 from webhook.bootstrap.controller import run_controller
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.registration import RegistrationSetup
-from webhook.cli._keeping import keeping_options
-from webhook.cli._options import complain, load_policy
-from webhook.cli._registering import registering_options
-from webhook.cli._serving import check_addresses, check_audit_key, check_context, serving_options
+from webhook.cli._audit_options import audit_log_options
+from webhook.cli._endpoint_options import registration_options
+from webhook.cli._options import exit_with_errors, load_policy
+from webhook.cli._serve_options import check_addresses, check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoClusterError
 
 
 @click.command("controller")
 @serving_options
-@keeping_options
-@registering_options
+@audit_log_options
+@registration_options
 @click.option("--verbose", is_flag=True, help="Write more log messages to standard error.")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
@@ -29,7 +29,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
-    keeping: Keeping,
+    log_config: LogConfig,
     registering: RegistrationSetup,
     verbose: bool,
 ) -> None:
@@ -51,11 +51,11 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         kubeconfig=kubeconfig,
         audit_log=audit_log,
         audit_key=audit_key,
-        keeping=keeping,
+        log_config=log_config,
         context=context,
     )
     check_addresses(status_listen=status_listen)
     try:
         run_controller(common, registering)
     except NoClusterError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])

@@ -11,16 +11,16 @@ import msgspec
 from rich.console import Console
 from rich.syntax import Syntax
 
-from webhook.cli._server import ServerDied, Throwaway, creation, throwaway
-from webhook.cli._yaml import manifests
+from webhook.cli._demo_server import DemoServer, ServerStartError, create_request, demo_server
+from webhook.cli._yaml import dump_manifests
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
 NAMESPACE = "shop"
-OTHERWISE = 1
+EXIT_FAILED = 1
 
 GOOD_POD = {
     "apiVersion": "v1",
@@ -50,17 +50,17 @@ def verb() -> None:
         policy = folder / "policy.yaml"
         policy.write_text(DEFAULT_POLICY, encoding="utf-8")
         try:
-            with throwaway(policy, folder) as server:
-                tell(Story(console, server))
-        except ServerDied as died:
+            with demo_server(policy, folder) as server:
+                tell_story(Story(console, server))
+        except ServerStartError as died:
             console.print(f"the server did not start:\n{died}", markup=False)
-            raise SystemExit(OTHERWISE) from None
+            raise SystemExit(EXIT_FAILED) from None
 
 
 class Story:
     """The chapters, which are printed as they happen."""
 
-    def __init__(self, console: Console, server: Throwaway) -> None:
+    def __init__(self, console: Console, server: DemoServer) -> None:
         self.console = console
         self.server = server
 
@@ -70,7 +70,7 @@ class Story:
 
     def ask(self, path: str, resource: str, manifest: Mapping[str, Any], *, allowed: bool) -> dict[str, Any]:
         """Send one review; end the story if the answer is not the expected one."""
-        response = self.server.review(path, creation(resource, manifest, namespace=NAMESPACE))
+        response = self.server.review(path, create_request(resource, manifest, namespace=NAMESPACE))
         verdict = "[green]admitted" if response["allowed"] else "[red]rejected"
         reference = f"{manifest['kind']} {manifest['metadata']['name']}"
         self.console.print(f"POST {path}  {reference}: {verdict}")
@@ -78,10 +78,10 @@ class Story:
             self.fail(f"unexpected response: {response}")
         return response
 
-    def fail(self, says: str) -> NoReturn:
+    def fail(self, message: str) -> NoReturn:
         """End the story as a failure."""
-        self.console.print(says, style="red", markup=False)
-        raise SystemExit(OTHERWISE)
+        self.console.print(message, style="red", markup=False)
+        raise SystemExit(EXIT_FAILED)
 
     def show(self, text: str, language: str) -> None:
         """Print code, coloured on a terminal only."""
@@ -91,7 +91,7 @@ class Story:
             self.console.print(text.rstrip(), markup=False, soft_wrap=True)
 
 
-def tell(story: Story) -> None:
+def tell_story(story: Story) -> None:
     """Run the whole story."""
     console = story.console
     console.print(f"The webhook listens on https://localhost:{story.server.port}, with a new temporary CA.")
@@ -117,10 +117,10 @@ def tell(story: Story) -> None:
     patch = story.ask("/mutate", "namespaces", NEW_NAMESPACE, allowed=True).get("patch", "")
     story.show(base64.b64decode(patch).decode(), "json")
     loaded = parse(DEFAULT_POLICY)
-    for engine in Engine:
+    for engine in PolicyEngine:
         console.print(f"\nWith the engine [bold]{engine}[/bold], the controller writes:")
         story.show(
-            manifests(render_namespace(loaded.policy, RenderTarget(NAMESPACE, "", loaded.digest), engine)), "yaml"
+            dump_manifests(render_namespace(loaded.policy, RenderTarget(NAMESPACE, "", loaded.digest), engine)), "yaml"
         )
 
     story.chapter("5. The audit records")

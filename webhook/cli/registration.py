@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 from msgspec import structs
 
-from webhook.cli._clusters import give_up
-from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_option
-from webhook.cli._registering import check_token_file, endpoint_options, one_of, token_file_option
-from webhook.cli._yaml import manifests
+from webhook.cli._cluster_errors import exit_with_error
+from webhook.cli._endpoint_options import check_token_file, endpoint_factory, endpoint_options, token_file_option
+from webhook.cli._options import NAMESPACE, cluster_options, exit_with_errors, load_policy, policy_option
+from webhook.cli._yaml import dump_manifests
 from webhook.controller.webhook_configurations import webhook_configurations
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
@@ -59,39 +59,43 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     is 1 if the cluster rejects a request, and 2 if it does not answer or if an option or the policy file is invalid.
     """
     if turn_on:
-        click.echo(on_again(kubeconfig, context, namespace))
+        click.echo(turn_on_again(kubeconfig, context, namespace))
         return
     if policy is None or ca is None:
-        complain(["pass -c POLICY, --ca FILE and either --url or --service; or pass --turn-on"])
-    locate = one_of(url, service)
+        exit_with_errors(["pass -c POLICY, --ca FILE and either --url or --service; or pass --turn-on"])
+    locate = endpoint_factory(url, service)
     try:
         bundle = base64.b64encode(read_file(ca, CA_BUNDLE)).decode("ascii")
     except UnreadableFileError as bad:
-        complain([f"--ca {bad}"])
+        exit_with_errors([f"--ca {bad}"])
     loaded = load_policy(policy)
-    own = Identities(tuple(asked(kubeconfig, context) if one == "-" else one for one in account)) if account else None
+    own_namespace = (
+        Identities(tuple(current_user(kubeconfig, context) if one == "-" else one for one in account))
+        if account
+        else None
+    )
     endpoint = structs.replace(locate(bundle), token=check_token_file(path_token_file) if path_token_file else "")
-    click.echo(manifests(webhook_configurations(loaded.policy, endpoint, own)), nl=False)
+    click.echo(dump_manifests(webhook_configurations(loaded.policy, endpoint, own_namespace)), nl=False)
 
 
-def asked(kubeconfig: str | None, context: str | None) -> str:
+def current_user(kubeconfig: str | None, context: str | None) -> str:
     """Return the user of a kubeconfig; a cluster that does not say ends the command."""
     try:
         return own_user(connect_as_kubectl(kubeconfig, context))
     except NoClusterError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     except ApiError as error:
-        give_up(error, failed=FAILED, doing="the API server did not return your user name: ")
+        exit_with_error(error, failed=FAILED, doing="the API server did not return your user name: ")
 
 
-def on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
+def turn_on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
     """Remove the mark that catflap is off; return the message. The controller registers it once the servers answer."""
     try:
         found = turn_on(connect_as_kubectl(kubeconfig, context), own_namespace=namespace)
     except NoClusterError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     except ApiError as error:
-        give_up(error, failed=FAILED)
+        exit_with_error(error, failed=FAILED)
     if found:
         return f"ConfigMap {found} deleted: a running controller registers catflap once the servers answer"
     return "catflap is not turned off: ConfigMap catflap-registration does not exist"

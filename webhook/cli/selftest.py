@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import click
 
-from webhook.cli._options import NAMESPACE, cluster_options, complain, load_policy, policy_file
-from webhook.cli._streams import warn
-from webhook.cli.check import judged
+from webhook.cli._options import NAMESPACE, cluster_options, exit_with_errors, load_policy, policy_file
+from webhook.cli._streams import print_warning
+from webhook.cli.check import decide_offline
 from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.paths import collection
 from webhook.model.decision import Decision, Verdict
@@ -46,53 +46,58 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
     under = load_policy(policy).policy
     given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}
     if len(given) < len(labels):
-        complain(["--label: write KEY=VALUE"])
-    bare = decision(pod(namespace, {}), under)
-    if bare.verdict is Verdict.EXEMPT:
-        complain([f"{bare.reason}, so catflap checks no Pod there; choose another namespace with -n"])
-    fixed = {one.label: one.value or next(iter(one.choices), "") for one in bare.fix}
+        exit_with_errors(["--label: write KEY=VALUE"])
+    unlabelled = expected_decision(pod(namespace, {}), under)
+    if unlabelled.verdict is Verdict.EXEMPT:
+        exit_with_errors([f"{unlabelled.reason}, so catflap checks no Pod there; choose another namespace with -n"])
+    fixed = {one.label: one.value or next(iter(one.choices), "") for one in unlabelled.fix}
     labelled = pod(namespace, {**fixed, **given})
-    if not (found := decision(labelled, under)).allowed:
-        said = f"the policy file does not determine the labels of a valid Pod; pass them with --label: {found.message}"
-        complain(said.splitlines())
+    if not (found := expected_decision(labelled, under)).allowed:
+        problems = (
+            f"the policy file does not determine the labels of a valid Pod; pass them with --label: {found.message}"
+        )
+        exit_with_errors(problems.splitlines())
     try:
         api = connect_as_kubectl(kubeconfig, context)
-        wrong = [*admission(api, labelled), *(refusal(api, bare, namespace) if not bare.allowed else [])]
+        invalid = [
+            *check_admission(api, labelled),
+            *(check_refusal(api, unlabelled, namespace) if not unlabelled.allowed else []),
+        ]
     except (NoClusterError, ApiError) as bad:
-        complain([str(bad)])
-    for line in wrong:
-        warn(line)
-    if wrong:
+        exit_with_errors([str(bad)])
+    for line in invalid:
+        print_warning(line)
+    if invalid:
         raise SystemExit(FAILED)
     click.echo(f"a Pod with labels is admitted in namespace {namespace}")
     click.echo(
         "a Pod without labels is rejected"
-        if not bare.allowed
+        if not unlabelled.allowed
         else "the policy file does not reject Pods without labels there"
     )
 
 
-def admission(api: Api, labelled: dict[str, Any]) -> list[str]:
+def check_admission(api: Api, labelled: dict[str, Any]) -> list[str]:
     """Return the problems if a Pod with labels is rejected.  Raises ApiError if the result is unknown."""
-    said = answer(api, labelled)
-    return [f"a Pod with labels is rejected: {said}"] if said else []
+    message = dry_run(api, labelled)
+    return [f"a Pod with labels is rejected: {message}"] if message else []
 
 
-def refusal(api: Api, bare: Decision, namespace: str) -> list[str]:
+def check_refusal(api: Api, unlabelled: Decision, namespace: str) -> list[str]:
     """Return the problems if catflap does not refuse a Pod without labels.  Raises ApiError if that is unknown."""
-    said = answer(api, pod(namespace, {}))
-    if not said:
+    message = dry_run(api, pod(namespace, {}))
+    if not message:
         return [
             (
                 f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or uses "
                 "another policy file"
             )
         ]
-    first = bare.message.partition("\n")[0]
-    return [] if first in said else [f"a Pod without labels is rejected, but not by catflap: {said}"]
+    first = unlabelled.message.partition("\n")[0]
+    return [] if first in message else [f"a Pod without labels is rejected, but not by catflap: {message}"]
 
 
-def answer(api: Api, body: dict[str, Any]) -> str:
+def dry_run(api: Api, body: dict[str, Any]) -> str:
     """Return the words of the refusal of a Pod, or "" if the Pod is admitted.  Raises ApiError for other failures."""
     try:
         api.try_create(collection("v1", "pods", body["metadata"]["namespace"]), body)
@@ -114,6 +119,6 @@ def pod(namespace: str, labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def decision(body: dict[str, Any], policy: GuardPolicy) -> Decision:
+def expected_decision(body: dict[str, Any], policy: GuardPolicy) -> Decision:
     """Return the decision of the policy file on a Pod, as far as it is known without a cluster."""
-    return judged(read(body, default_namespace=body["metadata"]["namespace"]), policy)
+    return decide_offline(read(body, default_namespace=body["metadata"]["namespace"]), policy)

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keeping import Keeping
+from webhook.audit.log_config import LogConfig
 from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.server import run_server
-from webhook.cli._asking import OneOf
-from webhook.cli._keeping import keeping_options
-from webhook.cli._options import FILE, complain, load_policy
-from webhook.cli._serving import (
+from webhook.cli._audit_options import audit_log_options
+from webhook.cli._choices import WordChoice
+from webhook.cli._options import FILE, exit_with_errors, load_policy
+from webhook.cli._serve_options import (
     AddressType,
     check_addresses,
     check_audit_key,
     check_context,
+    sender_authentication,
+    sender_options,
     serving_options,
-    trust,
-    trust_options,
 )
 from webhook.config.source import ConfigMapRef
 from webhook.files import shown
@@ -31,7 +31,7 @@ from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check
 
 @click.command("serve")
 @serving_options
-@keeping_options
+@audit_log_options
 @click.option(
     "--listen",
     type=AddressType(),
@@ -48,10 +48,10 @@ from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check
 @click.option(
     "--tls-name", multiple=True, metavar="HOST", help="Another name or address for the certificate; may be repeated."
 )
-@trust_options
+@sender_options
 @click.option("--standalone", is_flag=True, help="Serve without a cluster; checks that need a cluster are skipped.")
 @click.option(
-    "--worker", type=OneOf(["asgi", "gthread"]), default="asgi", show_default=True,
+    "--worker", type=WordChoice(["asgi", "gthread"]), default="asgi", show_default=True,
     help="The kind of server: asgi also answers on an event loop; gthread uses only Flask.",
 )  # fmt: skip
 @click.option("--verbose", is_flag=True, help="Write more log messages to standard error.")
@@ -62,7 +62,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     context: str | None,
     audit_log: str | None,
     audit_key: Path | None,
-    keeping: Keeping,
+    log_config: LogConfig,
     listen: tuple[str, int],
     tls_dir: Path,
     tls_name: tuple[str, ...],
@@ -81,14 +81,14 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     log_to_stderr(verbose=verbose)
     check_audit_key(audit_key)
     if standalone and (kubeconfig or context):
-        complain(["--standalone excludes --kubeconfig and --context"])
+        exit_with_errors(["--standalone excludes --kubeconfig and --context"])
     if isinstance(policy, Path):
         load_policy(policy)
     elif standalone:
-        complain(["--policy configmap:… needs a cluster; with --standalone, pass a file"])
+        exit_with_errors(["--policy configmap:… needs a cluster; with --standalone, pass a file"])
     if standalone and secret_path:
-        complain([("--secret-path needs a cluster with the Secret; with --standalone, pass --path-token-file")])
-    trusted = trust(
+        exit_with_errors([("--secret-path needs a cluster with the Secret; with --standalone, pass --path-token-file")])
+    trusted = sender_authentication(
         client_ca=client_ca,
         client_names=client_names,
         token_file=path_token_file,
@@ -101,17 +101,17 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         kubeconfig=kubeconfig,
         audit_log=audit_log,
         audit_key=audit_key,
-        keeping=keeping,
+        log_config=log_config,
         context=context,
     )
     if not standalone:
         check_cluster(kubeconfig, context)
     folder = tls_folder(tls_dir)
     try:
-        ensure_certificate(folder, hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
+        ensure_certificate(folder, certificate_hosts(listen[0], tls_name, common.own_namespace), datetime.now(UTC))
         check_names(folder, tls_name)
     except BadCertificateError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     print_authority(folder)
     check_addresses(listen=listen, status_listen=status_listen)
     run_server(common, BindAddress(*listen), tls=folder, worker=worker, standalone=standalone, trust=trusted)
@@ -127,7 +127,7 @@ def print_authority(folder: TlsFolder) -> None:
 def tls_folder(path: Path) -> TlsFolder:
     """Return the folder of the certificates, which may be missing; a file in its place ends the command."""
     if path.exists() and not path.is_dir():
-        complain([f"--tls-dir {shown(path)}: this is a file; expected a folder"])
+        exit_with_errors([f"--tls-dir {shown(path)}: this is a file; expected a folder"])
     return TlsFolder(path)
 
 
@@ -140,14 +140,14 @@ def check_cluster(kubeconfig: str | None, context: str | None) -> None:
     try:
         connect(kubeconfig, context).close()
     except NoClusterError as bad:
-        complain([f"{bad}, or serve --standalone"])
+        exit_with_errors([f"{bad}, or serve --standalone"])
 
 
-def hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
+def certificate_hosts(listen: str, names: tuple[str, ...], own_namespace: str) -> list[str]:
     """Return the names for the issued certificate: the chart's Service, this machine, and the caller's names."""
-    own = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
+    own_hosts = ["catflap", f"catflap.{own_namespace}", f"catflap.{own_namespace}.svc", "localhost", "127.0.0.1", "::1"]
     anywhere = {"0.0.0.0", "::"}  # noqa: S104 (no name of anything)
-    return list(dict.fromkeys([*own, *({listen} - anywhere), *names]))
+    return list(dict.fromkeys([*own_hosts, *({listen} - anywhere), *names]))
 
 
 def is_loopback(host: str) -> bool:

@@ -4,8 +4,8 @@ import sys
 
 import click
 
-from webhook.cli._clusters import give_up
-from webhook.cli._options import NAMESPACE, cluster_options, complain
+from webhook.cli._cluster_errors import exit_with_error
+from webhook.cli._options import NAMESPACE, cluster_options, exit_with_errors
 from webhook.controller.uninstall import UninstallIncomplete, preview_removal, remove_installation
 from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.webhook_configurations import find_own_namespace
@@ -44,6 +44,6 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
         for line in remove_installation(api, own):
             click.echo(line)
     except NoClusterError as bad:
-        complain([str(bad)])
+        exit_with_errors([str(bad)])
     except (ApiError, UninstallIncomplete) as bad:
-        give_up(bad, failed=FAILED)
+        exit_with_error(bad, failed=FAILED)

@@ -148,15 +148,18 @@ def unjudged(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
     Otherwise any edit of such an owner would bring Pods that no rule judges.
     """
-    if policy.workloads.scope is Scope.OBJECT and policy.workloads.existing == "admit":
+    if policy.workloads.scope is Scope.OBJECT and policy.workloads.existing_workloads == "admit":
         message = "with workloads.scope object no template is judged, so Pods have to be, whatever their owner's age: set it to judge"
-        yield PolicyFault("workloads.existing", message)
+        yield PolicyFault("workloads.existingWorkloads", message)
 
 
-def twin(policy: GuardPolicy) -> Iterator[PolicyFault]:
+def validating_admission_policy(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the file judges templates if the API server has a copy, because the copy judges nothing else."""
-    if policy.twin and policy.workloads.scope is not Scope.TEMPLATE:
-        yield PolicyFault("twin", f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}")
+    if policy.validating_admission_policy and policy.workloads.scope is not Scope.TEMPLATE:
+        yield PolicyFault(
+            "validatingAdmissionPolicy",
+            f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}",
+        )
 
 
 FOR_A_FEW = (
@@ -190,7 +193,7 @@ EXEMPT = (
 # Map each check to the lists whose broken items it may leave out, in addition to the lists of `sound.JUDGED`.
 CHECKS: Mapping[Check, tuple[Path, ...]] = {
     **dict.fromkeys((labels, roles, aliases, environments, overrides, *FOR_A_FEW, *EXEMPT, claims), ()),
-    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, net, exceptions, unjudged, twin, amounts), ()),
+    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, net, exceptions, unjudged, validating_admission_policy, amounts), ()),
     kinds: (("workloads", "extraKinds"),),
     custom: (("custom",),),
 }  # fmt: skip

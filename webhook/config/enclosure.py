@@ -17,8 +17,8 @@ from webhook.model.encoding import UTF_8, UTF_32, detect_encoding, is_utf_32
 from webhook.model.file_types import file_type
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.syntax import values
-from webhook.syntax.documents import BadManifest, Located, located
-from webhook.syntax.values import Value, field_path
+from webhook.syntax.documents import BadManifestError, LocatedObject, located_objects
+from webhook.syntax.values import FileValue, field_path
 
 # The manifest indents every line of the policy file, and may contain a chart's other manifests.
 LARGEST_MANIFEST: Final = 8 * LARGEST
@@ -118,7 +118,7 @@ def parse_file(text: str) -> Loaded:
         )
     if faults:
         raise BadPolicy(sorted(faults, key=lambda one: one.place or (0, 0)))
-    return loaded
+    return replace(loaded, warnings=tuple(map(found.moved, loaded.warnings)))
 
 
 def enclosed(text: str) -> Enclosed | None:
@@ -140,12 +140,12 @@ def manifest_in(text: str) -> Enclosed | None:
     """
     if len(text) > LARGEST_MANIFEST or not CONFIG_MAP.search(text):
         return None
-    found = list(located(text, CONFIG_CHECK))
-    objects = [one for one in found if isinstance(one, Located) and isinstance(one.value, dict)]
+    found = list(located_objects(text, CONFIG_CHECK))
+    objects = [one for one in found if isinstance(one, LocatedObject) and isinstance(one.value, dict)]
     if any(one.value.get("kind") == "GuardPolicy" for one in objects):
         return None
     maps = [one for one in objects if is_config_map(one)]
-    unread = [PolicyFault("", str(one), placed(one.place)) for one in found if isinstance(one, BadManifest)]
+    unread = [PolicyFault("", str(one), placed(one.place)) for one in found if isinstance(one, BadManifestError)]
     if not maps:
         if unread and AT_MARGIN.search(text):
             raise BadPolicy(unread)
@@ -161,13 +161,13 @@ def manifest_in(text: str) -> Enclosed | None:
     return replace(inside(chosen, value, text), faults=faults, remarks=tuple(unread_keys(chosen)))
 
 
-def is_config_map(found: Located) -> bool:
+def is_config_map(found: LocatedObject) -> bool:
     """Return whether an object is meant as a ConfigMap, in any spelling."""
     kind = found.value.get("kind")
     return isinstance(kind, str) and SPELT.fullmatch(kind) is not None
 
 
-def the_one(maps: Sequence[Located]) -> Located:
+def the_one(maps: Sequence[LocatedObject]) -> LocatedObject:
     """Return the ConfigMap with the policy file.  Raises BadPolicy if there is none or more than one."""
     holding = [one for one in maps if POLICY_CONFIGMAP_KEY in texts(one, DATA)]
     usual = [one for one in holding if name_of(one) == POLICY_CONFIGMAP] or holding
@@ -182,19 +182,19 @@ def the_one(maps: Sequence[Located]) -> Located:
     return usual[0]
 
 
-def texts(found: Located, field: str) -> Mapping[str, Any]:
+def texts(found: LocatedObject, field: str) -> Mapping[str, Any]:
     """Return the mapping under `data` or `binaryData` of a ConfigMap."""
     inside_ = found.value.get(field)
     return inside_ if isinstance(inside_, dict) else {}
 
 
-def name_of(found: Located) -> str:
+def name_of(found: LocatedObject) -> str:
     """Return the name of an object; empty if it has none."""
     metadata = found.value.get("metadata")
     return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
 
 
-def without(found: Located) -> PolicyFault:
+def without(found: LocatedObject) -> PolicyFault:
     """Return the fault of a ConfigMap that holds no policy file."""
     if POLICY_CONFIGMAP_KEY in texts(found, BINARY):
         message = (
@@ -204,7 +204,7 @@ def without(found: Located) -> PolicyFault:
         return PolicyFault(BINARY, message, placed(found.place((BINARY, POLICY_CONFIGMAP_KEY))))
     data = found.value.get(DATA)
     if data is not None and not isinstance(data, dict):
-        return PolicyFault(DATA, values.a_mapping(Value(data)), placed(found.place((DATA,))))
+        return PolicyFault(DATA, values.expected_mapping(FileValue(data)), placed(found.place((DATA,))))
     if POLICY_CONFIGMAP_KEY in found.value:
         message = f"{POLICY_CONFIGMAP_KEY} is next to {DATA}; write it below {DATA}"
         return PolicyFault(POLICY_CONFIGMAP_KEY, message, placed(found.place((POLICY_CONFIGMAP_KEY,))))
@@ -215,13 +215,13 @@ def without(found: Located) -> PolicyFault:
     return PolicyFault(DATA, message, placed(found.place((DATA,))))
 
 
-def faults_of(found: Located) -> Iterator[PolicyFault]:
+def faults_of(found: LocatedObject) -> Iterator[PolicyFault]:
     """Yield each fault for which the API server refuses the ConfigMap, and each repeated key, which kubectl drops."""
     kind, version = found.value["kind"], found.value.get("apiVersion")
     if kind != "ConfigMap":
         yield PolicyFault("kind", f"{kind!r} is unknown; write kind: ConfigMap", placed(found.place(("kind",))))
     if version != "v1":
-        wrong = f"{Value(version).quoted} is unknown; " if version is not None else ""
+        wrong = f"{FileValue(version).quoted} is unknown; " if version is not None else ""
         yield PolicyFault("apiVersion", f"{wrong}a ConfigMap has apiVersion: v1", placed(found.place(("apiVersion",))))
     for field in (DATA, BINARY):
         for key, value in texts(found, field).items():
@@ -234,7 +234,7 @@ def faults_of(found: Located) -> Iterator[PolicyFault]:
         yield PolicyFault("", f"duplicate key {key!r}; remove one of the two", placed(place))
 
 
-def unread_keys(found: Located) -> Iterator[PolicyFault]:
+def unread_keys(found: LocatedObject) -> Iterator[PolicyFault]:
     """Yield a remark on each policy file under a key of the ConfigMap that catflap does not read."""
     for key, value in texts(found, DATA).items():
         if key != POLICY_CONFIGMAP_KEY and isinstance(value, str) and POLICY_IN.search(value):
@@ -245,8 +245,8 @@ def unread_keys(found: Located) -> Iterator[PolicyFault]:
 def not_text(key: str, value: Any, written: str | None) -> str:
     """Return the sentence for a value of a ConfigMap that is not text."""
     if key == POLICY_CONFIGMAP_KEY:
-        return f"{Value(value, written).described}; a value in a ConfigMap must be text: {AS_LINES}"
-    return values.text(Value(value, written))
+        return f"{FileValue(value, written).described}; a value in a ConfigMap must be text: {AS_LINES}"
+    return values.expected_text(FileValue(value, written))
 
 
 def placed(found: Any) -> Place | None:
@@ -254,7 +254,7 @@ def placed(found: Any) -> Place | None:
     return Place(found.line, found.column) if found else None
 
 
-def inside(found: Located, value: str, text: str) -> Enclosed:
+def inside(found: LocatedObject, value: str, text: str) -> Enclosed:
     """Return the policy file in a ConfigMap, and the position of its lines in the manifest."""
     lines = text.split("\n")
     at = anchored(placed(found.place((DATA, POLICY_CONFIGMAP_KEY))) or Place(1, 1), lines)

@@ -114,17 +114,17 @@ def staging(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
-    """Check that the standing net closes all namespaces except the exempt ones."""
-    if not policy.network.standing_net:
+    """Check that the cluster-wide default deny isolates all namespaces except the exempt ones."""
+    if not policy.network.cluster_wide_default_deny:
         return
     if policy.network.engine in {"kubernetes", "none"}:
         message = f"the engine {policy.network.engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
-        yield PolicyFault("network.standingNet", message)
-    if policy.namespaces.adopt != "all":
-        message = "it closes every namespace, older ones too: that needs namespaces.adopt: all"
-        yield PolicyFault("network.standingNet", message)
+        yield PolicyFault("network.clusterWideDefaultDeny", message)
+    if policy.namespaces.include_existing != "all":
+        message = "it closes every namespace, older ones too: that needs namespaces.includeExisting: all"
+        yield PolicyFault("network.clusterWideDefaultDeny", message)
     exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # catflap's own namespace, with any name
     try:
         cluster_wide_default_deny(Intent("net"), RenderTarget("", "", ""), exempt)
     except ValueError as bad:
-        yield PolicyFault("namespaces.exempt", f"too many for network.standingNet: {bad}")
+        yield PolicyFault("namespaces.exempt", f"too many for network.clusterWideDefaultDeny: {bad}")

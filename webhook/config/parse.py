@@ -13,6 +13,7 @@ from webhook.config.custom import custom_ids
 from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault, readable, unknown_rule
 from webhook.config.places import Step, written
 from webhook.config.reading import CONFIG_CHECK, Written, read
+from webhook.config.renamed_keys import with_current_names
 from webhook.config.sound import Gaps, gaps, judged
 from webhook.config.unknown_keys import unknown_key
 from webhook.config.wording import OR_LIST, Refused, worded
@@ -20,7 +21,7 @@ from webhook.model.abbreviation import shortened
 from webhook.model.fields import TWICE
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
-from webhook.syntax.values import ANY, Value, kind_of
+from webhook.syntax.values import ANY, FileValue, describe_type
 
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
@@ -37,10 +38,11 @@ COMMENT = "; YAML comments start with #, not with // or /*"
 
 
 class Loaded(Struct, frozen=True):
-    """A policy with the digest of the text that it was read from."""
+    """A policy with the digest of the text that it was read from, and warnings about keys of earlier releases."""
 
     policy: GuardPolicy
     digest: str
+    warnings: tuple[PolicyFault, ...] = ()
 
 
 class Examined(Struct, frozen=True):
@@ -61,17 +63,17 @@ def parse(text: str, first: int = 1) -> Loaded:
     found = examined(text, first)
     if found.faults or found.policy is None:
         raise BadPolicy(found.faults)
-    return Loaded(policy=found.policy, digest=digest(text))
+    return Loaded(policy=found.policy, digest=digest(text), warnings=found.said.warnings)
 
 
 def examined(text: str, first: int = 1) -> Examined:
     """Return the content of `text` as a policy file with every fault; raises NoPolicy for a text without content."""
-    said = read(text, first)
+    said = with_current_names(read(text, first), first)
     if said.content is None and not said.faults:
         raise NoPolicy([PolicyFault("", EMPTY)])
     if not isinstance(said.content, dict):
         expected = PolicyFault(
-            "", f"expected a mapping with apiVersion and kind, got {kind_of(said.content)}{text_in(said.content)}"
+            "", f"expected a mapping with apiVersion and kind, got {describe_type(said.content)}{text_in(said.content)}"
         )
         return Examined(said, tuple(told([] if said.faults else [expected], said)), UNREAD)
     if other := another_object(said.content) or chart_values(said.content):
@@ -105,7 +107,7 @@ def text_in(content: Any) -> str:
     """
     if not isinstance(content, str):
         return ""
-    return f": {Value(content).quoted}{COMMENT if content.startswith(('//', '/*')) else ''}"
+    return f": {FileValue(content).quoted}{COMMENT if content.startswith(('//', '/*')) else ''}"
 
 
 def chart_values(content: dict[Any, Any]) -> PolicyFault | None:
@@ -139,7 +141,8 @@ def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
     first: dict[PolicyFault, None] = {}
     for fault in chain(said.faults, (one for one in found if one.path not in unread)):
         place = fault.place or said.place(fault.path)
-        path = f'{fault.path[:-1]}[""]' if fault.path.endswith(".") else fault.path  # the last key is empty
+        path = said.as_in_text(fault.path)
+        path = f'{path[:-1]}[""]' if path.endswith(".") else path  # the last key is empty
         first[PolicyFault(readable(path), readable(fault.message), place)] = None
         if len(first) > MOST_TOLD:
             break
@@ -197,7 +200,7 @@ def faults(bad: ValidationError, said: Written) -> Iterator[PolicyFault]:
 def repeated(path: tuple[Step, ...], values: Any, places: Mapping[int, int]) -> Iterator[PolicyFault]:
     """Yield a fault for each item that its list has already; `places` maps later positions to first positions."""
     for number, first in places.items():
-        message = f"{Value(values[number]).quoted} is a duplicate of {path[-1]}[{first}]; remove one of the two"
+        message = f"{FileValue(values[number]).quoted} is a duplicate of {path[-1]}[{first}]; remove one of the two"
         yield PolicyFault(written((*path, number)), message)
 
 

@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Marks, Place, Step, nearest, place, written
-from webhook.syntax.templating import unrendered
-from webhook.syntax.values import ANY, kind_of
-from webhook.syntax.yaml_words import HALF_A_CHARACTER, complaint, unprintable
+from webhook.config.plain_scalars import plain
+from webhook.syntax.template_detection import find_template
+from webhook.syntax.values import ANY, describe_type
+from webhook.syntax.yaml_errors import INCOMPLETE_CHARACTER, explain, unprintable
 
 # The limit is far above the size of any policy in use; a ConfigMap holds 1 MiB at most.
 LARGEST: Final = 1 << 20
@@ -25,7 +26,6 @@ LARGEST: Final = 1 << 20
 MOST_NODES: Final = 50_000
 LONG: Final = 100  # characters
 DEEPEST: Final = 50
-LONGEST_NUMBER: Final = 100
 CONFIG_CHECK: Final = "catflap config check -"
 
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -35,14 +35,6 @@ TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
 MAPPING_AS_KEY: Final = "the key is a mapping, and a key must be text; if this is a template ({{ … }}), render it first"
 NO_KEY: Final = "?"  # the step in a path for a key that cannot be read
-WORDS: Final = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-NO_NUMBER: Final = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
 
 
@@ -51,13 +43,26 @@ Words = Mapping[int, Mapping[Step, str]]
 
 
 class Written(Struct, frozen=True):
-    """What a text says; `content` is None where it cannot be read to its end, and `broken` are the paths of the faults."""
+    """What a text says; `content` is None where it cannot be read to its end, and `broken` are the paths of the faults.
+
+    `warnings` are about keys of earlier releases. `former` maps the current path of such a key to the path in the text
+    (webhook.config.renamed_keys).
+    """
 
     content: Any
     faults: tuple[PolicyFault, ...] = ()
     marks: Marks = {}
     words: Words = {}
     broken: tuple[tuple[Step, ...], ...] = ()
+    warnings: tuple[PolicyFault, ...] = ()
+    former: Mapping[str, str] = {}
+
+    def as_in_text(self, path: str) -> str:
+        """Return a path with the key names of the text."""
+        for current, former in self.former.items():
+            if path == current or path.startswith((f"{current}.", f"{current}[")):
+                return former + path.removeprefix(current)
+        return path
 
     def written(self, path: Iterable[Step]) -> str | None:
         """Return the text of a value that is not text and has no quotes, such as 8080 or false; else None."""
@@ -91,14 +96,14 @@ def read(text: str, first: int = 1) -> Written:
     try:
         content = composer.document()
     except yaml.YAMLError as wrong:
-        found = complaint(wrong, text, first)
-        if template := unrendered(text, found.line, CONFIG_CHECK):
+        found = explain(wrong, text, first)
+        if template := find_template(text, found.line, CONFIG_CHECK):
             composer.fault(template.says, Place(template.line, template.column))
         else:
             composer.fault(f"not YAML: {found.says}", Place(found.line, found.column))
     except TooMuchError as wrong:
         composer.fault(str(wrong))
-    if composer.has_mapping_as_key and (template := unrendered(text, 0, CONFIG_CHECK)):
+    if composer.has_mapping_as_key and (template := find_template(text, 0, CONFIG_CHECK)):
         composer.fault(template.says, Place(template.line, template.column))
         composer.faults = [one for one in composer.faults if one.message != MAPPING_AS_KEY]
     return Written(content, tuple(composer.faults), composer.marks, composer.words, tuple(composer.broken))
@@ -113,7 +118,7 @@ def key_complaint(key: Any, event: Any) -> str:
     written = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
     if key is None and not written:
         return "the key before the colon is missing"
-    kind = "null" if key is None else kind_of(key)
+    kind = "null" if key is None else describe_type(key)
     return f'the key {written} is {kind}, and a key must be text; write it in quotes: "{written}"'
 
 
@@ -190,8 +195,7 @@ class Composer:
     def _aliased(self, anchor: str | None) -> Any:
         if anchor is None or anchor not in self._anchors:
             return self.fault(
-                f"the alias *{anchor} refers to the anchor &{anchor}, which is not defined before it; if this is "
-                "text, write it in quotes"
+                f"the alias *{anchor} refers to the undefined anchor &{anchor}; if this is text, write it in quotes"
             )
         value, size = self._anchors[anchor]
         self._take(size)
@@ -262,7 +266,7 @@ class Composer:
 
     def _scalar(self, event: Any) -> Any:
         if SURROGATE.search(event.value):  # libyaml refuses them, Python's own parser does not
-            return self.fault(HALF_A_CHARACTER)
+            return self.fault(INCOMPLETE_CHARACTER)
         by_itself, quoted = event.implicit
         if quoted or event.tag == "!":
             return event.value
@@ -284,16 +288,3 @@ class Composer:
                 "starts with ! and is therefore a YAML tag; if it is part of the value, write the whole value in quotes"
             )
         self.fault(f"{tag.replace(TAG, '!!')} {remedy}")
-
-
-def plain(text: str) -> Any:
-    """Return the value of a word without quotes."""
-    if len(text) > LONGEST_NUMBER:
-        return text
-    if text in WORDS:
-        return WORDS[text]
-    if INTEGER.fullmatch(text):
-        return int(text, 0) if text[:2] in {"0o", "0x"} else int(text)
-    if NO_NUMBER.fullmatch(text):
-        return float(text.replace(".", ""))
-    return float(text) if NUMBER.fullmatch(text) else text

@@ -35,7 +35,7 @@ def remarks_on(text: str, at: datetime) -> list[PolicyFault]:
         found = examined(inside.text if inside else text)
     except BadPolicy:
         return []
-    told = [placed(one, found) for one in of(found, at)]
+    told = [*found.said.warnings, *(placed(one, found) for one in of(found, at))]
     moved = [*map(inside.moved, told), *inside.remarks] if inside else told
     return sorted(moved, key=lambda one: (one.place or (0, 0), one.path))
 
@@ -43,9 +43,11 @@ def remarks_on(text: str, at: datetime) -> list[PolicyFault]:
 def of(found: Examined, at: datetime) -> Iterator[PolicyFault]:
     """Yield the remarks on a file; if it has faults, only the remarks that the faults do not affect."""
     at_fault = [fault.path for fault in found.faults if fault.path]
-    unsure = (*lists_at_fault(found.said.content, found.found), *(f"{path}{end}" for path in at_fault for end in ".["))
+    lists = map(found.said.as_in_text, lists_at_fault(found.said.content, found.found))
+    unsure = (*lists, *(f"{path}{end}" for path in at_fault for end in ".["))
     for one in remarks(found, at):
-        if one.path not in at_fault and not one.path.startswith(unsure):
+        path = found.said.as_in_text(one.path)
+        if path not in at_fault and not path.startswith(unsure):
             yield one
 
 
@@ -84,4 +86,5 @@ def first_of(remark: Remark, at: datetime, policy: GuardPolicy) -> Iterator[Poli
 
 def placed(one: PolicyFault, found: Examined) -> PolicyFault:
     """Return a remark with its place in the text, on one line."""
-    return PolicyFault(readable(one.path), readable(one.message), found.said.place(one.path))
+    path = found.said.as_in_text(one.path)
+    return PolicyFault(readable(path), readable(one.message), found.said.place(one.path))

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import yaml
 
+from webhook.config.renamed_keys import REMOVED, RENAMED, Path
 from webhook.model.fields import RULE_ID
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
@@ -15,8 +16,32 @@ Json = dict[str, Any]
 
 
 def schema() -> Json:
-    """Return the JSON Schema of the policy file with all built-in rules."""
-    return {"$schema": DRAFT, **by_rule(GuardPolicy.model_json_schema(by_alias=True))}
+    """Return the JSON Schema of the policy file with all built-in rules, and with the keys of earlier releases."""
+    model = GuardPolicy.model_json_schema(by_alias=True)
+    add_former_keys(model, model["$defs"])
+    return {"$schema": DRAFT, **by_rule(model)}
+
+
+def add_former_keys(policy: Json, definitions: Json) -> None:
+    """Add the keys of earlier releases to the policy's schema, as deprecated ones."""
+    for path, name in RENAMED.items():
+        properties = properties_at(path[:-1], policy, definitions)
+        same = {key: value for key, value in properties[name].items() if key not in {"default", "title"}}
+        properties[path[-1]] = {**same, "description": f"former name of {name}", "deprecated": True}
+    for path, reason in REMOVED.items():
+        properties_at(path[:-1], policy, definitions)[path[-1]] = {
+            "description": f"without effect: {reason}",
+            "deprecated": True,
+        }
+
+
+def properties_at(path: Path, policy: Json, definitions: Json) -> Json:
+    """Return the properties of the mapping at a path, in the policy's schema."""
+    node = policy
+    for key in path:
+        node = definition(node["properties"][key], definitions)
+    found: Json = node["properties"]
+    return found
 
 
 def by_rule(policy: Mapping[str, Any]) -> Json:

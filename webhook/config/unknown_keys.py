@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.config.places import Step, written
+from webhook.config.renamed_keys import RENAMED
 from webhook.config.shape import homes, keys_at, mappings_at, takes
 from webhook.model.abbreviation import listed
 from webhook.model.spelling import closest_word
@@ -11,6 +12,7 @@ from webhook.rules import RULES
 from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
+FORMER_NAMES: Final = {str(path[-1]): name for path, name in RENAMED.items()}
 RULE: Final = "rule"  # the key of an exception that names a rule
 # Keys that nearly all objects of a cluster have, next to apiVersion and kind or in their metadata.
 OF_OBJECTS: Final = frozenset({"metadata", "spec", "status", "name", "namespace", "labels", "annotations", "version"})
@@ -43,7 +45,8 @@ def inside(path: Path) -> Iterator[Path]:
 def elsewhere(path: Path) -> Iterator[Path]:
     """Return the paths of the key in other parts of the file, without those of `inside`."""
     known = {path, *inside(path)}
-    return (one for one in map(tuple, (home.split(".") for home in homes().get(str(path[-1]), ()))) if one not in known)
+    key = FORMER_NAMES.get(str(path[-1]), str(path[-1]))
+    return (one for one in map(tuple, (home.split(".") for home in homes().get(key, ()))) if one not in known)
 
 
 def sentence(path: Path, value: Any) -> str:

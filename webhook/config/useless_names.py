@@ -21,18 +21,18 @@ def exempts(spaces: Namespaces, pattern: str) -> bool:
     return stem.startswith(spaces.reserved.stems) or (stem == pattern and spaces.exempts(pattern))
 
 
-def adopted(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Yield remarks on the namespaces that are adopted and exempt, and those that the list has already."""
+def included(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+    """Yield remarks on the namespaces that are included and exempt, and those that the list has already."""
     spaces = policy.namespaces
-    if isinstance(spaces.adopt, str):
+    if isinstance(spaces.include_existing, str):
         return
-    for number, pattern in enumerate(spaces.adopt):
+    for number, pattern in enumerate(spaces.include_existing):
         if exempts(spaces, pattern):
-            message = f"{pattern} is exempt ({why_exempt(spaces, pattern)}), so it is not adopted; remove it here"
-            yield PolicyFault(f"namespaces.adopt[{number}]", message)
-        elif pattern in spaces.adopt[:number]:
-            yield PolicyFault(f"namespaces.adopt[{number}]", f"{pattern} is a duplicate; remove it")
-    yield from covered("namespaces.adopt", spaces.adopt)
+            message = f"{pattern} is exempt ({why_exempt(spaces, pattern)}), so it is not included; remove it here"
+            yield PolicyFault(f"namespaces.includeExisting[{number}]", message)
+        elif pattern in spaces.include_existing[:number]:
+            yield PolicyFault(f"namespaces.includeExisting[{number}]", f"{pattern} is a duplicate; remove it")
+    yield from covered("namespaces.includeExisting", spaces.include_existing)
 
 
 def why_exempt(spaces: Namespaces, pattern: str) -> str:
@@ -184,6 +184,6 @@ def aliases(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
-    **dict.fromkeys((adopted, reserved, claims, principals, values, aliases), ()),
+    **dict.fromkeys((included, reserved, claims, principals, values, aliases), ()),
     **dict.fromkeys((overridden, overrides), OVERRIDES),
 }

@@ -28,21 +28,9 @@ def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             yield PolicyFault(
                 f"network.{field.alias}", "it has no effect: with network.engine: none catflap writes no policies"
             )
-    if policy.gate.freshness:
+    if policy.namespaces.include_existing not in {NONE, ()}:
         yield PolicyFault(
-            "gate.freshness",
-            "it has no effect: with network.engine: none catflap does not check the isolation of namespaces",
-        )
-    if policy.namespaces.adopt not in {NONE, ()}:
-        yield PolicyFault("namespaces.adopt", "it has no effect: with network.engine: none no namespace is closed")
-
-
-def staged(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
-    """Yield remarks on the settings that need policies in force, if all policies are staged."""
-    if policy.network.staged and policy.network.engine != NONE and policy.gate.freshness:
-        yield PolicyFault(
-            "gate.freshness",
-            "it has no effect: with network.staged: true catflap does not check the isolation of namespaces",
+            "namespaces.includeExisting", "it has no effect: with network.engine: none no namespace is closed"
         )
 
 
@@ -161,7 +149,7 @@ def presets(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
 
 
 REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
-    **dict.fromkeys((engine, staged, roles, networks, presets), ()),
+    **dict.fromkeys((engine, roles, networks, presets), ()),
     **dict.fromkeys((environments, ports, flows), FLOWS),
     servers: (("network", "dns"),),
 }

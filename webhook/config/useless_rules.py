@@ -47,15 +47,17 @@ def asked_for(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             yield PolicyFault(rule.settings, f"no Pod is checked: the rule {rule.id} {OFF_EVERYWHERE}")
 
 
-def twin(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
+def validating_admission_policy(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     """Yield remarks on the API server's copy if it contains no rule."""
     scopes = (None, *policy.namespaces.overrides)
     copied = (one for one in RULES.values() if one.in_cel and not idle(one.id, policy))
-    if policy.twin and not any(rule.mode(policy, one) is Mode.ENFORCE for rule in copied for one in scopes):
+    if policy.validating_admission_policy and not any(
+        rule.mode(policy, one) is Mode.ENFORCE for rule in copied for one in scopes
+    ):
         message = (
             "it has no effect: the copy contains the label rules with the mode enforce, and no label rule has this mode"
         )
-        yield PolicyFault("twin", message)
+        yield PolicyFault("validatingAdmissionPolicy", message)
 
 
 def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
@@ -164,7 +166,7 @@ REMARKS: Final[Mapping[Remark, tuple[Path, ...]]] = {
     exceptions: (("exceptions",),),
     modes: (("namespaces", "overrides"),),
     asked_for: (),
-    twin: (),
+    validating_admission_policy: (),
     custom: (("custom",),),
     extra_kinds: (("workloads", "extraKinds"),),
 }

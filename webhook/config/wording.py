@@ -10,21 +10,20 @@ from typing import Any, Final, NamedTuple
 
 from webhook.config import unknown_keys
 from webhook.config.places import Step
-from webhook.config.reading import plain
+from webhook.config.plain_scalars import plain
 from webhook.config.shape import description_at, is_required, keys_at, only_value, takes
 from webhook.model.abbreviation import listed
 from webhook.model.fields import DAY_FORM, NO_DAY, PORT_FORMS, is_port
 from webhook.model.network import OUTSIDE
 from webhook.model.spelling import closest_word
 from webhook.syntax import values
-from webhook.syntax.values import OFF_WORDS, ON_WORDS, TRAPS, Value, in_json
+from webhook.syntax.values import MISREAD_WORDS, OFF_WORDS, ON_WORDS, FileValue, to_json
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 PORTS: Final = "ports"
 PROPOSES: Final = ": write "  # this precedes a proposal in a sentence
 # Items that need no quotes in brackets: each is text, and YAML reads none otherwise.
 PLAIN_ITEMS: Final = re.compile(r"[\w:][\w./:*-]*(?:, *[\w:][\w./:*-]*)*")
-MILLISECONDS: Final = re.compile(r"([0-9]+) *ms")
 OFF: Final = "off"
 EMPTY: Final = "the text is empty"
 OR_LIST: Final = "or_list"  # a fact of a value that may be a list instead of a word
@@ -44,9 +43,9 @@ class Refused(NamedTuple):
     says: str
 
     @property
-    def found(self) -> Value:
+    def found(self) -> FileValue:
         """Return the value as all messages describe it."""
-        return Value(self.value, self.written)
+        return FileValue(self.value, self.written)
 
     @property
     def is_port(self) -> bool:
@@ -104,7 +103,7 @@ def meant(refused: Refused, words: list[str]) -> str:
         next((one for one in several if one in words), "") for several in ((OFF, "none"), ("enforce", "auto", "all"))
     )
     if off and refused.found.word in OFF_WORDS:
-        quoted = f'"{off}" in quotes' if refused.value is False and off in TRAPS else off
+        quoted = f'"{off}" in quotes' if refused.value is False and off in MISREAD_WORDS else off
         return f"; write {quoted} to turn it off{trap(refused)}"
     if on and refused.found.word in ON_WORDS:
         return f"; write {on} to turn it on{trap(refused)}"
@@ -119,8 +118,12 @@ def trap(refused: Refused) -> str:
     word = refused.found.word
     if isinstance(refused.value, bool):
         return f" (Helm and YAML 1.1 read {'on and yes' if refused.value else 'off and no'} without quotes as {word})"
-    as_boolean = in_json(word in ON_WORDS)
-    return f" ({word} is text in this file, and {as_boolean} where Helm or YAML 1.1 read it)" if word in TRAPS else ""
+    as_boolean = to_json(word in ON_WORDS)
+    return (
+        f" ({word} is text in this file, and {as_boolean} where Helm or YAML 1.1 read it)"
+        if word in MISREAD_WORDS
+        else ""
+    )
 
 
 def text(refused: Refused) -> str:
@@ -134,10 +137,11 @@ def text(refused: Refused) -> str:
             return f"{refused.found.described}; {as_port(ports.get('port'), ports.get('protocol', 'TCP'))}"
         case dict() as keys if keys and all(one is None for one in keys.values()):
             return (
-                f"{values.text(refused.found)}; braces without quotes start a mapping: write the whole value in quotes"
+                f"{values.expected_text(refused.found)}; braces without quotes start a mapping: write the whole "
+                "value in quotes"
             )
     return confirmed(
-        values.text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
+        values.expected_text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
     )
 
 
@@ -154,27 +158,16 @@ def as_port(value: Any, protocol: Any = "TCP") -> str:
 
 def boolean(refused: Refused) -> str:
     """Return the sentence for a value where true or false is expected."""
-    told = values.boolean(refused.found)
+    told = values.expected_boolean(refused.found)
     if refused.value is None:
         return f"{told}; {refused.empty_key}"
     is_other_word = refused.found.word in ON_WORDS | OFF_WORDS and refused.found.word not in {"true", "false"}
     return f"{told}; the words yes, no, on and off are text in this file" if is_other_word else told
 
 
-def number(refused: Refused) -> str:
-    """Return the sentence for a value where a whole number is expected."""
-    told = values.number(refused.found)
-    if PROPOSES in told:
-        return confirmed(told, refused, int(refused.value))
-    meaning = description_at(refused.path).partition(";")[0]
-    if found := MILLISECONDS.fullmatch(str(refused.value)) if meaning.startswith("milliseconds") else None:
-        return confirmed(f"{told}{PROPOSES}{found[1]}, which is the number of milliseconds", refused, int(found[1]))
-    return f"{told} ({meaning})" if meaning else told
-
-
 def list_(refused: Refused) -> str:
     """Return the sentence for a value where a list is expected."""
-    told = values.a_list(refused.found, item := as_list(refused))
+    told = values.expected_list(refused.found, item := as_list(refused))
     if refused.value is None:
         return f"{told}; {refused.empty_key}"
     return f"{told}: {PORT_FORMS}" if refused.is_port and not item and not isinstance(refused.value, dict) else told
@@ -202,7 +195,7 @@ def mapping(refused: Refused) -> str:
         if keys
         else f"of keys and values (key: value){f': {description}' if description else ''}"
     )
-    told = values.a_mapping(refused.found, such)
+    told = values.expected_mapping(refused.found, such)
     if refused.path[-1:] in {("from",), ("to",)}:
         told = f"{refused.found.described}; expected one role, {OUTSIDE}, or a mapping {such}"
     return f"{told}; {refused.empty_key}" if refused.value is None else told
@@ -252,26 +245,11 @@ def too_long(refused: Refused) -> str:
     return f"the text has {len(refused.value)} characters; at most {refused.facts.get('max_length')} are allowed"
 
 
-def too_small(refused: Refused) -> str:
-    """Return the sentence for a number below the least one."""
-    return f"{refused.written or refused.value} is too small; the minimum is {refused.facts.get('ge')}"
-
-
-def too_large(refused: Refused) -> str:
-    """Return the sentence for a number above the greatest one."""
-    return f"{refused.written or refused.value} is too large; the maximum is {refused.facts.get('le')}"
-
-
 WORDS: Final[Mapping[str, Callable[[Refused], str]]] = {
     "bool_type": boolean,
     "dict_type": mapping,
     "enum": one_of,
     "extra_forbidden": unknown_key,
-    "greater_than_equal": too_small,
-    "int_from_float": number,
-    "int_parsing_size": number,
-    "int_type": number,
-    "less_than_equal": too_large,
     "literal_error": one_of,
     "missing": missing,
     "model_type": mapping,

@@ -44,7 +44,7 @@ def admission_policy(
     Only exceptions in force at time `at` count. Requests of `own_accounts` are not checked; by default these are the
     accounts of the chart. The result is empty if the policy file does not ask for the policy, or no rule enforces.
     """
-    validations = list(render_validations(policy, at)) if policy.twin else []
+    validations = list(render_validations(policy, at)) if policy.validating_admission_policy else []
     if not validations:
         return ()
     ours = chart_accounts(own_namespace) if own_accounts is None else own_accounts
@@ -65,7 +65,7 @@ def admission_policy(
 
 def next_expiry(policy: GuardPolicy, at: datetime) -> datetime | None:
     """Return when the next exception expires, so that the policy must be written again; None if none does."""
-    if not policy.twin:
+    if not policy.validating_admission_policy:
         return None
     ends = [one.until for one in policy.exceptions if one.counts(at) and one.until < LAST_DAY]
     return datetime.combine(min(ends), time.min, UTC) + timedelta(days=1) if ends else None
@@ -106,7 +106,7 @@ def match_conditions(policy: GuardPolicy, own_accounts: Identities) -> Iterator[
             yield name, f"!{GROUPS}.exists(group, group in {literal(list(groups))})"
     yield "node", f"!({USER}.startsWith('system:node:') && request.?subResource.orValue('') == 'status')"
     yield "mirror", f"!({IS_NODE} && {MIRROR})"
-    if policy.workloads.existing == "admit":
+    if policy.workloads.existing_workloads == "admit":
         yield "existing", f"!(request.operation == 'CREATE' && {IS_CONTROLLER} && {OWNED})"
 
 
@@ -124,7 +124,7 @@ def variables(policy: GuardPolicy, at: datetime) -> Iterator[tuple[str, str]]:
     unchanged = f"{now} == {then}"
     yield (
         "unchanged",
-        f"{unchanged} || {is_only_restart(now, then)}" if policy.workloads.existing == "admit" else unchanged,
+        f"{unchanged} || {is_only_restart(now, then)}" if policy.workloads.existing_workloads == "admit" else unchanged,
     )
     yield "lenient", "variables.update && (variables.pod || variables.unchanged)"
     yield from override_variables(policy.namespaces.overrides)

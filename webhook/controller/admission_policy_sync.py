@@ -73,7 +73,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
         self._recorder.flush()
         self._backoff.reset_for(loaded.digest)
         if not all(watch.synced for watch in self._watches.values()):
-            return CACHE_SYNC_RETRY_SECONDS if loaded.policy.twin else 0.0
+            return CACHE_SYNC_RETRY_SECONDS if loaded.policy.validating_admission_policy else 0.0
         at = self._now()
         on = self._watches[REGISTERED].get(WEBHOOK_CONFIGURATION) is not None
         wanted_now = (

@@ -9,7 +9,7 @@ from webhook.guard.isolation import is_managed
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_cluster_wide, render_namespace
 
@@ -55,13 +55,13 @@ def cannot_stage(loaded: Loaded, around: ClusterInfo) -> bool:
 
     Enforced policies in their place would isolate namespaces, which the file did not ask for.
     """
-    return loaded.policy.network.staged and (around.engine is not Engine.CALICO or STAGED not in around.calico)
+    return loaded.policy.network.staged and (around.engine is not PolicyEngine.CALICO or STAGED not in around.calico)
 
 
 def unsupported_features(loaded: Loaded, around: ClusterInfo) -> str:
     """Return which setting of the policy file this cluster does not support; empty if there is none."""
     if cannot_stage(loaded, around):
         return "network.staged: this cluster does not serve staged policies of Calico, so catflap writes no policy"
-    if loaded.policy.network.standing_net and around.engine is not Engine.CALICO:
-        return "network.standingNet: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
+    if loaded.policy.network.cluster_wide_default_deny and around.engine is not PolicyEngine.CALICO:
+        return "network.clusterWideDefaultDeny: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
     return ""

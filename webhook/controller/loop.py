@@ -202,7 +202,7 @@ class Controller:
             more = self._reconciler.reconcile_cluster_scope(*inputs)
         else:
             (self._managed.add if self._reconciler.desired.is_managed(found, *inputs) else self._managed.discard)(name)
-            self._metrics.guarded_namespaces.set(len(self._managed))
+            self._metrics.managed_namespaces.set(len(self._managed))
             more = self._reconciler.reconcile(found, *inputs)
         if more:  # behind every other namespace, so that each has its default-deny before any has all its policies
             self._queue.add(name, after=LAST)

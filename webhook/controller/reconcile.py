@@ -192,7 +192,7 @@ class Reconciler:
             self._write_timeout.record_failure(error)
             raise
         if is_isolating:
-            self._metrics.unguarded_seconds.observe(monotonic() - self._missing_since.pop(space))
+            self._metrics.isolation_delay.observe(monotonic() - self._missing_since.pop(space))
         if outcome is WriteOutcome.UNCHANGED:  # another replica, or the gate, wrote it first
             return
         self._metrics.policies_written.labels(outcome).inc()

@@ -27,13 +27,13 @@ class RejectedWrites:
 
     def report(self, name: str, note: str, digest: str) -> None:
         """Report a rejected write for a policy file; replicas and retries share one Event."""
-        self._metrics.not_followed[name].set(1)
+        self._metrics.sync_failed[name].set(1)
         happened = EventDetails("PolicyFileNotFollowed", "Write", note, key=digest_key(f"{digest} {note}"))
         post_event(self._api, policy_file_reference(self._own_namespace), happened, self._now())
 
     def clear(self, name: str) -> None:
         """Clear the metric, as no write is rejected any more."""
-        self._metrics.not_followed[name].set(0)
+        self._metrics.sync_failed[name].set(0)
 
 
 class NamedFollower(Follower, Protocol):

@@ -26,7 +26,7 @@ from webhook.kube.preview_setting import build_setting
 from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.metrics import CUSTOM, Metrics
 from webhook.model.kinds import POD_MAKERS
-from webhook.review.manifests import each_existing
+from webhook.review.manifests import existing_objects
 from webhook.rules import RULES
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Scanner:
         self._page_began = monotonic()
         namespaces = listing.namespaces() or {}
         where = build_setting(self._own_namespace, self._now(), namespaces.values(), self._epoch.read(self._api))
-        objects = self._throttled(each_existing(listing.objects(), listing.unlisted, extra=extra))
+        objects = self._throttled(existing_objects(listing.objects(), listing.unlisted, extra=extra))
         [found] = preview(objects, [loaded.policy], where)
         if listing.failed:
             raise ScanIncomplete("; ".join(listing.unlisted))

@@ -21,7 +21,7 @@ from webhook.kube.connection_errors import describe_failure
 from webhook.kube.paths import collection, under
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.model.timeouts import WEBHOOK_TIMEOUT_SECONDS
-from webhook.syntax.pem_words import DAMAGED, damage
+from webhook.syntax.pem_errors import DAMAGED_MESSAGE, pem_error
 
 MAX_ANSWER_BYTES: Final = 65536
 LATE: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,15})")
@@ -123,7 +123,7 @@ def make_ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
         bundle = base64.b64decode(endpoint.ca_bundle)
         context.load_verify_locations(cadata=bundle.decode("ascii", "replace"))
     except ssl.SSLError as bad:
-        raise Unreachable(f"the CA certificate cannot be read: {damage(bundle) or DAMAGED}") from bad
+        raise Unreachable(f"the CA certificate cannot be read: {pem_error(bundle) or DAMAGED_MESSAGE}") from bad
     except ValueError as bad:
         raise Unreachable(
             "the CA certificate cannot be read: the caBundle is not Base64; give a certificate in PEM"

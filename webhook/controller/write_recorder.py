@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
+from webhook.audit.retry_queue import RetryQueue
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.model.counting import counted
 from webhook.model.reason import Reason
@@ -22,7 +22,7 @@ class WriteRecorder:
         self, audit: AuditLog, now: Callable[[], datetime], *, on_lost: Callable[[], None] = lambda: None
     ) -> None:
         self._audit = audit
-        self._owed = OwedRecords(audit, on_lost=on_lost)
+        self._owed = RetryQueue(audit, on_lost=on_lost)
         self._now = now
 
     def start(self) -> None:
@@ -51,4 +51,4 @@ class WriteRecorder:
     @property
     def ready(self) -> bool:
         """Return whether records can be written: the log accepts them, and none has been pending for long."""
-        return self._audit.writable and self._owed.timely
+        return self._audit.is_writable and self._owed.is_timely

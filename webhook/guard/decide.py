@@ -241,7 +241,7 @@ def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
     controller; ownerReferences do not, because any user can write them.
     """
     workload = request.workload
-    if policy.workloads.existing != "admit" or workload is None:
+    if policy.workloads.existing_workloads != "admit" or workload is None:
         return None
     if request.restarted:
         target = request.target

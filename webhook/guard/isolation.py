@@ -19,13 +19,17 @@ def isolates(policy: GuardPolicy) -> bool:
 def is_managed(namespace: Namespace, policy: GuardPolicy, *, isolation_since: datetime, own_namespace: str) -> bool:
     """Return whether catflap isolates a namespace.
 
-    It does if the policy has an engine, the namespace is not exempt, and it was created since `isolation_since`, or is adopted, or has the guard label.
+    It does if the policy has an engine, the namespace is not exempt, and it was created since `isolation_since`, or is included, or has the guard label.
     Creation times have whole seconds, so a namespace created in that same second is managed. The label can only add a namespace:
     its absence does not exclude one that is managed because of its age.
     """
     if not isolates(policy) or namespace.name == own_namespace or policy.namespaces.exempts(namespace.name):
         return False
-    return namespace.created >= isolation_since or namespace.has_guard_label or policy.namespaces.adopts(namespace.name)
+    return (
+        namespace.created >= isolation_since
+        or namespace.has_guard_label
+        or policy.namespaces.includes_existing(namespace.name)
+    )
 
 
 def reason_not_managed(name: str, policy: GuardPolicy, *, own_namespace: str) -> str:
@@ -42,6 +46,6 @@ def reason_not_managed(name: str, policy: GuardPolicy, *, own_namespace: str) ->
         return "namespaces.exempt contains it"
     if namespaces.exempts(name):
         return "its name starts with a prefix in namespaces.reserved.prefixes"
-    if name == DEFAULT_NAMESPACE and not namespaces.adopts(name):
-        return "it is older than catflap, and namespaces.adopt does not name it"
+    if name == DEFAULT_NAMESPACE and not namespaces.includes_existing(name):
+        return "it is older than catflap, and namespaces.includeExisting does not name it"
     return ""

@@ -24,7 +24,7 @@ ALLOWED = Decision(Reason(ReasonCode.NO_VIOLATION))
 def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
     """Return the decision on CREATE or UPDATE of a namespace, also through a subresource.
 
-    Changing the guard label adopts a namespace. Changing the environment label changes its allowed traffic. Creating an exempt name, or one
+    Changing the guard label includes a namespace. Changing the environment label changes its allowed traffic. Creating an exempt name, or one
     that has a role reserved, grants privileges. Each of these needs an authorized group. The guard label of a new namespace
     needs none: catflap's mutating phase writes it, and it only adds isolation.
     """

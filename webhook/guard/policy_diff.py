@@ -9,7 +9,7 @@ from webhook.guard.isolation import is_managed
 from webhook.guard.owner_graph import ObjectName
 from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow
 from webhook.model.policy import GuardPolicy
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -135,9 +135,9 @@ def network_policy_changes(after: GuardPolicy, before: GuardPolicy) -> Iterator[
     targets += [RenderTarget(name, "", "") for name in named]
     reported: set[tuple[str, str]] = set()
     for target in targets:
-        by_engine = {engine: "; ".join(changed_policies(after, before, target, engine)) for engine in Engine}
+        by_engine = {engine: "; ".join(changed_policies(after, before, target, engine)) for engine in PolicyEngine}
         by_engine = {engine: change for engine, change in by_engine.items() if change}
-        alike = len(by_engine) == len(Engine) and len(set(by_engine.values())) == 1
+        alike = len(by_engine) == len(PolicyEngine) and len(set(by_engine.values())) == 1
         for engine, change in by_engine.items():
             by = "" if alike else f", by {engine}"
             if (by, change) not in reported:
@@ -157,7 +157,9 @@ def namespace_text(target: RenderTarget) -> str:
     return f"a namespace in {target.environment}" if target.environment else "a namespace"
 
 
-def changed_policies(after: GuardPolicy, before: GuardPolicy, target: RenderTarget, engine: Engine) -> Iterator[str]:
+def changed_policies(
+    after: GuardPolicy, before: GuardPolicy, target: RenderTarget, engine: PolicyEngine
+) -> Iterator[str]:
     """Yield which policies of a namespace are written, changed and removed."""
     new, old = (rendered_specs(policy, target, engine) for policy in (after, before))
     sides = (
@@ -168,7 +170,7 @@ def changed_policies(after: GuardPolicy, before: GuardPolicy, target: RenderTarg
     yield from (f"{word} {', '.join(sorted(some))}" for word, some in sides if some)
 
 
-def rendered_specs(policy: GuardPolicy, target: RenderTarget, engine: Engine) -> Mapping[str, Any]:
+def rendered_specs(policy: GuardPolicy, target: RenderTarget, engine: PolicyEngine) -> Mapping[str, Any]:
     """Return the policy specs of a namespace for an engine, by name; empty if the policy file selects another engine."""
     if policy.network.engine not in {"auto", engine}:
         return {}

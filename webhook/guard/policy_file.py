@@ -26,12 +26,12 @@ def judge_policy_file(request: Request, policy: GuardPolicy, *, own_namespace: s
         return judge_deletion(request, policy)
     if request.policy_file == request.policy_file_before:
         return Decision(Reason(ReasonCode.POLICY_FILE_UNCHANGED, "the policy file does not change"))
-    faults = yield from PolicyValidation(request.policy_file).result()
-    if not faults:
-        warnings = yield from PolicyImpactLookup(request.policy_file, request.user).result()
-        return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=warnings)
+    found = yield from PolicyValidation(request.policy_file).result()
+    if not found.errors:
+        impact = yield from PolicyImpactLookup(request.policy_file, request.user).result()
+        return Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=(*found.warnings, *impact))
     name = reference(request.target.kind, request.target.namespace, request.target.name)
-    return Decision(Reason(ReasonCode.POLICY_FILE_INVALID), denied=faults, message=refusal(name, faults))
+    return Decision(Reason(ReasonCode.POLICY_FILE_INVALID), denied=found.errors, message=refusal(name, found.errors))
 
 
 def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:

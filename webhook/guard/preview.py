@@ -41,7 +41,7 @@ class PreviewContext(Struct, frozen=True):
 
     `namespaces` is None if there is no cluster or it cannot be read; then all namespaces count as managed, as in `check`.
     `contents` has the namespaces as custom rules read them. Owners older than `installed` keep running. Namespaces older than
-    `isolation_since` are not isolated unless the policy file adopts them.
+    `isolation_since` are not isolated unless the policy file includes them.
     """
 
     own_namespace: str = ""
@@ -200,7 +200,7 @@ class ViolationTally:
     def _keeps_running(self, chain: list[PodOwner]) -> bool:
         """Return whether the Pods of an owner are admitted because its topmost owner is older than catflap."""
         installed = self._setting.installed
-        if self._policy.workloads.existing != "admit" or installed is None or not chain:
+        if self._policy.workloads.existing_workloads != "admit" or installed is None or not chain:
             return False
         created = chain[-1].created
         return chain[0].name.group in BUILT_IN_GROUPS and created is not None and created < installed

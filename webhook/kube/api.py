@@ -28,7 +28,7 @@ from webhook.kube.watch_response import WatchResponse
 from webhook.model.names import FIELD_MANAGER
 from webhook.model.path_tokens import without_tokens
 from webhook.model.timeouts import LOOKUP_SECONDS
-from webhook.syntax.misfits import undecodable
+from webhook.syntax.type_errors import invalid_json_message
 
 __all__ = [
     "CONFLICT",
@@ -185,7 +185,7 @@ class Api:
         try:
             return msgspec.json.decode(answer)  # type: ignore[no-any-return]
         except msgspec.DecodeError as bad:
-            raise ApiError(0, f"{call}: cannot read the answer: {undecodable(bad)}") from bad
+            raise ApiError(0, f"{call}: cannot read the answer: {invalid_json_message(bad)}") from bad
 
     def _read(self, call: Call, patience: float | None = None, most: int | None = None) -> bytes:
         """Return the JSON of a successful response.  Raises ApiError, TooLarge above `most` bytes."""

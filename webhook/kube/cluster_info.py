@@ -8,7 +8,7 @@ from threading import Event, Thread
 from msgspec import Struct
 
 from webhook.netpol.dns import DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class ClusterInfo(Struct, frozen=True):
     `calico` are the resources that Calico's API serves now; `detected_dns` are the cluster's name servers.
     """
 
-    engine: Engine
+    engine: PolicyEngine
     calico: frozenset[str]
     detected_dns: DetectedDns
     isolation_since: datetime

@@ -1,7 +1,7 @@
 """Find out which network policies the cluster serves, and choose the engine to write for."""
 
 from webhook.kube.api import Api, ApiError
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
 CALICO_GROUP = "/apis/projectcalico.org/v3"
 POLICIES = "networkpolicies"
@@ -22,11 +22,11 @@ def calico_resources(api: Api) -> frozenset[str]:
     return frozenset(one["name"] for one in served.get("resources", ()))
 
 
-def choose_engine(wanted: str, calico: frozenset[str]) -> Engine:
+def choose_engine(wanted: str, calico: frozenset[str]) -> PolicyEngine:
     """Return the engine to write for: the one that the policy file names, or Calico where its policies can be written.
 
     With `none`, no namespace is managed, so the result has no effect.
     """
-    if wanted in {*Engine}:
-        return Engine(wanted)
-    return Engine.CALICO if POLICIES in calico else Engine.KUBERNETES
+    if wanted in {*PolicyEngine}:
+        return PolicyEngine(wanted)
+    return PolicyEngine.CALICO if POLICIES in calico else PolicyEngine.KUBERNETES

@@ -8,7 +8,7 @@ from typing import Final
 import yaml
 
 from webhook.files import Form, UnreadableFileError, reason
-from webhook.syntax.yaml_words import complaint
+from webhook.syntax.yaml_errors import explain
 
 NO_KUBECONFIG: Final = (
     "the file is not a kubeconfig; expected a mapping with clusters, users, contexts and current-context"
@@ -61,5 +61,5 @@ def describe_yaml_error(bad: yaml.YAMLError) -> str:
         text = Path(mark.name).read_text(encoding="utf-8") if mark else ""
     except (OSError, ValueError):
         text = ""
-    found = complaint(bad, text)
+    found = explain(bad, text)
     return f"line {found.line}, column {found.column}: {found.says}"

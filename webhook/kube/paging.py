@@ -28,7 +28,7 @@ class TooLarge(Exception):  # noqa: N818 (a property of the answer)
 Read = Callable[[int, str, int], bytes]
 
 
-class ObjectName(Struct, frozen=True):
+class PartialMetadata(Struct, frozen=True):
     """The name of an object that is too large."""
 
     name: str = ""
@@ -38,7 +38,7 @@ class ObjectName(Struct, frozen=True):
 class ObjectOutline(Struct, frozen=True):
     """An object reduced to its name."""
 
-    metadata: ObjectName = ObjectName()
+    metadata: PartialMetadata = PartialMetadata()
 
 
 class ListOutline(Struct, frozen=True):
@@ -82,6 +82,6 @@ def outline_page(content: bytes) -> Json:
     return {"metadata": found.metadata, "items": [], "omitted": [qualified_name(one.metadata) for one in found.items]}
 
 
-def qualified_name(found: ObjectName) -> str:
+def qualified_name(found: PartialMetadata) -> str:
     """Return the name of an object with its namespace."""
     return f"{found.namespace}/{found.name}" if found.namespace else found.name

@@ -1,4 +1,4 @@
-"""The namespaces section of the policy file: exempt, adopted and isolated namespaces, and overrides."""
+"""The namespaces section of the policy file: exempt, included and isolated namespaces, and overrides."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -52,7 +52,9 @@ class Reserved(Node):
 class Namespaces(Node):
     """The namespaces that are checked and isolated."""
 
-    adopt: Literal["none", "all"] | Annotated[tuple[NamespacePattern, ...], Field(max_length=MOST_NAMESPACES)] = Field(
+    include_existing: (
+        Literal["none", "all"] | Annotated[tuple[NamespacePattern, ...], Field(max_length=MOST_NAMESPACES)]
+    ) = Field(
         "none",
         description="namespaces older than catflap that are isolated as well: none, all, or names and prefixes (team-*)",
     )
@@ -106,18 +108,18 @@ class Namespaces(Node):
         """Return the override for a namespace; None if there is none."""
         return next((one for one in self.overrides if one.meets(name, labels)), None)
 
-    def adopts(self, name: str) -> bool:
+    def includes_existing(self, name: str) -> bool:
         """Return whether this namespace is isolated even if it is older than catflap."""
-        if isinstance(self.adopt, str):
-            return self.adopt == "all"
-        names, stems = self._adopted
+        if isinstance(self.include_existing, str):
+            return self.include_existing == "all"
+        names, stems = self._included
         return name in names or name.startswith(stems)
 
     @cached_property
-    def _adopted(self) -> tuple[frozenset[str], tuple[str, ...]]:
-        """Return the adopted names and prefixes, cached because they are compared with every namespace of a cluster."""
-        stems = tuple(pattern[:-1] for pattern in self.adopt if pattern.endswith("*"))
-        return frozenset(self.adopt), stems
+    def _included(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return the included names and prefixes, cached because they are compared with every namespace of a cluster."""
+        stems = tuple(pattern[:-1] for pattern in self.include_existing if pattern.endswith("*"))
+        return frozenset(self.include_existing), stems
 
     def environment_of(self, labels: Mapping[str, str]) -> str:
         """Return the environment of a namespace with these labels; empty if it is in no known environment."""

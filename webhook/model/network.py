@@ -158,9 +158,9 @@ class Network(Node):
     staged: StrictBool = Field(
         default=False, description="write Calico's staged policies, which report what they would deny and deny nothing"
     )
-    standing_net: StrictBool = Field(
+    cluster_wide_default_deny: StrictBool = Field(
         default=False,
-        description="the cluster-wide default deny: one GlobalNetworkPolicy below all others; Calico only, with adopt: all",
+        description="the cluster-wide default deny: one GlobalNetworkPolicy below all others; Calico only, with includeExisting: all",
     )
 
     @cached_property

@@ -29,29 +29,8 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT, Namespaces
 from webhook.model.network import Network
 from webhook.model.workload_labels import Workloads
 
-MAX_FRESHNESS = 10_000  # ms; repair takes less than one second, recreating a namespace a few seconds
-
-
 # Reserved always, or by the defaults of the policy file.
 ALWAYS_RESERVED = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
-
-
-class GateSettings(Node):
-    """The check that a namespace is isolated before a Pod is stored in it."""
-
-    freshness: int = Field(
-        0,
-        ge=0,
-        le=MAX_FRESHNESS,
-        strict=True,
-        description="milliseconds for which an isolation check counts; for this time, Pods are stored in a namespace whose policy "
-        "was removed, or that was created again",
-    )
-
-    @property
-    def seconds(self) -> float:
-        """Return the freshness in seconds."""
-        return self.freshness / 1000
 
 
 class RoleClaim(Node):
@@ -89,13 +68,12 @@ class GuardPolicy(Node):
     workloads: Workloads = Field(Workloads(), description="the labels that Pods must have")
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are checked and isolated")
     network: Network = Field(Network(), description="the policies of isolated namespaces")
-    gate: GateSettings = Field(GateSettings(), description="the isolation check before a Pod is stored")
     roles: dict[LabelValue, Role] = Field({}, description="settings of single roles, by name")
     policy_file: PolicyFileRights = Field(PolicyFileRights(), description="who may delete the ConfigMap of this file")
     break_glass: BreakGlass = Field(BreakGlass(), description="emergency access")
     custom: tuple[CustomRule, ...] = Field((), max_length=MAX_CUSTOM_RULES, description="custom rules, in CEL")
     exempt: Exempt = Field(Exempt(), description="users, groups and ServiceAccounts that pass every rule")
-    twin: StrictBool = Field(
+    validating_admission_policy: StrictBool = Field(
         default=False,
         description="whether the API server checks labels as well, by a ValidatingAdmissionPolicy, also while no server of catflap answers",
     )

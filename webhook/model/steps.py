@@ -90,8 +90,15 @@ class NamespaceLookup(Step[NamespaceData], frozen=True):
     namespace: str
 
 
-class PolicyValidation(Step[tuple[Violation, ...]], frozen=True):
-    """Validates the text of a policy file; the result are its errors. It takes up to a second."""
+class ValidationResult(Struct, frozen=True):
+    """The errors of a policy file, which refuse it, and the warnings about its keys of earlier releases."""
+
+    errors: tuple[Violation, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class PolicyValidation(Step[ValidationResult], frozen=True):
+    """Validates the text of a policy file. It takes up to a second."""
 
     text: str
 

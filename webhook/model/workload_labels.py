@@ -162,7 +162,7 @@ class Workloads(Node):
         default=True,
         description="whether catflap adds the label to new Pods that have only aliases, if their values do not differ",
     )
-    existing: Literal["admit", "judge"] = Field(
+    existing_workloads: Literal["admit", "judge"] = Field(
         "admit", description="what happens to Pods that Kubernetes' controllers create for owners older than catflap"
     )
     scope: Scope = Field(

@@ -13,7 +13,7 @@ from webhook.model.fields import MOST_NETWORKS, MOST_PORTS, PortRange
 from webhook.model.selector import AllOf, Has, Like, Not, OneOf, Selector, printed
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Manifest, RenderTarget, metadata
+from webhook.netpol.manifest import Manifest, RenderTarget, manifest_metadata
 
 Item = TypeVar("Item")
 
@@ -25,17 +25,17 @@ NAMESPACE_OF_POD = "projectcalico.org/namespace"
 TIER_LABEL = "projectcalico.org/tier"
 
 
-def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
+def manifest(intent: Intent, target: RenderTarget) -> Manifest:
     """Return one intent as a manifest for `kubectl apply` and `calicoctl apply`."""
     return {
         "apiVersion": API_VERSION,
         "kind": "NetworkPolicy",
-        "metadata": metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
+        "metadata": manifest_metadata(intent.name, target, labels={TIER_LABEL: TIER}),
         "spec": spec(intent, intent.subject),
     }
 
 
-def cluster_wide_default_deny(intent: Intent, birth: RenderTarget, exempt: Collection[str]) -> Manifest:
+def cluster_wide_default_deny(intent: Intent, target: RenderTarget, exempt: Collection[str]) -> Manifest:
     """Return the policy that isolates every Pod outside of the exempt names and prefixes, also in future namespaces.
 
     It selects by the label that Calico gives each Pod, so it does not select host endpoints, and it needs no label of a
@@ -49,7 +49,7 @@ def cluster_wide_default_deny(intent: Intent, birth: RenderTarget, exempt: Colle
     return {
         "apiVersion": API_VERSION,
         "kind": "GlobalNetworkPolicy",
-        "metadata": metadata(intent.name, birth, labels={TIER_LABEL: TIER}),
+        "metadata": manifest_metadata(intent.name, target, labels={TIER_LABEL: TIER}),
         "spec": {**spec(intent, pods), **hints},
     }
 
@@ -106,8 +106,8 @@ def peer_entities(peer: Peer) -> Iterator[dict[str, Any]]:
     """Yield the peers of a rule: Pods by labels, or networks of one IP version."""
     if isinstance(peer, Pods):
         # Without a namespaceSelector the selector means Pods of the policy's own namespace.
-        spaces = {} if peer.namespaces is None else {"namespaceSelector": printed(peer.namespaces)}
-        yield {**spaces, "selector": printed(peer.labels)}
+        namespaces = {} if peer.namespaces is None else {"namespaceSelector": printed(peer.namespaces)}
+        yield {**namespaces, "selector": printed(peer.labels)}
         return
     for _, group in groupby(sorted_by_ip_version(peer.cidrs), key=is_ipv6):
         for some in batches(list(group), MOST_NETWORKS):
@@ -124,6 +124,6 @@ def is_ipv6(cidr: str) -> bool:
     return ":" in cidr
 
 
-def batches(items: list[Item], most: int) -> list[list[Item]]:
-    """Return a list in parts of at most `most` items."""
-    return [items[begin : begin + most] for begin in range(0, len(items), most)]
+def batches(items: list[Item], size: int) -> list[list[Item]]:
+    """Return a list in parts of at most `size` items."""
+    return [items[begin : begin + size] for begin in range(0, len(items), size)]

@@ -54,8 +54,8 @@ def side_allows(side: FlowSide, environment: str, policy: GuardPolicy) -> Iterat
         return
     if flow.across and not environment and (side.own.namespaces or other.namespaces):
         return
-    spaces = tuple(peer_namespaces(side, environment, policy))
-    peer = Pods(role_selector(other.role, policy), AllOf(spaces) if spaces else None)
+    namespaces = tuple(peer_namespaces(side, environment, policy))
+    peer = Pods(role_selector(other.role, policy), AllOf(namespaces) if namespaces else None)
     yield Allow(side.direction, peer, (*flow.port_ranges, *mesh_ports(flow, policy.network)))
 
 

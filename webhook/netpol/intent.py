@@ -8,7 +8,7 @@ from webhook.model.selector import EVERYTHING, AllOf
 from webhook.model.traffic import NOBODY, Allow, Direction
 
 
-class Engine(StrEnum):
+class PolicyEngine(StrEnum):
     """The engine whose policies catflap writes."""
 
     CALICO = "calico"

@@ -6,13 +6,13 @@ from webhook.model.fields import PortRange
 from webhook.model.selector import AllOf, Equals, OneOf, Selector
 from webhook.model.traffic import Allow, Direction, Peer, Pods
 from webhook.netpol.intent import Intent
-from webhook.netpol.manifest import Manifest, RenderTarget, metadata
+from webhook.netpol.manifest import Manifest, RenderTarget, manifest_metadata
 
 API_VERSION = "networking.k8s.io/v1"
 PEERS = {Direction.INGRESS: "from", Direction.EGRESS: "to"}
 
 
-def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
+def manifest(intent: Intent, target: RenderTarget) -> Manifest:
     """Return one intent as a manifest for `kubectl apply`."""
     spec: dict[str, Any] = {
         "podSelector": label_selector(intent.subject),
@@ -24,7 +24,7 @@ def manifest(intent: Intent, birth: RenderTarget) -> Manifest:
     return {
         "apiVersion": API_VERSION,
         "kind": "NetworkPolicy",
-        "metadata": metadata(intent.name, birth, labels={}),
+        "metadata": manifest_metadata(intent.name, target, labels={}),
         "spec": spec,
     }
 

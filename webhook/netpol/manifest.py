@@ -23,14 +23,14 @@ class RenderTarget(Struct, frozen=True):
     environment: str = ""
 
 
-def metadata(name: str, birth: RenderTarget, *, labels: Mapping[str, str]) -> dict[str, Any]:
+def manifest_metadata(name: str, target: RenderTarget, *, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the metadata of one manifest; `labels` are those of the engine."""
-    annotations = {POLICY_DIGEST_ANNOTATION: birth.policy_digest}
-    if birth.namespace_uid:
-        annotations[NAMESPACE_UID_ANNOTATION] = birth.namespace_uid
+    annotations = {POLICY_DIGEST_ANNOTATION: target.policy_digest}
+    if target.namespace_uid:
+        annotations[NAMESPACE_UID_ANNOTATION] = target.namespace_uid
     return {
         "name": name,
-        **({"namespace": birth.namespace} if birth.namespace else {}),
+        **({"namespace": target.namespace} if target.namespace else {}),
         "labels": {MANAGED_BY_LABEL: MANAGED_BY, **labels},
         "annotations": annotations,
     }

@@ -5,28 +5,28 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.audit.verify import Report
+from webhook.audit.verify import VerificationReport
 from webhook.model.counting import counted
-from webhook.report.coverage import Coverage
-from webhook.report.words import duration
+from webhook.report.formatting import format_duration
+from webhook.report.isolation_history import IsolationHistory
 
 
 class Figures(Struct, frozen=True):
     """The figures of the page that concern controls."""
 
-    report: Report
+    report: VerificationReport
     trusted: bool
     compared: bool
-    coverage: Coverage
+    coverage: IsolationHistory
     decisions: int
     refused: int
     guard_refused: int  # refused edits of catflap's own policies
     exempt: int
-    broken_glass: int
+    break_glass: int
     exempt_without_code: int  # by records of a release without reason codes
     files: int  # policy files that came into force
     files_refused: int
-    closing_now: tuple[int, int] | None  # closed namespaces, and namespaces that have to be closed
+    isolated_now: tuple[int, int] | None  # closed namespaces, and namespaces that have to be closed
 
 
 class Control(Struct, frozen=True):
@@ -39,29 +39,30 @@ class Control(Struct, frozen=True):
     lacks: str
 
 
-def closing(figures: Figures) -> tuple[str, ...]:
+def isolation(figures: Figures) -> tuple[str, ...]:
     """Return how namespaces are closed."""
     found = figures.coverage
     if not found.known:
         return ("not known, because no record of this period mentions a default-deny policy",)
-    said = [
+    sentences = [
         f"{counted(found.known, 'namespace')} with a recorded default-deny policy for both directions",
-        without(found),
+        open_time(found),
     ]
     if found.slowest is not None:
-        said.append(
-            f"from creation to isolation at most {duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
+        sentences.append(
+            f"from creation to isolation at most {format_duration(found.slowest)}, in "
+            f"{counted(found.born, 'namespace')}; "
             "no Pod is admitted in between"
         )
-    if figures.closing_now is not None:
-        closed, of = figures.closing_now
-        said.append(
+    if figures.isolated_now is not None:
+        closed, of = figures.isolated_now
+        sentences.append(
             f"when this page was created, {closed:,} of {counted(of, 'namespace')} that are not exempt were isolated"
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
-def without(found: Coverage) -> str:
+def open_time(found: IsolationHistory) -> str:
     """Return how long namespaces were open, in words."""
     untold = (
         f"; {counted(found.unexplained, 'write')} of an earlier release may or may not be a restoration"
@@ -71,20 +72,20 @@ def without(found: Coverage) -> str:
     if not found.lapses:
         return f"no record of a time without the policy{untold}"
     bound = "" if found.exact else "at most "
-    more = f"; the duration of {counted(found.unknown, 'gap')} is not known" if found.unknown else ""
+    clauses = f"; the duration of {counted(found.unknown, 'gap')} is not known" if found.unknown else ""
     gaps = counted(found.lapses, "gap")
-    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{duration(found.without)}{more}{untold}"
+    return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{format_duration(found.without)}{clauses}{untold}"
 
 
-def flows(figures: Figures) -> tuple[str, ...]:
+def exceptions_from_default_deny(figures: Figures) -> tuple[str, ...]:
     """Return how exceptions from default-deny are controlled."""
     if not figures.decisions:
         return (
-            *closing(figures),
+            *isolation(figures),
             "rejections and exemptions: not known, because no decision was recorded in this period",
         )
     return (
-        *closing(figures),
+        *isolation(figures),
         f"{counted(figures.refused, 'request')} rejected of {figures.decisions:,} decided",
         exemptions(figures),
     )
@@ -92,7 +93,7 @@ def flows(figures: Figures) -> tuple[str, ...]:
 
 def exemptions(figures: Figures) -> str:
     """Return how many requests passed as exempt, and how many of these by break-glass, as far as records say."""
-    passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.broken_glass:,} of them by break-glass"
+    passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.break_glass:,} of them by break-glass"
     untold = figures.exempt_without_code
     return (
         (f"{passed}; for {untold:,}, an earlier release did not record whether it was break-glass")
@@ -114,19 +115,21 @@ def rulesets(figures: Figures) -> tuple[str, ...]:
 def recording(figures: Figures) -> tuple[str, ...]:
     """Return what is recorded."""
     chains = counted(len(figures.report.chains), "chain")
-    here = f"{counted(figures.decisions, 'decision')} of this period: user, object, time, namespace, result and reason"
-    return (f"{counted(figures.report.records, 'record')} in {chains}", here)
+    writers = (
+        f"{counted(figures.decisions, 'decision')} of this period: user, object, time, namespace, result and reason"
+    )
+    return (f"{counted(figures.report.records, 'record')} in {chains}", writers)
 
 
 def protection(figures: Figures) -> tuple[str, ...]:
     """Return whether the log is whole."""
     report = figures.report
-    found = len(report.findings) + report.untold
+    found = len(report.findings) + report.omitted
     lost = sum(chain.lost for chain in report.chains)
-    told = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
+    clauses = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
     against = "was" if figures.compared else "was not"
     return (
-        f"{told} in {counted(report.records, 'record')}, each linked to the previous one with SHA-256",
+        f"{clauses} in {counted(report.records, 'record')}, each linked to the previous one with SHA-256",
         f"the log {against} compared with the audit log of the API server",
         f"the writers state that {counted(lost, 'record')} could not be written",
     )
@@ -135,8 +138,8 @@ def protection(figures: Figures) -> tuple[str, ...]:
 def signing(figures: Figures) -> tuple[str, ...]:
     """Return which keys certify the log."""
     chains = figures.report.chains
-    signed = sum(chain.signed >= 0 for chain in chains)
-    vouched = sum(chain.vouched for chain in chains)
+    signed = sum(chain.signed_to >= 0 for chain in chains)
+    vouched = sum(chain.is_key_certified for chain in chains)
     key = (
         f"a trusted root key signed the keys of {vouched:,} of them"
         if figures.trusted
@@ -154,32 +157,32 @@ CNI: Final = f"{STORED}The report does not show whether the policies that teams 
 AUDITED: Final = "The retention of logs, the users who may read them, and reviews of the logs."
 
 CONTROLS: Final = (
-    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", closing, f"{CNI} Exempt namespaces have no policies of catflap."),
-    Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", closing, CNI),
-    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", flows, f"{STORED}The namespaces that are the CDE, and the flows that it needs."),
+    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", isolation, f"{CNI} Exempt namespaces have no policies of catflap."),
+    Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", isolation, CNI),
+    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", exceptions_from_default_deny, f"{STORED}The namespaces that are the CDE, and the flows that it needs."),
     Control("PCI DSS 4.0.1", "1.2.2", "Changes to configurations of network security controls are approved and managed", rulesets, "The approver of a policy file: see your change management and the audit log of the API server."),
     Control("PCI DSS 4.0.1", "10.2", "Audit logs are implemented", recording, "The address and program of the "
                                                                               "caller: see the audit log of the "
                                                                               f"API server. {UNSEEN}"),
     Control("PCI DSS 4.0.1", "10.3, 10.5.1", "Audit logs are protected from destruction and unauthorized modification, and kept", protection, AUDITED),
-    Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", flows, STORED + UNSEEN),
-    Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", flows, f"{STORED}Boundaries outside the cluster."),
+    Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", exceptions_from_default_deny, STORED + UNSEEN),
+    Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster."),
     Control("NIST SP 800-53 r5", "AU-9", "Protection of Audit Information", protection, AUDITED),
     Control("NIST SP 800-53 r5", "AU-10", "Non-repudiation", signing, "Users do not sign requests: the API server "
                                                                       "states the user. Records after the last "
                                                                       "signature of a chain are protected only by "
                                                                       "hashes."),
-    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", flows, f"{STORED}Boundaries outside the cluster, and the criterion as a whole."),
+    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster, and the criterion as a whole."),
 )  # fmt: skip
 
 
-class Evidenced(Struct, frozen=True):
+class ControlEvidence(Struct, frozen=True):
     """One control with its figures in words."""
 
     control: Control
     shows: tuple[str, ...]
 
 
-def evidenced(figures: Figures) -> tuple[Evidenced, ...]:
+def control_evidence(figures: Figures) -> tuple[ControlEvidence, ...]:
     """Return every control."""
-    return tuple(Evidenced(control, tuple(control.shows(figures))) for control in CONTROLS)
+    return tuple(ControlEvidence(control, tuple(control.shows(figures))) for control in CONTROLS)

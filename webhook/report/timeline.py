@@ -27,7 +27,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS: Final = range(EPOCH.year, 3_000)  # the years that a genuine record can have
 
 
-def moment_of(time: str) -> datetime | None:
+def parse_time(time: str) -> datetime | None:
     """Return a record's time, or None if it is not valid, as in a forged record."""
     try:
         found = datetime.fromisoformat(time)
@@ -47,7 +47,7 @@ class Timeline:
 
     def add(self, name: str, time: str) -> None:
         """Count a name once more, at a time."""
-        at = moment_of(time)
+        at = parse_time(time)
         if at is None:
             self.undated += 1
             return
@@ -99,10 +99,10 @@ class Series:
     def __bool__(self) -> bool:
         return bool(self.begins)
 
-    def folded(self, most: int) -> dict[str, list[int]]:
+    def folded(self, limit: int) -> dict[str, list[int]]:
         """Return the most frequent names, and the sum of the others under `OTHERS`."""
         named = [name for name in self.counts if name != OTHERS]
-        kept = {name: self.counts[name] for name in named[:most]}
+        kept = {name: self.counts[name] for name in named[:limit]}
         rest = [self.counts[name] for name in self.counts if name not in kept]
         if rest:
             kept[OTHERS] = [sum(values) for values in zip(*rest, strict=True)]

@@ -26,8 +26,8 @@ from webhook.review.objects import (
     KubernetesObject,
     decode_json,
     decode_workload,
+    is_restart,
     named,
-    only_restarted,
     templates_differ,
 )
 
@@ -154,7 +154,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     old = decoded_workload(maker, request.old_object, "request.oldObject", like=new)
     try:
         changed = templates_differ(maker, new, old)
-        restarted = changed and only_restarted(maker, new, old)
+        restarted = changed and is_restart(maker, new, old)
     except UNDECODABLE as bad:
         raise BadReview(fault(bad, "request.oldObject")) from None
     before, document = (

@@ -37,7 +37,7 @@ class Details(Struct, rename="camel", omit_defaults=True):
     retry_after_seconds: int = 0
 
 
-class Status(Struct, omit_defaults=True):
+class ResponseStatus(Struct, omit_defaults=True):
     """metav1.Status of a refusal."""
 
     message: str
@@ -52,14 +52,14 @@ class Response(Struct, rename="camel", omit_defaults=True):
 
     uid: str
     allowed: bool | UnsetType = UNSET  # without a default value, so that `false` is written
-    status: Status | None = None
+    status: ResponseStatus | None = None
     warnings: list[str] = []
     audit_annotations: Mapping[str, str] = {}
     patch_type: str = ""
     patch: str = ""
 
 
-class Answer(Struct, rename="camel"):
+class ReviewResponse(Struct, rename="camel"):
     """The envelope."""
 
     response: Response
@@ -73,7 +73,7 @@ ENCODER = msgspec.json.Encoder()
 def encode_validation(request: Request, decision: Decision, *, annotations: Mapping[str, str]) -> bytes:
     """Return the answer of the validating phase; `annotations` are for the API server's own audit log."""
     return ENCODER.encode(
-        Answer(
+        ReviewResponse(
             Response(
                 uid=request.uid,
                 allowed=decision.allowed,
@@ -88,10 +88,10 @@ def encode_validation(request: Request, decision: Decision, *, annotations: Mapp
 def encode_mutation(request: Request, decision: Decision) -> bytes:
     """Return the answer of the mutating phase, which always allows, with a patch if labels must be written."""
     if not decision.labels:
-        return ENCODER.encode(Answer(Response(uid=request.uid, allowed=True)))
+        return ENCODER.encode(ReviewResponse(Response(uid=request.uid, allowed=True)))
     patch = label_patch(decision.labels, has_labels=has_labels(request))
     return ENCODER.encode(
-        Answer(
+        ReviewResponse(
             Response(
                 uid=request.uid,
                 allowed=True,
@@ -109,16 +109,16 @@ def has_labels(request: Request) -> bool:
     return request.workload is not None and bool(request.workload.places[0].labels)
 
 
-def status(decision: Decision) -> Status:
+def status(decision: Decision) -> ResponseStatus:
     """Return the reason for a refusal; the code distinguishes a bad object from a failure of catflap."""
     if decision.verdict is Verdict.UNAVAILABLE:
-        return Status(
+        return ResponseStatus(
             message=decision.message,
             reason="ServiceUnavailable",
             code=503,
             details=Details(retry_after_seconds=RETRY_AFTER_SECONDS),
         )
-    return Status(
+    return ResponseStatus(
         message=decision.message,
         reason="Forbidden",
         code=403,
@@ -142,9 +142,9 @@ def cause(violation: Violation) -> Cause:
 def warnings(decision: Decision) -> list[str]:
     """Return the warnings of an admitted request, as many as the API server passes on, and the count of the rest."""
     notices, found = decision.notices[:MOST_WARNINGS], violation_lines(decision.warned)
-    most = MOST_WARNINGS - len(notices)
-    if len(found) > most:
-        found = [*found[: most - 1], f"and {len(found) - most + 1} more warnings"] if most else []
+    limit = MOST_WARNINGS - len(notices)
+    if len(found) > limit:
+        found = [*found[: limit - 1], f"and {len(found) - limit + 1} more warnings"] if limit else []
     return [*found, *notices]
 
 

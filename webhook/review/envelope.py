@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from webhook.model.request import Operation, Request, Target, User
 from webhook.review.objects import NULL
-from webhook.syntax.misfits import misfit, undecodable
+from webhook.syntax.type_errors import invalid_json_message, type_mismatch
 
 # The exceptions of decoding for a text that is not JSON, not UTF-8, or nested too deeply.
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -107,6 +107,6 @@ def fault(bad: Exception, root: str) -> str:
     """Return a decoder's complaint with the path first, such as `request.uid: expected text, got a number`."""
     where = root.removeprefix("$")
     if not isinstance(bad, msgspec.ValidationError):
-        return f"{where or 'body'}: {undecodable(bad)}"
-    found = misfit(bad)
+        return f"{where or 'body'}: {invalid_json_message(bad)}"
+    found = type_mismatch(bad)
     return f"{'.'.join(filter(None, (where, found.place))) or 'body'}: {found.words()}"

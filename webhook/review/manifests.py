@@ -25,43 +25,59 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.heading import KIND_NOTES, NAMELESS, HeadFault, missing, no_object, wrong_head
-from webhook.review.metadata import MetadataFault, refused_labels, wrong_selectors, wrong_types
-from webhook.review.objects import Labelled, convert, labels_of, workload_from
-from webhook.review.unjudged import not_judged, version_note
-from webhook.syntax.composing import Place
-from webhook.syntax.documents import BadManifest, Located, documents
-from webhook.syntax.misfits import Misfit, every_misfit, misfit, undecodable
-from webhook.syntax.values import Value
+from webhook.review.metadata import MetadataError, rejected_labels, wrong_selectors, wrong_types
+from webhook.review.objects import LabelledObject, convert, labels_of, workload_from
+from webhook.review.type_meta import (
+    KIND_NOTES,
+    NAMELESS_KINDS,
+    TypeMetaError,
+    missing_type_meta,
+    not_a_mapping,
+    wrong_type_meta,
+)
+from webhook.review.unknown_kinds import not_judged, version_note
+from webhook.syntax.documents import BadManifestError, LocatedObject, documents
+from webhook.syntax.type_errors import TypeMismatch, all_mismatches, invalid_json_message, type_mismatch
+from webhook.syntax.values import FileValue
+from webhook.syntax.yaml_composer import YamlPosition
 
-__all__ = ["BadManifest", "Manifest", "NotKubernetes", "creation", "documents", "each_existing", "existing", "read"]
+__all__ = [
+    "BadManifestError",
+    "Manifest",
+    "NotKubernetesError",
+    "create_request",
+    "documents",
+    "existing_object",
+    "existing_objects",
+    "read",
+]
 
-APPLIER = User(name="system:offline")
+PREVIEW_USER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
-ENDED = frozenset({"Succeeded", "Failed"})  # phases
-UNREADABLE = (msgspec.ValidationError, RecursionError, UnicodeError)
+FINISHED_PHASES = frozenset({"Succeeded", "Failed"})  # phases
+DECODE_ERRORS = (msgspec.ValidationError, RecursionError, UnicodeError)
 
 
-class BadValues(BadManifest):
+class BadValuesError(BadManifestError):
     """Some values do not fit their fields; the messages quote the values as the file writes them."""
 
-    def __init__(self, whose: str, faults: Sequence[MetadataFault | Misfit]) -> None:
+    def __init__(self, whose: str, faults: Sequence[MetadataError | TypeMismatch]) -> None:
         self.whose = whose
         self.faults = faults
         super().__init__("; ".join(self.said(fault, None) for fault in faults), path=faults[0].path)
 
-    def said(self, fault: MetadataFault | Misfit, written: str | None) -> str:
+    def said(self, fault: MetadataError | TypeMismatch, written: str | None) -> str:
         """Return the message about one fault; `written` is the value in the file if it has no quotes there."""
         return ": ".join(filter(None, (self.whose, fault.place, fault.words(written))))
 
-    def each(self, found: Located) -> Iterator[tuple[Place | None, str]]:
+    def each(self, found: LocatedObject) -> Iterator[tuple[YamlPosition | None, str]]:
         """Yield each fault with its place."""
         for fault in self.faults:
             place = found.place(fault.path)
             yield place, self.said(fault, found.written(fault.path))
 
 
-class NotKubernetes(BadManifest):
+class NotKubernetesError(BadManifestError):
     """A document lacks apiVersion or kind; it is another program's file."""
 
 
@@ -83,7 +99,7 @@ class Manifest(Struct, frozen=True):
     document: Document | None = None
     not_judged: str = ""
     notes: tuple[str, ...] = ()
-    refused: tuple[MetadataFault, ...] = ()
+    refused: tuple[MetadataError, ...] = ()
 
     @property
     def reference(self) -> str:
@@ -97,8 +113,8 @@ class Manifest(Struct, frozen=True):
 
 
 def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> Manifest:
-    """Return the object in a document; `extra` has the policy file's own kinds.  Raises BadManifest."""
-    in_head = head_of(document)
+    """Return the object in a document; `extra` has the policy file's own kinds.  Raises BadManifestError."""
+    in_head = type_meta_errors(document)
     api_version, kind = document["apiVersion"], document["kind"]
     group = api_version.rpartition("/")[0]
     maker = BY_KIND.get((group, kind)) or extra.get((group, kind))
@@ -109,23 +125,23 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
     in_selectors = wrong_selectors(document) if known is not None and known.group == PLAIN else ()
     if wrong := (*in_head, *wrong_types(document, maker), *in_selectors):
         named = {fault.path for fault in wrong}
-        others = every_misfit(document, partial(convert_as, maker=maker, known=known)) if maker or known else []
-        raise BadValues(owner_of(document), (*wrong, *(one for one in others if one.path not in named)))
+        others = all_mismatches(document, partial(convert_as, maker=maker, known=known)) if maker or known else []
+        raise BadValuesError(owner_of(document), (*wrong, *(one for one in others if one.path not in named)))
     found = Manifest(
         api_version,
         kind,
         namespace,
         name,
         notes=tuple(notes_on(api_version, kind, name, judged=maker is not None or known is not None)),
-        refused=tuple(refused_labels(document, maker)),
+        refused=tuple(rejected_labels(document, maker)),
     )
     if known is not None:
-        space = (namespace or default_namespace) if known.namespaced else ""
-        policy = policy_from(known, space, name, document)
-        return msgspec.structs.replace(found, namespace=space, policy=policy, resource=known.resource)
+        namespaced = (namespace or default_namespace) if known.namespaced else ""
+        policy = policy_from(known, namespaced, name, document)
+        return msgspec.structs.replace(found, namespace=namespaced, policy=policy, resource=known.resource)
     if maker is None:
         return msgspec.structs.replace(found, not_judged=printable(not_judged(document, api_version, kind, extra)))
-    workload = workload_in(maker, document, printable(f"{kind} {name}".strip()))
+    workload = manifest_workload(maker, document, printable(f"{kind} {name}".strip()))
     workload = msgspec.structs.replace(workload, namespace=namespace or default_namespace)
     return msgspec.structs.replace(
         found,
@@ -133,19 +149,21 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         name=workload.name,
         workload=workload,
         resource=maker.resource,
-        document=Document(placed(document, workload.namespace), is_preview=True, is_offline="uid" not in metadata),
+        document=Document(
+            with_namespace(document, workload.namespace), is_preview=True, is_offline="uid" not in metadata
+        ),
     )
 
 
-def head_of(document: Any) -> tuple[HeadFault, ...]:
-    """Return the faults of an object's names, after a check of its kind and its metadata.  Raises BadManifest."""
+def type_meta_errors(document: Any) -> tuple[TypeMetaError, ...]:
+    """Return the faults of an object's names, after a check of its kind and its metadata.  Raises BadManifestError."""
     if not isinstance(document, dict):
-        raise NotKubernetes(no_object(document))
-    if lacking := missing(document):
-        raise NotKubernetes(f"not a Kubernetes object: {lacking}")
-    found = tuple(wrong_head(document))
+        raise NotKubernetesError(not_a_mapping(document))
+    if lacking := missing_type_meta(document):
+        raise NotKubernetesError(f"not a Kubernetes object: {lacking}")
+    found = tuple(wrong_type_meta(document))
     if any(len(fault.path) == 1 for fault in found):
-        raise BadValues(owner_of(document), found)
+        raise BadValuesError(owner_of(document), found)
     return found
 
 
@@ -163,15 +181,15 @@ def notes_on(api_version: str, kind: str, name: str, *, judged: bool) -> Iterato
     if instead := KIND_NOTES.get((api_version.rpartition("/")[0], kind)):
         yield instead
     if judged and not name:
-        yield NAMELESS
+        yield NAMELESS_KINDS
 
 
-def workload_in(maker: PodMaker, document: dict[str, Any], whose: str) -> Workload:
-    """Return the workload in a document; raises BadManifest."""
+def manifest_workload(maker: PodMaker, document: dict[str, Any], reference: str) -> Workload:
+    """Return the workload in a document; raises BadManifestError."""
     try:
         return workload_from(maker, document)
-    except UNREADABLE as bad:
-        raise unreadable(whose, bad, document, partial(convert_as, maker=maker)) from None
+    except DECODE_ERRORS as bad:
+        raise unreadable_error(reference, bad, document, partial(convert_as, maker=maker)) from None
 
 
 def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known: PolicyKind | None = None) -> None:
@@ -179,36 +197,38 @@ def convert_as(document: dict[str, Any], *, maker: PodMaker | None = None, known
     if maker is not None:
         workload_from(maker, document)
     elif known is not None:
-        convert(document, Labelled)
+        convert(document, LabelledObject)
         if known.group != CALICO_STORAGE:  # its API server checks no types
             convert(document, reading.shape_of((known.group, known.resource)))
 
 
-def unreadable(whose: str, bad: Exception, document: dict[str, Any], reads: Callable[[Any], Any]) -> BadManifest:
+def unreadable_error(
+    reference: str, bad: Exception, document: dict[str, Any], reads: Callable[[Any], Any]
+) -> BadManifestError:
     """Return the error for an object that has another shape than its kind, or that JSON cannot express."""
     if isinstance(bad, msgspec.ValidationError):
-        return BadValues(whose, every_misfit(document, reads) or [misfit(bad, document)])
-    return BadManifest(f"{whose}: {undecodable(bad)}")
+        return BadValuesError(reference, all_mismatches(document, reads) or [type_mismatch(bad, document)])
+    return BadManifestError(f"{reference}: {invalid_json_message(bad)}")
 
 
-def placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
+def with_namespace(document: dict[str, Any], namespace: str) -> dict[str, Any]:
     """Return an object with the namespace in which it is created, as the API server records it."""
     metadata = document.get("metadata") or {}
     return {**document, "metadata": {**metadata, "namespace": namespace}} if namespace else document
 
 
 def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str, Any]) -> PolicyObject:
-    """Return a network policy with the traffic that it allows; raises BadManifest."""
+    """Return a network policy with the traffic that it allows; raises BadManifestError."""
     try:
         convert_as(document, known=kind)
-        labels = labels_of(convert(document, Labelled))
+        labels = labels_of(convert(document, LabelledObject))
         contents = reading.read((kind.group, kind.resource), document)
-    except UNREADABLE as bad:
-        raise unreadable(f"{kind.kind} {name}".strip(), bad, document, partial(convert_as, known=kind)) from None
+    except DECODE_ERRORS as bad:
+        raise unreadable_error(f"{kind.kind} {name}".strip(), bad, document, partial(convert_as, known=kind)) from None
     return contents.added_to(PolicyObject(kind.kind, namespace, name, labels))
 
 
-def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLabel, ...]:
+def refused_by_api_server(manifest: Manifest, found: LocatedObject) -> tuple[RefusedLabel, ...]:
     """Return the labels of a manifest that the API server refuses; `found` gives their spelling in the file."""
     return tuple(
         RefusedLabel(
@@ -219,7 +239,7 @@ def refused_by_api_server(manifest: Manifest, found: Located) -> tuple[RefusedLa
     )
 
 
-def creation(manifest: Manifest) -> Request:
+def create_request(manifest: Manifest) -> Request:
     """Return the request that would create the manifest's object.
 
     The kubelet reports a stored static Pod, and no admission stops it (kubernetes, pkg/kubelet/pod/mirror_client.go).
@@ -230,7 +250,7 @@ def creation(manifest: Manifest) -> Request:
     return Request(
         uid="offline",
         operation=Operation.CREATE,
-        user=KUBELET if is_reported else APPLIER,
+        user=KUBELET if is_reported else PREVIEW_USER,
         target=Target(
             group=group,
             version=version,
@@ -246,20 +266,22 @@ def creation(manifest: Manifest) -> Request:
     )
 
 
-def existing(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
-    """Return an existing object from the API server's data or from a manifest; raises BadManifest."""
-    return standing(read(document, default_namespace=default_namespace, extra=extra), document)
+def existing_object(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
+    """Return an existing object from the API server's data or from a manifest; raises BadManifestError."""
+    return as_existing(read(document, default_namespace=default_namespace, extra=extra), document)
 
 
-def standing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
-    """Return an existing object; `document` has its creation time and its state.  Raises BadManifest."""
-    request = creation(manifest)
+def as_existing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
+    """Return an existing object; `document` has its creation time and its state.  Raises BadManifestError."""
+    request = create_request(manifest)
     metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
     return ExistingObject(
         request,
         uid=str(metadata.get("uid") or ""),
-        created=moment(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
-        running=document["kind"] == POD.kind and is_stored(metadata, status) and str(status.get("phase")) not in ENDED,
+        created=parse_time(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
+        running=document["kind"] == POD.kind
+        and is_stored(metadata, status)
+        and str(status.get("phase")) not in FINISHED_PHASES,
     )
 
 
@@ -268,21 +290,21 @@ def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
     return "uid" in metadata or "phase" in status
 
 
-def each_existing(
+def existing_objects(
     documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS
 ) -> Iterator[ExistingObject]:
     """Yield the objects of a cluster, and append a message to `unread` for each that cannot be read."""
     for document in documents:
         try:
-            yield existing(document, default_namespace="", extra=extra)
-        except BadManifest as bad:
+            yield existing_object(document, default_namespace="", extra=extra)
+        except BadManifestError as bad:
             unread.append(str(bad))
 
 
-def moment(said: Any, whose: str) -> datetime | None:
+def parse_time(said: Any, whose: str) -> datetime | None:
     """Return when an object was made; None if that is unknown.
 
-    Raises BadManifest for a value that the API does not accept as a moment.
+    Raises BadManifestError for a value that the API does not accept as a moment.
     """
     if said is None:
         return None
@@ -291,7 +313,7 @@ def moment(said: Any, whose: str) -> datetime | None:
     except (ValueError, TypeError):
         found = None
     if found is None or found.tzinfo is None:
-        raise BadManifest(
-            f"{whose}: metadata.creationTimestamp: {Value(said).quoted}; expected a time such as 2026-12-31T23:59:59Z"
+        raise BadManifestError(
+            f"{whose}: metadata.creationTimestamp: {FileValue(said).quoted}; expected a time such as 2026-12-31T23:59:59Z"
         )
     return found

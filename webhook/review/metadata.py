@@ -10,12 +10,12 @@ from webhook.model.abbreviation import shortened
 from webhook.model.kinds import PodMaker
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.rule import Remedy
-from webhook.review.custom import at
-from webhook.syntax.templating import hint
-from webhook.syntax.values import Step, Value, field_path, in_json
+from webhook.review.custom_resources import value_at
+from webhook.syntax.template_detection import label_value_hint
+from webhook.syntax.values import FileValue, Step, field_path, to_json
 
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
-ALLOWED: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
+ALLOWED_VALUE: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 KEY_ALLOWED: Final = (
     "a key is a name of at most 63 letters, digits, '-', '_' and '.', with an optional prefix of a DNS name and a slash"
 )
@@ -24,7 +24,7 @@ SELECTOR: Final = "matchLabels"
 MOST_VALUES: Final = 20_000
 
 
-class MetadataFault(Struct, frozen=True):
+class MetadataError(Struct, frozen=True):
     """One fault of a label or an annotation: where it is, what it is, and what is expected."""
 
     path: tuple[Step, ...]
@@ -39,7 +39,7 @@ class MetadataFault(Struct, frozen=True):
     @property
     def is_template(self) -> bool:
         """Return whether the value is an unrendered template."""
-        return isinstance(self.value, str) and bool(hint(self.value))
+        return isinstance(self.value, str) and bool(label_value_hint(self.value))
 
     def remedy(self, written: str | None = None) -> Remedy | None:
         """Return the label to set; None if a new value is not the remedy.
@@ -49,25 +49,25 @@ class MetadataFault(Struct, frozen=True):
         if self.field != "labels" or self.is_template:
             return None
         *place, _, key = self.path
-        text = written or in_json(self.value) if isinstance(self.value, bool | int | float) else ""
+        text = written or to_json(self.value) if isinstance(self.value, bool | int | float) else ""
         return Remedy(".".join(map(str, place)), str(key), value=text if LABEL_NAME.fullmatch(text) else None)
 
     def words(self, written: str | None = None) -> str:
         """Return the fault in words; `written` is the value in the file if it has no quotes there."""
         noun = "an annotation" if self.field == "annotations" else "a label"
-        value = Value(self.value, written)
+        value = FileValue(self.value, written)
         if isinstance(self.value, dict | list):
             return f"{value.described}, and {noun} must be text"
         if not isinstance(self.value, str):
             return f"{value.described}, and {noun} must be text; {value.in_quotes}"
-        if advice := hint(self.value):
+        if advice := label_value_hint(self.value):
             return f"{shortened(self.value)!r} is not a valid label value: {advice}"
         if len(self.value) > LONGEST_VALUE:
-            return f"{shortened(self.value)!r} has {len(self.value)} characters; {ALLOWED}"
-        return f"{self.value!r} is not a valid label value; {ALLOWED}"
+            return f"{shortened(self.value)!r} has {len(self.value)} characters; {ALLOWED_VALUE}"
+        return f"{self.value!r} is not a valid label value; {ALLOWED_VALUE}"
 
 
-class KeyFault(MetadataFault, frozen=True):
+class LabelKeyError(MetadataError, frozen=True):
     """A label key that no API server takes."""
 
     def remedy(self, written: str | None = None) -> Remedy | None:  # noqa: ARG002 (the key is at fault)
@@ -79,7 +79,7 @@ class KeyFault(MetadataFault, frozen=True):
         return f"{shortened(str(self.path[-1]))!r} is not a valid label key; {KEY_ALLOWED}"
 
 
-def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
+def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataError]:
     """Yield each label and annotation that is not text, where the API server decodes an object by its types.
 
     Templates inside custom resources are excluded, because a controller reads them.
@@ -90,57 +90,57 @@ def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator
         yield from wrong_selectors(document)
 
 
-def wrong_selectors(document: Mapping[str, Any]) -> Iterator[MetadataFault]:
+def wrong_selectors(document: Mapping[str, Any]) -> Iterator[MetadataError]:
     """Yield each label below a `matchLabels` that is not text, in kinds that the API server decodes by their types."""
-    waiting: deque[tuple[tuple[Step, ...], Any]] = deque([(("spec",), document.get("spec"))])
+    queue: deque[tuple[tuple[Step, ...], Any]] = deque([(("spec",), document.get("spec"))])
     for _ in range(MOST_VALUES):
-        if not waiting:
+        if not queue:
             return
-        path, value = waiting.popleft()
+        path, value = queue.popleft()
         if isinstance(value, list):
-            waiting.extend(((*path, number), one) for number, one in enumerate(value))
+            queue.extend(((*path, number), one) for number, one in enumerate(value))
         elif isinstance(value, dict):
-            waiting.extend(((*path, key), one) for key, one in value.items() if isinstance(one, dict | list))
+            queue.extend(((*path, key), one) for key, one in value.items() if isinstance(one, dict | list))
             if path[-1] == SELECTOR:
                 yield from (
-                    MetadataFault((*path, key), SELECTOR, one)
+                    MetadataError((*path, key), SELECTOR, one)
                     for key, one in value.items()
                     if one is not None and not isinstance(one, str)
                 )
 
 
-def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:
+def wrong_types_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataError]:
     """Yield each label and annotation below one metadata that is not text."""
     for field in ("labels", "annotations"):
-        found = at(document, f"{path}.{field}")
+        found = value_at(document, f"{path}.{field}")
         for key, value in found.items() if isinstance(found, dict) else ():
             if value is not None and not isinstance(value, str):
-                yield MetadataFault((*path.split("."), field, key), field, value)
+                yield MetadataError((*path.split("."), field, key), field, value)
 
 
-def refused_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataFault]:
+def rejected_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataError]:
     """Yield each label that is text and that the API server refuses, or that no Pod can have."""
-    yield from refused_at(document, "metadata")
+    yield from rejected_labels_at(document, "metadata")
     if maker is None or not maker.template:
         return
     for path in map(maker.metadata_at, maker.templates):
         if maker.custom:
             yield from (one for one in wrong_types_at(document, path) if one.field == "labels")
-        yield from refused_at(document, path)
+        yield from rejected_labels_at(document, path)
 
 
-def refused_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataFault]:
+def rejected_labels_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataError]:
     """Yield each label below one metadata that does not follow the grammar of labels."""
-    labels = at(document, f"{path}.labels")
+    labels = value_at(document, f"{path}.labels")
     for key, value in labels.items() if isinstance(labels, dict) else ():
-        where = (*path.split("."), "labels", key)
-        if not is_key(key):
-            yield KeyFault(where, "labels", value)
+        metadata_path = (*path.split("."), "labels", key)
+        if not is_label_key(key):
+            yield LabelKeyError(metadata_path, "labels", value)
         elif isinstance(value, str) and value and not LABEL_NAME.fullmatch(value):
-            yield MetadataFault(where, "labels", value)
+            yield MetadataError(metadata_path, "labels", value)
 
 
-def is_key(key: str) -> bool:
+def is_label_key(key: str) -> bool:
     """Return whether a text is a label key: a name, with or without a prefix."""
     prefix, slash, name = key.rpartition("/")
     return LABEL_NAME.fullmatch(name) is not None and (not slash or LABEL_PREFIX.fullmatch(prefix) is not None)

@@ -14,10 +14,10 @@ from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation, Owner, Workload
-from webhook.review.custom import account_named, places_in, unrestarted
+from webhook.review.custom_resources import pod_templates, service_account_name, without_restart
 from webhook.review.decoders import decoder
-from webhook.review.pruning import is_comparable, pruned, sources_differ
 from webhook.review.selectors import pod_selector
+from webhook.review.template_extraction import extract_templates, is_comparable, sources_differ
 
 NULL = b"null"
 NO_TEMPLATE = Raw(NULL)
@@ -35,7 +35,7 @@ class OwnerReference(Struct, rename="camel"):
     controller: bool | None = None
 
 
-class Metadata(Struct, rename="camel"):
+class ObjectMeta(Struct, rename="camel"):
     """The part of an object's metadata that catflap reads."""
 
     name: str | None = None
@@ -47,13 +47,13 @@ class Metadata(Struct, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
-class Labelled(Struct):
+class LabelledObject(Struct):
     """Anything with metadata."""
 
-    metadata: Metadata | None = None
+    metadata: ObjectMeta | None = None
 
 
-class KubernetesObject(Labelled):
+class KubernetesObject(LabelledObject):
     """An object that names its kind."""
 
     kind: str = ""
@@ -70,13 +70,13 @@ class PodSpec(Struct, rename="camel"):
     service_account: str | None = None
 
 
-class Template(Labelled):
+class PodTemplate(LabelledObject):
     """A Pod, or the template of one."""
 
     spec: PodSpec | None = None
 
 
-class Pod(Template):
+class Pod(PodTemplate):
     """A Pod that names its kind."""
 
     kind: str = ""
@@ -104,18 +104,18 @@ def convert(source: Any, shape: type) -> Any:
 @cache
 def object_shape(template: str, kept: Any, leaf: Any) -> type:
     """Return the shape of an object, with the type `leaf` at the dotted path `template`, and `kept` for the selector next to it."""
-    top = {"metadata": Metadata | None, "kind": str | None}
-    return nested(template, leaf, NO_TEMPLATE if leaf is Raw else None, top, beside=kept)
+    top = {"metadata": ObjectMeta | None, "kind": str | None}
+    return nested(template, leaf, NO_TEMPLATE if leaf is Raw else None, top, siblings=kept)
 
 
-def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, beside: Any = None) -> type:
+def nested(path: str, leaf: Any, default: Any, top: Mapping[str, Any], *, siblings: Any = None) -> type:
     """Return a struct of structs, one for each key of `path`, with `leaf` at its end and the fields `top` at its root.
 
     The fields `top` are optional. The last argument is the type of the field `selector` next to the end, or None for no
     such field.
     """
     *outer, last = path.split(".")
-    selector = [("selector", beside, NO_TEMPLATE if beside is Raw else None)] if beside else []
+    selector = [("selector", siblings, NO_TEMPLATE if siblings is Raw else None)] if siblings else []
     shape = defstruct("Object", [(last, leaf, default), *selector, *fields_of({} if outer else top)])
     for depth, key in enumerate(reversed(outer), start=1):
         shape = defstruct("Object", [(key, shape | None, None), *fields_of(top if depth == len(outer) else {})])
@@ -130,13 +130,15 @@ def fields_of(optional: Mapping[str, Any]) -> list[tuple[str, Any, None]]:
 def workload_from(maker: PodMaker, source: Mapping[str, Any]) -> Workload:
     """Return the workload in a manifest, as plain dicts and lists; raises msgspec.ValidationError with the path of the fault."""
     if maker.custom:
-        return workload_of(maker, convert(source, Labelled), places_in(maker, source))
+        return workload_of(maker, convert(source, LabelledObject), pod_templates(maker, source))
     if not maker.template:
-        found = convert(source, Template)
+        found = convert(source, PodTemplate)
         return workload_of(maker, found, (place_of(maker, found, None),))
-    found = convert(source, object_shape(maker.template, Any, Template | None))
+    found = convert(source, object_shape(maker.template, Any, PodTemplate | None))
     return workload_of(
-        maker, found, (place_of(maker, follow(found, maker.template), follow(found, selector_beside(maker.template))),)
+        maker,
+        found,
+        (place_of(maker, field_at(found, maker.template), field_at(found, selector_beside(maker.template))),),
     )
 
 
@@ -147,16 +149,21 @@ def decode_workload(maker: PodMaker, source: Raw, *, like: DecodedWorkload | Non
     """
     if maker.custom:
         found = decode_json(source, KubernetesObject)
-        return DecodedWorkload(workload_of(maker, found, places_in(maker, pruned(maker, source))), found.kind, source)
+        return DecodedWorkload(
+            workload_of(maker, found, pod_templates(maker, extract_templates(maker, source))), found.kind, source
+        )
     if not maker.template:
         found = decode_json(source, Pod)
         return DecodedWorkload(workload_of(maker, found, (place_of(maker, found, None),)), found.kind, source)
     found = decode_json(source, object_shape(maker.template, Raw, Raw))
-    template, selector = bytes(follow(found, maker.template) or NULL), follow(found, selector_beside(maker.template))
+    template, selector = (
+        bytes(field_at(found, maker.template) or NULL),
+        field_at(found, selector_beside(maker.template)),
+    )
     if like is not None and template == like.template:
         place = msgspec.structs.replace(like.workload.places[0], selector=pod_selector(selector))
     else:
-        place = place_of(maker, decode_below(maker.template, template, Template | None), selector)
+        place = place_of(maker, decode_below(maker.template, template, PodTemplate | None), selector)
     return DecodedWorkload(workload_of(maker, found, (place,)), found.kind or "", source, template)
 
 
@@ -170,17 +177,17 @@ def decode_below(path: str, source: bytes, shape: Any) -> Any:
         raise msgspec.ValidationError(whole) from None
 
 
-def place_of(maker: PodMaker, template: Template | None, selector: Any) -> LabelLocation:
+def place_of(maker: PodMaker, template: PodTemplate | None, selector: Any) -> LabelLocation:
     """Return a pod template with the selector of its object."""
     spec = template.spec if template else None
-    account = account_named(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
+    account = service_account_name(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
     on_host = bool(spec and spec.host_network)
     return LabelLocation(maker.metadata_path, labels_of(template), on_host, account, pod_selector(selector))
 
 
-def workload_of(maker: PodMaker, found: Labelled, places: tuple[LabelLocation, ...]) -> Workload:
+def workload_of(maker: PodMaker, found: LabelledObject, places: tuple[LabelLocation, ...]) -> Workload:
     """Return the workload with its pod templates."""
-    metadata = found.metadata or Metadata()
+    metadata = found.metadata or ObjectMeta()
     return Workload(
         kind=maker.kind,
         namespace=metadata.namespace or "",
@@ -194,7 +201,7 @@ def workload_of(maker: PodMaker, found: Labelled, places: tuple[LabelLocation, .
     )
 
 
-def named(found: Labelled) -> NamespaceObject:
+def named(found: LabelledObject) -> NamespaceObject:
     """Return the name and the labels of an object."""
     return NamespaceObject(name=found.metadata.name or "" if found.metadata else "", labels=labels_of(found))
 
@@ -210,7 +217,7 @@ def templates_differ(maker: PodMaker, new: DecodedWorkload, old: DecodedWorkload
     return new.template != old.template and msgspec.json.decode(new.template) != msgspec.json.decode(old.template)
 
 
-def only_restarted(maker: PodMaker, new: DecodedWorkload, old: DecodedWorkload) -> bool:
+def is_restart(maker: PodMaker, new: DecodedWorkload, old: DecodedWorkload) -> bool:
     """Return whether two versions of an object with different pod templates differ only by a restart.
 
     The answer is false for objects that are too large to compare.
@@ -218,24 +225,24 @@ def only_restarted(maker: PodMaker, new: DecodedWorkload, old: DecodedWorkload) 
     if not is_comparable(new.source, old.source) or not any(RESTARTED in bytes(one.source) for one in (new, old)):
         return False
     one, other = decode_json(new.source, dict), decode_json(old.source, dict)
-    return unrestarted(one, maker) == unrestarted(other, maker)
+    return without_restart(one, maker) == without_restart(other, maker)
 
 
-def follow(found: Any, path: str) -> Any:
+def field_at(found: Any, path: str) -> Any:
     """Return the value at a dotted path of nested structs; None if a step is missing."""
     for key in path.split(".") if path else ():
         found = getattr(found, key, None)
     return found
 
 
-def labels_of(labelled: Labelled | None) -> Mapping[str, str]:
+def labels_of(labelled: LabelledObject | None) -> Mapping[str, str]:
     """Return the labels; a null value is the empty string, as the API server reads it."""
     if labelled is None or labelled.metadata is None or labelled.metadata.labels is None:
         return {}
     return {key: value or "" for key, value in labelled.metadata.labels.items()}
 
 
-def owner_of(metadata: Metadata) -> Owner | None:
+def owner_of(metadata: ObjectMeta) -> Owner | None:
     """Return the owner that is marked as the controller."""
     for owner in metadata.owner_references or ():
         if owner.controller:

@@ -23,7 +23,7 @@ def pod_selector(found: Any) -> PodSelector | None:
     expressions = found.get("matchExpressions")
     grouped = "matchLabels" in found or isinstance(expressions, list)
     labels = found.get("matchLabels") if grouped else found
-    terms = [Term(key, IN, (value,)) for key, value in texts(labels)]
+    terms = [Term(key, IN, (value,)) for key, value in text_labels(labels)]
     for one in expressions if isinstance(expressions, list) else ():
         operator = one.get("operator") if isinstance(one, dict) else None
         if operator in OPERATORS and isinstance(one.get("key"), str):
@@ -33,7 +33,7 @@ def pod_selector(found: Any) -> PodSelector | None:
     return PodSelector(tuple(terms)) if terms else None
 
 
-def texts(labels: Any) -> list[tuple[str, str]]:
+def text_labels(labels: Any) -> list[tuple[str, str]]:
     """Return the labels whose keys and values are texts."""
     items = labels.items() if isinstance(labels, dict) else ()
     return [(key, value) for key, value in items if isinstance(key, str) and isinstance(value, str)]

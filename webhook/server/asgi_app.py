@@ -14,7 +14,7 @@ from typing import Any
 
 from webhook.model.authentication import Authentication
 from webhook.model.decision import Phase
-from webhook.review.beginning import HEAD_BYTES
+from webhook.review.truncated_review import HEAD_BYTES
 from webhook.server.answer_deadline import answer_timeout
 from webhook.server.authentication import UNAUTHENTICATED, AllowAllAuthenticator, Authenticator, Sender, review_path
 from webhook.server.body_budget import BodyBudget, BodyReservation

@@ -28,7 +28,6 @@ from webhook.server.policy_impact import PolicyImpactAnalyzer
 from webhook.server.preexisting_owners import preexisting_owners
 from webhook.server.singleflight import SingleFlight
 from webhook.server.unavailable import Unavailable
-from webhook.server.verification_cache import VerificationCache
 
 
 class ClusterLookup(Protocol):
@@ -50,7 +49,6 @@ class ApiServerLookup:
         self._gate = gate
         self._impact = impact
         self._verifications = SingleFlight()
-        self._verified = VerificationCache()
 
     def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:
         """Return the result of a step; raises Unavailable."""
@@ -71,19 +69,12 @@ class ApiServerLookup:
         raise TypeError(type(step).__name__)
 
     def _isolation(self, api: Api, wanted: IsolationLookup, loaded: Loaded, seconds: float) -> IsolationStatus:
-        """Return the isolation of a namespace, verified no longer ago than `gate.seconds` of the policy file allows."""
+        """Return the isolation of a namespace by a verification that begins after this call."""
         # A dry run and a real request have different keys, as only a real request may write the policy.
         # The uid keeps the result of a deleted namespace from a new one with the same name.
         key = f"{wanted.namespace}/{self._gate.cached_uid(wanted.namespace)}/{loaded.digest}/{wanted.dry_run}"
-        max_age = loaded.policy.gate.seconds
-        if self._verified.is_fresh(key, max_age):
-            return IsolationStatus.PROVEN
-        begun = self._verified.now()
         verify = partial(self._gate.verify, api, wanted, loaded)
-        found = self._verifications.do(key, verify, timeout=max(0.0, seconds))
-        if found in {IsolationStatus.PROVEN, IsolationStatus.WRITTEN}:
-            self._verified.add(key, begun, max_age)
-        return found
+        return self._verifications.do(key, verify, timeout=max(0.0, seconds))
 
     def _is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
         """Return whether catflap manages a namespace, which it then isolates."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
 
-from webhook.audit.owed import OwedRecords
 from webhook.audit.record import write_record
+from webhook.audit.retry_queue import RetryQueue
 from webhook.config.parse import Loaded
 from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json
@@ -21,7 +21,7 @@ from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.steps import IsolationLookup, IsolationStatus
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_default_deny
 from webhook.server.event_recorder import RecordEvent, discard_event, repaired_event
@@ -49,7 +49,7 @@ class IsolationGate:
         *,
         cached_namespace: Callable[[str], Json | None],
         cluster_info: Callable[[], ClusterInfo | None],
-        records: OwedRecords,
+        records: RetryQueue,
         metrics: Metrics,
         own_namespace: str,
         now: Callable[[], datetime],
@@ -123,14 +123,14 @@ class IsolationGate:
                 return IsolationStatus.PROVEN
         except ApiError as error:
             # Calico's API is listed but does not answer: Calico's API server may itself be waiting for this Pod.
-            if engine is not Engine.CALICO or error.status < MIN_SERVER_ERROR:
+            if engine is not PolicyEngine.CALICO or error.status < MIN_SERVER_ERROR:
                 raise
-            engine = Engine.KUBERNETES
+            engine = PolicyEngine.KUBERNETES
         if wanted.dry_run:
             return IsolationStatus.UNWRITTEN
         return self._write(api, wanted.namespace, loaded, engine)
 
-    def _write(self, api: Api, name: str, loaded: Loaded, engine: Engine) -> IsolationStatus:
+    def _write(self, api: Api, name: str, loaded: Loaded, engine: PolicyEngine) -> IsolationStatus:
         live = api.get(namespace_path(name))
         if live is None:
             raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} does not exist")

@@ -26,7 +26,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import User
 from webhook.model.steps import PolicyImpactLookup
 from webhook.model.timeouts import IMPACT_SECONDS
-from webhook.review.manifests import BadManifest, existing
+from webhook.review.manifests import BadManifestError, existing_object
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class PolicyImpactAnalyzer:
             return self._analyze(api, wanted.text, loaded, until=begun + IMPACT_SECONDS, named=named)
         except TooSlowError as bad:
             return (not_previewed(str(bad)),)
-        except (ApiError, BadManifest) as bad:
+        except (ApiError, BadManifestError) as bad:
             logger.warning("cannot preview the policy file: %s", bad)
             return (not_previewed(str(bad) if named else LISTING_FAILED),)
         except Exception:
@@ -104,12 +104,12 @@ class PolicyImpactAnalyzer:
 
 
 def running_objects(api: Api, more: list[str]) -> Iterator[ExistingObject]:
-    """Yield the running objects, page by page; raises ApiError and BadManifest.
+    """Yield the running objects, page by page; raises ApiError and BadManifestError.
 
     The name of each kind of which only a part was read is appended to `more`.
     """
     for page in first_pages(api):
-        yield from (existing(one, default_namespace="") for one in page.items)
+        yield from (existing_object(one, default_namespace="") for one in page.items)
         more += [page.more] if page.more else []
 
 

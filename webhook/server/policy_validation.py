@@ -5,19 +5,20 @@ from webhook.config.default import DEFAULT_POLICY
 from webhook.config.faults import BadPolicy, PolicyFault
 from webhook.config.parse import Loaded, parse
 from webhook.model.rule import Violation
+from webhook.model.steps import ValidationResult
 
 POLICY_FILE = "policy-file"  # takes the place of a rule's id
 # Applies while no policy file is loaded: it defines which users may delete the policy file.
 FALLBACK_POLICY = Loaded(policy=parse(DEFAULT_POLICY).policy, digest="")
 
 
-def validate_policy_file(text: str, *, seconds: float) -> tuple[Violation, ...]:
-    """Return one violation per fault of a policy file; raises ReadingTooSlowError after `seconds`."""
+def validate_policy_file(text: str, *, seconds: float) -> ValidationResult:
+    """Return one error per fault of a policy file, or its warnings; raises ReadingTooSlowError after `seconds`."""
     try:
-        load(text, seconds)
+        loaded = load(text, seconds)
     except BadPolicy as bad:
-        return tuple(Violation(rule=POLICY_FILE, path=fault.path, message=with_position(fault)) for fault in bad.faults)
-    return ()
+        return ValidationResult(tuple(Violation(POLICY_FILE, fault.path, with_position(fault)) for fault in bad.faults))
+    return ValidationResult(warnings=tuple(f"{one.path}: {with_position(one)}" for one in loaded.warnings))
 
 
 def with_position(fault: PolicyFault) -> str:

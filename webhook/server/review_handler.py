@@ -28,10 +28,10 @@ from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.reason import ReasonCode
 from webhook.model.steps import HeavyWork, PolicyImpactLookup, PolicyValidation, Resumable, Step
 from webhook.model.timeouts import REVIEW_SECONDS
-from webhook.review.beginning import beginning
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.review.envelope import AdmissionRequest, BadReview, envelope, without_objects
+from webhook.review.truncated_review import decode_beginning
 from webhook.server.answer_deadline import LateReviewCounter
 from webhook.server.audit_annotations import audit_annotations
 from webhook.server.cluster_lookup import ClusterLookup
@@ -125,7 +125,7 @@ class ReviewHandler:
     ) -> HttpReply | Deferred:
         """Return the reply to a review that is too large to be read: each rule about its objects reports a violation."""
         try:
-            request = replace(beginning(unread.head, TRUNCATED_REASON), authentication=authentication)
+            request = replace(decode_beginning(unread.head, TRUNCATED_REASON), authentication=authentication)
         except BadReview:
             return self.count_rejected(BODY_TOO_LARGE)
         context = ReviewContext(phase, request, self._policies.current, begun, until)
@@ -209,10 +209,10 @@ class ReviewHandler:
     ) -> HttpReply | Deferred:
         """Validate a policy file and continue with the decision."""
         try:
-            faults = validate_policy_file(text, seconds=context.until - monotonic())
+            found = validate_policy_file(text, seconds=context.until - monotonic())
         except ReadingTooSlowError:
             return self._reply(context, DEADLINE_EXCEEDED, settled=False)
-        return self._continue(context, deciding, faults)
+        return self._continue(context, deciding, found)
 
     def _look_up(
         self, context: ReviewContext, deciding: Resumable[Decision], step: Decision | Step[Any]
@@ -250,7 +250,7 @@ class ReviewHandler:
         try:
             at, took = self._now(), elapsed // 1000
             record = decision_record(phase, request, decision, policy_digest=digest, at=at, microseconds=took)
-            link = self._audit.append(record, settled=settled)
+            link = self._audit.append(record, wait_for_sync=settled)
         except AuditLogUnwritable:  # the audit log itself reports it
             decision = AUDIT_FAILED
         self._metrics.decisions[phase, decision.verdict].inc()

@@ -9,7 +9,7 @@ from typing import Any, Final
 API_VERSIONS: Final = frozenset({"template.openshift.io/v1", "v1"})
 # openshift/library-go, pkg/template/templateprocessing: ${NAME} is text, ${{NAME}} is a whole value of any type.
 TEXT: Final = re.compile(r"\$\{([a-zA-Z0-9_]+?)\}")
-WHOLE: Final = re.compile(r"\$\{\{([a-zA-Z0-9_]+)\}\}")
+WHOLE_VALUE: Final = re.compile(r"\$\{\{([a-zA-Z0-9_]+)\}\}")
 
 
 def is_template(document: Any) -> bool:
@@ -30,8 +30,12 @@ def objects_of(template: Mapping[str, Any]) -> Iterator[Any]:
     values = dict(parameters(template))
     labels = template.get("labels")
     for one in template["objects"]:
-        found = filled(one, values)
-        yield labelled(found, filled(labels, values)) if isinstance(labels, dict) and isinstance(found, dict) else found
+        found = substitute(one, values)
+        yield (
+            add_labels(found, substitute(labels, values))
+            if isinstance(labels, dict) and isinstance(found, dict)
+            else found
+        )
 
 
 def parameters(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -42,20 +46,20 @@ def parameters(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield one["name"], one["value"]
 
 
-def filled(value: Any, values: Mapping[str, str]) -> Any:
+def substitute(value: Any, values: Mapping[str, str]) -> Any:
     """Return a value with its known parameters replaced."""
     if isinstance(value, str):
         if "${" not in value:
             return value
-        if (whole := WHOLE.fullmatch(value)) and whole[1] in values:
-            return typed(values[whole[1]])
+        if (whole := WHOLE_VALUE.fullmatch(value)) and whole[1] in values:
+            return parse_value(values[whole[1]])
         return TEXT.sub(lambda found: values.get(found[1], found[0]), value)
     if isinstance(value, dict):
-        return {filled(key, values): filled(one, values) for key, one in value.items()}
-    return [filled(one, values) for one in value] if isinstance(value, list) else value
+        return {substitute(key, values): substitute(one, values) for key, one in value.items()}
+    return [substitute(one, values) for one in value] if isinstance(value, list) else value
 
 
-def typed(text: str) -> Any:
+def parse_value(text: str) -> Any:
     """Return the JSON value that a text contains; the text itself if it is not JSON."""
     try:
         return json.loads(text)
@@ -63,9 +67,9 @@ def typed(text: str) -> Any:
         return text
 
 
-def labelled(found: dict[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]:
+def add_labels(found: dict[str, Any], labels: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object with additional labels."""
     metadata = found.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    own = metadata.get("labels")
-    return {**found, "metadata": {**metadata, "labels": {**(own if isinstance(own, dict) else {}), **labels}}}
+    existing = metadata.get("labels")
+    return {**found, "metadata": {**metadata, "labels": {**(existing if isinstance(existing, dict) else {}), **labels}}}

@@ -25,7 +25,7 @@ RESOLVED: Final = {
     f"{PREFIX}null": type(None),
     f"{PREFIX}timestamp": datetime,
 }
-WORDS: Final[dict[str, Scalar]] = {
+WORD_VALUES: Final[dict[str, Scalar]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **{form: True for word in ("y", "yes", "true", "on") for form in (word, word.capitalize(), word.upper())},
     **{form: False for word in ("n", "no", "false", "off") for form in (word, word.capitalize(), word.upper())},
@@ -58,36 +58,36 @@ class BadScalarError(ValueError):
 def resolve(text: str, tag: str = "") -> Scalar:
     """Return the value of an unquoted or tagged scalar.  Raises BadScalarError if the value does not fit its tag."""
     if tag == BINARY_TAG:
-        return decoded(text)
+        return decode_base64(text)
     if tag and tag not in RESOLVED:
         return text
-    value = plain(text)
-    wanted = RESOLVED.get(tag)
-    if wanted is None or (wanted is not datetime and type(value) is wanted):
+    value = resolve_plain(text)
+    expected = RESOLVED.get(tag)
+    if expected is None or (expected is not datetime and type(value) is expected):
         return value
-    if wanted is float and type(value) is int and value <= MOST_SIGNED:
+    if expected is float and type(value) is int and value <= MOST_SIGNED:
         return float(value)
-    if wanted is datetime and is_timestamp(text):
+    if expected is datetime and is_timestamp(text):
         return text
     raise BadScalarError(f"the tag !!{tag.removeprefix(PREFIX)} does not fit the value {text!r}")
 
 
-def plain(text: str) -> Scalar:
+def resolve_plain(text: str) -> Scalar:
     """Return the value of a scalar without quotes and without a tag."""
-    if text in WORDS:
-        return WORDS[text]
+    if text in WORD_VALUES:
+        return WORD_VALUES[text]
     first = text[0]
     if first == ".":
-        return number(text.replace("_", "")) if DOTTED.fullmatch(text) else text
+        return parse_number(text.replace("_", "")) if DOTTED.fullmatch(text) else text
     if first not in "+-0123456789":
         return text
     digits = text.replace("_", "")
-    value = integer(digits)
-    found = value if value is not None else number(digits)
+    value = parse_integer(digits)
+    found = value if value is not None else parse_number(digits)
     return text if isinstance(found, str) else found
 
 
-def integer(digits: str) -> int | None:
+def parse_integer(digits: str) -> int | None:
     """Return the 64-bit integer that Go reads; None if it reads none."""
     if len(digits) > LONGEST_INTEGER:
         return None
@@ -101,7 +101,7 @@ def integer(digits: str) -> int | None:
     return value if MOST_NEGATIVE <= value <= (MOST_SIGNED if sign else MOST_UNSIGNED) else None
 
 
-def number(text: str) -> float | str:
+def parse_number(text: str) -> float | str:
     """Return the number in a text; the text itself if it is no number, or one beyond 64 bits."""
     if not FLOAT.fullmatch(text):
         return text
@@ -114,10 +114,10 @@ def is_timestamp(text: str) -> bool:
     if not YEAR.match(text):
         return False
     whole = FRACTION.sub(r"\1", text)
-    return any(parses(whole, form) for form in TIMESTAMPS)
+    return any(matches_format(whole, form) for form in TIMESTAMPS)
 
 
-def parses(text: str, form: str) -> bool:
+def matches_format(text: str, form: str) -> bool:
     """Return whether `strptime` reads a text."""
     try:
         datetime.strptime(text, form)  # noqa: DTZ007 (only whether it can be read)
@@ -126,7 +126,7 @@ def parses(text: str, form: str) -> bool:
     return True
 
 
-def decoded(text: str) -> str:
+def decode_base64(text: str) -> str:
     """Return the text that Base64 encodes.  Raises BadScalarError."""
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
@@ -149,19 +149,19 @@ def key_of(value: Scalar) -> str:
 
 def float_key(value: float) -> str:
     """Return a number as sigs.k8s.io/yaml writes it in a key: with the precision of 32 bits."""
-    single = narrowed(value)
+    single = to_float32(value)
     if single != single:  # noqa: PLR0124 (not a number)
         return ".nan"
     if single in {float("inf"), float("-inf")}:
         return ".inf" if single > 0 else "-.inf"
     forms = (f"{single:.{digits}e}" for digits in range(KEY_DIGITS))
-    mantissa, _, exponent = next(form for form in forms if narrowed(float(form)) == single).partition("e")
+    mantissa, _, exponent = next(form for form in forms if to_float32(float(form)) == single).partition("e")
     if FIXED_FROM <= int(exponent) < FIXED_TO:
         return f"{float(f'{mantissa}e{exponent}'):.{max(0, len(mantissa.strip('-').replace('.', '')) - 1 - int(exponent))}f}"
     return f"{mantissa}e{exponent}"
 
 
-def narrowed(value: float) -> float:
+def to_float32(value: float) -> float:
     """Return a number with the precision of 32 bits."""
     try:
         return float(struct.unpack("f", struct.pack("f", value))[0])

@@ -10,7 +10,7 @@ Step = str | int
 ANY: Final = "*"  # a key that is not known
 LONGEST_VALUE: Final = 60  # characters of a value in a message
 # Words that YAML 1.1 reads as booleans and that people mean as text.
-TRAPS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
+MISREAD_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
 # Words that people write for a boolean.
 ON_WORDS: Final = frozenset({"true", "yes", "y", "on", "enabled"})
 OFF_WORDS: Final = frozenset({"false", "no", "n", "off", "none", "disabled"})
@@ -22,14 +22,14 @@ def field_path(steps: Iterable[Step]) -> str:
     return "".join(written).removeprefix(".")
 
 
-def in_json(value: bool | int | float) -> str:  # noqa: PYI041 (mypy needs the int)
+def to_json(value: bool | int | float) -> str:  # noqa: PYI041 (mypy needs the int)
     """Return a value as JSON writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
-def kind_of(value: Any) -> str:
+def describe_type(value: Any) -> str:
     """Return the type of a value in words, with its article."""
     match value:
         case None:
@@ -46,7 +46,7 @@ def kind_of(value: Any) -> str:
             return "a mapping"
 
 
-class Value(NamedTuple):
+class FileValue(NamedTuple):
     """A value of a file.
 
     `written` is the text of a value that has no quotes and is not text, such as 8080, 1.10 or no; None if it is not
@@ -67,14 +67,14 @@ class Value(NamedTuple):
                 return self._read(written)
             case str():
                 return f"{self.quoted} is text"
-        return f"this is {kind_of(self.value)}"
+        return f"this is {describe_type(self.value)}"
 
     def _read(self, written: str) -> str:
-        read = shortened(in_json(self.value), LONGEST_VALUE)
+        read = shortened(to_json(self.value), LONGEST_VALUE)
         kind = "boolean" if isinstance(self.value, bool) else "number"
         if written in {"", read}:
             return f"{read} is a {kind}"
-        trap = ", because kubectl uses YAML 1.1" if written.lower() in TRAPS else ""
+        trap = ", because kubectl uses YAML 1.1" if written.lower() in MISREAD_WORDS else ""
         return f"{written} is read as the {kind} {read}{trap}"
 
     @property
@@ -86,7 +86,7 @@ class Value(NamedTuple):
     def word(self) -> str:
         """Return the value as one word in lower case; empty for a list, a mapping or no value."""
         if isinstance(self.value, bool):
-            return in_json(self.value)
+            return to_json(self.value)
         return self.value.lower() if isinstance(self.value, str) else ""
 
     @property
@@ -94,10 +94,10 @@ class Value(NamedTuple):
         """Return how to write the value as text; if its text in the file is not known, list the words of booleans."""
         trap = " (unquoted y, yes and on are true, n, no and off false)"
         unknown = trap if isinstance(self.value, bool) and self.written is None else ""
-        return f'write it in quotes: "{self.written or in_json(self.value)}"{unknown}'
+        return f'write it in quotes: "{self.written or to_json(self.value)}"{unknown}'
 
 
-def text(found: Value) -> str:
+def expected_text(found: FileValue) -> str:
     """Return the sentence for a value where text is expected."""
     expected = f"{found.described}; expected text"
     match found.value:
@@ -110,31 +110,31 @@ def text(found: Value) -> str:
     return f"{expected}; give one value without keys"
 
 
-def boolean(found: Value) -> str:
+def expected_boolean(found: FileValue) -> str:
     """Return the sentence for a value where true or false is expected."""
     expected = f"{found.described}; expected true or false"
     if not isinstance(found.value, str):
         return expected
     if found.word in {"true", "false"}:
         return f"{expected}: write {found.word} without quotes"
-    right = {**dict.fromkeys(ON_WORDS, "true"), **dict.fromkeys(OFF_WORDS, "false")}.get(found.word)
-    return f"{expected}: write {right}" if right else expected
+    suggestion = {**dict.fromkeys(ON_WORDS, "true"), **dict.fromkeys(OFF_WORDS, "false")}.get(found.word)
+    return f"{expected}: write {suggestion}" if suggestion else expected
 
 
-def number(found: Value) -> str:
+def expected_number(found: FileValue) -> str:
     """Return the sentence for a value where a whole number is expected."""
     written = found.value if isinstance(found.value, str) else ""
     advice = f": write {written} without quotes" if written.isascii() and written.isdecimal() else ""
     return f"{found.described}; expected a whole number{advice}"
 
 
-def a_list(found: Value, item: str = "") -> str:
+def expected_list(found: FileValue, item: str = "") -> str:
     """Return the sentence for a value where a list is expected; `item` is the value as a list of one."""
     if isinstance(found.value, dict):
         return f"{found.described}; expected a list: start each item on its own line with '- '"
     return f"{found.described}; expected a list{f': write {item}' if item else ''}"
 
 
-def a_mapping(found: Value, such: str = "of keys and values (key: value)") -> str:
-    """Return the sentence for a value where a mapping is expected; `such` describes its keys."""
-    return f"{found.described}; expected a mapping {such}"
+def expected_mapping(found: FileValue, key_description: str = "of keys and values (key: value)") -> str:
+    """Return the sentence for a value where a mapping is expected; `key_description` describes its keys."""
+    return f"{found.described}; expected a mapping {key_description}"

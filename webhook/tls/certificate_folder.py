@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from webhook.files import reason
 from webhook.model.reason import Reason, ReasonCode
-from webhook.syntax.pem_words import CERTIFICATE, PRIVATE_KEY, damage
+from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, pem_error
 from webhook.tls.certificate_authority import Certificate, issue_authority, issue_serving, read_certificate
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
     Raises BadCertificateError where one of the two files is missing, they do not match, the certificate has expired, or the folder
     cannot be written.
     """
-    wanted = list(hosts)
+    host_names = list(hosts)
     missing = [path for path in (folder.certificate, folder.key) if not path.exists()]
     if len(missing) == 1:
         raise BadCertificateError(
@@ -69,7 +69,7 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
         )
     try:
         if missing:
-            issue_pair(folder, wanted, now)
+            issue_pair(folder, host_names, now)
         server_context(folder)
         found = read_certificate(folder.certificate.read_bytes())
     except (OSError, ValueError) as bad:
@@ -83,9 +83,9 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
 
 def check_names(folder: TlsFolder, names: Iterable[str]) -> None:
     """Check that the certificate is for each of `names`.  Raises BadCertificateError."""
-    lacking = sorted(set(names) - read_certificate(folder.certificate.read_bytes()).names)
-    if lacking:
-        raise BadCertificateError(f"{folder.certificate} is not for {', '.join(lacking)}; {REISSUE}")
+    missing = sorted(set(names) - read_certificate(folder.certificate.read_bytes()).names)
+    if missing:
+        raise BadCertificateError(f"{folder.certificate} is not for {', '.join(missing)}; {REISSUE}")
 
 
 def is_current(folder: TlsFolder, now: datetime) -> bool:
@@ -172,9 +172,9 @@ def describe_bad_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
     """Return why the folder's files are not a usable pair, for an error of the library."""
     if isinstance(bad, OSError) and not isinstance(bad, ssl.SSLError):
         return describe_unreadable(bad)
-    for path, wanted in ((folder.certificate, CERTIFICATE), (folder.key, PRIVATE_KEY)):
+    for path, expected_label in ((folder.certificate, CERTIFICATE), (folder.key, PRIVATE_KEY)):
         try:
-            problem = damage(path.read_bytes(), wanted)
+            problem = pem_error(path.read_bytes(), expected_label)
         except OSError as missing:
             return describe_unreadable(missing)
         if problem:

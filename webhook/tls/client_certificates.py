@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from webhook.files import CA_BUNDLE, UnreadableFileError, read_file, reason
-from webhook.syntax.pem_words import DAMAGED, damage
+from webhook.syntax.pem_errors import DAMAGED_MESSAGE, pem_error
 from webhook.tls.certificate_authority import issue_authority, issue_client
 from webhook.tls.certificate_folder import BadCertificateError, write_file
 
@@ -23,9 +23,9 @@ def request_client_certificates(serving: ssl.SSLContext, authority: Path) -> Non
     except UnreadableFileError as bad:
         raise BadCertificateError(f"--client-ca {bad}") from bad
     except ssl.SSLError as bad:
-        why = damage(authority.read_bytes()) or DAMAGED
+        problem = pem_error(authority.read_bytes()) or DAMAGED_MESSAGE
         raise BadCertificateError(
-            f"--client-ca {authority}: {why}; the file must contain CA certificates in PEM"
+            f"--client-ca {authority}: {problem}; the file must contain CA certificates in PEM"
         ) from bad
     except OSError as bad:
         raise BadCertificateError(

@@ -251,3 +251,21 @@ labels:
   resourceNames: [default]
   verbs: [get]
 {{- end }}
+
+{{- /* The policy file. A renamed key is left out where it has its default: servers of the last release still read the file during an upgrade, and reject
+keys that they do not know. Values may have the former name of such a key, but not both (docs/upgrade.md). */}}
+{{- define "catflap.policy" -}}
+{{- $policy := deepCopy .Values.policy -}}
+{{- range $key := list
+  (dict "in" $policy "path" "policy" "former" "twin" "name" "validatingAdmissionPolicy" "default" false)
+  (dict "in" $policy.network "path" "policy.network" "former" "standingNet" "name" "clusterWideDefaultDeny" "default" false)
+  (dict "in" $policy.namespaces "path" "policy.namespaces" "former" "adopt" "name" "includeExisting" "default" "none")
+  (dict "in" $policy.workloads "path" "policy.workloads" "former" "existing" "name" "existingWorkloads" "default" "admit") -}}
+{{- if eq (get $key.in $key.name | toJson) (toJson $key.default) -}}
+{{- $_ := unset $key.in $key.name -}}
+{{- else if hasKey $key.in $key.former -}}
+{{- fail (printf "%s.%s is the former name of %s, which is set too; remove %s" $key.path $key.former $key.name $key.former) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $policy -}}
+{{- end }}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from webhook.audit.chain import Link
-from webhook.audit.log import KEY_LIFE, AuditLog
+from webhook.audit.log import KEY_LIFETIME, AuditLog
 from webhook.audit.record import write_record
 from webhook.model.reason import Reason, ReasonCode
 
@@ -45,12 +45,12 @@ def appended(log: AuditLog, record: Mapping[str, object] = RECORD) -> Link:
 def two_chains(path: Path, **options: Any) -> list[bytes]:
     """Return the log of two processes in sequence: start, write, key, write, stop, start, write, stop."""
     clock = Clock()
-    for life in (KEY_LIFE, timedelta(0)):
+    for life in (KEY_LIFETIME, timedelta(0)):
         log = log_of(path, clock, **options)
         log.append(RECORD)
         if life:
             clock.advance(life)
-            log.look()
+            log.poll()
             log.append(RECORD)
         log.stop()
     return path.read_bytes().splitlines(keepends=True)

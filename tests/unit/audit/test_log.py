@@ -12,10 +12,18 @@ import pytest
 
 from tests.unit.audit.logs import AT, RECORD, Clock, appended, log_of
 from webhook import __version__
-from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, canonical, certified_bytes, fragment, seal, signed_bytes
-from webhook.audit.keys import BadKey, read_public, vouches, write_pair
-from webhook.audit.log import CHECKPOINT_AFTER, KEY_LIFE
-from webhook.audit.record import stamp
+from webhook.audit.chain import (
+    CHECKPOINT_RECORDS,
+    GENESIS,
+    canonical_bytes,
+    certified_bytes,
+    fragment_of,
+    seal,
+    signed_bytes,
+)
+from webhook.audit.keys import BadKey, is_signed_by, read_public, write_pair
+from webhook.audit.log import CHECKPOINT_INTERVAL, KEY_LIFETIME
+from webhook.audit.record import timestamp
 from webhook.audit.schema import VERSION
 from webhook.audit.sink import AuditLogUnwritable
 
@@ -44,7 +52,7 @@ def types(path: Path) -> list[str]:
     return [record["type"] for record in read(path)]
 
 
-def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chain_begins_with_its_writer(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The start has the parts of the Pod that the environment names."""
     for name in ("POD_NAME", "POD_UID", "NODE_NAME"):
         monkeypatch.setenv(name, f"its-{name}")
@@ -54,12 +62,12 @@ def test_a_chain_begins_with_who_writes_it(path: Path, clock: Clock, monkeypatch
     writer = start["writer"]
     assert {"process": "serve", "pid": os.getpid(), "node": "its-NODE_NAME"}.items() <= writer.items()
     assert writer["pod"] == {"name": "its-POD_NAME", "uid": "its-POD_UID"}
-    assert (start["type"], start["seq"], start["prev"], start["time"]) == ("start", 0, GENESIS, stamp(AT))
+    assert (start["type"], start["seq"], start["prev"], start["time"]) == ("start", 0, GENESIS, timestamp(AT))
     assert not {"certificate", "previous", "torn"} & start.keys()
     assert (record["seq"], record["prev"], record["chain"]) == (1, start["hash"], start["chain"])
 
 
-def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: Clock) -> None:
+def test_line_is_the_canonical_record_with_its_hash(path: Path, clock: Clock) -> None:
     """The record also has the format and the release, and the caller receives its place."""
     odd = path.with_name("odd.log")  # records of a type that does not exist
     link = appended(log_of(odd, clock), {"b": ["ü", None], "a": "x\ny"})
@@ -69,18 +77,21 @@ def test_a_line_is_the_record_in_its_one_form_with_its_hash(path: Path, clock: C
     assert {"version": VERSION, "catflap": __version__, "a": "x\ny", "b": ["ü", None]}.items() <= record.items()
     assert (link.chain, link.seq, link.hash) == (record["chain"], 1, record.pop("hash"))
     assert seal(record) == (line, link.hash)
-    assert canonical(record) == json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert (
+        canonical_bytes(record)
+        == json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    )
 
 
 def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) -> None:
     """A process that is forked later therefore begins its own chain."""
     log = log_of(path, clock)
-    log.look()
+    log.poll()
     log.stop()
     assert path.read_bytes() == b""
 
 
-def test_a_log_is_continued_by_a_chain_that_hangs_on_the_one_before(path: Path, clock: Clock) -> None:
+def test_next_chain_names_the_last_record_of_the_previous_chain(path: Path, clock: Clock) -> None:
     """The removal of a whole chain is therefore detected."""
     last = appended(log_of(path, clock))
     log_of(path, clock).append(RECORD)
@@ -98,10 +109,10 @@ def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
     log.stop()
     start, _, stop = read(path)
     assert stop["type"] == "stop"
-    assert vouches(start["publicKey"], stop["signature"], signed_bytes(stop))
+    assert is_signed_by(start["publicKey"], stop["signature"], signed_bytes(stop))
     with pytest.raises(AuditLogUnwritable, match="closed"):
         log.append(RECORD)
-    log.look()
+    log.poll()
     assert len(read(path)) == 3
 
 
@@ -118,59 +129,59 @@ def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Pat
     """The clock makes no checkpoint without new records."""
     log = log_of(path, clock)
     log.append(RECORD)
-    clock.advance(CHECKPOINT_AFTER - timedelta(seconds=1))
-    log.look()
+    clock.advance(CHECKPOINT_INTERVAL - timedelta(seconds=1))
+    log.poll()
     assert types(path) == ["start", "write"]
     clock.advance(timedelta(seconds=1))
-    log.look()
-    clock.advance(CHECKPOINT_AFTER)
-    log.look()
+    log.poll()
+    clock.advance(CHECKPOINT_INTERVAL)
+    log.poll()
     start, _, checkpoint = read(path)
     assert checkpoint["type"] == "checkpoint"
-    assert checkpoint["time"] == stamp(AT + CHECKPOINT_AFTER)
-    assert vouches(start["publicKey"], checkpoint["signature"], signed_bytes(checkpoint))
+    assert checkpoint["time"] == timestamp(AT + CHECKPOINT_INTERVAL)
+    assert is_signed_by(start["publicKey"], checkpoint["signature"], signed_bytes(checkpoint))
 
 
-def test_the_chain_goes_on_under_a_new_key_that_the_old_one_signs(path: Path, clock: Clock) -> None:
+def test_old_key_signs_the_new_key(path: Path, clock: Clock) -> None:
     """The key changes once a day."""
     log = log_of(path, clock)
     log.append(RECORD)
-    clock.advance(KEY_LIFE)
-    log.look()
+    clock.advance(KEY_LIFETIME)
+    log.poll()
     log.append(RECORD)
     log.stop()
     start, _, key, _, stop = read(path)
     assert key["type"] == "key"
     assert key["publicKey"] != start["publicKey"]
-    assert vouches(start["publicKey"], key["signature"], signed_bytes(key))
-    assert not vouches(start["publicKey"], stop["signature"], signed_bytes(stop))
-    assert vouches(key["publicKey"], stop["signature"], signed_bytes(stop))
+    assert is_signed_by(start["publicKey"], key["signature"], signed_bytes(key))
+    assert not is_signed_by(start["publicKey"], stop["signature"], signed_bytes(stop))
+    assert is_signed_by(key["publicKey"], stop["signature"], signed_bytes(stop))
 
 
-def test_a_root_key_vouches_for_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
+def test_root_key_certifies_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
     """The certificate is valid for this chain and this writer only."""
     private, public = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
     log.append(RECORD)
-    clock.advance(KEY_LIFE)
-    log.look()
+    clock.advance(KEY_LIFETIME)
+    log.poll()
     start, _, key = read(path)
     for record in (start, key):
         said = certified_bytes(chain=start["chain"], public_key=record["publicKey"], writer=start["writer"])
-        assert vouches(read_public(public), record["certificate"], said)
+        assert is_signed_by(read_public(public), record["certificate"], said)
         other = certified_bytes(chain="0" * 32, public_key=record["publicKey"], writer=start["writer"])
-        assert not vouches(read_public(public), record["certificate"], other)
+        assert not is_signed_by(read_public(public), record["certificate"], other)
 
 
-def test_a_root_key_that_went_away_puts_the_new_key_off(path: Path, clock: Clock, tmp_path: Path) -> None:
+def test_missing_root_key_postpones_the_new_key(path: Path, clock: Clock, tmp_path: Path) -> None:
     """An old key with a certificate is better than a new one without, and it continues to sign."""
     private, _ = write_pair(str(tmp_path / "root"))
     log = log_of(path, clock, root=private)
     log.append(RECORD)
     private.unlink()
-    clock.advance(KEY_LIFE)
+    clock.advance(KEY_LIFETIME)
     with pytest.raises(BadKey, match=r"root\.key"):
-        log.look()
+        log.poll()
     assert types(path) == ["start", "write", "checkpoint"]
     with pytest.raises(BadKey):
         log_of(path, clock, root=private)
@@ -193,7 +204,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.undo()
 
 
-def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
+def test_unwritten_record_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
     """The next record gets the same number, and lists the half line."""
     log = log_of(path, clock)
     log.append(RECORD)
@@ -204,7 +215,7 @@ def test_what_could_not_be_written_is_no_part_of_the_chain(path: Path, clock: Cl
     assert appended(log).seq == 2
     *_, half, line = path.read_bytes().splitlines()
     record = json.loads(line)
-    assert record["torn"] == [{"bytes": 30, "sha256": fragment(half).sha256}]
+    assert record["torn"] == [{"bytes": 30, "sha256": fragment_of(half).sha256}]
     assert "torn" not in json.loads(path.read_bytes().splitlines()[1])
 
 
@@ -217,11 +228,11 @@ def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, ful
             log.append(RECORD)
     log.append(RECORD)
     half, start, record = path.read_bytes().splitlines()
-    assert json.loads(start)["torn"] == [{"bytes": 50, "sha256": fragment(half).sha256}]
+    assert json.loads(start)["torn"] == [{"bytes": 50, "sha256": fragment_of(half).sha256}]
     assert json.loads(record)["seq"] == 1
 
 
-def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: Clock, full: list[int]) -> None:
+def test_failed_checkpoint_rejects_no_request(path: Path, clock: Clock, full: list[int]) -> None:
     """The record before the checkpoint is written; the next record tries the checkpoint again."""
     log = log_of(path, clock)
     full += [1 << 20] * CHECKPOINT_RECORDS + [0]
@@ -230,7 +241,7 @@ def test_a_checkpoint_that_cannot_be_written_refuses_nobody(path: Path, clock: C
     assert types(path)[-3:] == ["write", "write", "checkpoint"]
 
 
-def test_a_stop_that_cannot_be_written_ends_the_process_all_the_same(
+def test_failed_stop_record_does_not_block_the_end(
     path: Path, clock: Clock, full: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message reports the failure."""
@@ -261,14 +272,12 @@ def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
     assert [record["prev"] for record in found[1:]] == [record["hash"] for record in found[:-1]]
 
 
-def test_the_clock_is_looked_at_from_a_thread_of_its_own(
-    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_have_their_own_thread(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread runs until the log stops."""
-    monkeypatch.setattr("webhook.audit.log.LOOK_SECONDS", 0.001)
+    monkeypatch.setattr("webhook.audit.log.POLL_SECONDS", 0.001)
     log = log_of(path, clock)
     log.append(RECORD)
-    clock.advance(CHECKPOINT_AFTER)
+    clock.advance(CHECKPOINT_INTERVAL)
     log.start()
     [thread] = [one for one in threading.enumerate() if one.name == "audit"]
     while len(types(path)) < 3:

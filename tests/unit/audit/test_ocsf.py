@@ -22,7 +22,7 @@ from tests.entries import (
     entry,
     of_earlier_format,
 )
-from webhook.audit.ocsf import CLASS, OCSF, PROFILE, event, lines
+from webhook.audit.ocsf import CLASS, OCSF_VERSION, PROFILE, encode_events, event
 
 EVENTS: dict[str, dict[str, Any]] = {
     "allowed": DECISION,
@@ -49,18 +49,18 @@ EVENTS: dict[str, dict[str, Any]] = {
 @cache
 def api_activity() -> Draft202012Validator:
     """Return the class in OCSF's schema, with the profile that catflap uses."""
-    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF))
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema(version=OCSF_VERSION))
     name = schema.lookup_class_name_from_uid(class_uid=CLASS)
     return Draft202012Validator(schema.get_class_schema(class_name=name, profiles=[PROFILE]))
 
 
 def exported(*records: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the events that a reader of the export gets."""
-    return [msgspec.json.decode(line) for line in lines(iter([entry(record) for record in records]))]
+    return [msgspec.json.decode(line) for line in encode_events(iter([entry(record) for record in records]))]
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_is_what_the_schema_says(name: str) -> None:
+def test_event_matches_the_schema(name: str) -> None:
     """No required attribute is missing, and no attribute is unknown to the class."""
     [found] = exported(EVENTS[name])
     assert [(list(fault.path), fault.message) for fault in api_activity().iter_errors(found)] == []
@@ -74,7 +74,7 @@ def test_the_schema_would_complain() -> None:
     assert not api_activity().is_valid(found | {"surprise": 1})
 
 
-def test_a_refusal_is_told_whole() -> None:
+def test_rejection_is_complete() -> None:
     """The event has the user, the object, the place, the reason and the record."""
     record = entry(DENIED)
     assert event(record) == {
@@ -144,7 +144,9 @@ def test_a_refusal_is_told_whole() -> None:
         ("accepted file", 1, 1, None, None),
     ],
 )
-def test_what_came_of_it(name: str, status: int, severity: int, action: int | None, disposition: int | None) -> None:
+def test_status_of_the_event(
+    name: str, status: int, severity: int, action: int | None, disposition: int | None
+) -> None:
     """An admitted request has not necessarily succeeded."""
     [found] = exported(EVENTS[name])
     assert (found["status_id"], found["severity_id"]) == (status, severity)
@@ -155,7 +157,7 @@ def test_what_came_of_it(name: str, status: int, severity: int, action: int | No
     ("name", "activity"),
     [("allowed", (1, "Create")), ("write", (3, "Update")), ("removal", (4, "Delete")), ("connect", (99, "connect")), ("accepted file", (99, "configuration"))],
 )  # fmt: skip
-def test_which_activity_it_is(name: str, activity: tuple[int, str]) -> None:
+def test_activity_follows_the_verb(name: str, activity: tuple[int, str]) -> None:
     """The verb determines the activity, which gets the verb's own name if OCSF has none."""
     [found] = exported(EVENTS[name])
     assert (found["activity_id"], found["activity_name"]) == activity

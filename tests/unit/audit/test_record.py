@@ -9,7 +9,7 @@ import pytest
 from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy
-from webhook.audit.record import configuration_record, decision_record, stamp, write_record
+from webhook.audit.record import configuration_record, decision_record, timestamp, write_record
 from webhook.guard.decide import unavailable
 from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Phase
@@ -35,7 +35,7 @@ def decided(request: Request, text: str = "") -> Decision:
 class TestDecisions:
     """Each answer has one record."""
 
-    def test_an_admission_says_who_asked_what(self) -> None:
+    def test_admission_has_user_verb_and_object(self) -> None:
         """The names are those of the API server's own audit log."""
         request = asked(pod(GOOD), dryRun=True)
         assert record(request, decided(request)) == {
@@ -54,7 +54,7 @@ class TestDecisions:
             "latencyMicroseconds": 64,
         }
 
-    def test_a_refusal_says_every_fault(self) -> None:
+    def test_rejection_has_every_violation(self) -> None:
         """Each violation has its rule, place and message; warned and audited ones are separate."""
         request = asked(deployment({"role": "fronted"}))
         found = record(request, decided(request, "rules: {require-app: warn}"))
@@ -97,17 +97,17 @@ class TestDecisions:
             ),
         ],
     )
-    def test_what_was_not_checked_says_why(self, request_: Request, decision: str, code: str, said: str) -> None:
+    def test_unchecked_request_has_its_reason(self, request_: Request, decision: str, code: str, said: str) -> None:
         """A reader of the log needs no source code."""
         found = record(request_, decided(request_))
         assert (found["decision"], found["reasonCode"], found["reason"]) == (decision, code, said)
 
-    def test_doubt_says_what_could_not_be_found_out(self) -> None:
+    def test_unavailable_decision_names_the_missing_fact(self) -> None:
         """The record distinguishes a failure of catflap from a bad object."""
         found = record(asked(pod()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "nobody answers"))
         assert (found["decision"], found["reason"]) == ("unavailable", "nobody answers")
 
-    def test_a_generated_name_keeps_its_star(self) -> None:
+    def test_generated_name_keeps_its_wildcard(self) -> None:
         """The mutating phase has no other name."""
         request = asked(pod(GOOD, name="", generateName="web-"), name="")
         assert record(request, decided(request))["objectRef"]["name"] == "web-*"
@@ -117,7 +117,7 @@ class TestDecisions:
         request = asked(pod(GOOD), subResource="status")
         assert record(request, decided(request))["objectRef"]["subresource"] == "status"
 
-    def test_what_the_mutating_phase_writes_is_recorded(self) -> None:
+    def test_patched_labels_are_recorded(self) -> None:
         """The record has each label."""
         request = asked(pod({"app.kubernetes.io/name": "web"}))
         found = record(request, mutate(request, policy()), Phase.MUTATE)
@@ -149,7 +149,7 @@ def secretive(labels: dict[str, str]) -> Json:
     ],
 )
 @pytest.mark.parametrize("text", ["", "mode: warn", "mode: audit", "mode: off"])
-def test_a_record_never_holds_what_no_rule_speaks_of(labels: dict[str, str], text: str) -> None:
+def test_record_has_only_labels_that_rules_read(labels: dict[str, str], text: str) -> None:
     """The record has no other label's value, no annotation, and nothing of the Pod itself."""
     for request in (asked(secretive(labels)), asked(secretive(labels), before=secretive(GOOD))):
         written = json.dumps([record(request, decided(request, text)), record(request, mutate(request, policy(text)))])
@@ -206,5 +206,5 @@ def test_a_change_of_policy_is_recorded(faults: list[str], more: dict[str, Any],
 
 def test_times_are_utc_to_the_microsecond() -> None:
     """Every digit is present, so that texts sort as times do."""
-    assert stamp(AT) == WHEN
-    assert stamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"
+    assert timestamp(AT) == WHEN
+    assert timestamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"

@@ -14,15 +14,15 @@ import pytest
 
 from tests.audit_logs import verified
 from webhook.audit.chain import seal
-from webhook.audit.keeping import Keeping, Observer, Rotation
 from webhook.audit.log import AuditLog
-from webhook.audit.record import stamp
-from webhook.audit.rotation import aside, discard, put_aside
+from webhook.audit.log_config import LogConfig, LogObserver, Rotation
+from webhook.audit.record import timestamp
+from webhook.audit.rotation import delete_oldest, rotate, rotated_files
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 LINE = b"x" * 99 + b"\n"
-RECORD = {"type": "write", "time": stamp(AT)}
+RECORD = {"type": "write", "time": timestamp(AT)}
 
 
 @pytest.fixture
@@ -36,30 +36,30 @@ def sink(path: Path, at: datetime = AT, **rotation: Any) -> Sink:
     return Sink(str(path), rotation=Rotation(**rotation), now=lambda: at)
 
 
-def test_a_file_is_put_aside_before_it_grows_too_large(path: Path) -> None:
+def test_file_is_rotated_by_size(path: Path) -> None:
     """Each file has whole lines, and the order of names is the order of files, though the time is fixed."""
     written = sink(path, size=250)
     for number in range(5):
         written.write(b"%d" % number + LINE)
-    old = aside(str(path))
+    old = rotated_files(str(path))
     assert [one.name for one in old] == [f"audit[1].log.20260131T120000.00000{number}Z" for number in range(len(old))]
     assert [one.read_bytes()[0:1] + one.read_bytes()[101:102] for one in (*old, path)] == [b"01", b"23", b"4"]
 
 
-def test_a_line_larger_than_a_file_may_be_has_one_alone(path: Path) -> None:
+def test_line_larger_than_the_size_limit_has_its_own_file(path: Path) -> None:
     """An empty file is not put aside."""
     written = sink(path, size=10)
     written.write(LINE)
     written.write(LINE)
-    assert [one.read_bytes() for one in (*aside(str(path)), path)] == [LINE, LINE]
+    assert [one.read_bytes() for one in (*rotated_files(str(path)), path)] == [LINE, LINE]
 
 
 @pytest.mark.parametrize(("older", "files"), [(timedelta(hours=1), 2), (timedelta(minutes=59), 1)])
-def test_a_file_is_put_aside_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
+def test_file_is_rotated_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
     """This also holds for a process that has just begun."""
-    path.write_bytes(seal({"time": stamp(AT - older)})[0])
-    sink(path, age=timedelta(hours=1)).look()
-    assert len([*aside(str(path)), path]) == files
+    path.write_bytes(seal({"time": timestamp(AT - older)})[0])
+    sink(path, age=timedelta(hours=1)).poll()
+    assert len([*rotated_files(str(path)), path]) == files
 
 
 def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
@@ -67,13 +67,13 @@ def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
     now = [AT]
     written = Sink(str(path), rotation=Rotation(age=timedelta(hours=1)), now=lambda: now[0])
     now[0] += timedelta(hours=2)
-    written.look()
+    written.poll()
     written.write(LINE)
-    written.look()
-    assert aside(str(path)) == []
+    written.poll()
+    assert rotated_files(str(path)) == []
     now[0] += timedelta(hours=1)
-    written.look()
-    assert len(aside(str(path))) == 1
+    written.poll()
+    assert len(rotated_files(str(path))) == 1
 
 
 def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path) -> None:
@@ -82,13 +82,13 @@ def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path)
     for _ in range(4):
         one.write(LINE)
         other.write(LINE)
-    assert [len(file.read_bytes()) for file in (*aside(str(path)), path)][:3] == [200, 200, 200]
+    assert [len(file.read_bytes()) for file in (*rotated_files(str(path)), path)][:3] == [200, 200, 200]
 
 
-def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_deleted_file_is_created_again_immediately(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The earlier records are lost with the file; later answers are on record, and messages report all of this."""
     failures: list[None] = []
-    written = Sink(str(path), observer=Observer(failed=lambda: failures.append(None)))
+    written = Sink(str(path), observer=LogObserver(failed=lambda: failures.append(None)))
     written.write(b"1" + LINE)
     path.unlink()
     written.write(b"2" + LINE)
@@ -97,7 +97,7 @@ def test_a_file_that_was_deleted_begins_anew_at_once(path: Path, caplog: pytest.
     assert f"the audit log {path} was deleted" in caplog.text
 
 
-def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path: Path) -> None:
+def test_deleted_file_that_cannot_be_created_rejects_records(tmp_path: Path) -> None:
     """The sink works again after a look finds that the file can be created."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -108,51 +108,51 @@ def test_a_file_that_was_deleted_and_cannot_be_made_anew_takes_nothing(tmp_path:
         with pytest.raises(AuditLogUnwritable, match="was deleted, and catflap cannot create it again"):
             written.write(LINE)
     folder.mkdir()
-    written.look()
+    written.poll()
     written.write(LINE)
     assert (folder / "gone.log").read_bytes() == LINE
 
 
-def test_a_file_that_somebody_else_put_aside_is_left(path: Path) -> None:
+def test_file_renamed_by_another_process_is_left(path: Path) -> None:
     """Another process or logrotate renamed the file: earlier lines stay under the new name."""
     written = sink(path)
     written.write(b"1" + LINE)
     path.rename(path.with_name("elsewhere"))
     written.write(b"2" + LINE)
-    written.look()
+    written.poll()
     written.write(b"3" + LINE)
     assert path.with_name("elsewhere").read_bytes() == b"1" + LINE + b"2" + LINE
     assert path.read_bytes() == b"3" + LINE
 
 
-def test_one_of_several_writers_puts_a_file_aside(path: Path) -> None:
+def test_one_of_several_writers_rotates_a_file(path: Path) -> None:
     """The other processes follow."""
     first, second = sink(path, size=150), sink(path, size=150)
     for written in (first, second, first, second):
         written.write(LINE)
-        second.look()
-    assert sum(len(one.read_bytes()) for one in (*aside(str(path)), path)) == 4 * len(LINE)
-    descriptor = os.open(aside(str(path))[0], os.O_RDONLY)
-    before = aside(str(path))
-    put_aside(str(path), descriptor, AT)
+        second.poll()
+    assert sum(len(one.read_bytes()) for one in (*rotated_files(str(path)), path)) == 4 * len(LINE)
+    descriptor = os.open(rotated_files(str(path))[0], os.O_RDONLY)
+    before = rotated_files(str(path))
+    rotate(str(path), descriptor, AT)
     os.close(descriptor)
-    assert aside(str(path)) == before
+    assert rotated_files(str(path)) == before
 
 
-def test_the_last_ones_are_kept(path: Path) -> None:
+def test_newest_rotated_files_are_kept(path: Path) -> None:
     """Only this log's files are removed: files with a similar name stay."""
     for name in ("audit[1].log.old", "audit1.log.20260131T120000.000000Z", "audit[1].log.20260131T120000.000000Z.gz"):
         path.with_name(name).touch()
     written = sink(path, size=50, keep=2)
     for number in range(5):
         written.write(b"%d" % number + LINE)
-    assert [one.read_bytes()[0:1] for one in (*aside(str(path)), path)] == [b"2", b"3", b"4"]
+    assert [one.read_bytes()[0:1] for one in (*rotated_files(str(path)), path)] == [b"2", b"3", b"4"]
     assert len([*path.parent.iterdir()]) == 6
-    discard(str(path), keep=0)
-    assert aside(str(path)) == []
+    delete_oldest(str(path), keep=0)
+    assert rotated_files(str(path)) == []
 
 
-def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_rotation_keeps_the_old_file(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A message reports the failure."""
     folder = path.parent / "logs"
     folder.mkdir()
@@ -161,16 +161,16 @@ def test_where_no_new_file_can_be_made_the_old_one_goes_on(path: Path, caplog: p
     (folder / "log").rename(path)
     folder.rmdir()
     written.write(LINE)
-    written.look()
+    written.poll()
     assert path.read_bytes() == LINE + LINE
     assert "cannot rotate the files of the audit log" in caplog.text
 
 
 def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
     """Run another process's action between a log's next look at its file and its next record."""
-    other, witness = threading.Thread(target=act), log._file.witness
+    other, witness = threading.Thread(target=act), log._file.peer_reader
     assert witness is not None
-    look = witness.look
+    look = witness.poll
 
     def looked() -> None:
         look()
@@ -178,7 +178,7 @@ def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
         other.start()
         other.join(0.1)
 
-    monkeypatch.setattr(witness, "look", looked)
+    monkeypatch.setattr(witness, "poll", looked)
     return other
 
 
@@ -187,7 +187,7 @@ def starts(path: Path) -> list[dict[str, Any]]:
     return [record for record in map(json.loads, path.read_bytes().splitlines()) if record["type"] == "start"]
 
 
-def test_of_two_chains_that_begin_at_once_one_states_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_simultaneous_chains_attests_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second process waits until the first has written its start."""
     one, other = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
     act = meanwhile(one, monkeypatch, lambda: other.append(RECORD))
@@ -199,26 +199,24 @@ def test_of_two_chains_that_begin_at_once_one_states_the_other(path: Path, monke
     assert verified(path, closed=True).notes == ()
 
 
-def test_a_chain_that_begins_in_an_empty_file_states_the_file_before_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chain_in_an_empty_file_attests_the_previous_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process writes to the new file at that same moment."""
     older, younger = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
     last = older.append(RECORD)
     assert last is not None
-    put_aside(str(path), older._file._descriptor, AT)
-    older.look()
+    rotate(str(path), older._file._descriptor, AT)
+    older.poll()
     act = meanwhile(younger, monkeypatch, lambda: older.append(RECORD))
     younger.append(RECORD)
     act.join()
     assert [start["previous"]["chain"] for start in starts(path)] == [last.chain]
     older.stop()
     younger.stop()
-    report = verified(*aside(str(path)), path, closed=True)
+    report = verified(*rotated_files(str(path)), path, closed=True)
     assert (report.findings, report.notes) == ((), ())
 
 
-def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: Path) -> None:
+def test_locked_file_is_still_written(path: Path) -> None:
     """A suspended process must not block the records of the others."""
     log = AuditLog(str(path), process="serve")
     with path.open("rb") as held:
@@ -227,20 +225,18 @@ def test_a_file_that_another_process_keeps_locked_is_written_all_the_same(path: 
     assert len(path.read_bytes().splitlines()) == 2
 
 
-def test_a_file_that_another_process_keeps_locked_is_put_aside_later(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_locked_file_is_rotated_later(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Its lines are written all the same, and the next look after that process tries again."""
     written = sink(path, size=150)
     written.write(LINE)
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         written.write(LINE)
-        assert aside(str(path)) == []
+        assert rotated_files(str(path)) == []
     assert "cannot be locked" in caplog.text
-    written.look()
+    written.poll()
     written.write(LINE)
-    assert [one.read_bytes() for one in (*aside(str(path)), path)] == [LINE + LINE, LINE]
+    assert [one.read_bytes() for one in (*rotated_files(str(path)), path)] == [LINE + LINE, LINE]
 
 
 def test_an_emptied_log_is_noted(path: Path) -> None:
@@ -255,15 +251,15 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
 
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
-def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
+def test_chains_continue_across_files(path: Path, durability: Any) -> None:
     """Several writers have several threads each: the files in order are sound, and have every record."""
-    keeping = Keeping(rotation=Rotation(size=5000), durability=durability)
-    logs = [AuditLog(str(path), process="serve", keeping=keeping) for _ in range(2)]
+    log_config = LogConfig(rotation=Rotation(size=5000), durability=durability)
+    logs = [AuditLog(str(path), process="serve", config=log_config) for _ in range(2)]
 
     def write(log: AuditLog) -> None:
         for _ in range(40):
             log.append(RECORD)
-            log.look()
+            log.poll()
 
     threads = [threading.Thread(target=write, args=(log,)) for log in logs * 2]
     for thread in threads:
@@ -272,7 +268,7 @@ def test_chains_go_on_from_file_to_file(path: Path, durability: Any) -> None:
         thread.join()
     for log in logs:
         log.stop()
-    files = [*aside(str(path)), path]
+    files = [*rotated_files(str(path)), path]
     assert len(files) > 4
     report = verified(*files, closed=True)
     assert report.findings == ()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from webhook.audit.chain import Fragment, Link, fragment, seal
-from webhook.audit.ending import WINDOW
+from webhook.audit.chain import Fragment, Link, fragment_of, seal
+from webhook.audit.log_tail import WINDOW
 from webhook.audit.sink import AuditLogUnwritable, Sink
 
 Write = Callable[[int, bytes], int]
@@ -36,7 +36,7 @@ def test_a_log_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None
         Sink(str(tmp_path / "no" / "audit.log"))
 
 
-def test_without_a_file_lines_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+def test_sink_without_a_path_writes_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     """A container's log is collected there."""
     Sink(None).write(LINE)
     assert capfd.readouterr().out.encode() == LINE
@@ -86,23 +86,25 @@ class TestShortWrites:
             sink.write(LINE)
 
     @pytest.mark.parametrize("count", [0, 1, 6])
-    def test_the_next_line_stands_on_its_own(self, path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    def test_line_after_a_partial_write_is_complete(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+    ) -> None:
         """The half line gets a line end, hides nothing after it, and stays in `torn` until a record follows."""
         sink = Sink(str(path))
         sink.write(LINE)
         self.refuse(sink, monkeypatch, count)
-        assert sink.torn == ([fragment(LINE[:count])] if count else [])
+        assert sink.partial_writes == ([fragment_of(LINE[:count])] if count else [])
         sink.write(LINE)
         sink.write(LINE)
         torn = LINE[:count] + b"\n" if count else b""
         assert path.read_bytes() == LINE + torn + LINE + LINE
 
-    def test_a_line_end_alone_owns_up_to_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_line_end_lists_no_partial_write(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The second tear is directly after the line end of the half line."""
         sink = Sink(str(path))
         for count in (5, 1, 0, 3):
             self.refuse(sink, monkeypatch, count)
-        assert sink.torn == [fragment(LINE[:5]), fragment(LINE[:3])]
+        assert sink.partial_writes == [fragment_of(LINE[:5]), fragment_of(LINE[:3])]
         sink.write(LINE)
         assert path.read_bytes() == LINE[:5] + b"\n" + LINE[:3] + b"\n" + LINE
 
@@ -111,7 +113,7 @@ class TestShortWrites:
         sink = Sink(str(path))
         self.take(monkeypatch, len(LINE) - 1)
         sink.write(LINE)
-        assert sink.torn == [Fragment(0, fragment(b"").sha256)]
+        assert sink.partial_writes == [Fragment(0, fragment_of(b"").sha256)]
         sink.write(LINE)
         assert path.read_bytes() == LINE + LINE
 
@@ -143,24 +145,24 @@ class TestOpening:
             pytest.param(record(1) + seal({"a": 1})[0], 1, [], id="a line with a hash that is no record"),
         ],
     )
-    def test_the_last_record_is_found_and_what_is_torn(
+    def test_last_record_and_partial_writes_are_found(
         self, path: Path, stands: bytes, last: int | None, torn: list[bytes]
     ) -> None:
         """The length of the line makes no difference; no record lists what is no half line."""
         path.write_bytes(stands)
         sink = Sink(str(path))
         assert (None if sink.last is None else sink.last.seq) == last
-        assert sink.torn == [*map(fragment, torn)]
+        assert sink.partial_writes == [*map(fragment_of, torn)]
         sink.write(LINE)
         unended = bool(stands) and not stands.endswith(b"\n")
         assert path.read_bytes() == stands + (b"\n" if unended else b"") + LINE
 
-    def test_the_last_record_is_told_whole(self, path: Path) -> None:
+    def test_last_record_is_complete(self, path: Path) -> None:
         """The new chain refers to the record by its hash."""
         line, digest = seal({"chain": NAME, "seq": 7})
         path.write_bytes(line)
         assert Sink(str(path)).last == Link(NAME, 7, digest)
 
-    def test_what_is_no_file_is_not_read(self) -> None:
+    def test_device_or_pipe_is_not_read(self) -> None:
         """A device or a pipe never ends."""
         assert Sink("/dev/null").last is None

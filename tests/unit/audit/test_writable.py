@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.audit_logs import assert_sound
-from webhook.audit.keeping import Durability, Failure, Keeping
 from webhook.audit.log import AuditLog
+from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy
 from webhook.audit.record import configuration_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 
@@ -24,12 +24,12 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("durability", [Durability.WRITTEN, Durability.SYNCED])
 @pytest.mark.parametrize("begun", [True, False], ids=["in a chain", "before the first record"])
-def test_it_is_writable_again_once_there_is_room(
+def test_log_is_writable_again_when_the_disk_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: Durability, *, begun: bool
 ) -> None:
     """The log is not writable before that, and needs no other record: a server that is not ready gets no review."""
-    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(durability=durability))
-    assert log.writable
+    log = AuditLog(str(tmp_path / "audit.log"), process="serve", config=LogConfig(durability=durability))
+    assert log.is_writable
     if begun:
         log.append(RECORD)
     with monkeypatch.context() as patch:
@@ -37,20 +37,18 @@ def test_it_is_writable_again_once_there_is_room(
         with pytest.raises(AuditLogUnwritable):
             log.append(RECORD)
         with pytest.raises(AuditLogUnwritable):
-            log.look()
-        assert not log.writable
-    log.look()
-    assert log.writable
+            log.poll()
+        assert not log.is_writable
+    log.poll()
+    assert log.is_writable
     log.stop()
     assert_sound(tmp_path / "audit.log")
 
 
-def test_where_requests_are_admitted_without_a_record_it_counts_as_writable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_log_that_admits_without_records_counts_as_writable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The administrator chose this, so no replica leaves the service because of it."""
-    log = AuditLog(str(tmp_path / "audit.log"), process="serve", keeping=Keeping(failure=Failure.ADMIT))
+    log = AuditLog(str(tmp_path / "audit.log"), process="serve", config=LogConfig(failure=LogFailurePolicy.ADMIT))
     log.append(RECORD)
     full(monkeypatch)
     assert log.append(RECORD) is None
-    assert log.writable
+    assert log.is_writable

@@ -77,7 +77,7 @@ def test_programs_get_json(log: Path) -> None:
     assert first["lastHash"] == json.loads(lines[4])["hash"]
 
 
-def test_several_files_are_one_log(log: Path, tmp_path: Path) -> None:
+def test_several_files_form_one_log(log: Path, tmp_path: Path) -> None:
     """The older files are compressed, and the newest is standard input."""
     lines = log.read_bytes().splitlines(keepends=True)
     older = tmp_path / "older.gz"
@@ -110,7 +110,7 @@ def test_the_root_key_is_made_and_trusted(tmp_path: Path, monkeypatch: pytest.Mo
     assert "forged: no trusted root key signed" in other.stdout
 
 
-def test_what_cannot_be_read_is_status_2(log: Path, tmp_path: Path) -> None:
+def test_unreadable_input_is_status_2(log: Path, tmp_path: Path) -> None:
     """A log without a record is included, so that it is not accepted as a sound one."""
     empty = tmp_path / "empty"
     empty.write_bytes(b"")
@@ -153,7 +153,7 @@ def test_the_api_servers_log_is_compared(log: Path, tmp_path: Path) -> None:
     assert (emptied.exit_code, f"{api}:1: chain aaaaaaaa record 1 missing" in emptied.stdout) == (1, True)
 
 
-def test_a_copy_that_a_collector_wrote_anew_is_taken_where_asked(log: Path) -> None:
+def test_collector_copy_is_accepted_with_lenient(log: Path) -> None:
     """By default every byte counts."""
     log.write_text("".join(f"{json.dumps(json.loads(line))}\n" for line in log.read_bytes().splitlines()), "utf-8")
     assert run("verify", log).exit_code == 1

@@ -59,13 +59,13 @@ def test_a_query_is_a_table(log: Path) -> None:
     assert (done.exit_code, done.stdout, done.stderr) == (0, TABLE, "")
 
 
-def test_json_is_the_record_as_it_stands(log: Path) -> None:
+def test_json_is_the_unchanged_record(log: Path) -> None:
     """The record is equal to the byte, so that it still verifies."""
     done = audit("query", log, "-o", "json")
     assert done.stdout_bytes == log.read_bytes()
 
 
-def test_questions_narrow_it_down(log: Path) -> None:
+def test_options_filter_the_records(log: Path) -> None:
     """Each option reaches its filter."""
     for options, count in (
         (["--type", "write"], 1),
@@ -118,7 +118,7 @@ def test_several_files_compressed_or_not_and_standard_input(log: Path, tmp_path:
     assert done.stdout == b"\n".join([line(DENIED), line(WRITE), log.read_bytes()])
 
 
-def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
+def test_text_that_is_no_record_is_skipped_and_counted(log: Path) -> None:
     """A record that does not match its hash is no evidence."""
     log.write_bytes(log.read_bytes().replace(b"alice", b"alicf") + b'{"half')
     for verb, *options in (["query"], ["export", "--format", "csv"]):
@@ -128,7 +128,7 @@ def test_what_is_no_record_is_passed_over_and_counted(log: Path) -> None:
         assert done.stderr == "catflap: skipped 2 lines without a valid record; catflap audit verify describes them\n"
 
 
-def test_a_copy_that_was_written_anew_is_read_by_choice(log: Path) -> None:
+def test_collector_copy_is_read_with_lenient(log: Path) -> None:
     """The option works as for `verify --lenient`."""
     spaced = b"".join(json.dumps(json.loads(text)).encode() + b"\n" for text in log.read_bytes().splitlines())
     log.write_bytes(spaced)
@@ -137,7 +137,7 @@ def test_a_copy_that_was_written_anew_is_read_by_choice(log: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b'{"kind":"Event"}\n', gzip.compress(b"x" * 999, mtime=0)[:20]])
-def test_what_is_no_log_is_refused(log: Path, content: bytes) -> None:
+def test_file_that_is_no_log_is_rejected(log: Path, content: bytes) -> None:
     """The status is 2, and the message names the file."""
     log.write_bytes(content)
     for verb, *options in (["query"], ["export", "--format", "ocsf"]):
@@ -189,7 +189,7 @@ def peak_kib(path: Path, arguments: list[str]) -> int:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full: a device that is always full")
 @pytest.mark.parametrize("verb", [("query",), ("export", "--format", "csv")])
-def test_what_cannot_be_printed_ends_it_with_status_2(log: Path, verb: tuple[str, ...]) -> None:
+def test_failed_output_is_status_2(log: Path, verb: tuple[str, ...]) -> None:
     """The status distinguishes half a page from a whole one."""
     argv = [sys.executable, "-m", "webhook", "audit", *verb, str(log)]
     with open("/dev/full", "wb") as full:  # noqa: PTH123 (as a shell does)
@@ -269,7 +269,7 @@ def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("verb", [("query",), ("export", "-o", "csv"), ("verify",)])
-def test_standard_input_is_one_log(verb: tuple[str, ...]) -> None:
+def test_standard_input_is_read_as_one_log(verb: tuple[str, ...]) -> None:
     """A second read would be empty."""
     done = audit(*verb, "-", "-")
     assert (done.exit_code, "standard input can be read only once" in done.stderr) == (2, True)

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD
-from webhook.audit import reading
-from webhook.cli import _folders, main
+from webhook.audit import log_lines
+from webhook.cli import _manifest_files, main
 from webhook.syntax import documents
-from webhook.syntax.composing import Composed, compose
+from webhook.syntax.yaml_composer import ComposedDocument, compose
 
 LOGS: Final = {
     "verify": ("audit", "verify"),
@@ -64,11 +64,13 @@ def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
             "16 MiB, which is the limit for a policy file",
             id="against",
         ),
-        pytest.param(("registration", "-c", "policy.yaml", "--url", "https://a", "--ca"), "1 MiB, which is the limit", id="CA"),
+        pytest.param(
+            ("registration", "-c", "policy.yaml", "--url", "https://a", "--ca"), "1 MiB, which is the limit", id="CA"
+        ),
         pytest.param(("audit", "verify", "policy.yaml", "--trust"), "64 KiB, which is the limit", id="key"),
     ],
 )
-def test_a_device_without_an_end_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
+def test_endless_device_takes_bounded_memory(arguments: tuple[str, ...], bound: str) -> None:
     """A file of any size behaves the same."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
@@ -82,16 +84,16 @@ def test_a_line_without_an_end_ends_the_reading(verb: str, monkeypatch: pytest.M
     """The input is a device, or a file that is no log."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
-    monkeypatch.setattr(reading, "LONGEST_SKIPPED", 1 << 26)
+    monkeypatch.setattr(log_lines, "LONGEST_SKIPPED", 1 << 26)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "/dev/zero"])
     assert outcome.exit_code == 2
     assert "catflap: /dev/zero:1: the line is longer than 64 MiB; expected an audit log" in outcome.stderr
 
 
 @pytest.mark.parametrize("verb", LOGS)
-def test_what_is_no_text_ends_the_reading(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_binary_input_ends_the_read(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk image has no line without an end."""
-    monkeypatch.setattr(reading, "MOST_UNTEXTUAL", MIB)
+    monkeypatch.setattr(log_lines, "MOST_BINARY", MIB)
     Path("image").write_bytes((b"\xff" * 1023 + b"\n") * 1100)
     outcome = CliRunner().invoke(main, [*LOGS[verb], "image"])
     assert outcome.exit_code == 2
@@ -125,7 +127,7 @@ def test_a_log_that_another_program_compressed_is_answered_with_the_command(
     assert (outcome.exit_code, f"unpack it first: {command} log | catflap audit" in outcome.stderr) == (2, True)
 
 
-def test_documents_are_counted_the_empty_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_documents_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A million separators took eleven seconds."""
     monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
     Path("seps.yaml").write_text("---\n# nothing\n" * (MANY + 1), encoding="utf-8")
@@ -141,7 +143,7 @@ def test_empty_documents_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None
     """The parser took that time."""
     parsed: list[str] = []
 
-    def counting(text: str, line: int) -> Composed:
+    def counting(text: str, line: int) -> ComposedDocument:
         parsed.append(text)
         return compose(text, line)
 
@@ -166,7 +168,7 @@ def test_a_large_document_of_yaml_is_to_be_json(monkeypatch: pytest.MonkeyPatch)
 def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more object is too many, in one file and in one command."""
     monkeypatch.setattr(documents, "MOST_OBJECTS", MANY)
-    monkeypatch.setattr("webhook.cli._files.MOST_OBJECTS", MANY)
+    monkeypatch.setattr("webhook.cli._inputs.MOST_OBJECTS", MANY)
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
     for name, count in (("all", MANY), ("more", MANY + 1), ("one", 1)):
         content = {"apiVersion": "v1", "kind": "List", "items": [item] * count}
@@ -186,7 +188,7 @@ def test_a_list_of_just_the_most_objects_is_read(monkeypatch: pytest.MonkeyPatch
 
 def test_a_folder_of_too_many_files_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of it is read: a part would look like the whole."""
-    monkeypatch.setattr(_folders, "MOST_FILES", MANY)
+    monkeypatch.setattr(_manifest_files, "MOST_FILES", MANY)
     Path("many").mkdir()
     for number in range(MANY + 1):
         Path(f"many/{number}.yaml").write_text(POD, encoding="utf-8")
@@ -216,7 +218,7 @@ def circle(path: Path) -> None:
     ("make", "what"),
     [(pipe, "this is not a regular file"), (broken, "no such file"), (circle, "its symbolic links form a loop")],
 )
-def test_what_in_a_folder_cannot_be_read_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
+def test_unreadable_path_in_a_folder_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
     """An earlier release silently skipped such paths."""
     (here / "f").mkdir()
     (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")

@@ -54,7 +54,7 @@ def write(files: dict[str, str]) -> None:
 WIDGETS = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.pod}]}\n"
 
 
-def test_the_policys_own_kinds_are_judged(check: Check) -> None:
+def test_extra_kinds_of_the_policy_are_checked(check: Check) -> None:
     """A kind is identified by group and name in any version; another policy treats its objects as ordinary ones."""
     write({"widget.yaml": "apiVersion: example.com/v7\nkind: Widget\nmetadata: {name: web}\nspec: {}\n"})
     assert check("widget.yaml").stdout == "1 object, 0 of them create Pods, 0 rejected\n"
@@ -90,7 +90,7 @@ def test_rules_about_isolated_namespaces_hold_only_if_there_are_any(check: Check
     assert check("objects.yaml").stdout.endswith(f"3 objects, 1 of them creates Pods, {refused} rejected\n")
 
 
-def test_a_person_reads_the_servers_own_message(check: Check) -> None:
+def test_output_has_the_server_message(check: Check) -> None:
     """The output also has the number of objects."""
     write({"pods.yaml": f"{GOOD}---\n{BAD}---\n{SERVICE}"})
     outcome = check("pods.yaml")
@@ -166,7 +166,7 @@ def test_a_program_reads_json(check: Check) -> None:
         pytest.param({"a.yaml": "kind: List\napiVersion: v1\nitems: []\n"}, ["a.yaml"], 0, "", id="an empty List"),
     ],
 )
-def test_the_status_tells_refused_from_unreadable(
+def test_status_distinguishes_rejected_from_unreadable(
     check: Check, files: dict[str, str], arguments: list[str], status: int, complaint: str
 ) -> None:
     """The status is 0, 1 or 2; standard error names what cannot be read."""
@@ -177,7 +177,7 @@ def test_the_status_tells_refused_from_unreadable(
     assert bool(outcome.stderr) == bool(complaint)
 
 
-def test_everything_is_read_before_it_ends(check: Check) -> None:
+def test_all_files_are_read_before_the_end(check: Check) -> None:
     """A broken file does not hide violations in the others."""
     write({"a.yaml": f"{BROKEN}", "b.yaml": BAD})
     outcome = check("a.yaml", "b.yaml")
@@ -185,14 +185,14 @@ def test_everything_is_read_before_it_ends(check: Check) -> None:
     assert outcome.stderr.startswith("catflap: a.yaml:1:5: not YAML: ")
 
 
-def test_standard_input_is_read_where_it_is_named(check: Check) -> None:
+def test_standard_input_is_read_as_dash(check: Check) -> None:
     """The form is `kubectl … -o yaml | catflap check -`."""
     outcome = check("-n", "shop", "-", input=BAD)
     assert "-: Pod shop/bad has 1 violation:" in outcome.stdout
     assert outcome.exit_code == 1
 
 
-def test_what_is_not_utf_8_is_read_as_kubectl_reads_it(check: Check) -> None:
+def test_text_that_is_not_utf_8_is_read_like_kubectl(check: Check) -> None:
     """Kubectl reads replacement characters there, which matters in labels."""
     Path("a.yaml").write_bytes(GOOD.replace("web,", "web\xff,").encode("latin-1"))
     outcome = check("a.yaml")
@@ -211,7 +211,7 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
     assert outcome.stdout.endswith("1 object, 1 of them creates Pods, 0 rejected\n")
 
 
-def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
+def test_invalid_policy_reports_every_fault(check: Check) -> None:
     """The command ends before it reads any manifest."""
     write({"policy.yml": HEAD + "mode: loud\nruls: []\n"})
     outcome = check("nothing.yaml")
@@ -222,7 +222,7 @@ def test_a_bad_policy_ends_it_with_every_fault(check: Check) -> None:
     ]
 
 
-def test_custom_rules_are_asked_too(check: Check) -> None:
+def test_custom_rules_are_evaluated(check: Check) -> None:
     """Rules that need a cluster are reported as not checked."""
     rules = [
         '{id: small, resources: [pods], cel: "object.metadata.name.size() < 4", message: a shorter name}',
@@ -244,7 +244,7 @@ VM = "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n"
 
 
 @pytest.mark.parametrize(("arguments", "status"), [([], 0), (["--strict"], 1)])
-def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: list[str], status: int) -> None:
+def test_strict_fails_for_unchecked_objects(check: Check, arguments: list[str], status: int) -> None:
     """Without the option, the command reports it and succeeds."""
     write({"vm.yaml": f"{VM}---\n{GOOD}"})
     outcome = check(*arguments, "vm.yaml")
@@ -257,7 +257,7 @@ def test_strict_makes_a_failure_of_what_was_not_judged(check: Check, arguments: 
     assert found["notJudged"].startswith("VirtualMachine of kubevirt.io creates Pods")
 
 
-def test_a_policy_files_own_kind_is_judged_and_not_named(check: Check) -> None:
+def test_extra_kind_is_checked_without_a_note(check: Check) -> None:
     """The kind is known in that case."""
     kinds = "{group: kubevirt.io, resource: virtualmachines, kind: VirtualMachine, template: spec.template}"
     write({"vm.yaml": VM, "policy.yml": f"{HEAD}workloads: {{extraKinds: [{kinds}]}}\n"})
@@ -274,7 +274,7 @@ def test_an_empty_pipe_is_no_success(check: Check) -> None:
         assert "standard input contains no manifest; if another command writes it (helm template" in outcome.stderr
 
 
-def test_a_named_file_beside_an_empty_pipe_does_not_hide_it(check: Check) -> None:
+def test_named_file_does_not_hide_an_empty_pipe(check: Check) -> None:
     """Each source is checked by itself."""
     write({"a.yaml": GOOD})
     outcome = check("a.yaml", "-", input="")
@@ -289,7 +289,7 @@ def test_a_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
     assert check("a.yaml").exit_code == 0
 
 
-def test_labels_that_no_api_server_takes_are_refused_by_its_name(check: Check) -> None:
+def test_labels_that_the_api_server_rejects_are_attributed_to_it(check: Check) -> None:
     """This holds in every namespace and for every kind; a rule about the label replaces the message."""
     bad = GOOD.replace("web,", '"my shop",')
     write({"a.yaml": f"{bad}---\n{SERVICE.replace('name: web', 'name: web, labels: {a/b/c: x}')}"})
@@ -308,7 +308,7 @@ def test_labels_that_no_api_server_takes_are_refused_by_its_name(check: Check) -
 
 
 @pytest.mark.parametrize("option", ["-o", "--output", "--format"])
-def test_the_form_has_one_name_and_an_older_one(check: Check, option: str) -> None:
+def test_output_option_has_a_former_name(check: Check, option: str) -> None:
     """The option has the same name in other verbs."""
     write({"a.yaml": GOOD})
     assert json.loads(check(option, "json", "a.yaml").stdout)[0]["allowed"]
@@ -325,14 +325,14 @@ def test_a_name_that_no_namespace_can_have_is_refused(check: Check, option: str)
     ) in outcome.stderr or f"'{option}': 'A_B' is no" in outcome.stderr
 
 
-def test_catflaps_own_namespace_is_exempt(check: Check) -> None:
+def test_own_namespace_is_exempt(check: Check) -> None:
     """The server does the same."""
     write({"a.yaml": BAD.replace("name: bad", "name: bad, namespace: guard")})
     assert check("a.yaml").exit_code == 1
     assert check("--own-namespace", "guard", "a.yaml").exit_code == 0
 
 
-def test_what_render_prints_is_refused_with_the_reason(check: Check) -> None:
+def test_rendered_policies_are_rejected_with_the_reason(check: Check) -> None:
     """The reason is that catflap writes these objects itself."""
     rendered = CliRunner().invoke(main, ["render", "-c", "policy.yml", "-n", "shop"]).stdout
     outcome = check("-", input=rendered)
@@ -352,7 +352,7 @@ def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
     assert outcome.stdout == "1 object, 1 of them creates Pods, 0 rejected, 6 files of other programs skipped\n"
 
 
-def test_what_only_goes_on_record_is_no_warning(check: Check) -> None:
+def test_audited_violation_is_no_warning(check: Check) -> None:
     """Each effect has its own word, and names its object."""
     write({"policy.yml": HEAD + "rules: {known-role: audit}\n", "a.yaml": BAD})
     assert check("a.yaml").stdout.startswith("a.yaml: recorded only: Pod default/bad: known-role: ")
@@ -370,7 +370,7 @@ def test_a_policy_file_of_powershell_is_read(check: Check, mark: bytes) -> None:
     assert CliRunner().invoke(main, ["config", "check", "policy.yml"]).exit_code == 0
 
 
-def test_a_policy_file_that_is_no_text_ends_it(check: Check) -> None:
+def test_binary_policy_file_is_rejected(check: Check) -> None:
     """A policy file is read more strictly than a manifest."""
     write({"a.yaml": GOOD})
     Path("policy.yml").write_bytes(b"\xff" + HEAD.encode())

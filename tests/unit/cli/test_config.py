@@ -69,7 +69,7 @@ class TestCheck:
         outcome = run("check", "-", stdin=FAULTY)
         assert (outcome.exit_code, outcome.stdout.startswith(f"-:{FAULTS[0]}")) == (1, True)
 
-    def test_what_cannot_be_read_is_status_2(self, tmp_path: Path) -> None:
+    def test_unreadable_input_is_status_2(self, tmp_path: Path) -> None:
         """The status is not about the policy."""
         assert run("check", str(tmp_path / "nowhere.yaml")).exit_code == 2
         (tmp_path / "binary").write_bytes(b"mode\xff")
@@ -83,7 +83,7 @@ class TestCheck:
     @pytest.mark.parametrize(
         "text", ["", "\n", "  \n\n", "# a comment\n", "---\n", "---\n# a comment\n...\n", "\ufeff", "null\n", "~"]
     )
-    def test_what_is_empty_is_status_2_of_each_verb(
+    def test_empty_input_is_status_2_of_each_verb(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], text: str
     ) -> None:
         """The input is a file and standard input: an empty text can be neither right nor wrong."""
@@ -137,7 +137,7 @@ class TestCheck:
         outcome = run("check", "-", "-", stdin=SOUND)
         assert (outcome.exit_code, "standard input can be read only once" in outcome.stderr) == (2, True)
 
-    def test_what_has_no_effect_is_a_warning(self, tmp_path: Path) -> None:
+    def test_setting_without_effect_is_a_warning(self, tmp_path: Path) -> None:
         """The warning is on standard error, and the status is 0."""
         path = written(tmp_path, f"{HEAD}network: {{clusterCIDRs: [10.0.0.0/8, 10.1.0.0/16]}}\n")
         outcome = run("check", path)
@@ -146,7 +146,7 @@ class TestCheck:
         )
         assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", told)
 
-    def test_warnings_are_printed_beside_faults(self, tmp_path: Path) -> None:
+    def test_warnings_are_printed_with_faults(self, tmp_path: Path) -> None:
         """The faults are on standard output as usual, and determine the status."""
         path = written(tmp_path, f"{FAULTY}network: {{nodeCIDRs: [10.0.0.0/8]}}\n")
         outcome = run("check", path)
@@ -183,14 +183,14 @@ class TestShow:
 class TestSchema:
     """`config schema` prints the schema for editors."""
 
-    def test_it_is_a_schema(self) -> None:
+    def test_schema_is_valid(self) -> None:
         """The schema is valid in the draft that it names."""
         printed = json.loads(run("schema").stdout)
         assert printed == schema()
         Draft202012Validator.check_schema(printed)
 
     @pytest.mark.parametrize("case", CASES, ids=lambda case: case.parent.name)
-    def test_it_takes_what_the_program_takes(self, case: Path) -> None:
+    def test_schema_accepts_every_valid_policy(self, case: Path) -> None:
         """The test has every policy of the test cases."""
         Draft202012Validator(schema()).validate(yaml.safe_load(case.read_text("utf-8")))
 
@@ -201,11 +201,11 @@ class TestSchema:
             pytest.param({"rules": {"require-ap": "warn"}}, id="a rule that there is not"),
             pytest.param({"rules": {"require-app": "wan"}}, id="its mode"),
             pytest.param({"workload": {}}, id="a key that there is not"),
-            pytest.param({"workloads": {"existing": "keep"}}, id="a nested value"),
+            pytest.param({"workloads": {"existingWorkloads": "keep"}}, id="a nested value"),
             pytest.param({"network": {"flows": [{"from": "frontend"}]}}, id="a flow to nowhere"),
         ],
     )
-    def test_it_refuses_what_an_editor_can_see(self, change: dict[str, Any]) -> None:
+    def test_schema_rejects_structural_faults(self, change: dict[str, Any]) -> None:
         """Only `config check` finds contradictions between keys."""
         whole = {"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"}
         assert Draft202012Validator(schema()).is_valid(whole)

@@ -46,7 +46,7 @@ def test_an_old_log_is_sound() -> None:
     assert (found.findings, found.records) == ((), RECORDS)
 
 
-def test_records_of_both_formats_in_one_file_are_sound(mixed: Path) -> None:
+def test_file_with_both_formats_is_sound(mixed: Path) -> None:
     """The new process names the last record of the old one; an edit of a record in either format shows."""
     assert verified(mixed, closed=True).findings == ()
     for before, after in ((b'"carol"', b'"karol"'), (b"require-role until", b"require-rolf until")):
@@ -57,7 +57,7 @@ def test_records_of_both_formats_in_one_file_are_sound(mixed: Path) -> None:
         mixed.write_bytes(whole)
 
 
-def test_a_query_shows_each_record_as_it_is() -> None:
+def test_query_prints_each_record_unchanged() -> None:
     """JSON equals the record to the byte, and the table has its words."""
     assert audit("query", OLD, "-o", "json").stdout_bytes == OLD.read_bytes()
     table = audit("query", OLD, "--decision", "exempt")
@@ -65,7 +65,7 @@ def test_a_query_shows_each_record_as_it_is() -> None:
     assert table.stderr == ""
 
 
-def test_a_query_by_code_says_which_records_have_none(mixed: Path) -> None:
+def test_query_by_code_counts_records_without_a_code(mixed: Path) -> None:
     """Such records may be among those that the query means."""
     done = audit("query", mixed, "--reason", "BreakGlass", "--reason", "*Restored", "-o", "json")
     assert [json.loads(text)["reasonCode"] for text in done.stdout.splitlines()] == ["BreakGlass", "PolicyRestored"]
@@ -83,7 +83,7 @@ def test_an_export_has_no_code_of_an_old_record(mixed: Path) -> None:
     assert [one.get("status_code") for one in events] == [None] * WITH_REASON + ["BreakGlass", "PolicyRestored"]
 
 
-def test_a_report_says_what_an_old_log_cannot_tell(tmp_path: Path) -> None:
+def test_report_names_what_an_earlier_format_lacks(tmp_path: Path) -> None:
     """The report has everything else: the exact gap, the exception, the deleted namespace."""
     done = report(OLD, "-o", tmp_path / "page.html")
     assert done.exit_code == 0, done.stderr

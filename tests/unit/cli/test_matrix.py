@@ -24,7 +24,7 @@ from tests.matrix import (
     policy_text,
     possible,
 )
-from webhook.cli.check import judged
+from webhook.cli.check import decide_offline
 from webhook.config.parse import parse
 from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.custom_rule import ALL_WORKLOADS
@@ -33,7 +33,7 @@ from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
-from webhook.review.manifests import read, standing
+from webhook.review.manifests import as_existing, read
 from webhook.rules import RULES
 
 
@@ -51,7 +51,7 @@ def policy_with(file: Json, mode: Mode, rule: str, *custom: Json) -> GuardPolicy
 def decision(manifest: Json, policy: GuardPolicy) -> Decision:
     """Return the decision of `catflap check` on one object."""
     found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
-    return judged(found, policy, own_namespace="catflap-system")
+    return decide_offline(found, policy, own_namespace="catflap-system")
 
 
 def effects(decided: Decision, rule: str) -> set[Effect]:
@@ -66,7 +66,7 @@ def effects(decided: Decision, rule: str) -> set[Effect]:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("rule", RULES)
-def test_a_built_in_rule_does_what_its_mode_says(rule: str, mode: Mode) -> None:
+def test_built_in_rule_follows_its_mode(rule: str, mode: Mode) -> None:
     """The test has each kind that the rule is about; a custom rule about all workloads changes nothing."""
     for kind, (file, manifest) in cases(rule).items():
         for custom in ((), (HARMLESS,)):
@@ -85,7 +85,7 @@ def test_a_built_in_rule_has_no_other_effect_on_anything(rule: str, mode: Mode) 
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_built_in_rule_is_in_the_matrix_with_every_kind_that_it_is_about(rule: str) -> None:
+def test_matrix_has_each_built_in_rule_with_each_of_its_kinds(rule: str) -> None:
     """The exceptions are Pods without the labels of a rule, and staged policies, which open nothing."""
     about, found = RULES[rule].about, cases(rule).keys()
     if about is PolicyObject:
@@ -99,7 +99,7 @@ def test_a_built_in_rule_is_in_the_matrix_with_every_kind_that_it_is_about(rule:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_a_custom_rule_does_what_its_mode_says_to_its_own_resource_alone(resource: str, mode: Mode) -> None:
+def test_custom_rule_follows_its_mode_for_its_resource_only(resource: str, mode: Mode) -> None:
     """Other objects in the same files make no difference: workloads, network policies, tiers, and unjudged objects."""
     rule = never_true(resource)
     policy = policy_with(HEAD, mode, rule["id"], rule)
@@ -116,6 +116,6 @@ def test_a_preview_of_everything_has_the_same_effects(mode: Mode) -> None:
     existing = []
     for manifest in OBJECTS:
         found = read(manifest, default_namespace="shop", extra=policy.workloads.extra_by_kind)
-        existing.append(standing(found, manifest))
+        existing.append(as_existing(found, manifest))
     [seen] = preview(existing, [policy], PreviewContext(at=datetime.now(UTC)))
     assert {row.effect for row in seen.rows if row.rule == rule["id"]} == {EFFECTS[mode]} - {None}

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tests.unit.samples import HEAD
 from webhook.cli import main
-from webhook.cli._serving import AddressType, LocationType
+from webhook.cli._serve_options import AddressType, PolicyLocationType
 from webhook.config.source import ConfigMapRef
 
 
@@ -33,7 +33,7 @@ def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) ->
 @pytest.mark.parametrize(
     "text", ["8443", "localhost", "localhost:", "localhost:http", "::1:8443", "a:65536", "a:-1", ""]
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_invalid_address_is_rejected(text: str) -> None:
     """The message says how to write an address."""
     with pytest.raises(click.BadParameter, match=r"write HOST:PORT, such as 0\.0\.0\.0:8443"):
         AddressType().convert(text, None, None)
@@ -41,10 +41,10 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_a_location_is_a_file_or_a_config_map() -> None:
     """The prefix decides."""
-    assert LocationType().convert("policy.yaml", None, None) == Path("policy.yaml")
-    assert LocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
+    assert PolicyLocationType().convert("policy.yaml", None, None) == Path("policy.yaml")
+    assert PolicyLocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
     with pytest.raises(click.BadParameter, match="write configmap:NAMESPACE/NAME"):
-        LocationType().convert("configmap:a", None, None)
+        PolicyLocationType().convert("configmap:a", None, None)
 
 
 CONFIG_MAP: Final = (
@@ -77,7 +77,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["good.yaml", "map.yaml", "wide.yaml", "-"])
-def test_every_verb_takes_a_policy_file_in_each_form(reader: str, name: str) -> None:
+def test_every_verb_accepts_each_form_of_a_policy_file(reader: str, name: str) -> None:
     """The forms are the file, the manifest of its ConfigMap, UTF-16, and standard input."""
     outcome = CliRunner().invoke(main, [*READERS[reader], name], input=CONFIG_MAP)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -86,7 +86,7 @@ def test_every_verb_takes_a_policy_file_in_each_form(reader: str, name: str) -> 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", ["bad.yaml", "-"])
-def test_every_verb_tells_a_fault_with_its_place_in_the_manifest(reader: str, name: str) -> None:
+def test_every_verb_reports_a_fault_with_its_place_in_the_manifest(reader: str, name: str) -> None:
     """The line is that of the user's file."""
     outcome = CliRunner().invoke(main, [*READERS[reader], name], input=CONFIG_MAP + BAD_LINE)
     assert f"{name}:8:5: mode: 'loud' is unknown" in outcome.output
@@ -102,7 +102,7 @@ def test_standard_input_is_read_once(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("verb", ["serve", "controller"])
-def test_what_follows_a_file_takes_no_standard_input(verb: str) -> None:
+def test_verbs_that_watch_a_file_reject_standard_input(verb: str) -> None:
     """Standard input would never change."""
     outcome = CliRunner().invoke(main, [verb, "-c", "-", *(["--tls-dir", "tls"] if verb == "serve" else [])])
     assert (outcome.exit_code, "standard input does not change; pass a file" in outcome.stderr) == (2, True)

@@ -69,7 +69,7 @@ def test_a_person_reads_a_table(preview: Previewed) -> None:
     assert outcome.exit_code == 1
 
 
-def test_a_wide_table_says_what_is_wrong(preview: Previewed) -> None:
+def test_wide_table_has_the_violation(preview: Previewed) -> None:
     """The message is on the same line, whatever its length."""
     outcome = preview("-o", "wide", "bad.yaml")
     assert outcome.stdout.splitlines()[1] == (
@@ -110,7 +110,7 @@ def test_a_program_reads_json(preview: Previewed) -> None:
     }
 
 
-def test_rules_that_read_the_namespace_are_told_of(preview: Previewed) -> None:
+def test_rules_that_read_the_namespace_are_named(preview: Previewed) -> None:
     """Files have no namespace, and no rule is silently skipped."""
     rule = "{id: mine, resources: [pods], cel: \"namespaceObject.metadata.name == 'x'\"}"
     Path("policy.yml").write_text(f"{HEAD}custom: [{rule}]\n", encoding="utf-8")
@@ -119,7 +119,7 @@ def test_rules_that_read_the_namespace_are_told_of(preview: Previewed) -> None:
     assert outcome.exit_code == 0
 
 
-def test_against_another_file_only_what_changes_is_shown(preview: Previewed) -> None:
+def test_comparison_shows_only_changes(preview: Previewed) -> None:
     """The output also has the keys that differ, in words."""
     outcome = preview("--against", "old.yml", "bad.yaml")
     assert outcome.stdout == CHANGED
@@ -136,7 +136,7 @@ def test_changes_are_json_as_well(preview: Previewed) -> None:
     assert found["differences"] == ["rules.known-role: not set, was warn"]
 
 
-def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) -> None:
+def test_newly_admitted_owner_is_shown(preview: Previewed) -> None:
     """The row has the old violations."""
     Path("policy.yml").write_text(f"{HEAD}mode: off\n", encoding="utf-8")
     outcome = preview("--against", "old.yml", "all.yaml")
@@ -163,7 +163,7 @@ def test_what_another_file_lets_pass_is_shown_as_admitted(preview: Previewed) ->
         pytest.param(["--kubeconfig", "none.yaml"], 2, "cannot use --kubeconfig none.yaml: ", id="no kubeconfig"),
     ],
 )  # fmt: skip
-def test_the_status_tells(preview: Previewed, arguments: list[str], status: int, complaint: str) -> None:
+def test_exit_status(preview: Previewed, arguments: list[str], status: int, complaint: str) -> None:
     """The status is 0, 1 or 2; standard error has the message."""
     outcome = preview(*arguments)
     assert outcome.exit_code == status, outcome.output
@@ -171,7 +171,7 @@ def test_the_status_tells(preview: Previewed, arguments: list[str], status: int,
     assert bool(outcome.stderr) == bool(complaint)
 
 
-def test_nothing_that_differs_is_said(preview: Previewed) -> None:
+def test_comparison_without_differences_has_a_message(preview: Previewed) -> None:
     """Silence would be ambiguous."""
     assert preview("--against", "policy.yml").stdout == "no differences\n"
 
@@ -189,7 +189,7 @@ def test_a_pod_of_a_manifest_does_not_run(preview: Previewed) -> None:
     assert "1 would be rejected (1 Pod running)\n" in preview("bad.yaml").stdout
 
 
-def test_what_is_not_judged_is_said_below_the_table(preview: Previewed) -> None:
+def test_unchecked_objects_are_listed_below_the_table(preview: Previewed) -> None:
     """The notes of the JSON have the same."""
     Path("vm.yaml").write_text(
         "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n", encoding="utf-8"

@@ -73,7 +73,7 @@ def test_the_configurations_are_printed(tmp_path: Path, arguments: list[str], en
         pytest.param(["--service", "a/b:65536"], "--service a/b:65536: write NAMESPACE/NAME", id="a port too high"),
     ],
 )
-def test_what_the_api_server_would_refuse_is_refused(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+def test_value_that_the_api_server_rejects_is_rejected(tmp_path: Path, arguments: list[str], complaint: str) -> None:
     """The message says how to write the value."""
     outcome = run(tmp_path, *arguments)
     assert outcome.exit_code == 2

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from tests.unit.samples import HEAD
 from webhook.cli import main
 from webhook.config.parse import parse
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -23,14 +23,14 @@ def run(folder: Path, *arguments: str, text: str = "") -> Result:
 @pytest.mark.parametrize(
     ("text", "arguments", "engine"),
     [
-        pytest.param("", [], Engine.KUBERNETES, id="auto is plain without a cluster"),
-        pytest.param("network: {engine: calico}", [], Engine.CALICO, id="the policy's"),
-        pytest.param("", ["--engine", "calico"], Engine.CALICO, id="the one asked for"),
-        pytest.param("network: {engine: calico}", ["--engine", "kubernetes"], Engine.KUBERNETES, id="it wins"),
+        pytest.param("", [], PolicyEngine.KUBERNETES, id="auto is plain without a cluster"),
+        pytest.param("network: {engine: calico}", [], PolicyEngine.CALICO, id="the policy's"),
+        pytest.param("", ["--engine", "calico"], PolicyEngine.CALICO, id="the one asked for"),
+        pytest.param("network: {engine: calico}", ["--engine", "kubernetes"], PolicyEngine.KUBERNETES, id="it wins"),
     ],
 )
-def test_what_is_printed_is_what_the_controller_writes(
-    tmp_path: Path, text: str, arguments: list[str], engine: Engine
+def test_output_equals_the_policies_of_the_controller(
+    tmp_path: Path, text: str, arguments: list[str], engine: PolicyEngine
 ) -> None:
     """The namespace's uid is the exception, which only a cluster knows."""
     outcome = run(tmp_path, "-n", "shop", *arguments, text=text)
@@ -48,7 +48,7 @@ def test_the_text_is_for_people_too(tmp_path: Path) -> None:
     assert not any(mark in line for line in lines for mark in "&*!")
 
 
-ADOPTING = "namespaces: {adopt: [default, catflap-system]}"
+ADOPTING = "namespaces: {includeExisting: [default, catflap-system]}"
 LEFT_OPEN = [
     pytest.param("kube-system", [], "", "it is a namespace of Kubernetes (kube-node-lease, kube-public, "
                                         "kube-system)", id="system"),
@@ -61,12 +61,12 @@ LEFT_OPEN = [
     ),
     pytest.param("catflap-system", [], ADOPTING, "catflap runs in it", id="our own"),
     pytest.param("guards", ["--own-namespace", "guards"], "", "catflap runs in it", id="our own elsewhere"),
-    pytest.param("default", [], "", "it is older than catflap, and namespaces.adopt does not name it", id="not adopted"),
+    pytest.param("default", [], "", "it is older than catflap, and namespaces.includeExisting does not name it", id="not included"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "arguments", "text", "why"), LEFT_OPEN)
-def test_a_namespace_that_stays_open_gets_none(
+def test_namespace_that_stays_open_has_no_output(
     tmp_path: Path, name: str, arguments: list[str], text: str, why: str
 ) -> None:
     """The reason is on standard error, so that a pipe stays empty."""
@@ -76,7 +76,7 @@ def test_a_namespace_that_stays_open_gets_none(
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("default", []), ("catflap-system", ["--own-namespace", "guards"])])
-def test_a_namespace_that_is_adopted_gets_its_policies(tmp_path: Path, name: str, arguments: list[str]) -> None:
+def test_a_namespace_that_is_included_gets_its_policies(tmp_path: Path, name: str, arguments: list[str]) -> None:
     """The namespace is older than catflap."""
     outcome = run(tmp_path, "-n", name, *arguments, text=ADOPTING)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -84,7 +84,7 @@ def test_a_namespace_that_is_adopted_gets_its_policies(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("name", ["Shop", "a b", "", "../x"])
-def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
+def test_invalid_namespace_is_rejected(tmp_path: Path, name: str) -> None:
     """The name would become text in a manifest."""
     outcome = run(tmp_path, "-n", name)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
@@ -108,8 +108,10 @@ def test_what_is_no_namespace_is_refused(tmp_path: Path, name: str) -> None:
         pytest.param("[{cidrs: [10.96.0.10/32]}]", [], id="a list with the address"),
     ],
 )
-@pytest.mark.parametrize("engine", Engine)
-def test_comments_say_what_only_a_cluster_could_show(tmp_path: Path, engine: Engine, dns: str, says: list[str]) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_comments_name_assumptions_about_the_cluster(
+    tmp_path: Path, engine: PolicyEngine, dns: str, says: list[str]
+) -> None:
     """The comments precede the first object, so that the manifests stay the same for kubectl."""
     outcome = run(tmp_path, "-n", "shop", "--engine", str(engine), text=f"network: {{dns: {dns}}}")
     comments, mark, _ = outcome.stdout.partition("---\n")

@@ -45,7 +45,7 @@ def page(path: Path) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_a_sound_log_says_so(log: Path, output: Path) -> None:
+def test_sound_log_is_reported_as_sound(log: Path, output: Path) -> None:
     """The page also says what the result rests on."""
     assert report(log, "-o", output).exit_code == 0
     assert "The log is sound." in page(output).text
@@ -53,7 +53,7 @@ def test_a_sound_log_says_so(log: Path, output: Path) -> None:
     assert report(log, "-o", "-").stdout.startswith("<!DOCTYPE html>")
 
 
-def test_a_damaged_log_says_so_before_all_else(log: Path, output: Path, tmp_path: Path) -> None:
+def test_damage_is_reported_first(log: Path, output: Path, tmp_path: Path) -> None:
     """The page has every finding; the status is 1, as for `audit verify`."""
     edited = tmp_path / "edited.log"
     edited.write_bytes(log.read_bytes().replace(b'"carol"', b'"karol"'))
@@ -64,7 +64,7 @@ def test_a_damaged_log_says_so_before_all_else(log: Path, output: Path, tmp_path
     assert "The log is sound." not in found.text
 
 
-def test_nobody_vouches_for_a_chain_that_no_root_key_knows(log: Path, output: Path, tmp_path: Path) -> None:
+def test_chain_without_a_trusted_root_key_is_a_finding(log: Path, output: Path, tmp_path: Path) -> None:
     """The option `--trust` works as for `audit verify`."""
     _, public = write_pair(str(tmp_path / "root"))
     assert report(log, "--trust", public, "-o", output).exit_code == 1
@@ -95,14 +95,14 @@ def anchor(log: Path, hashed: str) -> str:
     return json.dumps(event) + "\n"
 
 
-def test_a_chain_without_its_end_is_found_where_that_is_asked(log: Path, output: Path) -> None:
+def test_open_chain_is_a_finding_with_closed(log: Path, output: Path) -> None:
     """The option `--closed` works as for `audit verify`."""
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
     assert report(log, "-o", output).exit_code == 0
     assert report(log, "--closed", "-o", output).exit_code == 1
 
 
-def test_a_period_counts_its_own_records_and_verifies_all(log: Path, output: Path) -> None:
+def test_period_counts_its_records_and_verifies_all(log: Path, output: Path) -> None:
     """The page says how many other records it leaves out."""
     assert report(log, "--from", "2026-01-28", "--to", "2026-01-29", "-o", output).exit_code == 0
     rows = page(output).figures("Kinds of records")
@@ -112,7 +112,7 @@ def test_a_period_counts_its_own_records_and_verifies_all(log: Path, output: Pat
     assert "outside of it (verified, and not counted below)" in page(output).text
 
 
-def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: Path) -> None:
+def test_exclusions_of_the_policy_file_are_listed(log: Path, output: Path, tmp_path: Path) -> None:
     """The page has exempt namespaces, modes and match conditions."""
     (tmp_path / "policy.yaml").write_text(POLICY)
     assert report(log, "-c", tmp_path / "policy.yaml", "-o", output).exit_code == 0
@@ -141,7 +141,7 @@ def test_what_the_policy_file_frees_is_told(log: Path, output: Path, tmp_path: P
         (["-c", "{log}"], "{log}:2:1: not YAML"),
     ],
 )
-def test_what_cannot_be_used_is_refused(log: Path, output: Path, arguments: list[str], says: str) -> None:
+def test_unusable_input_is_rejected(log: Path, output: Path, arguments: list[str], says: str) -> None:
     """The status is 2, the message names the file, and there is no page."""
     done = report(log, *(one.format(log=log) for one in arguments), "-o", output)
     assert done.exit_code == 2
@@ -160,7 +160,7 @@ def test_no_file_that_is_read_is_written_over(log: Path, tmp_path: Path, spellin
     assert log.read_bytes() == before
 
 
-def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
+def test_file_that_is_no_log_makes_no_page(log: Path, output: Path) -> None:
     """An existing file at that path stays unchanged."""
     empty = log.with_name("empty.log")
     empty.write_bytes(b"")
@@ -169,7 +169,7 @@ def test_what_is_no_log_makes_no_page(log: Path, output: Path) -> None:
     assert output.read_text() == "before"
 
 
-def test_a_page_that_cannot_be_written_is_said(log: Path, tmp_path: Path) -> None:
+def test_unwritable_page_is_reported(log: Path, tmp_path: Path) -> None:
     """The message names the file; the status is 2."""
     done = report(log, "-o", tmp_path / "nowhere" / "report.html")
     assert (done.exit_code, str(tmp_path / "nowhere" / "report.html") in done.stderr) == (2, True)

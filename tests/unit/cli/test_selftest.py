@@ -79,7 +79,7 @@ def test_the_labels_follow_from_the_policy_file(
         pytest.param(FakeApi(), REQUIRING, (2, "pass them with --label"), id="a label that nobody can guess"),
     ],
 )  # fmt: skip
-def test_the_status_says_what_was_found(
+def test_status_follows_the_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: FakeApi, text: str, outcome: tuple[int, str]
 ) -> None:
     """The status is 0 for the file's verdicts, 1 for others, and 2 if they are unknown."""

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.unit.audit.logs import two_chains
-from webhook.audit import copies
+from webhook.audit import collector_copies
 from webhook.cli import main
 
 VERBS: Final = {
@@ -94,7 +94,7 @@ def lines(tmp_path: Path) -> Lines:
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set a low limit, so that a test need not write the 16 MiB of a line that is too long."""
-    monkeypatch.setattr("webhook.audit.reading.LONGEST_LINE", LONGEST)
+    monkeypatch.setattr("webhook.audit.log_lines.LONGEST_LINE", LONGEST)
 
 
 def run(verb: str, path: Path, *options: str) -> Result:
@@ -106,7 +106,7 @@ def run(verb: str, path: Path, *options: str) -> Result:
 
 @pytest.mark.parametrize("how", COPIES)
 @pytest.mark.parametrize("verb", VERBS)
-def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how: str, verb: str) -> None:
+def test_each_verb_reads_the_readable_records(tmp_path: Path, lines: Lines, how: str, verb: str) -> None:
     """`verify` and `report` end damage with status 1; the other two verbs report what they skipped."""
     path, (change, is_copy) = tmp_path / "copy.log", COPIES[how]
     path.write_bytes(change(lines))
@@ -138,7 +138,7 @@ def test_each_verb_reads_what_there_is_to_read(tmp_path: Path, lines: Lines, how
         ),
     ],
 )
-def test_what_cannot_be_read_is_said_in_words(
+def test_unreadable_file_has_a_message(
     tmp_path: Path, lines: Lines, verb: str, content: Callable[[Lines], bytes]
 ) -> None:
     """The status is 2, and the message names the file."""
@@ -167,7 +167,7 @@ def test_what_cannot_be_read_is_said_in_words(
         pytest.param(b"x" * LONGEST + b"x", id="a long line"),
     ],
 )
-def test_what_is_no_audit_log_is_the_same_to_each_verb(tmp_path: Path, verb: str, content: bytes) -> None:
+def test_each_verb_rejects_a_file_that_is_no_audit_log(tmp_path: Path, verb: str, content: bytes) -> None:
     """The status is 2 with one message, lenient or not; text that was never a log is not called damaged."""
     path = tmp_path / "other"
     path.write_bytes(content)
@@ -199,14 +199,14 @@ def test_a_log_without_a_sound_record_is_damaged(
     assert verb in {"verify", "report"} or f"{path} contains no valid record" in done.stderr
 
 
-def test_a_prefix_is_said_to_be_one(tmp_path: Path, lines: Lines) -> None:
+def test_prefix_of_a_collector_is_named(tmp_path: Path, lines: Lines) -> None:
     """The message has the remedy."""
     path = tmp_path / "copy.log"
     path.write_bytes(prefixed(b"catflap-1  | ")(lines))
     assert "docker compose add it: use --lenient" in run("verify", path).stdout
 
 
-def test_a_line_that_is_too_long_is_one_finding(tmp_path: Path, lines: Lines) -> None:
+def test_too_long_line_is_one_finding(tmp_path: Path, lines: Lines) -> None:
     """The finding has the place; the rest of the file is verified as usual."""
     path = tmp_path / "copy.log"
     path.write_bytes(b"".join([*lines[:2], b"x" * LONGEST, b"y\n", *lines[2:]]))
@@ -245,6 +245,6 @@ def test_a_line_of_many_braces_costs_no_more_than_a_bounded_number_of_readings(m
         tried.append(text)
         return {}, 1
 
-    monkeypatch.setattr(copies, "object_at", counting)
-    assert [piece.is_record for piece in copies.rewritten(b"{" * 100_000)] == [False]
-    assert len(tried) == copies.MOST_BEGINNINGS
+    monkeypatch.setattr(collector_copies, "parse_object", counting)
+    assert [piece.is_record for piece in collector_copies.split_copied_line(b"{" * 100_000)] == [False]
+    assert len(tried) == collector_copies.MOST_CANDIDATES

@@ -101,7 +101,7 @@ def test_a_closed_output_ends_every_verb_with_2(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", PRINTING[::3])
-def test_a_reader_that_ends_early_is_no_fault_to_speak_of(command: str) -> None:
+def test_reader_that_ends_early_causes_no_message(command: str) -> None:
     """An example is `head`: there is no message, and the code is the shell's code for SIGPIPE."""
     argv = [sys.executable, "-m", "webhook", *command.split()]
     with no_reader() as writer:
@@ -161,20 +161,20 @@ def test_a_terminal_that_lacks_a_character_shows_its_code(encoding: str, folder:
 @pytest.mark.parametrize(("status", "code"), [(None, 0), (0, 0), (3, 3), (True, 1)])
 def test_a_status_is_an_exit_code(status: object, code: int) -> None:
     """The conversion is that of Python itself."""
-    assert _streams.code_of(status) == code
+    assert _streams.exit_code(status) == code
 
 
-def test_a_message_as_a_status_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_status_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """The code is 1, as in Python."""
-    assert _streams.code_of("no") == 1
+    assert _streams.exit_code("no") == 1
     assert capsys.readouterr().err == "no\n"
 
 
-def test_an_interrupt_and_a_lack_of_memory_have_codes_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_and_lack_of_memory_have_separate_codes(capsys: pytest.CaptureFixture[str]) -> None:
     """Code 1 would mean that something is refused."""
 
     def lacking(*, standalone_mode: bool) -> None:
         raise MemoryError(standalone_mode)
 
-    assert _streams.ended(lacking) == 2
+    assert _streams.run_command(lacking) == 2
     assert "reached its memory limit" in capsys.readouterr().err

@@ -65,7 +65,7 @@ LOOPBACK = ("--listen", "127.0.0.1:1")
         (("--client-ca", "ca", "--no-secret-path"), False),
     ],
 )
-def test_the_secret_path_is_on_with_a_cluster_unless_only_this_machine_reaches_it(
+def test_secret_path_is_the_default_with_a_cluster_except_on_loopback(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], secret: bool
 ) -> None:
     """Another proof in the options also turns it off."""

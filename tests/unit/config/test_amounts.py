@@ -122,7 +122,7 @@ def test_a_file_that_has_as_much_as_it_may_is_good() -> None:
 )
 def test_one_more_of_anything_is_too_much(one_more: Change, told: str) -> None:
     """The limits apply whether or not the file asks for the API server's copy."""
-    whole = {**fullest(), "twin": False}
+    whole = {**fullest(), "validatingAdmissionPolicy": False}
     one_more(whole)
     assert faults(whole) == [told]
 

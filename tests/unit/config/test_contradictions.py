@@ -12,7 +12,7 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.selector import LONGEST
 
 ENVIRONMENTS: Final = "namespaces: {environment: {oneOf: [production, test]}}"
-ADOPTED: Final = "namespaces: {adopt: all}"
+ADOPTED: Final = "namespaces: {includeExisting: all}"
 OUT_OF_ENVIRONMENT: Final = (
     "because the addresses of both flows can include Pods; list the networks of Pods in network.clusterCIDRs and "
     "exclude them from this flow"
@@ -443,29 +443,35 @@ class TestKinds:
         assert faults("network: {staged: true, engine: auto}") == []
 
     @pytest.mark.parametrize("engine", ["kubernetes", "none"])
-    def test_the_standing_net_needs_calico(self, engine: str) -> None:
+    def test_the_cluster_wide_default_deny_needs_calico(self, engine: str) -> None:
         """The engine is set by name or detected in the cluster."""
-        assert faults(ADOPTED, f"network: {{standingNet: true, engine: {engine}}}") == [
-            f"network.standingNet: the engine {engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
+        assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: true, engine: {engine}}}") == [
+            (
+                f"network.clusterWideDefaultDeny: the engine {engine!r} has no GlobalNetworkPolicy; set "
+                "network.engine: calico"
+            )
         ]
-        assert faults(ADOPTED, f"network: {{standingNet: false, engine: {engine}}}") == []
-        assert faults(ADOPTED, "network: {standingNet: true, engine: calico}") == []
-        assert faults(ADOPTED, "network: {standingNet: true, engine: auto}") == []
+        assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: false, engine: {engine}}}") == []
+        assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: calico}") == []
+        assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: auto}") == []
 
-    @pytest.mark.parametrize("adopt", ["none", "[team-*]"])
-    def test_the_standing_net_closes_older_namespaces_too(self, adopt: str) -> None:
-        """The file must therefore adopt all namespaces."""
-        assert faults(f"namespaces: {{adopt: {adopt}}}", "network: {standingNet: true}") == [
-            "network.standingNet: it closes every namespace, older ones too: that needs namespaces.adopt: all"
+    @pytest.mark.parametrize("included", ["none", "[team-*]"])
+    def test_the_cluster_wide_default_deny_isolates_older_namespaces_too(self, included: str) -> None:
+        """The file must therefore include all namespaces."""
+        assert faults(f"namespaces: {{includeExisting: {included}}}", "network: {clusterWideDefaultDeny: true}") == [
+            "network.clusterWideDefaultDeny: it closes every namespace, older ones too: that needs namespaces.includeExisting: all"
         ]
-        assert faults(f"namespaces: {{adopt: {adopt}}}", "network: {standingNet: false}") == []
+        assert faults(f"namespaces: {{includeExisting: {included}}}", "network: {clusterWideDefaultDeny: false}") == []
 
-    def test_the_exempt_namespaces_fit_into_the_standing_nets_selector(self) -> None:
+    def test_the_exempt_namespaces_fit_into_the_selector_of_the_cluster_wide_default_deny(self) -> None:
         """The selector also has the namespaces that are always exempt, and the longest name of catflap's own."""
 
         def exempt(length: int, *, net: str = "true") -> list[str]:
             names = ", ".join([*(letter * 63 for letter in "abcdefghijkl"), "z" * length])
-            return faults(f"namespaces: {{adopt: all, exempt: [{names}]}}", f"network: {{standingNet: {net}}}")
+            return faults(
+                f"namespaces: {{includeExisting: all, exempt: [{names}]}}",
+                f"network: {{clusterWideDefaultDeny: {net}}}",
+            )
 
         label = "projectcalico.org/namespace"
         names = (*ALWAYS_EXEMPT, *("a" * 63,) * 13, "")
@@ -474,7 +480,7 @@ class TestKinds:
         assert exempt(fits) == []
         (fault,) = exempt(fits + 1)
         assert fault.startswith(
-            f"namespaces.exempt: too many for network.standingNet: the selector has {LONGEST + 1} characters"
+            f"namespaces.exempt: too many for network.clusterWideDefaultDeny: the selector has {LONGEST + 1} characters"
         )
         assert exempt(fits + 1, net="false") == []
 
@@ -500,7 +506,7 @@ def test_every_contradiction_is_told_at_once() -> None:
             Flow("outside", "web", across=False),
             Flow("web", "web", across=True),
             rest="clusterCIDRs: [0.0.0.0/0], windowsNodes: true, presets: [kubelet-probes], staged: true, "
-            "standingNet: true, engine: kubernetes",
+            "clusterWideDefaultDeny: true, engine: kubernetes",
         ),
         "exceptions: [{rule: x, namespace: shop, owner: ann, reason: old, until: 2026-12-31}]",
     )
@@ -516,8 +522,8 @@ def test_every_contradiction_is_told_at_once() -> None:
         "network.flows[2].across",
         "network.clusterCIDRs",
         "network.staged",
-        "network.standingNet",
-        "network.standingNet",
+        "network.clusterWideDefaultDeny",
+        "network.clusterWideDefaultDeny",
         "exceptions[0].rule",
     ]
 
@@ -665,7 +671,7 @@ class TestUnjudged:
 
     def test_where_templates_are_not_judged_all_pods_are(self) -> None:
         """Otherwise an edit of an old owner could bring new Pods without a review."""
-        assert faults("workloads: {scope: object, existing: judge}") == []
+        assert faults("workloads: {scope: object, existingWorkloads: judge}") == []
         assert faults("workloads: {scope: both}") == []
         [found] = faults("workloads: {scope: object}")
-        assert found.startswith("workloads.existing: with workloads.scope object no template is judged")
+        assert found.startswith("workloads.existingWorkloads: with workloads.scope object no template is judged")

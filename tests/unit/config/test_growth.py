@@ -65,7 +65,7 @@ GROWING: Final[dict[str, Callable[[int], str]]] = {
         f"  clusterCIDRs: [{', '.join(map(address, range(n // 4)))}]\n",
     ),
     "unknown keys": lambda n: "".join(f"mode{k}: warn\n" for k in range(n)),
-    "adopted namespaces": lambda n: f"namespaces: {{adopt: [{', '.join(f'n{k}' for k in range(n))}]}}\n",
+    "included namespaces": lambda n: f"namespaces: {{includeExisting: [{', '.join(f'n{k}' for k in range(n))}]}}\n",
     "exceptions": lambda n: (
         "exceptions:\n"
         + "".join(

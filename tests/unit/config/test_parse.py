@@ -15,9 +15,9 @@ from webhook.model.policy import GuardPolicy
 
 MODES: Final = "expected one of enforce, warn, audit, off"
 KEYS: Final = (
-    "the valid keys are apiVersion, kind, mode, rules, workloads, namespaces, network, gate, roles, policyFile, "
+    "the valid keys are apiVersion, kind, mode, rules, workloads, namespaces, network, roles, policyFile, "
     "breakGlass, custom, "
-    "exempt, twin, reports, exceptions"
+    "exempt, validatingAdmissionPolicy, reports, exceptions"
 )
 NO_END: Final = "the end of the flow is empty; add a role, namespaces or both, or only cidrs"
 NO_VALUE: Final = "the admitted values are missing; add oneOf: [VALUE, …], or matches: PATTERN (.+ matches any value)"
@@ -31,9 +31,9 @@ workloads:
     - {label: team, oneOf: [a, b]}
     - {label: cost-center, matches: "[0-9]{4}"}
   fillFromAliases: false
-  existing: judge
+  existingWorkloads: judge
 namespaces:
-  adopt: [team-*, shop]
+  includeExisting: [team-*, shop]
   exempt: [kube-system, monitoring]
 network:
   engine: calico
@@ -70,9 +70,9 @@ class TestGood:
                 "role": {"aliases": [], "oneOf": ["web", "queue"]},
                 "require": [{"label": "team", "oneOf": ["a", "b"]}, {"label": "cost-center", "matches": "[0-9]{4}"}],
                 "fillFromAliases": False,
-                "existing": "judge",
+                "existingWorkloads": "judge",
             },
-            "namespaces": {"adopt": ["team-*", "shop"], "exempt": ["kube-system", "monitoring"]},
+            "namespaces": {"includeExisting": ["team-*", "shop"], "exempt": ["kube-system", "monitoring"]},
             "network": {
                 "engine": "calico",
                 "dns": [
@@ -97,9 +97,9 @@ class TestGood:
             clusterCIDRs: [10.0.0.0/8, "fd00::/8"]
             nodeCIDRs: [10.240.0.0/16]
             staged: true
-            standingNet: true
+            clusterWideDefaultDeny: true
         """
-        namespaces = "{adopt: all, environment: {label: stage, oneOf: [production]}, labelledBy: [admins]}"
+        namespaces = "{includeExisting: all, environment: {label: stage, oneOf: [production]}, labelledBy: [admins]}"
         exception = {"rule": "require-app", "namespace": "shop", "owner": "ann", "reason": "old", "until": "2026-12-31"}
         policy = parse(f"{HEAD}namespaces: {namespaces}\nexceptions: [{exception}]\nnetwork:{network}").policy
         read = policy.model_dump(by_alias=True, mode="json", exclude_defaults=True)
@@ -125,7 +125,7 @@ class TestGood:
             "clusterCIDRs": ["10.0.0.0/8", "fd00::/8"],
             "nodeCIDRs": ["10.240.0.0/16"],
             "staged": True,
-            "standingNet": True,
+            "clusterWideDefaultDeny": True,
         }
         assert [flow.port_ranges for flow in policy.network.flows] == [
             (("TCP", 443, 443),),
@@ -274,8 +274,8 @@ class TestFaults:
                 id="a word for a truth",
             ),
             pytest.param(
-                "workloads: {existing: keep}",
-                "workloads.existing: 'keep' is unknown; expected one of admit, judge",
+                "workloads: {existingWorkloads: keep}",
+                "workloads.existingWorkloads: 'keep' is unknown; expected one of admit, judge",
                 id="a word that is not on the list",
             ),
             pytest.param(
@@ -499,9 +499,9 @@ class TestFaults:
                 id="IPv4 in IPv6",
             ),
             pytest.param(
-                "network: {standingNet: yes}",
-                "network.standingNet: 'yes' is text; expected true or false: write true; the words yes, no, on and "
-                "off are text in this file",
+                "network: {clusterWideDefaultDeny: yes}",
+                "network.clusterWideDefaultDeny: 'yes' is text; expected true or false: write true; the words yes, "
+                "no, on and off are text in this file",
                 id="a word for a truth",
             ),
             pytest.param(
@@ -545,8 +545,8 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("said", "told"),
         [
-            ("namespaces: {adopt: [All]}", "namespaces.adopt[0]"),
-            ("namespaces: {adopt: All}", "namespaces.adopt"),
+            ("namespaces: {includeExisting: [All]}", "namespaces.includeExisting[0]"),
+            ("namespaces: {includeExisting: All}", "namespaces.includeExisting"),
             ("network: {dns: [~]}", "network.dns[0]"),
             ("network: {dns: aws}", "network.dns"),
         ],

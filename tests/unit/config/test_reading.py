@@ -8,7 +8,7 @@ import yaml
 from webhook.config import reading
 from webhook.config.places import Place
 from webhook.config.reading import DEEPEST, MOST_NODES, PARSER, read
-from webhook.syntax.yaml_words import HALF_A_CHARACTER
+from webhook.syntax.yaml_errors import INCOMPLETE_CHARACTER
 
 # catflap uses Python's own parser if libyaml is missing.
 PARSERS: Final = [PARSER, yaml.SafeLoader]
@@ -142,10 +142,7 @@ c: {<<: 5, d: *x, e: !!str [], x: !foo y}
         ("c.<<", "the key << must merge a mapping or a list of mappings", Place(11, 5)),
         (
             "c.d",
-            (
-                "the alias *x refers to the anchor &x, which is not defined before it; if this is text, write it "
-                "in quotes"
-            ),
+            ("the alias *x refers to the undefined anchor &x; if this is text, write it in quotes"),
             Place(11, 12),
         ),
         (
@@ -171,7 +168,7 @@ def test_half_a_character_is_no_text(value: str) -> None:
     """Such a text cannot be encoded."""
     [(path, message, _)] = complaints(f"a:\n  b: [x, {value}]\n")
     assert path == ("a.b" if reading.PARSER is PARSER else "a.b[1]")  # libyaml reads ahead
-    assert message.endswith(HALF_A_CHARACTER)
+    assert message.endswith(INCOMPLETE_CHARACTER)
 
 
 @pytest.mark.parametrize(
@@ -199,12 +196,9 @@ def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Plac
     [
         (
             "*x : y",
-            (
-                "the alias *x refers to the anchor &x, which is not defined before it; if this is text, write "
-                "it in quotes"
-            ),
+            ("the alias *x refers to the undefined anchor &x; if this is text, write it in quotes"),
         ),
-        ("a: {*x : y}", "the alias *x refers to the anchor &x, which is not defined before it"),
+        ("a: {*x : y}", "the alias *x refers to the undefined anchor &x"),
         ("a: &x 5\n*x : y", 'the key *x is a number, and a key must be text; write it in quotes: "*x"'),
         ("a: &x ~\n*x : y", 'the key *x is null, and a key must be text; write it in quotes: "*x"'),
         ("a: &x [b]\n*x : y", "the key is a list, and a key must be text"),

@@ -17,15 +17,14 @@ TOGETHER: Final = {
     "roles.database": "roles: {database: {claim: {namespaces: [shop]}}}",
     "exempt.groups[0]": "exempt: {groups: ['system:authenticated']}",
     "namespaces.environment.label": "namespaces: {environment: {label: catflap.dev/guard, oneOf: [test]}}",
-    "workloads.existing": "workloads: {scope: object, existing: admit}",
+    "workloads.existingWorkloads": "workloads: {scope: object, existingWorkloads: admit}",
     "rules.require-apps": "rules: {require-apps: warn}",
 }
 # Faults of shape; no check above reads these parts.
 SHAPES: Final = {
     "mode": "mode: Enforce",
-    "gate.freshness": "gate: {freshness: 5s}",
-    "gates": "gates: {freshness: 5}",
-    "twin": "twin: 'yes'",
+    "report": "report: auto",
+    "validatingAdmissionPolicy": "validatingAdmissionPolicy: 'yes'",
     "reports": "reports: sometimes",
 }
 
@@ -111,8 +110,8 @@ HANGING: Final = [
     ("custom: [{id: mine, resources: [pods], cel: 'true'}]", "rules: {mine: warn}", ("custom", 0, "id")),
     ("custom: [{id: mine, resources: [pods], cel: 'true'}]", "exceptions: [{rule: mine, namespace: a, owner: b, reason: c, until: 2099-01-01}]", ("custom", 0, "id")),
     ("network: {nodeCIDRs: [10.0.0.0/8]}", "network: {presets: [kubelet-probes]}", ("network", "nodeCIDRs")),
-    ("namespaces: {adopt: all}", "network: {engine: calico, standingNet: true}", ("namespaces", "adopt")),
-    ("workloads: {existing: judge}", "workloads: {scope: object}", ("workloads", "existing")),
+    ("namespaces: {includeExisting: all}", "network: {engine: calico, clusterWideDefaultDeny: true}", ("namespaces", "includeExisting")),
+    ("workloads: {existingWorkloads: judge}", "workloads: {scope: object}", ("workloads", "existingWorkloads")),
     ("workloads: {fillFromAliases: true, role: {aliases: [component]}}", "network: {flows: [{from: frontend, to: data, ports: [80/TCP]}]}", ("workloads", "fillFromAliases")),
     ("workloads: {extraKinds: [{group: a.example, resource: widgets, kind: Widget, template: spec.template}]}",
      "custom: [{id: mine, resources: [widgets.a.example], cel: 'true'}]", ("workloads", "extraKinds", 0, "resource")),

@@ -86,16 +86,12 @@ def test_the_paths_are_those_of_the_file() -> None:
         ("network: {clusterCIDRs: [10.0.0.1/8]}", ("'10.0.0.1/8' is an address inside a network; did you mean "
                                                   "10.0.0.0/8, or 10.0.0.1 for this single address?")),
         ("network: {clusterCIDRs: [10.0.0]}", "'10.0.0' is not a valid network: write 10.0.0.0/8 or fd00::/8"),
-        ("twin: 'true'", "'true' is text; expected true or false: write true without quotes"),
-        ("twin: on", ("'on' is text; expected true or false: write true; the words yes, no, on and off are text in "
-                     "this file")),
-        ("twin: 1", "1 is a number; expected true or false"),
+        ("validatingAdmissionPolicy: 'true'", "'true' is text; expected true or false: write true without quotes"),
+        ("validatingAdmissionPolicy: on", ("'on' is text; expected true or false: write true; the words yes, no, on "
+                                          "and off are text in this file")),
+        ("validatingAdmissionPolicy: 1", "1 is a number; expected true or false"),
         ("mode: no", "'no' is unknown; expected one of enforce, warn, audit, off; write off to turn it off (no is text in this file, and false where Helm or YAML 1.1 read it)"),
         ("mode: ENFORCE", "'ENFORCE' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?"),
-        ("gate: {freshness: 5s}", "'5s' is text; expected a whole number"),
-        ("gate: {freshness: '5'}", "'5' is text; expected a whole number: write 5 without quotes"),
-        ("gate: {freshness: -1}", "-1 is too small; the minimum is 0"),
-        ("gate: {freshness: 99999}", "99999 is too large; the maximum is 10000"),
         ("workloads:", "the value is missing; expected a mapping with keys such as app, role, require"),
         ("workloads: {role: {oneOf: [a, ~]}}", "~ is not a value; add a value, or remove the empty item"),
         ("workloads: {role: {label: [role]}}", ("this is a list; expected text; give one value without brackets "
@@ -149,8 +145,7 @@ NEARLY: Final = [
     *((("workloads", "role", "oneOf"), [one]) for one in (5, 1.10, True, 10**30)),
     *((("namespaces", "reserved", "prefixes"), [one]) for one in ("team", "Team", "team-", "a_b", "x" * 63, "x" * 80, "-", "")),
     *((("mode",), one) for one in ("Enforce", "ENFORCE", "wran", "no", "yes", True, False, "of")),
-    *((("twin",), one) for one in ("yes", "true", "TRUE", "off", "1", 1)),
-    *((("gate", "freshness"), one) for one in ("5", "5s", "05", "10001", "\u0665")),
+    *((("validatingAdmissionPolicy",), one) for one in ("yes", "true", "TRUE", "off", "1", 1)),
     *((("network", "dns"), one) for one in ("kube-dn", "Auto", "no", "node_local")),
     *((("network", "presets"), one) for one in ("istio", "Istio", ["Istio"], ["kubelet-probe"])),
     *((("reports",), one) for one in ("Auto", "no", False, "on")),

@@ -15,7 +15,7 @@ RULES = ["keep-role", "known-role", "no-alias-conflict", "no-reserved-label", "r
 
 def written(text: str = "", at: datetime = NOW) -> tuple[dict[str, Any], ...]:
     """Return both objects for a file that asks for them."""
-    return admission_policy(policy(f"twin: true\n{text}"), own_namespace="guards", at=at)
+    return admission_policy(policy(f"validatingAdmissionPolicy: true\n{text}"), own_namespace="guards", at=at)
 
 
 def validations(text: str = "", at: datetime = NOW) -> list[str]:
@@ -84,7 +84,7 @@ def test_an_exception_is_in_it_to_its_last_second(at: datetime, *, waived: bool)
     text = "exceptions: [{rule: require-app, namespace: old, owner: a, reason: b, until: 2026-11-30}]"
     assert variables(text, at)["require_app"].endswith(' && !(request.namespace in ["old"])') is waived
     assert '"old"' not in variables(text, at)["require_role"]
-    end = next_expiry(policy(f"twin: true\n{text}"), at)
+    end = next_expiry(policy(f"validatingAdmissionPolicy: true\n{text}"), at)
     assert end == (datetime(2026, 12, 1, tzinfo=UTC) if waived else None)
 
 
@@ -92,12 +92,14 @@ def test_without_a_copy_nothing_ends() -> None:
     """An exception without an end date never expires."""
     text = "exceptions: [{rule: require-app, namespace: old, owner: a, reason: b, until: 9999-12-31}]"
     assert next_expiry(policy(text), NOW) is None
-    assert next_expiry(policy(f"twin: true\n{text}"), NOW) is None
+    assert next_expiry(policy(f"validatingAdmissionPolicy: true\n{text}"), NOW) is None
 
 
 def test_whom_it_does_not_ask_about() -> None:
     """It excludes exempt users and groups, catflap's accounts, and controllers whose owners may be older."""
-    text = "exempt: {users: [ann], groups: [robots], serviceAccounts: [flux/helm]}\nworkloads: {existing: judge}"
+    text = (
+        "exempt: {users: [ann], groups: [robots], serviceAccounts: [flux/helm]}\nworkloads: {existingWorkloads: judge}"
+    )
     [found, _] = written(text)
     said = {one["name"]: one["expression"] for one in found["spec"]["matchConditions"]}
     assert said["user"] == '!(request.userInfo.username in ["ann"])'

@@ -23,11 +23,11 @@ from webhook.kube.policy_cache import PolicyCache
 from webhook.metrics import Metrics
 from webhook.model.namespace import Namespace
 from webhook.netpol.dns import DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 AROUND: Final = ClusterInfo(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
+    engine=PolicyEngine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
 )
 SHOP: Final = Namespace("shop", "1", {}, AT, terminating=False)
 PATH: Final = "/api/v1/namespaces/shop"
@@ -259,7 +259,7 @@ def test_a_change_in_the_middle_of_a_round_begins_another(tmp_path: Path) -> Non
     """Calico's default-deny has the name of the plain one, and so has a policy of the next file. Both are written."""
     api = Willing(0, STANDS)
     reconciler = reconciler_of(api, str(tmp_path / "audit.log"), Metrics())
-    calico = replace(AROUND, engine=Engine.CALICO, calico=frozenset({"networkpolicies"}))
+    calico = replace(AROUND, engine=PolicyEngine.CALICO, calico=frozenset({"networkpolicies"}))
     assert reconciler.reconcile(SHOP, parse(HEAD), AROUND)  # the default-deny is written, and more is left
     api.calls.clear()
     while reconciler.reconcile(SHOP, parse(HEAD), calico):
@@ -374,7 +374,7 @@ def test_what_is_edited_there_is_mended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "adopted"]
+    ("created", "told"), [(AT, True), (AT - timedelta(days=1), False)], ids=["born since catflap", "included"]
 )
 def test_pods_older_than_their_isolation_are_reported(tmp_path: Path, created: datetime, *, told: bool) -> None:
     """There should be none if catflap is older than the namespace."""

@@ -57,7 +57,7 @@ def telling(error: ApiError | None, events: Events, metrics: Metrics) -> Reporti
 
 def value(metrics: Metrics) -> float | None:
     """Return the value of the metric."""
-    return metrics.registry.get_sample_value("catflap_policy_not_followed", {"object": "twin"})
+    return metrics.registry.get_sample_value("catflap_policy_sync_failed", {"object": COPY})
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422])

@@ -27,7 +27,7 @@ TEXTS: Final = (
     AFTER,
     "workloads: {fillFromAliases: false}",
     "workloads: {extraKinds: [{group: example.com, resource: widgets, kind: Widget, template: spec.podTemplate}]}",
-    "workloads: {scope: both, existing: judge}",
+    "workloads: {scope: both, existingWorkloads: judge}",
     "rules: {no-open-policy: enforce}",
 )
 

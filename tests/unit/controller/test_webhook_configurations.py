@@ -291,7 +291,7 @@ class TestConditions:
         key = (VALIDATING, "workloads.catflap.dev")
         start = "request.operation != 'UPDATE' || "
         expected = f"{start}{LABELS} != {OLD_LABELS} || {self.condition(key).removeprefix(start)}"
-        assert self.condition(key, f"workloads: {{scope: {scope}, existing: judge}}") == expected
+        assert self.condition(key, f"workloads: {{scope: {scope}, existingWorkloads: judge}}") == expected
 
     def test_a_pod_with_only_an_alias_is_mutated(self) -> None:
         """This holds for the application and the role."""

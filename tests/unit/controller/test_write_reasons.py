@@ -10,9 +10,11 @@ from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.policies import WriteOutcome
 from webhook.model.reason import ReasonCode
 from webhook.netpol.dns import DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
-AROUND: Final = ClusterInfo(Engine.KUBERNETES, frozenset(), DetectedDns("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC))
+AROUND: Final = ClusterInfo(
+    PolicyEngine.KUBERNETES, frozenset(), DetectedDns("kube-dns"), datetime(2026, 1, 1, tzinfo=UTC)
+)
 ONE, OTHER = PolicyInputs("1", AROUND), PolicyInputs("2", AROUND)
 
 

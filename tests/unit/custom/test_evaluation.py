@@ -28,7 +28,7 @@ from webhook.model.steps import (
     Results,
     complete,
 )
-from webhook.review.manifests import Manifest, creation, read
+from webhook.review.manifests import Manifest, create_request, read
 
 RESULTS: Results = {
     OwnerLookup: (),
@@ -310,7 +310,7 @@ class TestOffline:
         document = {**pod(GOOD), "extra": {1: {"a": True}}}
         manifest = read(document, default_namespace="shop")
         for cel, allowed in (("object.extra['1'].a == true", True), ("object.extra['1'].a == false", False)):
-            found = complete(decide(creation(manifest), policy(custom(cel))))
+            found = complete(decide(create_request(manifest), policy(custom(cel))))
             assert found.allowed is allowed
 
     @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ class TestOffline:
     def test_what_no_object_has_is_a_fault(self, odd: object) -> None:
         """It does not end the command."""
         manifest = read({**pod(GOOD), "extra": odd}, default_namespace="shop")
-        found = complete(decide(creation(manifest), policy(custom("true"))))
+        found = complete(decide(create_request(manifest), policy(custom("true"))))
         [fault] = found.denied
         assert fault.message.startswith("the rule's expression fails: ")
 
@@ -329,7 +329,7 @@ class TestOffline:
         """The rule is not skipped silently."""
         manifest = read(pod(GOOD), default_namespace="shop")
         text = custom("namespaceObject.metadata.name == 'shop'")
-        found = complete(decide(creation(manifest), policy(text)))
+        found = complete(decide(create_request(manifest), policy(text)))
         assert (found.allowed, [one.rule for one in found.unchecked]) == (True, ["mine"])
 
     def test_the_namespace_is_what_the_object_is_created_in(self) -> None:
@@ -342,7 +342,7 @@ class TestOffline:
         """The server's validating phase sees the same object."""
         manifest = read(pod({"app.kubernetes.io/name": "web", "role": "frontend"}), default_namespace="shop")
         text = policy(custom("object.metadata.labels.app == 'web'"))
-        found = complete(decide(after_mutation(creation(manifest), text), text))
+        found = complete(decide(after_mutation(create_request(manifest), text), text))
         assert found.allowed, found.message
 
     @pytest.mark.parametrize("cel", ["'admins' in request.userInfo.groups", "request.uid == ''", "request == 1"])
@@ -377,7 +377,7 @@ class TestOffline:
 
 def offline(manifest: Manifest, cel: str) -> Decision:
     """Return the decision without a cluster."""
-    return complete(decide(creation(manifest), policy(custom(cel))))
+    return complete(decide(create_request(manifest), policy(custom(cel))))
 
 
 @pytest.mark.parametrize("rules", ["", f"custom:{LIMITS}"], ids=["no rule", "a rule about workloads"])

@@ -75,7 +75,7 @@ class TestUnjudgedWorkloads:
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_its_own_labels_are_judged_where_they_are_in_scope(self, scope: str) -> None:
         """No other object has these labels."""
-        found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}, existing: judge}}")
+        found = decided(self.ROLLOUT, f"workloads: {{scope: {scope}, existingWorkloads: judge}}")
         assert faults(found) == BOTH_MISSING
 
 
@@ -91,18 +91,20 @@ class TestScope:
     )
     def test_a_deployment_answers_for_what_is_in_scope(self, scope: str, expected: list[tuple[str, str]]) -> None:
         """Its own labels, its template's, or both."""
-        assert faults(decided(deployment(), f"workloads: {{scope: {scope}, existing: judge}}")) == expected
+        assert faults(decided(deployment(), f"workloads: {{scope: {scope}, existingWorkloads: judge}}")) == expected
 
     @pytest.mark.parametrize("scope", ["template", "object", "both"])
     def test_a_pod_answers_for_its_own(self, scope: str) -> None:
         """It has no others."""
-        assert faults(decided(pod(), f"workloads: {{scope: {scope}, existing: judge}}")) == BOTH_MISSING
+        assert faults(decided(pod(), f"workloads: {{scope: {scope}, existingWorkloads: judge}}")) == BOTH_MISSING
 
     @pytest.mark.parametrize("scope", ["object", "both"])
     def test_a_label_taken_from_a_deployment_is_refused(self, scope: str) -> None:
         """Though its template is as it was."""
         found = decided(
-            deployment(GOOD), f"workloads: {{scope: {scope}, existing: judge}}", before=deployment(GOOD, labels=GOOD)
+            deployment(GOOD),
+            f"workloads: {{scope: {scope}, existingWorkloads: judge}}",
+            before=deployment(GOOD, labels=GOOD),
         )
         assert faults(found) == BOTH_MISSING
 
@@ -110,7 +112,7 @@ class TestScope:
     def test_what_calico_takes_for_a_namespaces_is_refused_on_pods(self, scope: str) -> None:
         """It is about what policies select, and they select no Deployment."""
         claiming = {**GOOD, "pcns.environment": "production"}
-        text = f"workloads: {{scope: {scope}, existing: judge}}"
+        text = f"workloads: {{scope: {scope}, existingWorkloads: judge}}"
         path = "spec.template.metadata.labels['pcns.environment']"
         assert faults(decided(deployment(claiming, labels=GOOD), text)) == [("no-reserved-label", path)]
         assert decided(deployment(GOOD, labels=claiming), text).allowed
@@ -374,7 +376,7 @@ class TestOlderOwners:
             pytest.param(
                 "", {"ownerReferences": [{**OWNER, "controller": False}]}, id="an owner that is not the controller"
             ),
-            pytest.param("workloads: {existing: judge}", {}, id="a policy that judges them"),
+            pytest.param("workloads: {existingWorkloads: judge}", {}, id="a policy that judges them"),
         ],
     )
     @pytest.mark.parametrize("predates", [None, True], ids=["not asked", "told that it is older"])
@@ -451,7 +453,7 @@ class TestRestarts:
     def test_with_anything_else_it_is_no_restart(self) -> None:
         """There is no lookup."""
         assert len(faults(self.restarted(predates=True, other="x"))) == 2
-        assert len(faults(self.restarted(predates=True, text="workloads: {existing: judge}"))) == 2
+        assert len(faults(self.restarted(predates=True, text="workloads: {existingWorkloads: judge}"))) == 2
 
 
 def test_a_decision_leaves_the_request_as_it_was() -> None:

@@ -52,7 +52,7 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
             ("custom rules not previewed (they read data that is unavailable): mine",),
             id="nobody knows who will ask",
         ),
-        pytest.param("namespaces: {adopt: all}", "", ("1 namespace will be isolated: old",), id="adopted"),
+        pytest.param("namespaces: {includeExisting: all}", "", ("1 namespace will be isolated: old",), id="included"),
         pytest.param(
             "network: {engine: none}", "", ("1 namespace will no longer be isolated: new",), id="nothing is closed"
         ),

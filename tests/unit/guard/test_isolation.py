@@ -51,7 +51,7 @@ def test_another_value_of_the_guard_label_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("adopt", "expected"),
+    ("included", "expected"),
     [
         pytest.param("all", True, id="all"),
         pytest.param("[shop]", True, id="by name"),
@@ -60,24 +60,24 @@ def test_another_value_of_the_guard_label_changes_nothing() -> None:
         pytest.param("none", False, id="none"),
     ],
 )
-def test_an_older_namespace_is_guarded_once_it_is_adopted(adopt: str, *, expected: bool) -> None:
+def test_an_older_namespace_is_guarded_once_it_is_included(included: str, *, expected: bool) -> None:
     """A running system gets no default-deny unexpectedly."""
-    assert guarded(text=f"namespaces: {{adopt: {adopt}}}") is expected
+    assert guarded(text=f"namespaces: {{includeExisting: {included}}}") is expected
 
 
 @pytest.mark.parametrize("name", ["kube-system", "calico-system", "guards"])
 def test_an_exempt_namespace_is_never_guarded(name: str) -> None:
-    """Neither by age, nor by the guard label, nor by adoption."""
-    assert not guarded(name, "namespaces: {adopt: all}", created=BEGAN + SECOND, labels=STAMP)
+    """Neither by age, nor by the guard label, nor because the file includes them."""
+    assert not guarded(name, "namespaces: {includeExisting: all}", created=BEGAN + SECOND, labels=STAMP)
 
 
 @pytest.mark.parametrize(
     "name", ["shop", "guards", "kube-public", "calico-system", "build", "sys-a", "default", "catflap-system"]
 )
-@pytest.mark.parametrize("adopt", ["none", "all", "[default, guards, build]"])
-def test_a_namespace_that_stays_open_has_a_reason(name: str, adopt: str) -> None:
+@pytest.mark.parametrize("included", ["none", "all", "[default, guards, build]"])
+def test_a_namespace_that_stays_open_has_a_reason(name: str, included: str) -> None:
     """Of `default`, which is as old as its cluster; of any other the name alone says nothing of its age."""
-    text = f"namespaces: {{adopt: {adopt}, exempt: [calico-system, build], reserved: {{prefixes: ['sys-*']}}}}"
+    text = f"namespaces: {{includeExisting: {included}, exempt: [calico-system, build], reserved: {{prefixes: ['sys-*']}}}}"
     created = BEGAN - SECOND if name == "default" else BEGAN + SECOND
     is_open = not guarded(name, text, created=created)
     assert bool(reason_not_managed(name, policy(text), own_namespace="guards")) is is_open

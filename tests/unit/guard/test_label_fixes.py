@@ -143,7 +143,7 @@ def test_a_free_value_meets_the_selector_as_well(selector: dict[str, Any], note:
 
 
 BOTH = "rules: {labels-agree: enforce}\nworkloads: {scope: both}"
-OBJECT = "rules: {labels-agree: enforce}\nworkloads: {scope: object, existing: judge}"
+OBJECT = "rules: {labels-agree: enforce}\nworkloads: {scope: object, existingWorkloads: judge}"
 ROLES = ("frontend", "backend", "data")
 CLAIMED = "roles: {data: {claim: {namespaces: [databases]}}}"
 
@@ -160,7 +160,7 @@ def test_the_pods_follow_where_the_object_alone_is_judged() -> None:
     )
     assert mends(kept, policy(OBJECT)).remedies == ()
     assert "spec.selector requires role: worker" in mends(kept, policy(OBJECT)).notes[0]
-    lenient = policy("workloads: {scope: object, existing: judge}")
+    lenient = policy("workloads: {scope: object, existingWorkloads: judge}")
     assert [(one.place, one.label) for one in mends(kept, lenient).remedies] == [("metadata", "role")]
 
 

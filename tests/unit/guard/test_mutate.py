@@ -109,7 +109,7 @@ class TestStamping:
         assert found.labels == {}
 
     def test_an_older_namespace_is_not_stamped_here(self) -> None:
-        """The controller does that, where it is adopted."""
+        """The controller does that, where it is included."""
         assert amended(namespace(), before=namespace(), namespace="shop").labels == {}
 
 

@@ -37,7 +37,7 @@ def changed(after: str, before: str) -> list[OutcomeChange]:
         pytest.param("", "mode: off", [(None, KEPT)], id="newly refused"),
         pytest.param("mode: off", "", [(KEPT, None)], id="no longer refused"),
         pytest.param("", "mode: warn", [(WARNED, KEPT)], id="refused, was warned"),
-        pytest.param("workloads: {existing: judge}", "", [(KEPT, REFUSED)], id="keeps running no longer"),
+        pytest.param("workloads: {existingWorkloads: judge}", "", [(KEPT, REFUSED)], id="keeps running no longer"),
         pytest.param("workloads: {role: {oneOf: [a, frontend]}}", "", [], id="the same in other words"),
     ],
 )
@@ -52,7 +52,7 @@ def test_only_changes_are_listed(
 
 @pytest.mark.parametrize(
     ("after", "before", "newly"),
-    [("", "mode: warn", True), ("mode: warn", "", False), ("workloads: {existing: judge}", "", False)],
+    [("", "mode: warn", True), ("mode: warn", "", False), ("workloads: {existingWorkloads: judge}", "", False)],
 )
 def test_newly_refused_is_what_was_not(after: str, before: str, *, newly: bool) -> None:
     """Who lost the grace of age was refused before."""
@@ -76,10 +76,10 @@ FLOW: Final = "{from: frontend, to: backend, ports: [8080/TCP]}"
             id="exempt from now on",
         ),
         pytest.param(
-            "namespaces: {adopt: all}",
+            "namespaces: {includeExisting: all}",
             "",
-            ["namespaces.adopt: all, was none", "namespaces that will be isolated: old"],
-            id="adopted",
+            ["namespaces.includeExisting: all, was none", "namespaces that will be isolated: old"],
+            id="included",
         ),
         pytest.param(
             "workloads: {role: {oneOf: [b, a]}}",
@@ -138,6 +138,6 @@ def test_differences_are_sentences(after: str, before: str, lines: list[str]) ->
 
 def test_without_a_cluster_no_namespace_is_spoken_of() -> None:
     """No namespaces are known."""
-    assert policy_differences(policy("namespaces: {adopt: all}"), policy(), PreviewContext()) == (
-        "namespaces.adopt: all, was none",
+    assert policy_differences(policy("namespaces: {includeExisting: all}"), policy(), PreviewContext()) == (
+        "namespaces.includeExisting: all, was none",
     )

@@ -12,7 +12,7 @@ from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import User
 from webhook.model.rule import Violation
-from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Results, Step, complete
+from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Results, Step, ValidationResult, complete
 from webhook.review.decode import decode
 from webhook.review.envelope import BadReview
 
@@ -51,21 +51,22 @@ def test_no_text_is_no_policy(manifest: dict[str, Any]) -> None:
 
 def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
     """By who sees the cluster."""
-    assert decided(configmap("mode: audit"), {PolicyValidation: ()}) == PolicyImpactLookup(
+    assert decided(configmap("mode: audit"), {PolicyValidation: ValidationResult()}) == PolicyImpactLookup(
         "mode: audit", User("jane", ("system:authenticated",))
     )
 
 
 @pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be rejected: Deployment shop/web, and 1 more",)])
 def test_a_sound_file_passes_whatever_is_foreseen(foreseen: tuple[str, ...]) -> None:
-    """There is only a warning."""
-    found = decided(configmap("mode: audit"), {PolicyValidation: (), PolicyImpactLookup: foreseen})
-    assert found == Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=foreseen)
+    """There are only warnings, those about keys of earlier releases first."""
+    results: Results = {PolicyValidation: ValidationResult(warnings=("twin: renamed",)), PolicyImpactLookup: foreseen}
+    found = decided(configmap("mode: audit"), results)
+    assert found == Decision(Reason(ReasonCode.POLICY_FILE_VALID), notices=("twin: renamed", *foreseen))
 
 
 def test_a_bad_one_is_refused_with_every_fault() -> None:
     """Each with its path, and its line within the file."""
-    found = decided(configmap("mode: loud"), {PolicyValidation: (BAD, SHAPELESS)})
+    found = decided(configmap("mode: loud"), {PolicyValidation: ValidationResult((BAD, SHAPELESS))})
     assert isinstance(found, Decision)
     assert (found.verdict, found.denied) == (Verdict.DENIED, (BAD, SHAPELESS))
     assert found.message == (

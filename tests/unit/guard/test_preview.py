@@ -12,7 +12,7 @@ from tests.unit.samples import policy
 from webhook.guard.owner_graph import ExistingObject, ObjectName
 from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow, preview
 from webhook.model.namespace import Namespace
-from webhook.review.manifests import existing
+from webhook.review.manifests import existing_object
 
 Json = dict[str, Any]
 
@@ -48,7 +48,7 @@ def stamp(at: datetime) -> str:
 
 def seen(*objects: Json) -> list[ExistingObject]:
     """Return the objects as they are read."""
-    return [existing(one, default_namespace="") for one in objects]
+    return [existing_object(one, default_namespace="") for one in objects]
 
 
 def previewed(*objects: Json, text: str = "", **setting: Any) -> Preview:
@@ -166,7 +166,7 @@ def test_pods_that_have_ended_are_not_counted() -> None:
         pytest.param(OLDER, "", {}, True, id="older than catflap"),
         pytest.param(YOUNGER, "", {}, False, id="younger"),
         pytest.param(INSTALLED, "", {}, False, id="of the same second"),
-        pytest.param(OLDER, "workloads: {existing: judge}", {}, False, id="older, and judged all the same"),
+        pytest.param(OLDER, "workloads: {existingWorkloads: judge}", {}, False, id="older, and judged all the same"),
         pytest.param(OLDER, "", {"installed": None}, False, id="where nobody knows since when catflap is there"),
     ],
 )
@@ -269,7 +269,7 @@ def test_an_effect_is_the_servers_own(text: str, effects: list[str]) -> None:
     ("created", "text", "rows"),
     [
         pytest.param(OLDER, "", 0, id="older, so open"),
-        pytest.param(OLDER, "namespaces: {adopt: all}", 1, id="adopted by the new file"),
+        pytest.param(OLDER, "namespaces: {includeExisting: all}", 1, id="included by the new file"),
         pytest.param(YOUNGER, "", 1, id="guarded"),
         pytest.param(YOUNGER, "network: {engine: none}", 0, id="nothing is closed"),
     ],

@@ -16,7 +16,7 @@ from webhook.model.decision import Decision
 from webhook.model.reason import ReasonCode, Verdict
 from webhook.model.request import Request
 from webhook.model.rule import Violation
-from webhook.model.steps import OFFLINE_RESULTS, OwnerLookup, PolicyValidation, Results, complete
+from webhook.model.steps import OFFLINE_RESULTS, OwnerLookup, PolicyValidation, Results, ValidationResult, complete
 from webhook.review.decode import decode
 
 OWN: Final = "guards"
@@ -188,7 +188,7 @@ BAD_FILE: Final = Violation("policy-file", "mode", "no such mode")
 def decided(request: Request, text: str = FILE, *, bad: tuple[Violation, ...] = ()) -> Decision:
     """The decision once each question is answered: an owner is older, and a policy file has these faults."""
     owners = older(request) if request.document is not None and request.workload is not None else ()
-    results: Results = {**OFFLINE_RESULTS, OwnerLookup: owners, PolicyValidation: bad}
+    results: Results = {**OFFLINE_RESULTS, OwnerLookup: owners, PolicyValidation: ValidationResult(bad)}
     return complete(decide(request, policy(text), own_namespace=OWN), results)
 
 

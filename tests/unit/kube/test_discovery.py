@@ -4,7 +4,7 @@ import pytest
 
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.discovery import calico_resources, choose_engine
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 
 
 class Calico(Api):
@@ -24,14 +24,14 @@ class Calico(Api):
 @pytest.mark.parametrize(
     ("answer", "engine"),
     [
-        pytest.param(None, Engine.KUBERNETES, id="not served"),
-        pytest.param({"resources": [{"name": "networkpolicies"}]}, Engine.CALICO, id="served"),
-        pytest.param({"resources": [{"name": "ippools"}]}, Engine.KUBERNETES, id="served without policies"),
-        pytest.param({}, Engine.KUBERNETES, id="served with nothing"),
-        pytest.param(ApiError(503, "x"), Engine.KUBERNETES, id="listed but not available: the floor holds"),
+        pytest.param(None, PolicyEngine.KUBERNETES, id="not served"),
+        pytest.param({"resources": [{"name": "networkpolicies"}]}, PolicyEngine.CALICO, id="served"),
+        pytest.param({"resources": [{"name": "ippools"}]}, PolicyEngine.KUBERNETES, id="served without policies"),
+        pytest.param({}, PolicyEngine.KUBERNETES, id="served with nothing"),
+        pytest.param(ApiError(503, "x"), PolicyEngine.KUBERNETES, id="listed but not available: the floor holds"),
     ],
 )
-def test_auto_is_what_is_served(answer: Json | ApiError | None, engine: Engine) -> None:
+def test_auto_is_what_is_served(answer: Json | ApiError | None, engine: PolicyEngine) -> None:
     """Every engine enforces plain policies."""
     assert choose_engine("auto", calico_resources(Calico(answer))) is engine
 
@@ -42,8 +42,8 @@ def test_no_answer_at_all_is_not_no() -> None:
         calico_resources(Calico(ApiError(0, "nobody answers")))
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 @pytest.mark.parametrize("calico", [{"networkpolicies"}, set()], ids=["served", "not served"])
-def test_a_named_engine_is_taken(engine: Engine, calico: set[str]) -> None:
+def test_a_named_engine_is_taken(engine: PolicyEngine, calico: set[str]) -> None:
     """This does not depend on the served APIs."""
     assert choose_engine(str(engine), frozenset(calico)) is engine

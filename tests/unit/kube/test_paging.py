@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.kube.paging import LARGEST_PAGE, Json, ObjectName, TooLarge, outline_page, pages, qualified_name
+from webhook.kube.paging import LARGEST_PAGE, Json, PartialMetadata, TooLarge, outline_page, pages, qualified_name
 
 MIB = 1024 * 1024
 
@@ -83,4 +83,4 @@ def test_an_outline_keeps_the_token_and_the_names() -> None:
     """This includes cluster-scoped objects."""
     content = b'{"metadata": {"continue": "x"}, "items": [{"metadata": {"name": "a"}, "spec": {"deep": [1]}}]}'
     assert outline_page(content) == {"metadata": {"continue": "x"}, "items": [], "omitted": ["a"]}
-    assert qualified_name(ObjectName(name="a", namespace="b")) == "b/a"
+    assert qualified_name(PartialMetadata(name="a", namespace="b")) == "b/a"

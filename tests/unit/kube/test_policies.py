@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.samples import policy
 from webhook.kube.policies import matches_manifest, path
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
 
@@ -16,16 +16,16 @@ from webhook.netpol.render import render_namespace
 @pytest.mark.parametrize(
     ("engine", "expected"),
     [
-        (Engine.KUBERNETES, "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"),
-        (Engine.CALICO, "/apis/projectcalico.org/v3/namespaces/shop/networkpolicies/catflap-default-deny"),
+        (PolicyEngine.KUBERNETES, "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/catflap-default-deny"),
+        (PolicyEngine.CALICO, "/apis/projectcalico.org/v3/namespaces/shop/networkpolicies/catflap-default-deny"),
     ],
 )
-def test_a_policy_lives_at_its_groups_path(engine: Engine, expected: str) -> None:
+def test_a_policy_lives_at_its_groups_path(engine: PolicyEngine, expected: str) -> None:
     """Both groups have a resource of the same name."""
     assert path(render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[0]) == expected
 
 
-def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
+def stored(engine: PolicyEngine) -> tuple[dict[str, Any], Any]:
     """Return a stored policy with the API server's additions, and its manifest."""
     manifest = render_namespace(policy(), RenderTarget("shop", "1", "2"), engine)[1]
     found = copy.deepcopy(dict(manifest))
@@ -33,7 +33,7 @@ def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
     return found, manifest
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 @pytest.mark.parametrize(
     "add",
     [
@@ -44,7 +44,7 @@ def stored(engine: Engine) -> tuple[dict[str, Any], Any]:
     ],
 )
 def test_what_others_add_beside_the_spec_is_no_difference(
-    engine: Engine, add: Callable[[dict[str, Any]], object]
+    engine: PolicyEngine, add: Callable[[dict[str, Any]], object]
 ) -> None:
     """These changes isolate and open nothing."""
     found, manifest = stored(engine)
@@ -52,7 +52,7 @@ def test_what_others_add_beside_the_spec_is_no_difference(
     assert matches_manifest(found, manifest)
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 @pytest.mark.parametrize(
     "change",
     [
@@ -67,7 +67,7 @@ def test_what_others_add_beside_the_spec_is_no_difference(
     ],
 )
 def test_a_difference_in_spec_or_catflap_labels_counts(
-    engine: Engine, change: Callable[[dict[str, Any]], object]
+    engine: PolicyEngine, change: Callable[[dict[str, Any]], object]
 ) -> None:
     """The comparison covers the whole spec, field by field; a digest could be forged."""
     found, manifest = stored(engine)

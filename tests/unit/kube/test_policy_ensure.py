@@ -9,12 +9,12 @@ from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.policies import PolicyAlteredError, WriteOutcome, ensure_policy
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_namespace
 
 MANIFEST: Final[Manifest] = render_namespace(
-    parse(DEFAULT_POLICY).policy, RenderTarget("shop", "1", "digest"), Engine.KUBERNETES
+    parse(DEFAULT_POLICY).policy, RenderTarget("shop", "1", "digest"), PolicyEngine.KUBERNETES
 )[0]
 OPENED: Final[Json] = {
     **MANIFEST,

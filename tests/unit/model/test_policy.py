@@ -206,7 +206,7 @@ class TestNamespaces:
         assert not policy("namespaces: {exempt: [shop]}").namespaces.exempts(name)
 
     @pytest.mark.parametrize(
-        ("adopt", "names"),
+        ("included", "names"),
         [
             pytest.param("none", [], id="none"),
             pytest.param("all", ["shop", "team-a", "team"], id="all"),
@@ -216,10 +216,10 @@ class TestNamespaces:
             pytest.param("[]", [], id="an empty list"),
         ],
     )
-    def test_adoption_is_by_name_or_prefix(self, adopt: str, names: list[str]) -> None:
+    def test_inclusion_is_by_name_or_prefix(self, included: str, names: list[str]) -> None:
         """Or all, or none."""
-        namespaces = policy(f"namespaces: {{adopt: {adopt}}}").namespaces
-        assert [name for name in ("shop", "team-a", "team") if namespaces.adopts(name)] == names
+        namespaces = policy(f"namespaces: {{includeExisting: {included}}}").namespaces
+        assert [name for name in ("shop", "team-a", "team") if namespaces.includes_existing(name)] == names
 
     @pytest.mark.parametrize(
         ("labels", "environment"),

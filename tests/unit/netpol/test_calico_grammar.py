@@ -145,7 +145,7 @@ def destination(manifest: dict[str, Any], number: int = 0) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_bad_policy_has_one(spoil: Callable[[dict[str, Any]], object]) -> None:
+def test_invalid_policy_has_an_error(spoil: Callable[[dict[str, Any]], object]) -> None:
     """Each error is tried alone."""
     bad = copy.deepcopy(GOOD)
     spoil(bad)
@@ -166,7 +166,7 @@ def test_a_bad_policy_has_one(spoil: Callable[[dict[str, Any]], object]) -> None
         pytest.param(lambda it: destination(it).pop("namespaceSelector"), id="Pods of every namespace"),
     ],
 )
-def test_a_bad_global_policy_has_one(spoil: Callable[[dict[str, Any]], object]) -> None:
+def test_invalid_global_policy_has_an_error(spoil: Callable[[dict[str, Any]], object]) -> None:
     """A valid policy of a namespace can be an invalid cluster-wide one."""
     bad = copy.deepcopy(NET)
     spoil(bad)
@@ -202,7 +202,7 @@ def test_a_selector_is_read(selector: str, labels: dict[str, str]) -> None:
     ["a", "a == b", "a == 'b", "a == 'b' &&", "&& a == 'b'", "a == 'b' c == 'd'", "a == 'b' || c == 'd'", "a\n== 'b'",
      "a == 'b'\n", "a == 'b'' && c == 'd'", "a == 'b' && a == 'c'", "all() && a == 'b'"],
 )  # fmt: skip
-def test_what_is_no_such_selector_is_refused(selector: str) -> None:
+def test_invalid_selector_is_rejected(selector: str) -> None:
     """A line end is an error in Calico's grammar, except inside a value."""
     with pytest.raises(ValueError, match=r"selector|two values"):
         labels_of(selector)

@@ -37,23 +37,21 @@ OPENSHIFT = frozenset({"apps", "config.openshift.io"})
         ),
     ],
 )
-def test_the_preset_is_found_by_what_the_cluster_shows(
-    groups: frozenset[str], labels: dict[str, str], preset: str
-) -> None:
+def test_preset_is_detected_from_the_cluster(groups: frozenset[str], labels: dict[str, str], preset: str) -> None:
     """Each of them is one of catflap's presets."""
     found = detect_preset(api_groups=groups, kube_system_labels=labels)
     assert found == preset
     assert found in PRESETS
 
 
-def test_an_explicit_list_is_taken_as_it_is() -> None:
+def test_explicit_list_is_unchanged() -> None:
     """The detected name servers do not matter."""
     own = (DnsEndpoint(cidrs=("10.0.0.0/8",)),)
     assert dns_endpoints(own, detected=DetectedDns("openshift")) == own
     assert dns_endpoints((), detected=DetectedDns("openshift")) == ()
 
 
-def test_auto_falls_back_to_what_most_clusters_have() -> None:
+def test_auto_falls_back_to_the_common_preset() -> None:
     """There is no cluster."""
     assert dns_endpoints("auto") == PRESETS[FALLBACK]
     assert dns_endpoints("auto", detected=DetectedDns("kube-dns")) == (KUBE_DNS,)
@@ -82,7 +80,7 @@ def test_a_preset_with_a_cache_includes_the_addresses_found(preset: str) -> None
 
 
 @pytest.mark.parametrize("dns", [*sorted(set(PRESETS) - WITH_ADDRESSES), (KUBE_DNS,), ()])
-def test_what_the_file_determines_includes_no_address_found(dns: str | tuple[DnsEndpoint, ...]) -> None:
+def test_explicit_preset_includes_no_detected_address(dns: str | tuple[DnsEndpoint, ...]) -> None:
     """The policy file overrides the detected name servers."""
     assert dns_endpoints(dns, detected=DetectedDns("gke", ADDRESSES)) == dns_endpoints(dns)
 

@@ -58,7 +58,7 @@ def test_a_peer_that_the_message_does_not_name_is_added() -> None:
     assert brought(plain({"from": some, **ports}), plain({"from": some[2:], **ports})) == []
 
 
-def test_one_of_many_rules_is_removed_or_replaced() -> None:
+def test_single_rule_is_removed_or_replaced() -> None:
     """Rules that are only counted are distinguished too."""
     many = [everywhere(port) for port in range(1, 31)]
     for gone in (0, 15, 29):
@@ -66,7 +66,7 @@ def test_one_of_many_rules_is_removed_or_replaced() -> None:
     assert brought(plain(*many), plain(*many[:29], everywhere(99))) == ["spec.ingress[10]"]
 
 
-def test_what_cannot_be_read_is_the_same_as_long_as_it_is() -> None:
+def test_unreadable_policy_is_unchanged_while_its_content_is() -> None:
     """Its labels may change; its content may not, even where the message is the same."""
     large: list[Json] = [{"from": [{"podSelector": {}}] * 5000}]
     assert brought(plain(*large), plain(*large, labels={"team": "a"})) == []

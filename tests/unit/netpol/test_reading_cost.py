@@ -163,7 +163,7 @@ def test_twice_the_size_costs_twice_as_much(shape: str, file: str) -> None:
         pytest.param(calico(selector="a == 'b' || " * 250_000), id="3 MB of a selector"),
     ],
 )
-def test_what_is_too_large_is_one_short_violation(manifest: Json) -> None:
+def test_too_large_policy_is_one_short_violation(manifest: Json) -> None:
     """Its parts are counted and not read.  It is never admitted silently."""
     policy = parse(FILE).policy
     with counted() as count:

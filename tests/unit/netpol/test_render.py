@@ -18,7 +18,7 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.network import FlowEnd, Preset
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.dns import PRESETS, DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.presets import KUBELET_PROBES, PRESET_ALLOWS
 from webhook.netpol.render import ENGINE_MODULES, render_cluster_wide, render_default_deny, render_namespace
@@ -48,30 +48,30 @@ def birth_of(case: str) -> RenderTarget:
     return RenderTarget(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
 
 
-def rendered(case: str, engine: Engine) -> tuple[Any, ...]:
+def rendered(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
     """Return the manifests of the namespace of a case."""
     return render_namespace(policy_of(case), birth_of(case), engine)
 
 
-def rendered_net(case: str, engine: Engine) -> tuple[Any, ...]:
+def rendered_net(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
     """Return the cluster-wide default deny of a case."""
     read = policy_of(case)
     exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
     return render_cluster_wide(read, NOWHERE, engine, exempt=exempt)
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 @pytest.mark.parametrize("case", CASES)
-def test_a_case_is_rendered_to_the_letter(case: str, engine: Engine) -> None:
+def test_a_case_is_rendered_to_the_letter(case: str, engine: PolicyEngine) -> None:
     """The objects and their order are equal, with the cluster-wide default deny first."""
     golden = (FOLDER / case / f"{engine}.yaml").read_text(encoding="utf-8")
     assert [*rendered_net(case, engine), *rendered(case, engine)] == list(yaml.safe_load_all(golden))
 
 
-def test_every_preset_has_its_case_and_nothing_else_is_there() -> None:
+def test_every_preset_has_exactly_one_case() -> None:
     """A new preset needs a folder with a case."""
     assert set(CASES) == {*PRESETS, *LISTS, *FLOWS, *KINDS, *(f"preset-{preset}" for preset in get_args(Preset))}
-    files = {"policy.yaml", *(f"{engine}.yaml" for engine in Engine)}
+    files = {"policy.yaml", *(f"{engine}.yaml" for engine in PolicyEngine)}
     for case in CASES:
         assert {path.name for path in (FOLDER / case).iterdir()} - {"namespace.yaml"} == files
 
@@ -106,15 +106,15 @@ def test_every_kind_of_flow_end_has_its_case() -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_calico_takes_what_it_is_given(case: str) -> None:
+def test_calico_accepts_the_manifests(case: str) -> None:
     """Its Windows nodes accept them too."""
-    for manifest in (*rendered_net(case, Engine.CALICO), *rendered(case, Engine.CALICO)):
+    for manifest in (*rendered_net(case, PolicyEngine.CALICO), *rendered(case, PolicyEngine.CALICO)):
         assert complaints(manifest) == [], manifest["metadata"]["name"]
 
 
-@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("engine", PolicyEngine)
 @pytest.mark.parametrize("case", CASES)
-def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: Engine) -> None:
+def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: PolicyEngine) -> None:
     """An empty list would match every peer and every port."""
     for manifest in (*rendered_net(case, engine), *rendered(case, engine)):
         for direction in {"ingress", "egress"} & manifest["spec"].keys():
@@ -130,11 +130,13 @@ def no_empty_list(value: Any) -> bool:
     return not isinstance(value, list) or (bool(value) and all(map(no_empty_list, value)))
 
 
-@pytest.mark.parametrize(("engine", "types"), [(Engine.CALICO, "types"), (Engine.KUBERNETES, "policyTypes")])
+@pytest.mark.parametrize(
+    ("engine", "types"), [(PolicyEngine.CALICO, "types"), (PolicyEngine.KUBERNETES, "policyTypes")]
+)
 @pytest.mark.parametrize("case", CASES)
-def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: Engine, types: str) -> None:
+def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: PolicyEngine, types: str) -> None:
     """It opens nothing, selects every Pod, and has explicit types."""
-    if policy_of(case).network.staged and engine is Engine.KUBERNETES:
+    if policy_of(case).network.staged and engine is PolicyEngine.KUBERNETES:
         assert rendered(case, engine) == ()
         return
     deny, *rest = rendered(case, engine)
@@ -146,8 +148,8 @@ def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: En
     assert (ALLOW_DNS in names[:1]) == (policy_of(case).network.dns not in ("none", ()))
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_the_default_deny_is_rendered_alone(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_the_default_deny_is_rendered_alone(engine: PolicyEngine) -> None:
     """The gate renders it for each lookup, and a file may have hundreds of flows."""
     target = RenderTarget("shop", "42", "digest")
     flows = policy("network: {flows: [{from: frontend, to: backend, ports: [80/TCP]}]}")
@@ -157,17 +159,19 @@ def test_the_default_deny_is_rendered_alone(engine: Engine) -> None:
 @pytest.mark.parametrize("staged", [False, True])
 def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
     """It has its own name and no namespace, and exists only where the file asks for it."""
-    asked = policy(f"namespaces: {{adopt: all}}\nnetwork: {{standingNet: true, engine: auto, staged: {staged}}}")
-    (net,) = render_cluster_wide(asked, NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT)
+    asked = policy(
+        f"namespaces: {{includeExisting: all}}\nnetwork: {{clusterWideDefaultDeny: true, engine: auto, staged: {staged}}}"
+    )
+    (net,) = render_cluster_wide(asked, NOWHERE, PolicyEngine.CALICO, exempt=ALWAYS_EXEMPT)
     assert net["kind"] == ("StagedGlobalNetworkPolicy" if staged else "GlobalNetworkPolicy")
     assert net["metadata"]["name"] == CLUSTER_DEFAULT_DENY
     assert "namespace" not in net["metadata"]
-    assert render_cluster_wide(asked, NOWHERE, Engine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
-    assert render_cluster_wide(policy(), NOWHERE, Engine.CALICO, exempt=ALWAYS_EXEMPT) == ()
+    assert render_cluster_wide(asked, NOWHERE, PolicyEngine.KUBERNETES, exempt=ALWAYS_EXEMPT) == ()
+    assert render_cluster_wide(policy(), NOWHERE, PolicyEngine.CALICO, exempt=ALWAYS_EXEMPT) == ()
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
+@pytest.mark.parametrize("engine", PolicyEngine)
+def test_manifest_names_its_origin(engine: PolicyEngine) -> None:
     """It has catflap's label, the digest of the policy file and the uid of the namespace."""
     for manifest in render_namespace(policy(), BIRTH, engine):
         metadata = manifest["metadata"]
@@ -179,16 +183,16 @@ def test_a_manifest_says_where_it_comes_from(engine: Engine) -> None:
         }
 
 
-def test_no_uid_is_claimed_where_no_cluster_was_asked() -> None:
+def test_manifest_without_a_cluster_has_no_uid() -> None:
     """`catflap render` does not know it."""
-    (deny, _) = render_namespace(policy(), RenderTarget("shop", "", "0"), Engine.KUBERNETES)
+    (deny, _) = render_namespace(policy(), RenderTarget("shop", "", "0"), PolicyEngine.KUBERNETES)
     assert deny["metadata"]["annotations"] == {"catflap.dev/policy-digest": "0"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_auto_means_what_was_detected(preset: str) -> None:
+def test_auto_is_the_detected_preset(preset: str) -> None:
     """A policy file with a list of name servers allows those."""
-    for engine in Engine:
+    for engine in PolicyEngine:
         named = render_namespace(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
         assert (
             render_namespace(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=DetectedDns(preset)) == named
@@ -203,4 +207,4 @@ def test_auto_means_what_was_detected(preset: str) -> None:
 
 def test_every_engine_has_its_printer() -> None:
     """A new engine needs a renderer."""
-    assert set(ENGINE_MODULES) == set(Engine)
+    assert set(ENGINE_MODULES) == set(PolicyEngine)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from webhook.netpol.reading import read
-from webhook.netpol.reading.place import MOST_NAMED
+from webhook.netpol.reading.error_paths import MOST_NAMED
 from webhook.netpol.reading.selectors import parse
 
 OPERATORS = "==, !=, in, not in, contains, starts with or ends with"

@@ -6,12 +6,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from webhook.report.charts import Chart, over_time, ranking, shortened
-from webhook.report.ledger import Count, Top
+from webhook.report.charts import Chart, ranking_chart, shorten_label, time_chart
+from webhook.report.count_store import Count, TopCounts
 from webhook.report.timeline import Series
 
 BEGIN = datetime(2026, 1, 31, tzinfo=UTC)
-TOP = Top((Count("known-role", 12_345, "", ""), Count("require-role", 1, "", "")), 3, 30, 12_376)
+TOP = TopCounts((Count("known-role", 12_345, "", ""), Count("require-role", 1, "", "")), 3, 30, 12_376)
 
 
 def series(*names: str) -> Series:
@@ -36,7 +36,9 @@ def names(picture: ET.Element) -> set[str]:
     return {one.tag.rpartition("}")[2] for one in picture.iter()}
 
 
-@pytest.mark.parametrize("chart", [over_time(series("a", "b"), "x"), ranking(TOP, "x")], ids=["over time", "ranking"])
+@pytest.mark.parametrize(
+    "chart", [time_chart(series("a", "b"), "x"), ranking_chart(TOP, "x")], ids=["over time", "ranking"]
+)
 def test_a_picture_runs_and_loads_nothing(chart: Chart) -> None:
     """A picture has shapes, text, and links within itself only."""
     for picture in pictures(chart):
@@ -47,17 +49,17 @@ def test_a_picture_runs_and_loads_nothing(chart: Chart) -> None:
 
 def test_a_ranking_names_each_with_its_count() -> None:
     """The ranking also counts the other names."""
-    for picture in pictures(ranking(TOP, "x")):
+    for picture in pictures(ranking_chart(TOP, "x")):
         assert {"known-role", "require-role", "others", "12,345", "30"} <= {*texts(picture)}
 
 
 def test_the_same_figures_are_the_same_picture() -> None:
     """The pictures are equal byte for byte, so two reports of one log can be compared."""
-    assert ranking(TOP, "x") == ranking(TOP, "x")
+    assert ranking_chart(TOP, "x") == ranking_chart(TOP, "x")
 
 
 @pytest.mark.parametrize("name", ["$\\frac{1}{0}$", "$", "<b>&amp;", "_hidden", "\u202ex", "漢字", "x" * 300])
-def test_any_name_is_drawn_as_it_is(name: str) -> None:
+def test_any_name_is_drawn_unchanged(name: str) -> None:
     """The name becomes no formula and no markup, and is in the legend."""
-    for picture, most in zip(pictures(over_time(series(name), "x")), (40, 18, 40, 18), strict=True):
-        assert shortened(name, most) in texts(picture)
+    for picture, most in zip(pictures(time_chart(series(name), "x")), (40, 18, 40, 18), strict=True):
+        assert shorten_label(name, most) in texts(picture)

@@ -14,8 +14,8 @@ from tests.entries import DECISION, DENIED, START, WRITE, entry
 from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, week
 from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
-from webhook.report.gathering import Gathering
-from webhook.report.page import Asked, page
+from webhook.report.aggregator import Aggregator
+from webhook.report.page import ReportOptions, render_page
 
 HOSTILE = [
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "'; alert(1); '", "</style><script>", "{{ 7 * 7 }}",
@@ -48,13 +48,13 @@ def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
     assert by["Rejections by rule, in figures"] == BROKEN_BY
 
 
-def test_the_table_beside_the_chart_adds_up(made: tuple[Path, Page]) -> None:
+def test_table_next_to_the_chart_adds_up(made: tuple[Path, Page]) -> None:
     """The sum covers each time step and each name."""
     [rows] = [rows for caption, rows in made[1].tables.items() if caption.startswith("Rejections by rule, in steps of")]
     assert sum(int(cell.replace(",", "")) for row in rows[1:] for cell in row[1:]) == REFUSED
 
 
-def test_gaps_are_told_exactly_or_as_the_most_that_they_can_be(made: tuple[Path, Page]) -> None:
+def test_gaps_are_exact_or_upper_bounds(made: tuple[Path, Page]) -> None:
     """The gaps are those of the sample log."""
     rows = made[1].tables["Namespaces, sorted by open namespaces and by the longest time without the policy"]
     by_name = {row[0]: row for row in rows if row}
@@ -80,7 +80,7 @@ def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
     assert all(any(letter.isdigit() for letter in row[1]) and row[2] for row in rows)
 
 
-def test_what_is_not_there_is_none_or_not_known_or_not_looked_at(made: tuple[Path, Page]) -> None:
+def test_absent_values_are_none_or_unknown_or_not_examined(made: tuple[Path, Page]) -> None:
     """The word "none" is an answer of the log; "not known" means that no file has the answer."""
     text = made[1].text
     assert "Not read: no cluster was named" in text
@@ -112,7 +112,7 @@ POD: Final = {"objectRef": {"apiVersion": "v1", "resource": "pods", "namespace":
         pytest.param([DENIED], "none; no request of this period created a Pod", id="another resource"),
     ],
 )
-def test_a_request_about_a_pod_is_one_whatever_came_of_it(records: list[dict[str, Any]], says: str) -> None:
+def test_pod_request_is_counted_once_for_any_outcome(records: list[dict[str, Any]], says: str) -> None:
     """Only requests that get as far as the namespace check have its state."""
     assert f"Isolation of the namespace when a Pod was admitted or rejected: {says}" in Page(told(records)).text
 
@@ -126,7 +126,7 @@ def test_requests_decided_are_as_many_as_decisions(made: tuple[Path, Page]) -> N
     assert f"{REFUSED} requests rejected of {decided} decided" in made[1].text
 
 
-def test_the_first_page_says_whose_report_it_is(tmp_path: Path) -> None:
+def test_first_page_names_the_preparer(tmp_path: Path) -> None:
     """The page has the preparer's words, or says that they are missing."""
     week(tmp_path / "log")
     said = ["--cluster-name", "prod <eu>", "--scope", "Q1 2026, PCI DSS", "--prepared-by", "Ann Example"]
@@ -180,10 +180,10 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
 
 def told(records: list[dict[str, Any]]) -> str:
     """Return the page of some records, regardless of their writer."""
-    gathering = Gathering()
+    gathering = Aggregator()
     for record in records:
-        gathering.take(entry(record), "audit.log")
-    asked = Asked(
+        gathering.add(entry(record), "audit.log")
+    asked = ReportOptions(
         files=["audit.log"],
         against=(),
         roots=(),
@@ -194,7 +194,7 @@ def told(records: list[dict[str, Any]]) -> str:
         release="0",
         made=BEGIN,
     )
-    return page(asked, gathering, Verifier().finish(), ruled=None, now=None)
+    return render_page(asked, gathering, Verifier().finish(), ruled=None, namespace_states=None)
 
 
 names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))

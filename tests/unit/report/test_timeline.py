@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from webhook.report import timeline
-from webhook.report.timeline import OTHERS, SHOWN_STEPS, Timeline, moment_of
+from webhook.report.timeline import OTHERS, SHOWN_STEPS, Timeline, parse_time
 
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -38,7 +38,7 @@ def test_the_step_fits_the_period(spacing: timedelta, count: int, step: timedelt
     assert series.begins[0] <= BEGIN < series.begins[0] + step
 
 
-def test_it_is_bounded_while_it_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timeline_is_bounded_during_filling(monkeypatch: pytest.MonkeyPatch) -> None:
     """The length of the period makes no difference."""
     monkeypatch.setattr(timeline, "MOST_STEPS", 10)
     line = filled(timedelta(minutes=7), 5_000)
@@ -46,7 +46,7 @@ def test_it_is_bounded_while_it_is_filled(monkeypatch: pytest.MonkeyPatch) -> No
     assert sum(line.series().counts["rule-0"]) == 5_000
 
 
-def test_few_names_are_told_apart() -> None:
+def test_number_of_separate_names_is_limited() -> None:
     """The other names are summed."""
     folded = filled(timedelta(seconds=1), 700, names=7).series().folded(5)
     assert list(folded) == [*(f"rule-{number}" for number in range(5)), OTHERS]
@@ -74,10 +74,10 @@ def test_the_longest_period_there_is_fits() -> None:
 @pytest.mark.parametrize(
     "time", ["", "yesterday", "2026-01-31T12:00:00", "9999-01-31T12:00:00Z", "0001-01-01T00:00:00Z"]
 )
-def test_what_is_no_time_is_counted_apart(time: str) -> None:
+def test_invalid_time_is_counted_separately(time: str) -> None:
     """A forged record may have any text."""
     line = Timeline()
     line.add("x", time)
-    assert moment_of(time) is None
+    assert parse_time(time) is None
     assert line.undated == 1
     assert not line.series()

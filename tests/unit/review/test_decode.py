@@ -44,7 +44,7 @@ NEST: Final = b'{"a":' * DEEP + b"1" + b"}" * DEEP
 class TestGood:
     """Test good reviews."""
 
-    def test_a_pods_creation_is_read_whole(self) -> None:
+    def test_pod_creation_is_read_completely(self) -> None:
         """The request has each field that catflap uses."""
         labels = {"app": "web", "role": "frontend"}
         annotations = {"kubernetes.io/config.mirror": "4f1a"}
@@ -85,14 +85,14 @@ class TestGood:
     WIDGET: Final[Json] = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "web"}, "spec": {}}
     WIDGETS: Final = {("example.com", "widgets"): PodMaker("example.com", "widgets", "Wigdet", "spec.pod", custom=True)}
 
-    def test_a_kind_of_the_policy_file_is_read_where_the_file_says(self) -> None:
+    def test_extra_kind_is_read_at_its_template_path(self) -> None:
         """The resource selects the kind, because the API server names the kind and the file may misspell it."""
         found = decode(encoded({**self.WIDGET, "spec": {"pod": {"metadata": {"labels": GOOD}}}}), self.WIDGETS)
         assert found.workload is not None
         assert (found.workload.kind, found.workload.places) == ("Widget", (LabelLocation("spec.pod.metadata", GOOD),))
         assert decode(encoded(self.WIDGET)).workload is None
 
-    def test_a_change_of_its_template_is_told_from_others(self) -> None:
+    def test_template_change_differs_from_other_changes(self) -> None:
         """Scaling does not change the template."""
         scaled = {**self.WIDGET, "spec": {"replicas": 3}}
         remade = {**self.WIDGET, "spec": {"pod": {"spec": {}}}}
@@ -138,7 +138,7 @@ class TestGood:
             ),
         ],
     )
-    def test_what_is_missing_on_the_way_to_the_labels_is_no_labels(self, manifest: Json) -> None:
+    def test_missing_step_to_the_labels_means_no_labels(self, manifest: Json) -> None:
         """A rule judges the object as one without labels."""
         found = asked(manifest).workload
         assert found is not None
@@ -162,7 +162,7 @@ class TestGood:
         assert found is not None
         assert found.name == "web-*"
 
-    def test_the_namespace_is_the_requests_where_the_object_names_none(self) -> None:
+    def test_namespace_comes_from_the_request_if_the_object_has_none(self) -> None:
         """A bare manifest leaves the namespace to the URL."""
         found = asked(pod(GOOD), namespace="shop").workload
         assert found is not None
@@ -190,7 +190,7 @@ class TestGood:
         assert found is not None
         assert found.owner == Owner("apps/v1", "ReplicaSet", "web-7d4b", "42")
 
-    def test_an_update_carries_what_was_before(self) -> None:
+    def test_update_has_the_old_object(self) -> None:
         """The request also says whether the template changed."""
         request = asked(deployment({"app": "new"}), before=deployment({"app": "old"}))
         assert request.workload is not None
@@ -210,7 +210,7 @@ class TestGood:
             pytest.param({"kind": "Deployment"}, deployment(GOOD), True, id="it went"),
         ],
     )
-    def test_a_changed_template_is_told_from_another_change(
+    def test_changed_template_differs_from_another_change(
         self, manifest: Json, before: Json, *, changed_template: bool
     ) -> None:
         """The values decide."""
@@ -234,13 +234,13 @@ class TestGood:
             ),
         ],
     )
-    def test_no_workload_is_read_where_no_rule_looks(self, options: Json) -> None:
+    def test_workload_that_no_rule_checks_is_not_read(self, options: Json) -> None:
         """The request is still complete for the record."""
         request = asked(pod(GOOD), **options)
         assert (request.workload, request.before, request.namespace) == (None, None, None)
         assert request.target.name == "web"
 
-    def test_what_we_do_not_know_is_passed_over(self) -> None:
+    def test_unknown_fields_are_ignored(self) -> None:
         """A later API server may send more fields."""
         body = review(pod(GOOD))
         body["later"] = body["request"]["later"] = {"a": [1, None]}
@@ -254,7 +254,7 @@ class TestGood:
         assert decode(changed(groups, "request", "userInfo", "groups")).user == User("jane", ())
 
     @pytest.mark.parametrize("dry_run", [None, ABSENT, False], ids=["null", "absent", "false"])
-    def test_a_request_is_meant_unless_it_says_otherwise(self, dry_run: Any) -> None:
+    def test_missing_dry_run_means_no_dry_run(self, dry_run: Any) -> None:
         """Go writes a false flag in three ways."""
         assert not decode(changed(dry_run, "request", "dryRun")).dry_run
 

@@ -91,7 +91,7 @@ def test_every_fault_is_a_cause_for_programs() -> None:
 
 
 @pytest.mark.parametrize("length", [WARNING_LENGTH - 1, WARNING_LENGTH, WARNING_LENGTH + 1, 5000])
-def test_a_warning_is_as_long_as_the_api_server_takes(length: int) -> None:
+def test_warning_has_the_maximum_length_of_the_api_server(length: int) -> None:
     """A mark shows that the text is cut."""
     before = "a: b: "
     fault = Violation(rule="a", path="b", message="x" * (length - len(before)))
@@ -123,14 +123,14 @@ class TestPatch:
         assert response["patchType"] == "JSONPatch"
         return json.loads(base64.b64decode(response["patch"], validate=True))
 
-    def test_labels_are_added_one_by_one_where_there_are_some(self) -> None:
+    def test_labels_are_added_to_existing_labels(self) -> None:
         """Existing labels do not change."""
         assert self.patch_of(pod({"app.kubernetes.io/name": "web", "example.com/x": "y"})) == [
             {"op": "add", "path": "/metadata/labels/app", "value": "web"}
         ]
 
     @pytest.mark.parametrize("labels", [{}, None, "absent"], ids=["an empty map", "null", "no map"])
-    def test_the_map_is_made_where_there_is_none(self, labels: Any) -> None:
+    def test_missing_label_map_is_created(self, labels: Any) -> None:
         """An `add` below a missing map would be an error 500 for the user."""
         source = namespace()
         if labels == "absent":
@@ -172,7 +172,7 @@ def test_the_uid_is_the_requests() -> None:
 
 
 @pytest.mark.parametrize("text", ["set limits\n", "set\n  limits", "set\r\nlimits", "set\tlimits", "set\x07limits\x85"])
-def test_a_warning_is_one_line(text: str) -> None:
+def test_warning_is_one_line(text: str) -> None:
     """A message is a block in YAML, and the API server drops text on more than one line."""
     decided = Decision(some(Verdict.ALLOWED), warned=(Violation("mine", "", text),), notices=(f"by: {text}",))
     answer = encode_validation(asked(pod(GOOD)), decided, annotations={})

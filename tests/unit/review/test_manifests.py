@@ -12,7 +12,15 @@ from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation
 from webhook.model.workload import Owner, Workload
-from webhook.review.manifests import BadManifest, Manifest, NotKubernetes, creation, documents, existing, read
+from webhook.review.manifests import (
+    BadManifestError,
+    Manifest,
+    NotKubernetesError,
+    create_request,
+    documents,
+    existing_object,
+    read,
+)
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\n"
 
@@ -74,7 +82,7 @@ class TestDocuments:
         """The objects are in the order of the text."""
         assert pods(text) == names
 
-    def test_items_of_a_typed_list_are_judged_as_what_they_are(self) -> None:
+    def test_items_of_a_typed_list_have_the_item_kind(self) -> None:
         """`kubectl get deployments -o yaml` writes a List; client libraries write a DeploymentList."""
         text = "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: a}}]\n"
         assert only(text).kind == "Deployment"
@@ -86,7 +94,7 @@ class TestDocuments:
             pytest.param("a: [1", "not YAML: ", id="an open bracket"),
             pytest.param(
                 "a: *b",
-                "not YAML: the alias *b refers to the anchor &b, which is not defined before it",
+                "not YAML: the alias *b refers to the undefined anchor &b",
                 id="an alias of nothing",
             ),
             pytest.param("&a [*a]", "not YAML: the anchor &a contains itself", id="a list that contains itself"),
@@ -98,9 +106,9 @@ class TestDocuments:
             pytest.param("a: !!timestamp soon", "not YAML: ", id="a tag of a time that is none"),
         ],
     )
-    def test_what_is_not_yaml_is_refused_in_one_line(self, text: str, says: str) -> None:
+    def test_invalid_yaml_is_rejected_in_one_line(self, text: str, says: str) -> None:
         """The message has the place if the parser gives one."""
-        with pytest.raises(BadManifest, match="not YAML") as bad:
+        with pytest.raises(BadManifestError, match="not YAML") as bad:
             list(documents(text))
         assert str(bad.value).startswith(says)
         assert "\n" not in str(bad.value)
@@ -116,7 +124,7 @@ class TestDocuments:
     )
     def test_lists_in_lists_end_somewhere(self, text: str) -> None:
         """A few lines with aliases would make millions of objects."""
-        with pytest.raises(BadManifest, match="the nesting of Lists"):
+        with pytest.raises(BadManifestError, match="the nesting of Lists"):
             list(documents(text))
 
     @pytest.mark.parametrize(
@@ -161,16 +169,16 @@ class TestDocuments:
         argv = [sys.executable, "-c", reader]
         ended = subprocess.run(argv, input="[" * 100_000, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 1
-        assert "BadManifest: not YAML: " in ended.stderr
+        assert "BadManifestError: not YAML: " in ended.stderr
 
-    def test_what_stands_before_a_fault_is_found(self) -> None:
+    def test_objects_before_a_fault_are_found(self) -> None:
         """All faults of the file are reported together."""
         found = documents(f"{POD}---\na: b: c\n")
         assert next(found)["metadata"]["name"] == "web"
-        with pytest.raises(BadManifest):
+        with pytest.raises(BadManifestError):
             next(found)
 
-    def test_an_anchor_stands_for_what_it_names(self) -> None:
+    def test_alias_has_the_value_of_its_anchor(self) -> None:
         """People use anchors to share labels."""
         text = (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: &labels {app: web, role: data}}\n"
@@ -239,10 +247,10 @@ class TestRead:
             ),
         ],
     )
-    def test_what_the_api_server_would_refuse_is_refused_with_its_path(self, metadata: str, says: str) -> None:
+    def test_value_that_the_api_server_rejects_is_rejected_with_its_path(self, metadata: str, says: str) -> None:
         """The message has the words of manifests, not those of the library."""
         (document,) = documents(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
-        with pytest.raises(BadManifest) as bad:
+        with pytest.raises(BadManifestError) as bad:
             read(document, default_namespace="shop")
         assert str(bad.value).endswith(f": {says}")
 
@@ -281,10 +289,10 @@ class TestRead:
             pytest.param({"version": 2, "services": {}}, id="another program's file"),
         ],
     )
-    def test_another_programs_file_is_told_from_a_bad_one(self, document: object) -> None:
+    def test_file_of_another_program_differs_from_an_invalid_one(self, document: object) -> None:
         """In a folder, `catflap check` skips such a file."""
         with pytest.raises(
-            NotKubernetes,
+            NotKubernetesError,
             match=r"^not a Kubernetes object: (apiVersion|kind|apiVersion and kind) (is|are) (missing|empty)",
         ):
             read(document, default_namespace="shop")
@@ -312,13 +320,13 @@ class TestRead:
     )
     def test_a_head_of_another_type_is_a_fault_of_the_manifest(self, document: object, path: tuple[str, ...]) -> None:
         """This applies to any kind, and in folders: with both apiVersion and kind, the file is a manifest."""
-        with pytest.raises(BadManifest) as bad:
+        with pytest.raises(BadManifestError) as bad:
             read(document, default_namespace="shop")
-        assert not isinstance(bad.value, NotKubernetes)
+        assert not isinstance(bad.value, NotKubernetesError)
         assert bad.value.path == path
 
     @pytest.mark.parametrize("metadata", [None, {}, {"name": None}, {"name": ""}])
-    def test_what_is_judged_and_has_no_name_is_noted(self, metadata: object) -> None:
+    def test_checked_object_without_a_name_has_a_note(self, metadata: object) -> None:
         """Kubernetes would refuse it; a kind without metadata of its own, such as a Kustomization, has no note."""
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
         other = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "metadata": metadata}
@@ -333,9 +341,9 @@ class TestRead:
             pytest.param("a", "text", id="text"),
         ],
     )
-    def test_what_is_no_mapping_is_no_object(self, document: object, kind: str) -> None:
+    def test_value_that_is_no_mapping_is_no_object(self, document: object, kind: str) -> None:
         """The message says so."""
-        with pytest.raises(BadManifest, match=f"^expected an object with apiVersion and kind, got {kind}$"):
+        with pytest.raises(BadManifestError, match=f"^expected an object with apiVersion and kind, got {kind}$"):
             read(document, default_namespace="shop")
 
     def test_a_kind_of_another_group_is_another_kind(self) -> None:
@@ -347,10 +355,10 @@ class TestRead:
 class TestCreation:
     """Test the request that would apply a manifest."""
 
-    def test_it_is_a_create_by_nobody_in_particular(self) -> None:
+    def test_request_is_a_create_by_an_ordinary_user(self) -> None:
         """The user is neither a node nor a controller."""
         (document,) = documents("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n")
-        request = creation(read(document, default_namespace="shop"))
+        request = create_request(read(document, default_namespace="shop"))
         assert request.operation is Operation.CREATE
         assert not request.user.is_node
         assert not request.user.is_controller
@@ -361,13 +369,13 @@ class TestCreation:
     def test_the_decision_is_the_servers(self) -> None:
         """This includes exempt namespaces."""
         (document,) = documents(POD.replace("name: web", "name: web, namespace: kube-system"))
-        found = settled(creation(read(document, default_namespace="shop")), policy())
+        found = settled(create_request(read(document, default_namespace="shop")), policy())
         assert found == Decision(Reason(ReasonCode.NAMESPACE_EXEMPT, "namespace kube-system is exempt"))
 
-    def test_what_makes_no_pods_is_not_judged(self) -> None:
+    def test_object_that_makes_no_pods_is_not_checked(self) -> None:
         """This applies to any such kind."""
         (document,) = documents("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
-        found = settled(creation(read(document, default_namespace="shop")), policy())
+        found = settled(create_request(read(document, default_namespace="shop")), policy())
         assert isinstance(found, Decision)
         assert found.verdict is Verdict.UNJUDGED
 
@@ -383,33 +391,33 @@ class TestExisting:
             ("null", None),
         ],
     )
-    def test_when_it_was_made_is_read(self, when: str, created: datetime | None) -> None:
+    def test_creation_time_is_read(self, when: str, created: datetime | None) -> None:
         """A manifest may have the time."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
-        assert existing(document, default_namespace="shop").created == created
+        assert existing_object(document, default_namespace="shop").created == created
 
     @pytest.mark.parametrize("when", ["nonsense", "''", "2026-12-31", "2026-12-31T23:59:59", "0", "[]", "true"])
-    def test_what_is_no_moment_is_refused_with_its_path(self, when: str) -> None:
+    def test_invalid_time_is_rejected_with_its_path(self, when: str) -> None:
         """The API server would refuse it too."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
         with pytest.raises(
-            BadManifest, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) time such as "
+            BadManifestError, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) time such as "
         ):
-            existing(document, default_namespace="shop")
+            existing_object(document, default_namespace="shop")
 
     @pytest.mark.parametrize(
         ("status", "running"), [("{}", True), ("[]", True), ("{phase: [Failed]}", True), ("{phase: Failed}", False)]
     )
-    def test_it_runs_unless_it_has_ended(self, status: str, *, running: bool) -> None:
+    def test_pod_runs_unless_its_phase_is_final(self, status: str, *, running: bool) -> None:
         """Other parts of its status have no effect."""
         (document,) = documents(f"{POD.replace('name: web', 'name: web, uid: u')}status: {status}\n")
-        assert existing(document, default_namespace="shop").running is running
+        assert existing_object(document, default_namespace="shop").running is running
 
     @pytest.mark.parametrize("part", ["name", "uid", "namespace"])
     def test_text_that_cannot_be_written_is_refused(self, part: str) -> None:
         """No reader of catflap makes such text, but the command must survive it."""
-        with pytest.raises(BadManifest):
-            existing(
+        with pytest.raises(BadManifestError):
+            existing_object(
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {part: "\ud83d", "labels": "\ud83d"}},
                 default_namespace="shop",
             )

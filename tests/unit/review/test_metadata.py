@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from webhook.review.manifests import read
-from webhook.review.metadata import is_key
-from webhook.syntax.documents import BadManifest, Located, located
+from webhook.review.metadata import is_label_key
+from webhook.syntax.documents import BadManifestError, LocatedObject, located_objects
 
 DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n"
 POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: open}\nspec:\n"
@@ -14,9 +14,9 @@ POLICY = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name
 
 def complaints(text: str) -> list[str]:
     """Return the faults of the one object in a text, as `check` prints them."""
-    [found] = located(text)
-    assert isinstance(found, Located)
-    with pytest.raises(BadManifest) as bad:
+    [found] = located_objects(text)
+    assert isinstance(found, LocatedObject)
+    with pytest.raises(BadManifestError) as bad:
         read(found.value, default_namespace="shop")
     return [f"{place.line}:{place.column}: {message}" for place, message in bad.value.each(found) if place]
 
@@ -42,7 +42,7 @@ def complaints(text: str) -> list[str]:
         ('!!int "1"', '1 is a number, and a label must be text; write it in quotes: "1"'),
     ],
 )  # fmt: skip
-def test_a_label_that_is_no_text_is_told_as_it_is_written(written: str, says: str) -> None:
+def test_label_that_is_no_text_is_quoted_as_written(written: str, says: str) -> None:
     """The message has the type that YAML reads, and the right spelling."""
     text = f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: {written}\n"
     assert complaints(text) == [f"6:10: Pod web: metadata.labels.app: {says}"]
@@ -63,13 +63,13 @@ def test_a_label_that_is_no_text_is_told_as_it_is_written(written: str, says: st
         pytest.param("apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: web, labels: {a: 1}}\n", "metadata.labels.a", id="a custom one"),
     ],
 )  # fmt: skip
-def test_they_are_found_where_the_api_server_decodes_types(text: str, path: str) -> None:
+def test_wrong_types_are_found_where_the_api_server_decodes(text: str, path: str) -> None:
     """Each fault has its field path."""
     [said] = complaints(text)
     assert f": {path}: 1 is a number, and a" in said
 
 
-def test_all_of_an_object_are_told_at_once() -> None:
+def test_all_faults_of_an_object_are_reported() -> None:
     """Each fault has its own place."""
     text = f"{DEPLOYMENT}  selector:\n    matchLabels: {{a: 1}}\n  template:\n    metadata:\n      labels: {{a: 1, b: on}}\n"
     assert [said.partition(": ")[0] for said in complaints(text)] == ["9:19", "9:25", "6:22"]
@@ -93,7 +93,7 @@ def test_all_of_an_object_are_told_at_once() -> None:
         ("{{ x }}", "it looks like part of a template with {{ … }}"),
     ],
 )  # fmt: skip
-def test_text_that_is_no_label_is_told_with_what_is_allowed(value: str, says: str) -> None:
+def test_invalid_label_is_reported_with_the_allowed_form(value: str, says: str) -> None:
     """If possible, the message has the command that makes a label of the text."""
     document: dict[str, Any] = {
         "apiVersion": "v1",
@@ -106,7 +106,7 @@ def test_text_that_is_no_label_is_told_with_what_is_allowed(value: str, says: st
 
 
 @pytest.mark.parametrize("value", ["", "a", "A-b_c.d", "1", "a" * 63])
-def test_a_label_is_none_of_these(value: str) -> None:
+def test_valid_label_has_no_fault(value: str) -> None:
     """An empty text is a label too."""
     document: dict[str, Any] = {
         "apiVersion": "v1",
@@ -125,4 +125,4 @@ def test_a_label_is_none_of_these(value: str) -> None:
 )  # fmt: skip
 def test_a_key_has_a_name_and_perhaps_a_prefix(key: str, *, is_one: bool) -> None:
     """The grammar is Kubernetes' own."""
-    assert is_key(key) is is_one
+    assert is_label_key(key) is is_one

@@ -46,7 +46,7 @@ def test_the_time_grows_with_the_size_alone(unit: str) -> None:
     assert min(spent(1_600_000) for _ in range(3)) < 8 * 5 * max(small, 0.0005)
 
 
-def test_a_review_with_such_a_number_is_a_bad_one() -> None:
+def test_review_with_a_long_number_is_invalid() -> None:
     """The check runs before any value is made of it."""
     pod = '{"kind":"Pod","metadata":{"name":"web"},"spec":{"x":%s}}' % ("9" * 40_000)
     body = (

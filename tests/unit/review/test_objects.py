@@ -28,7 +28,7 @@ def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
 
 
 @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)
-def test_json_and_plain_values_give_one_workload(maker: PodMaker) -> None:
+def test_json_and_plain_values_have_the_same_workload(maker: PodMaker) -> None:
     """Both sources give the same values."""
     labelled = {"metadata": {"name": "web", "labels": {"app": "web", "role": None}, "annotations": {"a": "b"}}}
     source = labelled if not maker.template else json.loads(with_template(maker, labelled))

@@ -19,7 +19,7 @@ from webhook.review.patch import label_patch, pointer
         pytest.param("~/", "~0~1", id="both"),
     ],
 )
-def test_a_key_is_escaped_as_the_standard_says(key: str, step: str) -> None:
+def test_key_is_escaped_as_in_rfc_6901(key: str, step: str) -> None:
     """RFC 6901, section 3, escapes the tilde first."""
     assert pointer(key) == step
 
@@ -28,7 +28,7 @@ LABELS = {"app": "web", "app.kubernetes.io/name": "a~b/c", "x~y": ""}
 
 
 @pytest.mark.parametrize("present", [{"team": "a"}, {"app": "old"}], ids=["other labels", "one to write over"])
-def test_labels_are_added_to_those_that_stand(present: dict[str, str]) -> None:
+def test_labels_are_added_to_existing_ones(present: dict[str, str]) -> None:
     """Labels outside of the patch do not change."""
     source = {"metadata": {"name": "web", "labels": present}, "spec": {}}
     patched = apply(source, json.loads(label_patch(LABELS, has_labels=True)))
@@ -43,7 +43,7 @@ def test_labels_are_added_to_those_that_stand(present: dict[str, str]) -> None:
         pytest.param({"name": "web", "labels": None}, id="null"),
     ],
 )
-def test_the_map_is_made_where_there_is_none(metadata: dict[str, Any]) -> None:
+def test_missing_label_map_is_created(metadata: dict[str, Any]) -> None:
     """`add` replaces an existing member."""
     patched = apply({"metadata": metadata}, json.loads(label_patch(LABELS, has_labels=False)))
     assert patched == {"metadata": {"name": "web", "labels": LABELS}}

@@ -53,7 +53,7 @@ def test_the_refusal_of_a_change_refers_to_the_existing_object() -> None:
 def test_the_refusal_of_a_controllers_pod_refers_to_its_owner() -> None:
     """The note is the same for the next attempt, which has another Pod name."""
     each = [
-        event_about(pod({}, name=f"web-7d4b-{number}", ownerReferences=[OWNER]), "workloads: {existing: judge}\n",
+        event_about(pod({}, name=f"web-7d4b-{number}", ownerReferences=[OWNER]), "workloads: {existingWorkloads: judge}\n",
              userInfo=REPLICASET_CONTROLLER)
         for number in range(2)
     ]  # fmt: skip

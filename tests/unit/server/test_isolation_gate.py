@@ -12,20 +12,20 @@ import pytest
 
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
-from webhook.audit.owed import OwedRecords
+from webhook.audit.retry_queue import RetryQueue
 from webhook.config.parse import parse
 from webhook.kube.api import Api, Json
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.metrics import Metrics
 from webhook.model.steps import IsolationLookup, IsolationStatus
 from webhook.netpol.dns import DetectedDns
-from webhook.netpol.intent import Engine
+from webhook.netpol.intent import PolicyEngine
 from webhook.server.isolation_gate import IsolationGate
 from webhook.server.unavailable import Unavailable
 
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 CLUSTER_INFO: Final = ClusterInfo(
-    engine=Engine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
+    engine=PolicyEngine.KUBERNETES, calico=frozenset(), detected_dns=DetectedDns("kube-dns"), isolation_since=AT
 )
 SHOP: Final[Json] = {"metadata": {"name": "shop", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}}
 WANTED: Final = IsolationLookup("shop", dry_run=False)
@@ -50,9 +50,9 @@ class MutatingApi(Api):
         return self._stored
 
 
-def make_gate(log: str) -> tuple[IsolationGate, OwedRecords]:
+def make_gate(log: str) -> tuple[IsolationGate, RetryQueue]:
     """Return a gate and its delayed records."""
-    records = OwedRecords(AuditLog(log, process="serve"))
+    records = RetryQueue(AuditLog(log, process="serve"))
     made = IsolationGate(
         cached_namespace=lambda _: SHOP,
         cluster_info=lambda: CLUSTER_INFO,

@@ -10,9 +10,9 @@ import pytest
 
 from tests.reviews import GOOD, Json, encoded, pod, review
 from tests.unit.samples import HEAD
-from webhook.audit.keeping import Durability, Keeping, Observer
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_records
+from webhook.audit.log_config import Durability, LogConfig, LogObserver
+from webhook.audit.log_lines import read_records
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics
@@ -77,18 +77,18 @@ def test_a_review_is_decoded_and_decided_under_one_policy(tmp_path: Path) -> Non
 class TestSynced:
     """Answers that wait for fdatasync."""
 
-    SYNCED = Keeping(durability=Durability.SYNCED)
+    SYNCED = LogConfig(durability=Durability.SYNCED)
 
     def deferred(self, folder: Path, **options: Any) -> Deferred:
         """Return the deferred step of an answer."""
-        found = make_handler(folder, HEAD, keeping=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
+        found = make_handler(folder, HEAD, config=self.SYNCED, **options).handle(Phase.VALIDATE, encoded(WIDGET))
         assert isinstance(found, Deferred)
         return found
 
     def test_nothing_waits_on_the_event_loop(self, tmp_path: Path) -> None:
         """The thread that completes the answer writes and syncs the record."""
         synced: list[float] = []
-        deferred = self.deferred(tmp_path, observer=Observer(synced=synced.append))
+        deferred = self.deferred(tmp_path, observer=LogObserver(synced=synced.append))
         assert (tmp_path / "audit.log").read_bytes() == b""
         finished = deferred.complete()
         assert isinstance(finished, HttpReply)
@@ -98,7 +98,7 @@ class TestSynced:
     def test_a_rejected_step_is_refused_at_once(self, tmp_path: Path) -> None:
         """The refusal is recorded without a sync."""
         synced: list[float] = []
-        refused = self.deferred(tmp_path, observer=Observer(synced=synced.append)).reject()
+        refused = self.deferred(tmp_path, observer=LogObserver(synced=synced.append)).reject()
         assert json.loads(refused.body)["response"]["status"]["code"] == 503
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
         assert synced == []
@@ -207,6 +207,31 @@ class ImpactLookup(OfflineLookup):
     def look_up(self, step: Step[Any], loaded: Loaded, *, until: float) -> Any:  # noqa: ARG002 (a ClusterLookup)
         """Return a text that only some users may read."""
         return ("secret",)
+
+
+@pytest.mark.parametrize("lookup", [OfflineLookup(), ImpactLookup()], ids=["offline", "with an impact"])
+def test_a_policy_file_with_a_former_key_is_admitted_with_a_warning(tmp_path: Path, lookup: OfflineLookup) -> None:
+    """The user reads the current name, the place, and the command that rewrites the file."""
+    configmap = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catflap-policy"},
+        "data": {"policy.yaml": f"{HEAD}namespaces:\n  adopt: all\ngate: {{freshness: 5}}\n"},
+    }
+    handler = make_handler(tmp_path, HEAD, lookup=lookup)
+    review = encoded(configmap, namespace="guards")
+    step: HttpReply | Deferred = handler.handle(Phase.VALIDATE, review, Authentication.CLIENT_CERTIFICATE)
+    while isinstance(step, Deferred):
+        step = step.complete()
+    response = json.loads(step.body)["response"]
+    renamed, removed, *_ = response["warnings"]
+    assert response["allowed"]
+    assert renamed == (
+        "namespaces.adopt: this key is now namespaces.includeExisting, and the next release does not read the former name; "
+        "catflap config migrate FILE renames it (line 4, column 3)"
+    )
+    assert removed.startswith("gate: this key no longer has an effect: ")
+    assert removed.endswith("; catflap config migrate FILE removes it (line 5, column 1)")
 
 
 @pytest.mark.parametrize("authentication", Authentication)

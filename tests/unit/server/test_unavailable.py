@@ -12,7 +12,7 @@ from tests.reasons import codes
 from tests.reviews import GOOD, encoded, pod
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
-from webhook.audit.reading import read_records
+from webhook.audit.log_lines import read_records
 from webhook.config.parse import Loaded, parse
 from webhook.config.store import PolicyStore
 from webhook.metrics import Metrics

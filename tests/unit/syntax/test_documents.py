@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from webhook.syntax.documents import BadManifest, Located, located
-from webhook.syntax.scalars import key_of, plain
-from webhook.syntax.splitting import BadTextError, text_of
+from webhook.syntax.document_splitter import BadTextError, decode_text
+from webhook.syntax.documents import BadManifestError, LocatedObject, located_objects
+from webhook.syntax.scalars import key_of, resolve_plain
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  labels:\n    app: no\n"
 
 
-def objects(text: str) -> list[Located]:
+def objects(text: str) -> list[LocatedObject]:
     """Return the readable objects of a text."""
-    return [one for one in located(text) if isinstance(one, Located)]
+    return [one for one in located_objects(text) if isinstance(one, LocatedObject)]
 
 
 @pytest.mark.parametrize(
@@ -40,27 +40,27 @@ def objects(text: str) -> list[Located]:
         ),
     ],
 )  # fmt: skip
-def test_a_value_has_its_line_its_column_and_how_it_is_written(
+def test_value_has_line_column_and_spelling(
     text: str, path: tuple[str, ...], place: tuple[int, int, str | None]
 ) -> None:
     """Lines and columns count from 1, as in editors."""
     assert objects(text)[-1].place(path) == place
 
 
-def test_documents_behind_a_bad_one_are_read() -> None:
+def test_documents_after_an_invalid_one_are_read() -> None:
     """All faults of a file are reported together."""
-    found = list(located(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
-    assert [isinstance(one, BadManifest) for one in found] == [False, True, False, True]
-    assert [one.place.line for one in found if isinstance(one, BadManifest) and one.place] == [8, 17]
+    found = list(located_objects(f"{POD}---\na: [\n---\n{POD}---\nb: }}\n"))
+    assert [isinstance(one, BadManifestError) for one in found] == [False, True, False, True]
+    assert [one.place.line for one in found if isinstance(one, BadManifestError) and one.place] == [8, 17]
 
 
-def test_a_template_is_one_complaint() -> None:
+def test_template_is_one_error() -> None:
     """Otherwise every document of it would have a complaint."""
-    [bad] = located("{{ if .x }}\na: 1\n---\n{{ end }}\nb: 1\n---\nc: {{ .x }}\n")
-    assert isinstance(bad, BadManifest)
+    [bad] = located_objects("{{ if .x }}\na: 1\n---\n{{ end }}\nb: 1\n---\nc: {{ .x }}\n")
+    assert isinstance(bad, BadManifestError)
 
 
-def test_keys_that_stand_twice_are_known() -> None:
+def test_duplicate_keys_are_reported() -> None:
     """The last one counts; a key that replaces a merged one is no fault."""
     [one] = objects("a: {x: 1, x: 2}\nb: &b {y: 1}\nc: {<<: *b, y: 2}\n")
     assert [(key, place.line, place.column) for key, place in one.repeated] == [("x", 1, 11)]
@@ -79,23 +79,23 @@ def test_keys_that_stand_twice_are_known() -> None:
         pytest.param(b"", "", id="nothing"),
     ],
 )
-def test_the_encoding_is_told_by_the_mark(data: bytes, text: str) -> None:
+def test_byte_order_mark_determines_the_encoding(data: bytes, text: str) -> None:
     """The rule is that of kubectl."""
-    assert text_of(data) == text
+    assert decode_text(data) == text
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_without_a_mark_is_named(encoding: str) -> None:
     """Its beginning alone does not distinguish it from a binary file, and kubectl refuses it."""
     with pytest.raises(BadTextError, match="UTF-16 without a byte order mark"):
-        text_of(POD.encode(encoding))
+        decode_text(POD.encode(encoding))
 
 
-def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
+def test_expanding_aliases_are_rejected_early() -> None:
     """A short text can expand to more values than a computer can hold."""
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-    [bad] = located(bomb)
-    assert isinstance(bad, BadManifest)
+    [bad] = located_objects(bomb)
+    assert isinstance(bad, BadManifestError)
     assert "the aliases expand to too many values" in str(bad)
 
 
@@ -108,17 +108,17 @@ def test_aliases_that_stand_for_too_much_are_refused_soon() -> None:
         ("9" * 5000, "9" * 5000),
     ],
 )  # fmt: skip
-def test_a_word_is_read_as_kubectl_reads_it(word: str, value: Any) -> None:
+def test_word_is_read_like_kubectl(word: str, value: Any) -> None:
     """These are the traps; tests/oracles compares the results with kubectl itself."""
-    assert plain(word) == value
-    assert type(plain(word)) is type(value)
+    assert resolve_plain(word) == value
+    assert type(resolve_plain(word)) is type(value)
 
 
 @pytest.mark.parametrize(
     ("value", "key"),
     [(True, "true"), (7, "7"), (1.5, "1.5"), (1e6, "1e+06"), (1.1, "1.1"), (1e300, ".inf"), (123456.789, "123456.79")],
 )
-def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
+def test_key_that_is_no_text_becomes_text(value: Any, key: str) -> None:
     """The text is that of Go's format for 32-bit numbers."""
     assert key_of(value) == key
 
@@ -137,10 +137,10 @@ def test_a_key_that_is_no_text_becomes_one(value: Any, key: str) -> None:
         ("x", (2, 1), "expected a value here"),
     ],
 )
-def test_what_is_no_json_behind_json_is_told(text: str, place: tuple[int, int], told: str) -> None:
+def test_text_after_json_is_reported(text: str, place: tuple[int, int], told: str) -> None:
     """The message has the place and plain words; two values before the fault prove that the file is JSON."""
-    [*_, bad] = located(f"{{}} {{}}\n{text}")
-    assert isinstance(bad, BadManifest)
+    [*_, bad] = located_objects(f"{{}} {{}}\n{text}")
+    assert isinstance(bad, BadManifestError)
     assert str(bad).startswith(f"not JSON: {told}")
     assert bad.place is not None
     assert (bad.place.line, bad.place.column) == place

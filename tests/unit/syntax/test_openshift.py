@@ -49,6 +49,6 @@ def test_parts_may_be_missing(change: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     "found", [{"kind": "Template", "apiVersion": "v1", "objects": 5}, {"kind": "Template", "objects": []}]
 )
-def test_what_is_no_template_stays_as_it_is(found: dict[str, Any]) -> None:
+def test_object_that_is_no_template_is_unchanged(found: dict[str, Any]) -> None:
     """Another vendor may have a kind of that name."""
     assert list(documents(str(found))) == [found]

@@ -66,7 +66,7 @@ def shake_hands(trust: bytes, pair: KeyPair, name: str, folder: Path, *, strict:
 
 
 @pytest.mark.parametrize("name", HOSTS)
-def test_a_client_that_trusts_the_authority_takes_the_certificate(
+def test_client_that_trusts_the_authority_accepts_the_certificate(
     authority: KeyPair, serving: KeyPair, tmp_path: Path, name: str
 ) -> None:
     """This holds for each of its names, with strict validation."""
@@ -143,7 +143,7 @@ def test_a_certificate_is_valid_a_little_earlier(request: pytest.FixtureRequest,
     assert certificate.not_valid_after_utc == NOW + life
 
 
-def test_every_pair_is_a_new_one(authority: KeyPair) -> None:
+def test_every_pair_is_unique(authority: KeyPair) -> None:
     """It has another key and another serial number."""
     first, second = (issue_serving(authority, HOSTS, NOW) for _ in range(2))
     assert first.key != second.key

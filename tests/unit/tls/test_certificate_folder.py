@@ -125,7 +125,7 @@ def test_old_protocols_are_not_spoken(filled: TlsFolder) -> None:
     assert server_context(filled).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-def test_a_file_is_written_whole_over_another(tmp_path: Path) -> None:
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
     """The rest of an interrupted write causes no error, and the new file has the requested mode."""
     path = tmp_path / "tls.key"
     path.write_bytes(b"old")
@@ -184,7 +184,7 @@ class TestReload:
 
     @pytest.mark.parametrize("file", ["tls.crt", "tls.key"])
     @pytest.mark.parametrize("content", [None, b"half"], ids=["gone", "no PEM"])
-    def test_a_pair_seen_half_way_leaves_the_old_one(self, filled: TlsFolder, file: str, content: bytes | None) -> None:
+    def test_incomplete_pair_keeps_the_old_one(self, filled: TlsFolder, file: str, content: bytes | None) -> None:
         """The old pair stays until the new one is complete."""
         serving = CertificateReloader(filled)
         before = self.served(serving.context)

@@ -57,12 +57,12 @@ def test_an_issued_certificate_is_verified(issued: Path, name: str) -> None:
     assert (issued / f"{name}.key").stat().st_mode & 0o077 == 0
 
 
-def test_a_client_without_one_gets_a_connection_and_no_name(issued: Path) -> None:
+def test_client_without_a_certificate_gets_a_connection_without_a_name(issued: Path) -> None:
     """An HTTP response can then give the reason of the refusal."""
     assert shaken(*contexts(issued)) is None
 
 
-def test_one_of_another_ca_fails(issued: Path, tmp_path: Path) -> None:
+def test_certificate_of_another_ca_fails(issued: Path, tmp_path: Path) -> None:
     """This holds although that CA has the same name."""
     server, client = contexts(issued)
     subprocess.run(
@@ -83,13 +83,13 @@ def test_a_file_without_a_ca_is_reported(tmp_path: Path, content: bytes | None) 
         request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
 
 
-def test_a_certificate_that_is_no_ca_is_none(issued: Path) -> None:
+def test_certificate_that_is_no_ca_is_rejected(issued: Path) -> None:
     """Such a file could verify no certificate."""
     with pytest.raises(BadCertificateError, match="the file contains no CA certificate"):
         request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued / "kube-apiserver.crt")
 
 
-def test_the_example_configuration_names_one_file_for_both_phases() -> None:
+def test_example_configuration_has_one_file_for_both_phases() -> None:
     """That file has the certificate for the chart's Service; the API server itself reads both in another test."""
     plugins = yaml.safe_load((CERTS / "api-server" / "admission-configuration.yaml").read_text("utf-8"))["plugins"]
     assert [one["name"] for one in plugins] == ["ValidatingAdmissionWebhook", "MutatingAdmissionWebhook"]

@@ -12,11 +12,17 @@ from webhook.model.addresses import NO_ADDRESS, Addresses
 from webhook.model.kinds import CALICO_STORAGE, POLICY_API
 from webhook.model.opening import Opening
 from webhook.model.request import PolicyObject
-from webhook.netpol.reading import calico, cluster, kubernetes
-from webhook.netpol.reading.calico_types import Dialect, NetworkSet, Policy, Tier
-from webhook.netpol.reading.limits import excess_of
-from webhook.netpol.reading.stored import NOT_STORED, CalicoMetadata, Identity, Stored, identity_of
-from webhook.syntax.misfits import misfit
+from webhook.netpol.reading import calico, cluster_wide, kubernetes
+from webhook.netpol.reading.calico_metadata import (
+    NO_IDENTITY,
+    CalicoIdentity,
+    CalicoMetadata,
+    StoredObject,
+    identity_of,
+)
+from webhook.netpol.reading.calico_types import CalicoPolicy, Dialect, NetworkSet, Tier
+from webhook.netpol.reading.limits import size_error
+from webhook.syntax.type_errors import type_mismatch
 
 
 class ResourceReader(NamedTuple):
@@ -29,13 +35,13 @@ class ResourceReader(NamedTuple):
 
 NOTHING = ResourceReader(Struct)  # for objects that open nothing by themselves
 READERS: Mapping[tuple[str, str], ResourceReader] = {
-    ("networking.k8s.io", "networkpolicies"): ResourceReader(kubernetes.Policy, kubernetes.openings),
+    ("networking.k8s.io", "networkpolicies"): ResourceReader(kubernetes.KubernetesPolicy, kubernetes.openings),
     **{
         (str(dialect), resource): ResourceReader(shape, partial(openings, dialect=dialect))
         for dialect in Dialect
         for resource, shape, openings in (
-            ("networkpolicies", Policy, calico.openings),
-            ("globalnetworkpolicies", Policy, calico.global_openings),
+            ("networkpolicies", CalicoPolicy, calico.openings),
+            ("globalnetworkpolicies", CalicoPolicy, calico.global_openings),
             ("tiers", Tier, calico.tier_openings),
         )
     },
@@ -44,8 +50,8 @@ READERS: Mapping[tuple[str, str], ResourceReader] = {
         for dialect in Dialect
         for resource in ("networksets", "globalnetworksets")
     },
-    (POLICY_API, "clusternetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
-    (POLICY_API, "adminnetworkpolicies"): ResourceReader(cluster.Policy, cluster.openings),
+    (POLICY_API, "clusternetworkpolicies"): ResourceReader(cluster_wide.ClusterWidePolicy, cluster_wide.openings),
+    (POLICY_API, "adminnetworkpolicies"): ResourceReader(cluster_wide.ClusterWidePolicy, cluster_wide.openings),
 }
 
 
@@ -57,7 +63,7 @@ class Contents(Struct, frozen=True):
 
     openings: tuple[Opening, ...] = ()
     networks: Addresses = NO_ADDRESS
-    stored: Identity = NOT_STORED
+    stored: CalicoIdentity = NO_IDENTITY
     unreadable: str = ""
     fingerprint: str = ""
 
@@ -87,7 +93,7 @@ class SpecOnly(Struct):
 
 # The first decoder of a type prepares the type. msgspec 0.20 crashes with a segmentation fault where two threads do that at once,
 # so it is done here, before there are threads.
-for prepared in (SpecOnly, Stored, CalicoMetadata, *(reader.shape for reader in READERS.values())):
+for prepared in (SpecOnly, StoredObject, CalicoMetadata, *(reader.shape for reader in READERS.values())):
     msgspec.json.Decoder(prepared)
 
 
@@ -111,7 +117,7 @@ def read_json(resource: tuple[str, str], source: bytes) -> Contents:
         found = bytes(decoded(SpecOnly).spec)
         return found if len(found) > LARGE else msgspec.json.decode(found)
 
-    return read_contents(resource, decoded, spec, lambda: msgspec.json.decode(source), excess_of(source))
+    return read_contents(resource, decoded, spec, lambda: msgspec.json.decode(source), size_error(source))
 
 
 def read(resource: tuple[str, str], source: Any) -> Contents:
@@ -137,10 +143,10 @@ def read_contents(
     reading it at all.
     """
     reader = READERS.get(resource, NOTHING)
-    stored = NOT_STORED
+    stored = NO_IDENTITY
     try:
         if resource[0] == CALICO_STORAGE:
-            stored = identity_of(reads(Stored))
+            stored = identity_of(reads(StoredObject))
         if excess:
             return Contents(stored=stored, unreadable=excess, fingerprint=fingerprint(spec()))
         found = reads(reader.shape)
@@ -148,7 +154,7 @@ def read_contents(
     except UnicodeError:
         raise
     except msgspec.ValidationError as bad:
-        return Contents(stored=stored, unreadable=str(misfit(bad, whole())), fingerprint=fingerprint(spec()))
+        return Contents(stored=stored, unreadable=str(type_mismatch(bad, whole())), fingerprint=fingerprint(spec()))
     except ValueError as bad:
         return Contents(stored=stored, unreadable=str(bad), fingerprint=fingerprint(spec()))
 

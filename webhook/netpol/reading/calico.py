@@ -27,10 +27,19 @@ from webhook.model.selector import (
 )
 from webhook.model.traffic import Direction
 from webhook.netpol.calico import TIER
-from webhook.netpol.reading.calico_types import Accounts, Dialect, Entity, NetworkSet, Policy, Rule, Spec, Tier
+from webhook.netpol.reading.calico_types import (
+    CalicoPolicy,
+    CalicoRule,
+    CalicoSpec,
+    Dialect,
+    EntityRule,
+    NetworkSet,
+    ServiceAccountMatch,
+    Tier,
+)
 from webhook.netpol.reading.domains import domains
-from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import Unread, within
+from webhook.netpol.reading.error_paths import UnreadableParts, error_path
+from webhook.netpol.reading.limits import check_size
 from webhook.netpol.reading.selectors import parse
 
 # By name or by number (IANA, protocol-numbers); Calico takes any case of letters where it stores objects.
@@ -47,14 +56,14 @@ HOST_LABELS = ("host-endpoint", "kubernetes-host", "projectcalico.org/created-by
 HOST_PREFIX = "node-role.kubernetes.io/"
 
 
-def openings(found: Policy, dialect: Dialect) -> tuple[Opening, ...]:
+def openings(found: CalicoPolicy, dialect: Dialect) -> tuple[Opening, ...]:
     """Return the openings of a NetworkPolicy; raises ValueError."""
-    return tuple(read(found.spec, dialect, nearby=None))
+    return tuple(read_spec(found.spec, dialect, nearby=None))
 
 
-def global_openings(found: Policy, dialect: Dialect) -> tuple[Opening, ...]:
+def global_openings(found: CalicoPolicy, dialect: Dialect) -> tuple[Opening, ...]:
     """Return the openings of a GlobalNetworkPolicy, in which a selector alone selects Pods of every namespace."""
-    return tuple(read(found.spec, dialect, nearby=EVERYTHING))
+    return tuple(read_spec(found.spec, dialect, nearby=EVERYTHING))
 
 
 def tier_openings(tier: Tier, dialect: Dialect) -> tuple[Opening, ...]:
@@ -72,27 +81,31 @@ def tier_openings(tier: Tier, dialect: Dialect) -> tuple[Opening, ...]:
 def set_networks(found: NetworkSet) -> Addresses:
     """Return the addresses of a network set; raises ValueError."""
     nets = found.spec.nets or ()
-    check([len(nets)])
-    with within("spec.nets"):
+    check_size([len(nets)])
+    with error_path("spec.nets"):
         return addresses(nets)
 
 
-def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[Opening]:
+def read_spec(spec: CalicoSpec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[Opening]:
     """Yield the openings of a spec; `nearby` is where a rule's Pods are that says nothing of namespaces."""
-    check(spec.parts())
+    check_size(spec.parts())
     types = {dialect.word(one, tuple(Direction), f"spec.types[{at}]") for at, one in enumerate(spec.types or ())}
     found = subject(spec, nearby)
     letting = {"Allow", "Pass"} if spec.tier in {TIER, ""} else {"Allow"}
-    unread = Unread()
+    unread = UnreadableParts()
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
             with unread.within():
-                lets = dialect.word(rule.action, ACTIONS, f"{path}.action") in letting
-                if not lets or (nearby is not None and on_hosts(spec, found)) or (types and direction not in types):
+                is_allowed = dialect.word(rule.action, ACTIONS, f"{path}.action") in letting
+                if (
+                    not is_allowed
+                    or (nearby is not None and selects_hosts_only(spec, found))
+                    or (types and direction not in types)
+                ):
                     continue
                 other = rule.source if direction is Direction.INGRESS else rule.destination
-                with within(path):
+                with error_path(path):
                     opening = Opening(
                         path, direction, found, peers(other, nearby), ports(ports_of(rule)), Grammar.CALICO
                     )
@@ -100,17 +113,17 @@ def read(spec: Spec, dialect: Dialect, *, nearby: Selector | None) -> Iterator[O
     unread.complain()
 
 
-def subject(spec: Spec, nearby: Selector | None) -> Selected:
+def subject(spec: CalicoSpec, nearby: Selector | None) -> Selected:
     """Return the endpoints that a policy selects."""
-    with within("spec.serviceAccountSelector"):
+    with error_path("spec.serviceAccountSelector"):
         accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
-    with within("spec.namespaceSelector"):
-        spaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
-    with within("spec.selector"):
-        return Selected(both(parse(spec.selector), accounts), spaces)
+    with error_path("spec.namespaceSelector"):
+        namespaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
+    with error_path("spec.selector"):
+        return Selected(both(parse(spec.selector), accounts), namespaces)
 
 
-def on_hosts(spec: Spec, found: Selected) -> bool:
+def selects_hosts_only(spec: CalicoSpec, found: Selected) -> bool:
     """Return whether a cluster-wide policy is for host endpoints alone, which are not Pods.
 
     So are all that act before connection tracking (api/pkg/apis/projectcalico/v3/globalnetworkpolicy.go), and those that ask for a
@@ -125,20 +138,20 @@ def on_hosts(spec: Spec, found: Selected) -> bool:
     return any(key in HOST_LABELS or key.startswith(HOST_PREFIX) for key in keys)
 
 
-def peers(entity: Entity, nearby: Selector | None) -> Peers:
+def peers(entity: EntityRule, nearby: Selector | None) -> Peers:
     """Return the peers of a rule; a rule without peers matches every peer."""
-    accounts = entity.service_accounts or Accounts()
-    wanted = [parse(entity.selector)] if entity.selector else []
+    accounts = entity.service_accounts or ServiceAccountMatch()
+    selector = [parse(entity.selector)] if entity.selector else []
     if accounts.selector:
-        wanted.append(renamed(parse(accounts.selector), ACCOUNT_PREFIX))
+        selector.append(renamed(parse(accounts.selector), ACCOUNT_PREFIX))
     if accounts.names:
-        wanted.append(OneOf(SERVICE_ACCOUNT, tuple(accounts.names)))
+        selector.append(OneOf(SERVICE_ACCOUNT, tuple(accounts.names)))
     nets = networks(entity)
     # Any selector confines a rule to its policy's namespace, one that excludes too (rules.go, getEndpointSelector).
-    if wanted or entity.namespace_selector or (entity.not_selector and nearby is None):
-        spaces = parse(entity.namespace_selector) if entity.namespace_selector else nearby
-        labels = EVERYTHING if not wanted else wanted[0] if len(wanted) == 1 else AllOf(tuple(wanted))
-        return Peers(selected=(Selected(labels, spaces, nets),))
+    if selector or entity.namespace_selector or (entity.not_selector and nearby is None):
+        namespaces = parse(entity.namespace_selector) if entity.namespace_selector else nearby
+        labels = EVERYTHING if not selector else selector[0] if len(selector) == 1 else AllOf(tuple(selector))
+        return Peers(selected=(Selected(labels, namespaces, nets),))
     if entity.services and entity.services.name:
         return Peers(named=(f"the Service {entity.services.namespace[:63]}/{entity.services.name[:63]}",))
     named = domains(entity.domains or ())
@@ -146,17 +159,17 @@ def peers(entity: Entity, nearby: Selector | None) -> Peers:
         return Peers(named=(named,)) if named else EVERYBODY
     if nets is None:
         return EVERYBODY
-    return Peers(networks=nets, written=written(entity), named=(named,) if named else ())
+    return Peers(networks=nets, written=describe_networks(entity), named=(named,) if named else ())
 
 
-def networks(entity: Entity) -> Addresses | None:
+def networks(entity: EntityRule) -> Addresses | None:
     """Return the addresses that an entity's networks leave; None where it has none."""
     if not entity.nets and not entity.not_nets:
         return None
     return (addresses(entity.nets) if entity.nets else EVERY_ADDRESS) - addresses(entity.not_nets or ())
 
 
-def written(entity: Entity) -> tuple[str, ...]:
+def describe_networks(entity: EntityRule) -> tuple[str, ...]:
     """Return an entity's networks in words."""
     if not entity.nets:
         return (f"every address but {counted(len(entity.not_nets or ()), 'network')}",)
@@ -165,7 +178,7 @@ def written(entity: Entity) -> tuple[str, ...]:
     )
 
 
-def ports_of(rule: Rule) -> Iterator[PortRange | NamedPort]:
+def ports_of(rule: CalicoRule) -> Iterator[PortRange | NamedPort]:
     """Yield a rule's ports; a protocol without ports is yielded alone.  Raises ValueError for text that is not a port."""
     given = "" if rule.protocol is None else str(rule.protocol)[:60]
     protocol = WITH_PORTS.get(given.lower(), "")

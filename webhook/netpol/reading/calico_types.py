@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.model.kinds import CALICO, CALICO_STORAGE
 from webhook.netpol.calico import TIER
-from webhook.netpol.reading.limits import TERM
+from webhook.netpol.reading.limits import TERM_LENGTH
 
 
 class Dialect(StrEnum):
@@ -31,21 +31,21 @@ class Dialect(StrEnum):
         raise ValueError(f"{path}: {found[:60]!r} is not one of {', '.join(known)}.{hint}")
 
 
-class Accounts(Struct):
+class ServiceAccountMatch(Struct):
     """`serviceAccounts` of an entity."""
 
     names: list[str] | None = None
     selector: str = ""
 
 
-class Service(Struct):
+class ServiceMatch(Struct):
     """`services` of an entity."""
 
     name: str = ""
     namespace: str = ""
 
 
-class Entity(Struct, rename="camel"):
+class EntityRule(Struct, rename="camel"):
     """`source` or `destination` of a rule: a peer must match all of its fields."""
 
     nets: list[str] | None = None
@@ -54,29 +54,29 @@ class Entity(Struct, rename="camel"):
     not_selector: str = ""
     namespace_selector: str = ""
     ports: list[int | str] | None = None
-    services: Service | None = None
-    service_accounts: Accounts | None = None
+    services: ServiceMatch | None = None
+    service_accounts: ServiceAccountMatch | None = None
     domains: list[str] | None = None
 
     @property
     def parts(self) -> int:
         """Return how many entries its lists have."""
-        accounts = self.service_accounts or Accounts()
+        accounts = self.service_accounts or ServiceAccountMatch()
         lists = (self.nets, self.not_nets, self.ports, self.domains, accounts.names)
         texts = (self.selector, self.namespace_selector, accounts.selector)
-        return sum(len(one) for one in lists if one) + sum(map(len, texts)) // TERM
+        return sum(len(one) for one in lists if one) + sum(map(len, texts)) // TERM_LENGTH
 
 
-class Rule(Struct):
+class CalicoRule(Struct):
     """An entry of `ingress` or `egress`."""
 
     action: str
     protocol: int | str | None = None
-    source: Entity = msgspec.field(default_factory=Entity)
-    destination: Entity = msgspec.field(default_factory=Entity)
+    source: EntityRule = msgspec.field(default_factory=EntityRule)
+    destination: EntityRule = msgspec.field(default_factory=EntityRule)
 
 
-class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack",
+class CalicoSpec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack",
                            "namespace_selector": "namespaceSelector",
                            "service_account_selector": "serviceAccountSelector"}):  # fmt: skip
     """The policy's `spec`."""
@@ -86,8 +86,8 @@ class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack",
     namespace_selector: str = ""
     service_account_selector: str = ""
     types: list[str] | None = None
-    ingress: list[Rule] | None = None
-    egress: list[Rule] | None = None
+    ingress: list[CalicoRule] | None = None
+    egress: list[CalicoRule] | None = None
     pre_dnat: bool = False
     do_not_track: bool = False
 
@@ -97,10 +97,10 @@ class Spec(Struct, rename={"pre_dnat": "preDNAT", "do_not_track": "doNotTrack",
             yield 1 + rule.source.parts + rule.destination.parts
 
 
-class Policy(Struct):
+class CalicoPolicy(Struct):
     """A policy, without unused fields."""
 
-    spec: Spec = msgspec.field(default_factory=Spec)
+    spec: CalicoSpec = msgspec.field(default_factory=CalicoSpec)
 
 
 class TierSpec(Struct, rename="camel"):
@@ -109,7 +109,7 @@ class TierSpec(Struct, rename="camel"):
     default_action: str = "Deny"
 
 
-class Metadata(Struct):
+class TierMetadata(Struct):
     """A tier's name."""
 
     name: str = ""
@@ -118,11 +118,11 @@ class Metadata(Struct):
 class Tier(Struct):
     """A tier, without unused fields."""
 
-    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    metadata: TierMetadata = msgspec.field(default_factory=TierMetadata)
     spec: TierSpec = msgspec.field(default_factory=TierSpec)
 
 
-class SetSpec(Struct):
+class NetworkSetSpec(Struct):
     """A network set's `spec`."""
 
     nets: list[str] | None = None
@@ -131,4 +131,4 @@ class SetSpec(Struct):
 class NetworkSet(Struct):
     """A network set, without unused fields."""
 
-    spec: SetSpec = msgspec.field(default_factory=SetSpec)
+    spec: NetworkSetSpec = msgspec.field(default_factory=NetworkSetSpec)

@@ -13,9 +13,9 @@ from webhook.model.fields import HIGHEST_PORT, PortRange
 from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
 from webhook.model.ports import NamedPort, ports
 from webhook.model.traffic import Direction
+from webhook.netpol.reading.error_paths import UnreadableParts, error_path
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
-from webhook.netpol.reading.limits import check
-from webhook.netpol.reading.place import Unread, within
+from webhook.netpol.reading.limits import check_size
 
 
 class IpBlock(Struct):
@@ -32,7 +32,7 @@ class IpBlock(Struct):
         return f"{self.cidr} with exceptions" if self.without else self.cidr
 
 
-class PolicyPeer(Struct, rename="camel"):
+class NetworkPolicyPeer(Struct, rename="camel"):
     """An entry of `from` or `to`."""
 
     pod_selector: LabelSelector | None = None
@@ -41,11 +41,11 @@ class PolicyPeer(Struct, rename="camel"):
 
     def read(self) -> Selected:
         """Return the Pods that it selects."""
-        spaces = self.namespace_selector
-        return Selected((self.pod_selector or NO_SELECTOR).read(), None if spaces is None else spaces.read())
+        namespaces = self.namespace_selector
+        return Selected((self.pod_selector or NO_SELECTOR).read(), None if namespaces is None else namespaces.read())
 
 
-class Port(Struct, rename="camel"):
+class NetworkPolicyPort(Struct, rename="camel"):
     """An entry of `ports`."""
 
     protocol: str | None = None
@@ -53,39 +53,39 @@ class Port(Struct, rename="camel"):
     end_port: int | None = None
 
 
-class Rule(Struct):
+class NetworkPolicyRule(Struct):
     """An entry of `ingress` or `egress`."""
 
-    sources: list[PolicyPeer] | None = msgspec.field(default=None, name="from")
-    to: list[PolicyPeer] | None = None
-    ports: list[Port] | None = None
+    sources: list[NetworkPolicyPeer] | None = msgspec.field(default=None, name="from")
+    to: list[NetworkPolicyPeer] | None = None
+    ports: list[NetworkPolicyPort] | None = None
 
 
-class Spec(Struct, rename="camel"):
+class NetworkPolicySpec(Struct, rename="camel"):
     """The policy's `spec`."""
 
     pod_selector: LabelSelector | None = None
     policy_types: list[str] | None = None
-    ingress: list[Rule] | None = None
-    egress: list[Rule] | None = None
+    ingress: list[NetworkPolicyRule] | None = None
+    egress: list[NetworkPolicyRule] | None = None
 
 
-class Policy(Struct):
+class KubernetesPolicy(Struct):
     """A NetworkPolicy, without unused fields."""
 
-    spec: Spec | None = None
+    spec: NetworkPolicySpec | None = None
 
 
-def openings(found: Policy) -> tuple[Opening, ...]:
+def openings(found: KubernetesPolicy) -> tuple[Opening, ...]:
     """Return the openings of a NetworkPolicy; raises ValueError."""
-    spec = found.spec or Spec()
-    check(parts_of(spec))
+    spec = found.spec or NetworkPolicySpec()
+    check_size(parts_of(spec))
     for number, name in enumerate(spec.policy_types or ()):
         if name not in set(Direction):
             raise ValueError(f"spec.policyTypes[{number}]: {name[:60]!r} is not Ingress or Egress")
-    with within("spec.podSelector"):
+    with error_path("spec.podSelector"):
         subject = Selected((spec.pod_selector or NO_SELECTOR).read())
-    read, unread = list[Opening](), Unread()
+    read, unread = list[Opening](), UnreadableParts()
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
@@ -97,7 +97,7 @@ def openings(found: Policy) -> tuple[Opening, ...]:
     return tuple(read)
 
 
-def parts_of(spec: Spec) -> Iterator[int]:
+def parts_of(spec: NetworkPolicySpec) -> Iterator[int]:
     """Yield how many parts each piece of a spec has."""
     yield (spec.pod_selector or NO_SELECTOR).parts
     for rule in (*(spec.ingress or ()), *(spec.egress or ())):
@@ -107,7 +107,7 @@ def parts_of(spec: Spec) -> Iterator[int]:
             yield (peer.pod_selector or NO_SELECTOR).parts + (peer.namespace_selector or NO_SELECTOR).parts
 
 
-def peers(found: list[PolicyPeer] | None) -> Peers:
+def peers(found: list[NetworkPolicyPeer] | None) -> Peers:
     """Return the peers of a rule; a rule without entries matches every peer."""
     if not found:
         return EVERYBODY
@@ -118,7 +118,7 @@ def peers(found: list[PolicyPeer] | None) -> Peers:
     return Peers(networks=networks, written=tuple(map(str, blocks)), selected=tuple(selected))
 
 
-def ports_of(rule: Rule) -> Iterator[PortRange | NamedPort]:
+def ports_of(rule: NetworkPolicyRule) -> Iterator[PortRange | NamedPort]:
     """Yield a rule's ports; raises ValueError for a range that ends before it begins."""
     for one in rule.ports or ():
         protocol = one.protocol or "TCP"

@@ -13,7 +13,7 @@ TOO_LARGE: Final = (
 )
 
 
-def check(parts: Iterable[int]) -> None:
+def check_size(parts: Iterable[int]) -> None:
     """Raise ValueError for a policy with too many parts; stop reading the iterable at the limit."""
     total = 0
     for count in parts:
@@ -26,9 +26,9 @@ def check(parts: Iterable[int]) -> None:
 # An object above the limit is not decoded at all.
 MOST_COMMAS: Final = 8 * MOST_PARTS
 # Characters of Calico's selectors that count as one term: the length of the shortest usual comparison of a label.
-TERM: Final = 12
+TERM_LENGTH: Final = 12
 
 
-def excess_of(source: bytes) -> str:
+def size_error(source: bytes) -> str:
     """Return why the JSON of an object is too large to be decoded; empty where it is not."""
     return TOO_LARGE if source.count(b",") > MOST_COMMAS else ""

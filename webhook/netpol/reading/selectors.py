@@ -32,10 +32,10 @@ WORD = re.compile(r"""[A-Za-z0-9_./-]+|"[^"]*"?|'[^']*'?|[=!]=|&&|\|\||\S""")
 # What is expected at a place of a selector, for messages.
 LABEL = "the key of a label, has(key), all() or global()"
 OPERATOR = "==, !=, in, not in, contains, starts with or ends with"
-MORE = "&& or || between two parts"
+CONJUNCTION = "&& or || between two parts"
 TEXT = "text in quotes"
 # Words of other languages, each with the one of Calico.
-MEANT = {
+CORRECTIONS = {
     "=": "==",
     "&": "&&",
     "|": "||",
@@ -69,7 +69,7 @@ def parse(text: str) -> Selector:
     tokens = list(tokens_of(text))
     if not tokens:
         return EVERYTHING
-    reading = Reading(text, tokens)
+    reading = SelectorParser(text, tokens)
     found = reading.either()
     reading.end()
     return found
@@ -82,13 +82,13 @@ def tokens_of(text: str) -> Iterator[SelectorToken]:
         match = TOKENS.match(text, at)
         if match is None:
             at = end - len(text[at:end].lstrip(BLANKS))
-            raise wrong(text, at)
+            raise syntax_error(text, at)
         kind = next(name for name in ("has", "all", "global", "literal", "mark", "word") if match[name] is not None)
         yield SelectorToken(kind, match["key"] if kind == "has" else match[kind], match.start(kind))
         at = match.end()
 
 
-class Reading:
+class SelectorParser:
     """A parser of one text; each method parses one level of the grammar.  They raise ValueError."""
 
     def __init__(self, text: str, tokens: list[SelectorToken]) -> None:
@@ -107,7 +107,7 @@ class Reading:
     def end(self) -> None:
         """Check that no token is left."""
         if self._at < len(self._tokens):
-            raise self._failure(MORE)
+            raise self._failure(CONJUNCTION)
 
     def _both(self) -> Selector:
         parts = [self._one()]
@@ -207,23 +207,23 @@ class Reading:
         """Return the error at the next token, or at one before it."""
         number = self._at - before
         at = self._tokens[number].at if number < len(self._tokens) else len(self._text)
-        return wrong(self._text, at, expected)
+        return syntax_error(self._text, at, expected)
 
 
-def wrong(text: str, at: int, expected: str = "") -> ValueError:
+def syntax_error(text: str, at: int, expected: str = "") -> ValueError:
     """Return the error of a text that is no selector from a position on; `expected` is empty where nothing has such a beginning."""
     found = WORD.match(text, at)
     word = found[0] if found else ""
-    right = f"{word!r}" if expected == TEXT and word[:1] not in {*QUOTES, ""} else MEANT.get(word)
-    meant = f" (write {right})" if right else ""
+    correction = f"{word!r}" if expected == TEXT and word[:1] not in {*QUOTES, ""} else CORRECTIONS.get(word)
+    advice = f" (write {correction})" if correction else ""
     if not word:
         problem = f"expected {expected} at the end"
     elif word == "(" and text[:at].endswith(FUNCTIONS):
         problem = f"the bracket at character {at + 1} is not closed"
     elif expected:
-        problem = f"expected {expected} at character {at + 1}, instead of {word[:SHOWN_WORD]}{meant}"
+        problem = f"expected {expected} at character {at + 1}, instead of {word[:SHOWN_WORD]}{advice}"
     elif word[0] in QUOTES:
         problem = f"the quote at character {at + 1} is not closed"
     else:
-        problem = f"{word[:SHOWN_WORD]} at character {at + 1} is unknown{meant}"
+        problem = f"{word[:SHOWN_WORD]} at character {at + 1} is unknown{advice}"
     return ValueError(f"{shortened(text, SHOWN)!r} is not a valid Calico selector: {problem}")
