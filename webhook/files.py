@@ -72,7 +72,7 @@ def replace_file(path: str | PathLike[str], content: bytes) -> None:
     real = Path(os.path.realpath(path, strict=True))
     status = real.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "this is not a regular file")
+        raise OSError(errno.EINVAL, "this is no regular file")
     if not os.access(real, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     descriptor, name = mkstemp(prefix=f".{real.name[:LONGEST_PREFIX]}.", dir=real.parent)
@@ -156,6 +156,8 @@ def reason(bad: OSError) -> str:
 
 def unwritable(path: str | PathLike[str], bad: OSError) -> str:
     """Return the message about a file that cannot be written."""
+    if bad.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+        return f"{shown(path)}: {reason(bad)}; the file was not written"
     why = "its folder does not exist" if bad.errno == errno.ENOENT else reason(bad)
     return f"{shown(path)}: {why}; choose a file that this user may write"
 

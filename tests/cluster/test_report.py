@@ -64,7 +64,7 @@ def test_a_gap_by_break_glass_is_reported_to_the_fraction_of_a_second(reported: 
     assert row[3].endswith(" s")
     assert row[5].endswith(" s")
     assert not row[5].startswith("at most")
-    assert row[6] == "isolated"
+    assert row[6] == "closed"
     assert "emergency" in reported.page().figures("Break-glass, by user")
 
 

@@ -131,7 +131,7 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
     assert load.allowed() == recorded(log)
     assert lost(log) == 0
     assert verified(log, closed=True).findings == ()
-    assert server.log().count("requests are rejected") < 10
+    assert server.log().count("requests are rejected meanwhile") < 10
 
 
 def test_a_full_disk_admits_and_reports_losses_where_configured(

@@ -106,7 +106,7 @@ class ApiServerCrossCheck:
         """Yield records that are missing or different, and requests that the API server did not send to catflap."""
         for chain, count, seq, file, line, _ in self._database.execute(MISSING_CHAINS):
             message = (
-                f"the log of the API server contains {count} decisions of this chain, and the given files "
+                f"the log of the API server contains {counted(count, 'decision')} of this chain, and the given files "
                 "contain none: pass the file of this chain too"
             )
             yield Finding(FindingKind.MISSING, LinePosition(file, line, 0), message, chain, seq)
@@ -114,7 +114,7 @@ class ApiServerCrossCheck:
             kind, message = (
                 (FindingKind.MISSING, ("the record is missing"))
                 if is_missing
-                else (FindingKind.FORGED, ("another record is in its place"))
+                else (FindingKind.FORGED, "another record is in its place")
             )
             yield Finding(
                 kind,
@@ -147,8 +147,8 @@ class ApiServerCrossCheck:
         yield from self._unmatched.notes
         for user, count in self._configuration_edits.most_common(MOST_NAMED):
             yield (
-                f"{user} changed the webhook configurations of catflap, {counted(count, 'time')}; the log does "
-                "not show their content"
+                f"{user} changed the webhook configurations of catflap, {counted(count, 'time')}; the log does not "
+                "show their content"
             )
         namespaces = [*self._database.execute(EXEMPT_NAMESPACES)]
         if namespaces:
@@ -190,8 +190,8 @@ class ApiServerCrossCheck:
         if event.verb == "delete":
             self._add_skipped(
                 line,
-                f"{event.username} deleted a webhook configuration, so the API server sent no more requests until "
-                f"it existed again: {event.description}",
+                f"{event.username} deleted a webhook configuration, so the API server sent no more requests until it "
+                f"existed again: {event.description}",
             )
         elif (
             event.verb in CHANGE_VERBS

@@ -103,8 +103,8 @@ class AttestationVerifier:
         if record.seen.anew or not self._chains[record.chain].is_whole:  # a missing record may have named them
             return
         message = (
-            f"chain {record.chain} had read the file up to this line at its record {record.seq}, and this "
-            "line was not in the file"
+            f"chain {record.chain} had read the file up to this line at its record {record.seq}, and this line was not "
+            "in the file"
         )
         for name, one in self._between(record.chain, begin, place):
             if one.last < reached:

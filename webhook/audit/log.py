@@ -187,8 +187,8 @@ class AuditLog:
     def _record_failure(self, bad: AuditLogUnwritable) -> None:
         self._observer.failed()
         if not self._failing:  # once, not for each request
-            effect = "requests are admitted without a record" if self._admits_unrecorded else "requests are rejected"
-            logger.error("cannot write the audit log, %s: %s", effect, bad)
+            effect = "admitted without a record" if self._admits_unrecorded else "rejected meanwhile"
+            logger.error("cannot write the audit log, requests are %s: %s", effect, bad)
         self._failing = True
 
     def _record_recovery(self) -> None:

@@ -235,7 +235,7 @@ class GzipReader(io.RawIOBase):
         self._expanded += count
         if self._expanded > max(FREE_EXPANSION, MOST_EXPANSION * self._source.bytes):
             raise UnreadableLogError(
-                f"{self._path}: gzip expands {self._source.bytes:,} bytes to more than {MOST_EXPANSION} times "
-                "their size, which is not possible for an audit log"
+                f"{self._path}: gzip expands {self._source.bytes:,} bytes to more than {MOST_EXPANSION} times their "
+                "size, which is not possible for an audit log"
             )
         return count

@@ -135,8 +135,8 @@ def describe(request: list[str], evidence: str) -> str:
     target = "/".join(part for part in (namespace, name) if part)
     request_text = f"{verb} {resource.strip('/')} {target} by {user}"
     return (
-        f"the log of the API server contains no request for this decision ({request_text}): it has {evidence}, "
-        f"and none of them matches within 5 minutes; {FORGED_EXPLANATION}"
+        f"the log of the API server contains no request for this decision ({request_text}): it has {evidence}, and none "
+        f"of them matches within 5 minutes; {FORGED_EXPLANATION}"
     )
 
 

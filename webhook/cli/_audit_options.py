@@ -59,12 +59,11 @@ OPTIONS: Final = (
         help="What happens to requests whose record cannot be written.  [default: refuse; best-effort admits]",
     ),
     click.option(
-        "--audit-rotate-size", type=MeasureType("SIZE", SIZES, "100Mi"), help="Rotate the file before it becomes "
-                                                                              "larger."
+        "--audit-rotate-size", type=MeasureType("SIZE", SIZES, "100Mi"), help="Rotate the file before it becomes larger."
     ),
     click.option(
         "--audit-rotate-age", type=MeasureType("AGE", AGES, "1d"), help="Rotate the file when its first record has "
-                                                                        "this age."
+                                                                    "this age."
     ),
     click.option(
         "--audit-rotate-keep", type=NumberType("N", 1, "7", whole=True),

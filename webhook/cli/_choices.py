@@ -52,9 +52,8 @@ class ReasonPatternType(click.ParamType[str]):
         """Return the pattern."""
         if not matches_any(str(value), ReasonCode):
             self.fail(
-                f"{value!r} is not a reason code of this release.{suggestion(str(value), map(str, ReasonCode))} "
-                f"Write a code such as {ReasonCode.BREAK_GLASS}; * matches any text; docs/reason-codes.md lists "
-                "all codes",
+                f"{value!r} is not a reason code of this release.{suggestion(str(value), map(str, ReasonCode))} Write a "
+                f"code such as {ReasonCode.BREAK_GLASS}; * matches any text; docs/reason-codes.md lists all codes",
                 param,
                 ctx,
             )

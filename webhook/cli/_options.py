@@ -149,11 +149,10 @@ def own_namespace_option(*, help_text: str) -> Callable[[Function], Function]:
 def cluster_options(function: Function) -> Function:
     """Add `--kubeconfig` and `--context`."""
     options = (
-        click.option("--kubeconfig", cls=SingleOption, metavar="FILE", type=FILE_NAME, help="The kubeconfig; the "
-                                                                                            "default is that of "
-                                                                                            "kubectl."),
-        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in the kubeconfig; the "
-                                                                         "default is its current context."),
+        click.option("--kubeconfig", cls=SingleOption, metavar="FILE", type=FILE_NAME, help="The kubeconfig; the default "
+                                                                                      "is that of kubectl."),
+        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in the kubeconfig; the default is "
+                                                                   "its current context."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)

@@ -97,10 +97,10 @@ def query_options(function: Function) -> Function:
 @lenient_option
 @click.option("-o", "--output", type=WordChoice(["table", "json"]), default="table", show_default=True)
 def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | None, **asked: Any) -> None:
-    """Print the records that match the options, in the order of the files; `-` is standard input.
+    """Print the records that answer a question, oldest file first; `-` is standard input.
 
-    A record must match at least one value of each option. In names, `*` matches any text. `-o json` prints each record as it is in
-    the log.
+    Options of different kinds must all hold, of one kind any; in names `*` stands for any text. `-o json` prints each record as
+    it stands in the log.
     """
     check_time_range(asked["begin"], asked["end"])
     found = RecordFilter(Query(**asked).compile())
@@ -185,7 +185,7 @@ def read_entries(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterat
         )
     if entries.skipped:
         print_warning(
-            f"passed over {counted(entries.skipped, 'piece')} without a record; catflap audit verify describes them"
+            f"skipped {counted(entries.skipped, 'line')} without a valid record; catflap audit verify describes them"
         )
 
 

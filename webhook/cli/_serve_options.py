@@ -108,8 +108,8 @@ def serving_options(function: Function) -> Function:
             "--kubeconfig", cls=SingleOption, type=FILE_NAME, metavar="FILE",
             help="The kubeconfig of the cluster; the default is the ServiceAccount of the Pod.",
         ),
-        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in --kubeconfig; the default "
-                                                                         "is its current context."),
+        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in --kubeconfig; the default is "
+                                                                   "its current context."),
         click.option("--audit-log", metavar="FILE", help="Append the audit records to this file instead of "
                                                          "standard output."),
         click.option(
@@ -163,7 +163,7 @@ def sender_authentication(
     """
     if client_names and client_ca is None:
         exit_with_errors(
-            [("--client-name needs --client-ca, because a name counts only in a certificate that the CA signed")]
+            ["--client-name needs --client-ca, because a name counts only in a certificate that the CA signed"]
         )
     if client_ca is not None and (token_file is not None or secret):
         exit_with_errors(

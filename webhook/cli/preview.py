@@ -50,7 +50,8 @@ from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.model.kinds import POD_MAKERS, Makers
 from webhook.model.names import DEFAULT_NAMESPACE, POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
 from webhook.model.policy import GuardPolicy
-from webhook.review.manifests import Manifest, as_existing, existing_objects, read, refused_by_api_server
+from webhook.review.existing_objects import as_existing, existing_objects
+from webhook.review.manifests import Manifest, read, refused_by_api_server
 from webhook.syntax.documents import LocatedObject
 
 EXIT_FOUND = 1
@@ -102,10 +103,10 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     output: str,
     paths: tuple[str, ...],
 ) -> None:
-    """Show what a policy file would reject, in manifests (PATH: files, folders, -) or in a cluster.
+    """Show what a policy file would refuse, among manifests (PATH: files, folders, -) or in a cluster.
 
-    The exit code is 0 if nothing would be rejected or nothing differs, 1 if something would be rejected or differs, and 2 if something cannot
-    be read.
+    Ends with status 0 where nothing would be rejected, or nothing differs; 1 where something does; 2 where something cannot
+    be read or looked at.
     """
     if against and against_cluster:
         exit_with_errors(["--against and --against-cluster exclude each other"])

@@ -26,7 +26,7 @@ from webhook.netpol.render import render_cluster_wide, render_namespace
 @own_namespace_option(help_text="The namespace of catflap, which gets no policies.")
 @click.option("--environment", default="", help="The environment of the namespace, from namespaces.environment.oneOf.")
 def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, environment: str) -> None:
-    """Print the policies of a namespace, for kubectl apply or calicoctl apply.
+    """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
 
     A namespace that catflap leaves open gets none; standard error says why. One that is older than catflap gets them where
     namespaces.includeExisting names it. With network.clusterWideDefaultDeny, the cluster-wide default deny is printed first. Comments say what only a cluster could show: which name

@@ -22,10 +22,10 @@ class Entry(Struct, frozen=True):
     start: int
     key_end: int
     end: int
-    value: "Node"
+    value: "KeyNode"
 
 
-class Node(Struct):
+class KeyNode(Struct):
     """A value; `text` is that of a scalar, `entries` are those of a mapping, and `merged` the mappings that it merges."""
 
     start: int
@@ -33,16 +33,16 @@ class Node(Struct):
     text: str | None = None
     is_flow: bool = False
     entries: dict[str, Entry] = {}
-    merged: tuple["Node", ...] = ()
+    merged: tuple["KeyNode", ...] = ()
 
-    def mapping_with(self, key: str) -> "Node | None":
+    def mapping_with(self, key: str) -> "KeyNode | None":
         """Return this mapping if it has a key itself, or else the merged one that has it; None if no mapping has it."""
         if key in self.entries:
             return self
         return next((found for one in self.merged if (found := one.mapping_with(key)) is not None), None)
 
 
-def root_of(text: str) -> Node | None:
+def root_of(text: str) -> KeyNode | None:
     """Return the value of the first document that is not empty; None if there is none."""
     events = yaml.parse(text, PARSER)
     for _ in (one for one in events if isinstance(one, yaml.DocumentStartEvent)):
@@ -58,24 +58,24 @@ class Positions:
     def __init__(self, text: str, events: Iterator[Any]) -> None:
         self._text = text
         self._events = events
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, KeyNode] = {}
 
-    def node(self, event: Any) -> Node:
+    def node(self, event: Any) -> KeyNode:
         """Return the value that begins with an event."""
         start, end = event.start_mark.index, event.end_mark.index
         if isinstance(event, yaml.AliasEvent):
             return replace(self._anchors[event.anchor or ""], start=start, end=end)
         if isinstance(event, yaml.ScalarEvent):
-            found = Node(start, end, text=event.value)
+            found = KeyNode(start, end, text=event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
-            found = self._list(Node(start, end, is_flow=bool(event.flow_style)))
+            found = self._list(KeyNode(start, end, is_flow=bool(event.flow_style)))
         else:
-            found = self._mapping(Node(start, end, is_flow=bool(event.flow_style)))
+            found = self._mapping(KeyNode(start, end, is_flow=bool(event.flow_style)))
         if event.anchor:
             self._anchors[event.anchor] = found
         return found
 
-    def _list(self, found: Node) -> Node:
+    def _list(self, found: KeyNode) -> KeyNode:
         items = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self.node(event))
@@ -83,9 +83,9 @@ class Positions:
         found.merged = tuple(items)  # of a list that a merge key names
         return self._ended(found, event)
 
-    def _mapping(self, found: Node) -> Node:
+    def _mapping(self, found: KeyNode) -> KeyNode:
         entries: dict[str, Entry] = {}
-        merged: tuple[Node, ...] = ()
+        merged: tuple[KeyNode, ...] = ()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self.node(event)
             value = self.node(next(self._events))
@@ -97,13 +97,13 @@ class Positions:
         found.entries, found.merged = entries, merged
         return self._ended(found, event)
 
-    def _ended(self, found: Node, event: Any) -> Node:
+    def _ended(self, found: KeyNode, event: Any) -> KeyNode:
         """Set the end of a flow collection; a block collection ends with its last item, and its event comes later."""
         if found.is_flow:
             found.end = event.end_mark.index
         return found
 
-    def _end_of(self, key: Node, value: Node) -> int:
+    def _end_of(self, key: KeyNode, value: KeyNode) -> int:
         """Return the end of an entry; the parser may place a missing value at the beginning of the next key."""
         is_missing = value.start == value.end
         is_later = any(end in self._text[key.end : value.end] for end in LINE_ENDS)

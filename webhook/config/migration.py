@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from webhook.config.enclosure import manifest_in, parse_file
 from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.config.key_positions import Entry, Node, root_of
+from webhook.config.key_positions import Entry, KeyNode, root_of
 from webhook.config.parse import IN_VALUES, chart_values
 from webhook.config.places import Place, written
 from webhook.config.reading import read
@@ -154,7 +154,7 @@ class OddKeyError(Exception):
     """A key has a style that cannot be edited."""
 
 
-def edits_of(text: str, policy: Node | None) -> Iterator[Edit]:
+def edits_of(text: str, policy: KeyNode | None) -> Iterator[Edit]:
     """Yield the edits that rewrite the keys of a policy.  Raises OddKeyError."""
     for path, name in RENAMED.items():
         if (found := found_at(policy, path)) is not None:
@@ -164,7 +164,7 @@ def edits_of(text: str, policy: Node | None) -> Iterator[Edit]:
             yield from removal(text, *found)
 
 
-def found_at(node: Node | None, path: Path) -> tuple[Node, Entry] | None:
+def found_at(node: KeyNode | None, path: Path) -> tuple[KeyNode, Entry] | None:
     """Return the mapping with the last key of a path, and its entry; None if the file has no such key."""
     found = None
     for step in path:
@@ -182,7 +182,7 @@ def renaming(text: str, entry: Entry, name: str) -> Edit:
     return Edit(*found.span(found.lastgroup), name)
 
 
-def removal(text: str, mapping: Node, entry: Entry) -> Iterator[Edit]:
+def removal(text: str, mapping: KeyNode, entry: Entry) -> Iterator[Edit]:
     """Yield the edits that remove an entry, with the comment on its line and with its comma."""
     start, end = entry.start, entry.end
     if mark := QUESTION_MARK.search(text, 0, start):
@@ -195,7 +195,7 @@ def removal(text: str, mapping: Node, entry: Entry) -> Iterator[Edit]:
     yield Edit(*whole_lines(text, start, end))
 
 
-def comma_before(text: str, mapping: Node, entry: Entry) -> int | None:
+def comma_before(text: str, mapping: KeyNode, entry: Entry) -> int | None:
     """Return the end of the comma before an entry; None if it is the first one."""
     ends = [one.end for one in mapping.entries.values() if one.end <= entry.start]
     comma = BEFORE_COMMA.match(text, max(ends)) if ends else None

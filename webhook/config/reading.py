@@ -195,7 +195,8 @@ class Composer:
     def _aliased(self, anchor: str | None) -> Any:
         if anchor is None or anchor not in self._anchors:
             return self.fault(
-                f"the alias *{anchor} refers to the undefined anchor &{anchor}; if this is text, write it in quotes"
+                f"the alias *{anchor} refers to the anchor &{anchor}, which is not defined before it; if this is "
+                "text, write it in quotes"
             )
         value, size = self._anchors[anchor]
         self._take(size)

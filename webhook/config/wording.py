@@ -136,10 +136,7 @@ def text(refused: Refused) -> str:
         case dict() as ports if refused.is_port:
             return f"{refused.found.described}; {as_port(ports.get('port'), ports.get('protocol', 'TCP'))}"
         case dict() as keys if keys and all(one is None for one in keys.values()):
-            return (
-                f"{values.expected_text(refused.found)}; braces without quotes start a mapping: write the whole "
-                "value in quotes"
-            )
+            return f"{values.expected_text(refused.found)}; braces without quotes start a mapping: write the whole value in quotes"
     return confirmed(
         values.expected_text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
     )

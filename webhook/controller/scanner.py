@@ -26,7 +26,7 @@ from webhook.kube.preview_setting import build_setting
 from webhook.kube.unsupported_kinds import unsupported_kind_notes
 from webhook.metrics import CUSTOM, Metrics
 from webhook.model.kinds import POD_MAKERS
-from webhook.review.manifests import existing_objects
+from webhook.review.existing_objects import existing_objects
 from webhook.rules import RULES
 
 logger = logging.getLogger(__name__)

@@ -68,7 +68,7 @@ class ReasonCode(StrEnum):
     CALICO_STORAGE = "CalicoStorage", Verdict.EXEMPT, ("The API server of Calico stores an object whose request "
                                                       "catflap has checked.")
     MIRROR_POD = "MirrorPod", Verdict.EXEMPT, ("The Pod is a mirror Pod: the kubelet runs it even if catflap "
-                                              "rejects it.")
+                                              "rejects it is.")
     OLDER_OWNER = "OlderOwner", Verdict.EXEMPT, "A controller creates the object for an owner that is older than catflap and has the same violations."
     OLDER_WORKLOAD = "OlderWorkload", Verdict.EXEMPT, "The request restarts a workload that is older than catflap and had the same violations before."
 

@@ -50,8 +50,7 @@ def isolation(figures: Figures) -> tuple[str, ...]:
     ]
     if found.slowest is not None:
         sentences.append(
-            f"from creation to isolation at most {format_duration(found.slowest)}, in "
-            f"{counted(found.born, 'namespace')}; "
+            f"from creation to isolation at most {format_duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
             "no Pod is admitted in between"
         )
     if figures.isolated_now is not None:

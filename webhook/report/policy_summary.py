@@ -68,10 +68,10 @@ def rule_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
 def mode_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
     """Yield where rules apply and do not refuse."""
     if policy.mode is not Mode.ENFORCE:
-        yield Exclusion("every rule without its own mode", f"mode {policy.mode}", "refusing")
+        yield Exclusion("every rule without its own mode", f"mode {policy.mode}", "rejections")
     for rule, mode in policy.rules.items():
         if mode is not Mode.ENFORCE:
-            yield Exclusion(f"rule {rule}", f"mode {mode}", "refusing")
+            yield Exclusion(f"rule {rule}", f"mode {mode}", "rejections")
     for one in policy.namespaces.overrides:
         namespaces = join_names((*one.names, *(f"{key}={value}" for key, value in one.labels.items())))
         modes = (*((one.mode,) if one.mode else ()), *(f"{rule}: {mode}" for rule, mode in one.rules.items()))
@@ -89,7 +89,7 @@ def isolation_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
             else join_names(policy.namespaces.include_existing)
         )
         yield Exclusion(
-            "namespaces older than catflap", f"namespaces.includeExisting: {included}", "isolation, unless included"
+            "namespaces older than catflap", f"namespaces.includeExisting: {included}", "closing, unless included"
         )
     if policy.network.staged:
         yield Exclusion("all namespaces", "network.staged: true", "isolation: staged policies drop nothing")

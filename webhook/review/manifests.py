@@ -1,21 +1,18 @@
 """Convert manifests of people and tools to the values that rules read."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from webhook.guard.owner_graph import ExistingObject
 from webhook.model.abbreviation import printable
 from webhook.model.kinds import (
     BY_KIND,
     CALICO_STORAGE,
     NO_EXTRA_KINDS,
     PLAIN,
-    POD,
     POLICIES_BY_KIND,
     Makers,
     PodMaker,
@@ -38,7 +35,6 @@ from webhook.review.type_meta import (
 from webhook.review.unknown_kinds import not_judged, version_note
 from webhook.syntax.documents import BadManifestError, LocatedObject, documents
 from webhook.syntax.type_errors import TypeMismatch, all_mismatches, invalid_json_message, type_mismatch
-from webhook.syntax.values import FileValue
 from webhook.syntax.yaml_composer import YamlPosition
 
 __all__ = [
@@ -47,14 +43,11 @@ __all__ = [
     "NotKubernetesError",
     "create_request",
     "documents",
-    "existing_object",
-    "existing_objects",
     "read",
 ]
 
 PREVIEW_USER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))
-FINISHED_PHASES = frozenset({"Succeeded", "Failed"})  # phases
 DECODE_ERRORS = (msgspec.ValidationError, RecursionError, UnicodeError)
 
 
@@ -264,56 +257,3 @@ def create_request(manifest: Manifest) -> Request:
         policy=manifest.policy,
         document=manifest.document,
     )
-
-
-def existing_object(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
-    """Return an existing object from the API server's data or from a manifest; raises BadManifestError."""
-    return as_existing(read(document, default_namespace=default_namespace, extra=extra), document)
-
-
-def as_existing(manifest: Manifest, document: dict[str, Any]) -> ExistingObject:
-    """Return an existing object; `document` has its creation time and its state.  Raises BadManifestError."""
-    request = create_request(manifest)
-    metadata, status = (found if isinstance(found := document.get(key), dict) else {} for key in ("metadata", "status"))
-    return ExistingObject(
-        request,
-        uid=str(metadata.get("uid") or ""),
-        created=parse_time(metadata.get("creationTimestamp"), f"{request.target.kind} {request.target.name}"),
-        running=document["kind"] == POD.kind
-        and is_stored(metadata, status)
-        and str(status.get("phase")) not in FINISHED_PHASES,
-    )
-
-
-def is_stored(metadata: dict[str, Any], status: dict[str, Any]) -> bool:
-    """Return whether an object comes from an API server and not from a manifest that a person wrote."""
-    return "uid" in metadata or "phase" in status
-
-
-def existing_objects(
-    documents: Iterable[Any], unread: list[str], *, extra: Makers = NO_EXTRA_KINDS
-) -> Iterator[ExistingObject]:
-    """Yield the objects of a cluster, and append a message to `unread` for each that cannot be read."""
-    for document in documents:
-        try:
-            yield existing_object(document, default_namespace="", extra=extra)
-        except BadManifestError as bad:
-            unread.append(str(bad))
-
-
-def parse_time(said: Any, whose: str) -> datetime | None:
-    """Return when an object was made; None if that is unknown.
-
-    Raises BadManifestError for a value that the API does not accept as a moment.
-    """
-    if said is None:
-        return None
-    try:
-        found = datetime.fromisoformat(said)
-    except (ValueError, TypeError):
-        found = None
-    if found is None or found.tzinfo is None:
-        raise BadManifestError(
-            f"{whose}: metadata.creationTimestamp: {FileValue(said).quoted}; expected a time such as 2026-12-31T23:59:59Z"
-        )
-    return found

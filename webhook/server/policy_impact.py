@@ -26,7 +26,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import User
 from webhook.model.steps import PolicyImpactLookup
 from webhook.model.timeouts import IMPACT_SECONDS
-from webhook.review.manifests import BadManifestError, existing_object
+from webhook.review.existing_objects import existing_object
+from webhook.review.manifests import BadManifestError
 
 logger = logging.getLogger(__name__)
 

@@ -35,8 +35,8 @@ TEXT_AFTER_END: Final = (
 NO_BREAK_SPACE: Final = "\u00a0"
 NO_BREAK_INDENT: Final = re.compile(rf"(?m)^[ \t]*{NO_BREAK_SPACE}")
 NO_BREAK_MESSAGE: Final = (
-    "a no-break space (U+00A0) at the start of a line belongs to the first word instead of "
-    "the indentation; replace it with a space"
+    "a no-break space (U+00A0) at the start of a line belongs to the first word instead of the "
+    "indentation; replace it with a space"
 )
 Path = tuple[Step, ...]
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 from msgspec import Struct
 
+from webhook.syntax.alias_limit import exceeds_alias_limit
 from webhook.syntax.scalars import BadScalarError, key_of, resolve
 from webhook.syntax.values import Step
 from webhook.syntax.yaml_errors import explain
@@ -28,10 +29,6 @@ DEEPEST: Final = 1_000
 # This many values take half a minute. A document of the largest size reaches the limit only if each value takes less
 # than nine bytes, which happens in no manifest.
 MOST_VALUES: Final = 1_000_000
-# decode.go: the share of a document that may come from aliases, by the number of values.
-MIN_ALIASED, MIN_VALUES = 100, 1_000
-SMALL_DOCUMENT, LARGE_DOCUMENT = 400_000, 4_000_000
-SMALL_DOCUMENT_RATIO, LARGE_DOCUMENT_RATIO = 0.99, 0.10
 
 
 class YamlPosition(NamedTuple):
@@ -213,7 +210,8 @@ class YamlComposer:
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
             raise BadYamlError(
-                f"the alias *{event.anchor} refers to the undefined anchor &{event.anchor}", position_of(event)
+                f"the alias *{event.anchor} refers to the anchor &{event.anchor}, which is not defined before it",
+                position_of(event),
             )
         found = self._anchors[event.anchor]
         if not found.weight:
@@ -222,11 +220,7 @@ class YamlComposer:
             raise BadYamlError(INVALID_MERGE, position_of(event))
         self._count += found.weight + 1
         self._aliased += found.weight
-        if (
-            self._aliased > MIN_ALIASED
-            and self._count > MIN_VALUES
-            and self._aliased > self._count * allowed_alias_ratio(self._count)
-        ):
+        if exceeds_alias_limit(self._aliased, self._count):
             raise BadYamlError("the aliases expand to too many values", position_of(event))
         self._add_value(found.value, event)
 
@@ -274,7 +268,9 @@ class YamlComposer:
 
 def too_many_values(event: Any) -> BadYamlError:
     """Return the error for a document with too many values."""
-    return BadYamlError(f"more than {MOST_VALUES:,} values, the limit of a document; split at ---", position_of(event))
+    return BadYamlError(
+        f"more than {MOST_VALUES:,} values, the limit of a document; split it at ---", position_of(event)
+    )
 
 
 def key_in_json(value: Any, event: Any) -> str:
@@ -287,14 +283,3 @@ def key_in_json(value: Any, event: Any) -> str:
         return key_of(value)
     except BadScalarError as bad:
         raise BadYamlError(str(bad), position_of(event)) from None
-
-
-def allowed_alias_ratio(count: int) -> float:
-    """Return the share of a document that may come from aliases (decode.go, allowedAliasRatio)."""
-    if count <= SMALL_DOCUMENT:
-        return SMALL_DOCUMENT_RATIO
-    if count >= LARGE_DOCUMENT:
-        return LARGE_DOCUMENT_RATIO
-    return SMALL_DOCUMENT_RATIO - (SMALL_DOCUMENT_RATIO - LARGE_DOCUMENT_RATIO) * (
-        (count - SMALL_DOCUMENT) / (LARGE_DOCUMENT - SMALL_DOCUMENT)
-    )

@@ -126,8 +126,8 @@ class TestUnmatchedDecisions:
             "the log of the API server contains no request for this decision (create pods shop/web by alice): "
         )
         assert (
-            "it has 3 requests to write pods, 3 by this user, and none of them matches within 5 minutes"
-        ) in one.message
+            "it has 3 requests to write pods, 3 by this user, and none of them matches within 5 minutes" in one.message
+        )
 
     @pytest.mark.parametrize(
         "ours",

@@ -105,7 +105,7 @@ def test_rejected_request_is_not_counted_as_lost(
     log.append(RECORD)
     assert "lost" not in read(path)[-1]
     assert counts.told == ["failed"]
-    assert "requests are rejected" in caplog.text
+    assert "requests are rejected meanwhile" in caplog.text
 
 
 def test_stop_record_counts_lost_records(path: Path, counts: Counts, full: list[int]) -> None:

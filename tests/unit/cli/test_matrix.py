@@ -33,7 +33,8 @@ from webhook.model.kinds import POD_MAKERS, POLICY_KINDS
 from webhook.model.modes import Mode
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
-from webhook.review.manifests import as_existing, read
+from webhook.review.existing_objects import as_existing
+from webhook.review.manifests import read
 from webhook.rules import RULES
 
 

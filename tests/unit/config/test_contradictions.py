@@ -446,10 +446,7 @@ class TestKinds:
     def test_the_cluster_wide_default_deny_needs_calico(self, engine: str) -> None:
         """The engine is set by name or detected in the cluster."""
         assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: true, engine: {engine}}}") == [
-            (
-                f"network.clusterWideDefaultDeny: the engine {engine!r} has no GlobalNetworkPolicy; set "
-                "network.engine: calico"
-            )
+            f"network.clusterWideDefaultDeny: the engine {engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
         ]
         assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: false, engine: {engine}}}") == []
         assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: calico}") == []

@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_rewritten_is_refused_with_the_keys(text: str) -> 
         pytest.param(f"{HEAD}twin: true\nmode: loud\n", "'loud' is unknown", id="a wrong value"),
         pytest.param(f"{HEAD}twin: true\nvalidatingAdmissionPolicy: true\n", "this is the former name", id="both names"),
         pytest.param("policy:\n  twin: true\n  validatingAdmissionPolicy: true\n", "this is the former name", id="both names in values"),
-        pytest.param("policy: {twin: true}\nimage: *x\n", "undefined anchor", id="values with a fault of syntax"),
+        pytest.param("policy: {twin: true}\nimage: *x\n", "which is not defined before it", id="values with a fault of syntax"),
         pytest.param("apiVersion: v1\nkind: Service\n", "this is a v1 Service", id="another object"),
         pytest.param("", "the file is empty", id="nothing"),
     ],

@@ -500,8 +500,8 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {clusterWideDefaultDeny: yes}",
-                "network.clusterWideDefaultDeny: 'yes' is text; expected true or false: write true; the words yes, "
-                "no, on and off are text in this file",
+                "network.clusterWideDefaultDeny: 'yes' is text; expected true or false: write true; the words yes, no, on and "
+                "off are text in this file",
                 id="a word for a truth",
             ),
             pytest.param(

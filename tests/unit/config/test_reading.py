@@ -142,7 +142,10 @@ c: {<<: 5, d: *x, e: !!str [], x: !foo y}
         ("c.<<", "the key << must merge a mapping or a list of mappings", Place(11, 5)),
         (
             "c.d",
-            ("the alias *x refers to the undefined anchor &x; if this is text, write it in quotes"),
+            (
+                "the alias *x refers to the anchor &x, which is not defined before it; if this is text, write it "
+                "in quotes"
+            ),
             Place(11, 12),
         ),
         (
@@ -196,9 +199,12 @@ def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Plac
     [
         (
             "*x : y",
-            ("the alias *x refers to the undefined anchor &x; if this is text, write it in quotes"),
+            (
+                "the alias *x refers to the anchor &x, which is not defined before it; if this is text, write "
+                "it in quotes"
+            ),
         ),
-        ("a: {*x : y}", "the alias *x refers to the undefined anchor &x"),
+        ("a: {*x : y}", "the alias *x refers to the anchor &x, which is not defined before it"),
         ("a: &x 5\n*x : y", 'the key *x is a number, and a key must be text; write it in quotes: "*x"'),
         ("a: &x ~\n*x : y", 'the key *x is null, and a key must be text; write it in quotes: "*x"'),
         ("a: &x [b]\n*x : y", "the key is a list, and a key must be text"),

@@ -87,8 +87,8 @@ def test_the_paths_are_those_of_the_file() -> None:
                                                   "10.0.0.0/8, or 10.0.0.1 for this single address?")),
         ("network: {clusterCIDRs: [10.0.0]}", "'10.0.0' is not a valid network: write 10.0.0.0/8 or fd00::/8"),
         ("validatingAdmissionPolicy: 'true'", "'true' is text; expected true or false: write true without quotes"),
-        ("validatingAdmissionPolicy: on", ("'on' is text; expected true or false: write true; the words yes, no, on "
-                                          "and off are text in this file")),
+        ("validatingAdmissionPolicy: on", ("'on' is text; expected true or false: write true; the words yes, no, on and off are text in "
+                     "this file")),
         ("validatingAdmissionPolicy: 1", "1 is a number; expected true or false"),
         ("mode: no", "'no' is unknown; expected one of enforce, warn, audit, off; write off to turn it off (no is text in this file, and false where Helm or YAML 1.1 read it)"),
         ("mode: ENFORCE", "'ENFORCE' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?"),

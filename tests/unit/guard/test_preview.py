@@ -12,7 +12,7 @@ from tests.unit.samples import policy
 from webhook.guard.owner_graph import ExistingObject, ObjectName
 from webhook.guard.preview import Effect, Preview, PreviewContext, PreviewRow, preview
 from webhook.model.namespace import Namespace
-from webhook.review.manifests import existing_object
+from webhook.review.existing_objects import existing_object
 
 Json = dict[str, Any]
 

@@ -93,7 +93,9 @@ def test_leaving_by_the_policy_file_opens() -> None:
 
 def test_removed_policy_of_another_engine_opens_nothing() -> None:
     """The policy that replaced it exists."""
-    assert only(At(0, POLICY_CREATED), At(10, POLICY_CREATED, CALICO), At(11, POLICY_DELETED, PLAIN)).state == "isolated"
+    assert (
+        only(At(0, POLICY_CREATED), At(10, POLICY_CREATED, CALICO), At(11, POLICY_DELETED, PLAIN)).state == "isolated"
+    )
 
 
 def test_a_namespace_that_ends_is_not_open() -> None:

@@ -12,15 +12,8 @@ from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation
 from webhook.model.workload import Owner, Workload
-from webhook.review.manifests import (
-    BadManifestError,
-    Manifest,
-    NotKubernetesError,
-    create_request,
-    documents,
-    existing_object,
-    read,
-)
+from webhook.review.existing_objects import existing_object
+from webhook.review.manifests import BadManifestError, Manifest, NotKubernetesError, create_request, documents, read
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: {app: web}}\n"
 
@@ -94,7 +87,7 @@ class TestDocuments:
             pytest.param("a: [1", "not YAML: ", id="an open bracket"),
             pytest.param(
                 "a: *b",
-                "not YAML: the alias *b refers to the undefined anchor &b",
+                "not YAML: the alias *b refers to the anchor &b, which is not defined before it",
                 id="an alias of nothing",
             ),
             pytest.param("&a [*a]", "not YAML: the anchor &a contains itself", id="a list that contains itself"),

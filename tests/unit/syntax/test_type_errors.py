@@ -196,8 +196,9 @@ def test_incomplete_character_has_a_message() -> None:
     """The message is that of the policy file."""
     with pytest.raises(UnicodeError) as bad:
         "\ud800".encode()
-    assert invalid_json_message(bad.value) == (
-        "it contains half of a surrogate pair (\\ud800 to \\udfff), which is not text"
+    assert (
+        invalid_json_message(bad.value)
+        == "it contains half of a surrogate pair (\\ud800 to \\udfff), which is not text"
     )
 
 
