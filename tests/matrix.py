@@ -54,7 +54,21 @@ def cases(rule: str) -> Mapping[tuple[str, str], tuple[Json, Json]]:
         if len(objects) in {1, text.count(f"# {rule}: ")}:  # other files may have objects without violations
             for manifest in objects:
                 found.setdefault(group_and_kind(manifest), (file, manifest))
+    if example := found.get(("apps", "Deployment")):
+        for maker in filter(lambda one: one.template, POD_MAKERS):
+            found.setdefault((maker.group, maker.kind), (example[0], as_kind(maker, example[1])))
     return found
+
+
+def as_kind(maker: PodMaker, deployment: Json) -> Json:
+    """Return an object of another kind with the pod template of a Deployment."""
+    template = deployment["spec"]["template"]
+    if maker.pod_metadata:
+        template = {maker.pod_metadata: template.get("metadata", {}), **template.get("spec", {})}
+    content = template
+    for key in reversed(maker.template.split(".")):
+        content = {key: content}
+    return {**deployment, "apiVersion": f"{maker.group}/v1".lstrip("/"), "kind": maker.kind, "spec": {}, **content}
 
 
 def policy_text(file: Json, modes: Mapping[str, Mode], custom: Iterable[Json] = ()) -> str:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from webhook.model.kinds import POLICIES_BY_KIND
+from webhook.model.kinds import BY_KIND, POLICIES_BY_KIND
 
 Json = dict[str, Any]
 
@@ -21,7 +21,7 @@ RESOURCES = {
     "CronJob": ("batch", "v1", "cronjobs"),
     "Job": ("batch", "v1", "jobs"),
 }
-# Custom resources by group and kind. Two kinds have the names of kinds of Kubernetes.
+# The versions of custom resources by group and kind; others have v1. Two kinds have the names of kinds of Kubernetes.
 CUSTOM = {
     ("apps.kruise.io", "AdvancedCronJob"): ("v1alpha1", "advancedcronjobs"),
     ("apps.kruise.io", "BroadcastJob"): ("v1alpha1", "broadcastjobs"),
@@ -75,6 +75,8 @@ def resource_of(group: str, kind: str) -> tuple[str, str, str]:
         return found.group, found.version, found.resource
     if (group, kind) in CUSTOM:
         return (group, *CUSTOM[group, kind])
+    if (maker := BY_KIND.get((group, kind))) and maker.custom:
+        return group, "v1", maker.resource
     return {**RESOURCES, **UNREGISTERED}[kind]
 
 

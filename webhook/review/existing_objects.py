@@ -62,6 +62,6 @@ def parse_time(value: Any, reference: str) -> datetime | None:
         found = None
     if found is None or found.tzinfo is None:
         raise BadManifestError(
-            f"{reference}: metadata.creationTimestamp: {FileValue(value).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
+            f"{reference}: metadata.creationTimestamp: {FileValue(value).quoted}; expected a time such as 2026-12-31T23:59:59Z"
         )
     return found
