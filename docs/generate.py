@@ -31,7 +31,7 @@ TITLES: Mapping[Activity, str] = {
     Activity.WRITE: "Writes",
     Activity.CONFIGURATION: "Policy files",
     Activity.CERTIFICATE: "Serving certificates",
-    Activity.LEADER: "Which controller leads",
+    Activity.LEADER: "Leader of the controllers",
 }
 README_BLOCK = re.compile(r"(<!-- rules: generated[^\n]*-->\n).*?(<!-- rules: end -->)", re.DOTALL)
 
@@ -70,7 +70,7 @@ def kinds_page() -> Iterator[str]:
         "",
         "The policy file adds kinds by [`workloads.extraKinds`](policy.md). With [`workloads.scope`](policy.md), catflap checks the labels of the",
         "objects themselves instead, or as well. [Decision 0014](decisions/0014-kinds-that-make-pods.md) describes the limits for custom resources.",
-        "`catflap check` names objects of other kinds that contain a Pod template as not judged.",
+        "`catflap check` names objects of other kinds that contain a Pod template as not checked.",
         "",
     )
 

@@ -9,7 +9,7 @@ from webhook.audit.chain import seal
 from webhook.audit.log_entry import LogEntry, parse_entry
 
 TIME: Final = "2026-01-31T12:00:00.123456Z"
-VIOLATION: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "the role 'fronted' is not known"}
+VIOLATION: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "unknown role 'fronted'"}
 
 DECISION: Final[dict[str, Any]] = {
     "type": "decision",
@@ -73,7 +73,7 @@ CERTIFICATE: Final[dict[str, Any]] = {
         "notAfter": TIME,
     },
     "reasonCode": "CertificateReplaced",
-    "reason": "another pair was in the folder",
+    "reason": "the folder contains another pair",
 }
 LEADER: Final[dict[str, Any]] = {
     "type": "leader",
@@ -87,7 +87,7 @@ LEADER: Final[dict[str, Any]] = {
     "candidate": "catflap-controller-7d4b_1f2e3d4c",
     "leads": True,
     "reasonCode": "LeaseAcquired",
-    "reason": "nobody held the Lease",
+    "reason": "no replica held the Lease",
 }
 START: Final[dict[str, Any]] = {
     "type": "start",

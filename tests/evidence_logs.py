@@ -138,7 +138,7 @@ def write_week(path: Path) -> None:
         "allowed",
         "legacy",
         reasonCode=ReasonCode.EXCEPTION_APPLIED,
-        reason="exception from require-role until 2099-01-31, team-a: migration",
+        reason="exception to require-role until 2099-01-31, team-a: migration",
         closure="proven",
     )
     story.append(

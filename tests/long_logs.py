@@ -11,7 +11,7 @@ from webhook.audit.schema import VERSION
 
 AT: Final = datetime(2026, 1, 31, tzinfo=UTC)
 DIGEST: Final = "5f0c1c9dd1b1"
-FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "the role 'fronted' is not known"}
+FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "unknown role 'fronted'"}
 
 
 def decision_records(count: int) -> Iterator[dict[str, Any]]:

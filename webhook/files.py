@@ -23,12 +23,12 @@ LONGEST_PREFIX: Final = (
 REASONS: Final = {
     errno.ENOENT: "no such file",
     errno.EISDIR: "this is a folder",
-    errno.ENOTDIR: "a part of this path is a file, where a folder is needed",
+    errno.ENOTDIR: "a part of this path is a file instead of a folder",
     errno.EACCES: "permission denied for this user",
     errno.EPERM: "permission denied for this user",
-    errno.ELOOP: "its symbolic links lead in a circle",
+    errno.ELOOP: "its symbolic links form a loop",
     errno.ENAMETOOLONG: "the path is too long",
-    errno.EEXIST: "it is there already, and is not overwritten",
+    errno.EEXIST: "it exists already, and catflap does not overwrite it",
     errno.EROFS: "the file system is read-only",
     errno.ENXIO: "this is a socket",
 }
@@ -130,7 +130,9 @@ def read_from(file: BinaryIO, name: str, form: Form) -> bytes:
 
 def too_large(name: str, form: Form) -> UnreadableFileError:
     """Return the error for a file that is larger than its form permits."""
-    return UnreadableFileError(f"{name}: larger than {size_in_words(form.most)}, the most that is read of {form.noun}")
+    return UnreadableFileError(
+        f"{name}: the file is larger than {size_in_words(form.most)}, which is the limit for {form.noun}"
+    )
 
 
 def is_larger(file: BinaryIO, most: int) -> bool:
@@ -154,8 +156,10 @@ def reason(bad: OSError) -> str:
 
 def unwritable(path: str | PathLike[str], bad: OSError) -> str:
     """Return the message about a file that cannot be written."""
-    why = "its folder is not there" if bad.errno == errno.ENOENT else reason(bad)
-    return f"{shown(path)}: {why}; give a file that this user may write"
+    if bad.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+        return f"{shown(path)}: {reason(bad)}; the file was not written"
+    why = "its folder does not exist" if bad.errno == errno.ENOENT else reason(bad)
+    return f"{shown(path)}: {why}; choose a file that this user may write"
 
 
 def sentence(name: str, what: str, expected: str) -> str:

@@ -124,9 +124,9 @@ def test_nothing_is_wider_than_the_window(opened: Open, written: Path, width: in
 def test_the_tables_have_the_figures_of_the_log(opened: Open, written: Path) -> None:
     """The figures are compared as shown."""
     page = opened(written)
-    [rows] = page.evaluate(TABLE, "Refusals by rule, in figures")
+    [rows] = page.evaluate(TABLE, "Rejections by rule, in figures")
     assert {row[0]: int(row[1]) for row in rows} == {**BROKEN_BY, "All": REFUSED}
-    [chains] = page.evaluate(TABLE, "Chains, one for each process that wrote")
+    [chains] = page.evaluate(TABLE, "Chains, one for each process")
     lines = (written.parent / "audit.log").read_text().splitlines()
     assert [row[0] for row in chains] == [json.loads(lines[0])["chain"][:8]]
     assert int(chains[0][4].replace(",", "")) == len(lines)

@@ -29,14 +29,14 @@ OWN_SERVICE = {"service": {"namespace": NAMESPACE, "name": "catflap", "path": "/
 RIGHTS = {"server": server_permissions, "controller": controller_permissions}
 # What the scenario below does not cover; tests/cluster does, with the same accounts.
 ELSEWHERE = {
-    "how old the owner of a Pod is",
-    "what an edit of the policy file would refuse",
-    "which names a user may read in the preview of a policy file",
-    "what may have changed a policy that was written",
-    "that Lease, after it was deleted",
-    "that every server accepts the next path",
-    "that the registration does not outlive catflap's namespace, and the owner that says so",
-    "the stamp on guarded namespaces",
+    "to know the age of the owner of a Pod",
+    "to preview an edit of the policy file",
+    "to know which names a user may read in the preview of a policy file",
+    "to find the component that changed a policy",
+    "to create the Lease again",
+    "to check that every server accepts the next path",
+    "to delete the registration together with the namespace of catflap",
+    "to label managed namespaces",
 }
 CHANGED: dict[str, dict[str, Any]] = {
     "nothing": {},

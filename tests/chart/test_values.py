@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.chart.conftest import Helm, Render
 from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, VALUES_FILES, Rendered, for_each_values_file, merged
+from tests.controlplane.tools import Tools
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.config.places import written
@@ -178,14 +179,18 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         pytest.param(
             ["policy.namespaces.exempt=null"], "at '/policy/namespaces': missing property 'exempt'", id="taken-away"
         ),
-        pytest.param(["server.enabled=false"], "every Pod would be refused", id="no-server"),
+        pytest.param(["server.enabled=false"], "every Pod would be rejected", id="no-server"),
         pytest.param(["server.replicas=0"], "register nothing (registration.enabled false)", id="no-replicas"),
-        pytest.param(["service.type=ExternalName"], "name the server's host in service.externalName", id="no-host"),
-        pytest.param(["service.externalName=x"], "counts only with service.type ExternalName", id="host-without-type"),
-        pytest.param(["tls.mode=secret"], "name the Secret in tls.secretName", id="no-secret"),
+        pytest.param(["service.type=ExternalName"], "set service.externalName to the host of the server", id="no-host"),
+        pytest.param(
+            ["service.externalName=x"], "has an effect only with service.type ExternalName", id="host-without-type"
+        ),
+        pytest.param(["tls.mode=secret"], "set tls.secretName to the name of the Secret", id="no-secret"),
         pytest.param(["tls.mode=secret", "tls.secretName=x"], "--set-file tls.caBundle=ca.crt", id="no-ca"),
-        pytest.param(["tls.secretName=x"], "count only with tls.mode secret", id="secret-without-mode"),
-        pytest.param(["audit.durability=synced"], "give a volume for a file in audit.file.volume", id="synced-stdout"),
+        pytest.param(["tls.secretName=x"], "have an effect only with tls.mode secret", id="secret-without-mode"),
+        pytest.param(
+            ["audit.durability=synced"], "set a volume for the log file in audit.file.volume", id="synced-stdout"
+        ),
         pytest.param(["audit.durability=best-effort", "audit.failure=refuse"], "cannot refuse", id="lax-and-strict"),
         *(
             pytest.param(
@@ -196,7 +201,9 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
             for kind in ("emptyDir.medium", "ephemeral.volumeClaimTemplate.spec", "configMap.name")
         ),
         pytest.param(
-            ["controller.replicas=0"], "say that it runs elsewhere (controller.enabled false)", id="no-repair"
+            ["controller.replicas=0"],
+            "set controller.enabled to false if the controller runs elsewhere",
+            id="no-repair",
         ),
         pytest.param(["networkPolicy.egress=null"], "at '/networkPolicy': missing property 'egress'", id="no-egress"),
         pytest.param(["networkPolicy.egress[0]=null"], "got null, want object", id="null-egress-rule"),
@@ -214,7 +221,7 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
                 [f"{flow}=frontnd", f"{other}=backend", "policy.network.flows[0].ports={80/TCP}"], says, id=flow
             )
             for flow, other in permutations(("policy.network.flows[0].from", "policy.network.flows[0].to"))
-            for says in ('no role is called "frontnd"; the roles are frontend, backend, data',)
+            for says in ('unknown role "frontnd"; the roles are frontend, backend, data',)
         ),
         pytest.param(
             [
@@ -222,12 +229,10 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
                 "policy.network.flows[0].to=data",
                 "policy.network.flows[0].ports={80/TCP}",
             ],
-            'policy.network.flows[0].from: no role is called "frontnd"',
+            'policy.network.flows[0].from: unknown role "frontnd"',
             id="flow-end",
         ),
-        pytest.param(
-            ["policy.roles.frontnd.claim.namespaces={x}"], "policy.roles.frontnd: no role is called so", id="role"
-        ),
+        pytest.param(["policy.roles.frontnd.claim.namespaces={x}"], "policy.roles.frontnd: unknown role so", id="role"),
         *(
             pytest.param([f"policy.{path}={value}"], f"at '/policy/{where}", id=f"{path}-{value}")
             for path, value, where in (
@@ -253,12 +258,12 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         pytest.param(["service.ipFamilyPolicy=Dual"], "value must be one of", id="ip-family"),
         pytest.param(
             ["service.type=ExternalName", "service.externalName=x", "service.ipFamilyPolicy=SingleStack"],
-            "count only with service.type ClusterIP",
+            "have an effect only with service.type ClusterIP",
             id="family-of-a-name",
         ),
-        pytest.param(["rollingUpdate.maxSurge=0"], "no pod could ever be replaced", id="stuck-update"),
+        pytest.param(["rollingUpdate.maxSurge=0"], "no Pod could be replaced", id="stuck-update"),
         pytest.param(
-            ["rollingUpdate.maxSurge=0%", "rollingUpdate.maxUnavailable=0"], "no pod could ever", id="stuck-in-percent"
+            ["rollingUpdate.maxSurge=0%", "rollingUpdate.maxUnavailable=0"], "no Pod could", id="stuck-in-percent"
         ),
         pytest.param(
             ["rollingUpdate.maxUnavailable=2"], "all 2 replicas of the server may be gone at once", id="all-gone"
@@ -268,9 +273,11 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         ),
         pytest.param(["strategy.type=Recreate"], "additional properties 'strategy' not allowed", id="recreate"),
         pytest.param(
-            ["server.hostNetwork=true", "server.ports.status=8443"], "https and status are the same port", id="one-port"
+            ["server.hostNetwork=true", "server.ports.status=8443"],
+            "https and status must be different ports",
+            id="one-port",
         ),
-        pytest.param(["server.ports.status=8443"], "https and status are the same port", id="one-port-of-a-pod"),
+        pytest.param(["server.ports.status=8443"], "https and status must be different ports", id="one-port-of-a-pod"),
         pytest.param(["server.ports.https=443"], "minimum: got 443, want 1,024", id="a-port-for-root"),
         *(
             pytest.param(
@@ -287,7 +294,7 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         pytest.param(["podSecurityContext.seccompProfile.type=Unconfined"], "value must be one of", id="unconfined"),
         pytest.param(
             ["podSecurityContext.fsGroup=1", "audit.file.volume.hostPath.path=/var/log/catflap"],
-            "a pod has one",
+            "a Pod can have only one",
             id="groups",
         ),
         pytest.param(["extraEnv[0].name=POD_NAME", "extraEnv[0].value=x"], "at '/extraEnv/0/name'", id="our-variable"),
@@ -298,7 +305,7 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         ),
         pytest.param(
             ["extraVolumeMounts[0].name=x", "extraVolumeMounts[0].mountPath=/x"],
-            'no volume of extraVolumes is called "x"',
+            'the volume "x" does not exist in extraVolumes',
             id="no-volume",
         ),
         *(
@@ -352,6 +359,22 @@ def test_values_with_former_names_of_policy_keys_keep_their_meaning(helm: Helm, 
     assert (policy.namespaces.include_existing, policy.workloads.existing_workloads) == ("all", "judge")
     [role] = [one for one in rendered.of("ClusterRole") if one["metadata"]["name"] == "catflap-controller"]
     assert "validatingadmissionpolicies" in yaml.safe_dump([one for one in role["rules"] if "update" in one["verbs"]])
+
+
+@pytest.mark.parametrize("values", [FORMER, {}], ids=["former names", "defaults"])
+def test_the_notes_name_the_former_keys_in_the_values(tools: Tools, tmp_path: Path, values: dict[str, Any]) -> None:
+    """The user reads them after each installation and upgrade, with the command that rewrites the values."""
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump({"policy": values}), encoding="utf-8")
+    command = [str(tools.helm), "install", "catflap", str(CHART), "--dry-run=client", "--values", str(path)]
+    home = {f"HELM_{kind}_HOME": str(tmp_path / kind) for kind in ("CACHE", "CONFIG", "DATA")}
+    done = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:\n")[2]
+    listed = re.search(r"The values have keys of an earlier release: (.*)\. This release", notes)
+    expected = {f"policy.{written(key)}" for key in (*RENAMED, *REMOVED)} if values else set()
+    assert set(listed[1].split(", ") if listed else ()) == expected
+    assert ("catflap config migrate values.yaml" in notes) is bool(values)
 
 
 @pytest.mark.parametrize("path", sorted(RENAMED), ids=written)

@@ -10,11 +10,11 @@ from tests.cluster.manifests import GOOD, deployment, every_kind, join_manifests
 
 REFUSAL = """\
 Error from server (Forbidden): error when creating "STDIN": admission webhook "workloads.catflap.dev" denied the request: \
-Deployment {space}/bad has 2 faults:
-- known-role: spec.template.metadata.labels.role: the role 'fronted' is not known (did you mean 'frontend'?); \
+Deployment {space}/bad has 2 violations:
+- known-role: spec.template.metadata.labels.role: unknown role 'fronted' (did you mean 'frontend'?); \
 the roles are frontend, backend, data
-- require-app: spec.template.metadata.labels.app: the label 'app' is missing; it names the application
-To mend it, set in the manifest:
+- require-app: spec.template.metadata.labels.app: the label 'app' is missing; set it to the name of the application
+To fix it, set in the manifest:
   spec:
     template:
       metadata:
@@ -89,7 +89,7 @@ def test_a_dry_run_writes_nothing_and_is_recorded_as_one(
         "--dry-run=server",
     )
     assert "deployment.apps/good created (server dry run)" in applied.stdout
-    assert "Deployment " + namespace_name + "/bad has 2 faults" in applied.stderr
+    assert "Deployment " + namespace_name + "/bad has 2 violations" in applied.stderr
     time.sleep(0.5)
     assert catflap.cluster.call("GET", f"/api/v1/namespaces/{other}").status == 404
     deployments = catflap.cluster.api("GET", f"/apis/apps/v1/namespaces/{namespace_name}/deployments")
@@ -106,7 +106,7 @@ def test_every_kind_that_makes_pods_is_judged_where_it_is_applied(
     catflap.apply(namespace(namespace_name))
     refused = catflap.apply(every_kind(namespace_name, {})[kind])
     assert refused.returncode == 1
-    assert f"{kind} {namespace_name}/one-{kind.lower()} has 2 faults:" in refused.stderr
+    assert f"{kind} {namespace_name}/one-{kind.lower()} has 2 violations:" in refused.stderr
     admitted = catflap.apply(every_kind(namespace_name, GOOD)[kind])
     assert admitted.returncode == 0, admitted.stderr
 

@@ -181,7 +181,7 @@ def test_labels_that_cannot_be_read_refuse(catflap: Installation, space: str) ->
         answer = eventually(
             lambda: catflap.cluster.call("POST", path, body), until=lambda seen: seen.status == 503 or not seen.refused
         )
-        assert (answer.status, f"namespace {space} cannot be looked at" in answer.body["message"]) == (
+        assert (answer.status, f"cannot read namespace {space}" in answer.body["message"]) == (
             503,
             True,
         )

@@ -12,7 +12,7 @@ RELOAD_SECONDS = 1.0
 
 BROKEN = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: enforced\nworkload: {}\n"
 REFUSED = """\
-admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 faults:
+admission webhook "policy-file.catflap.dev" denied the request: ConfigMap catflap-system/catflap-policy has 2 violations:
 - policy-file: mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'? (line 3, column 1)
 - policy-file: workload: unknown key; did you mean 'workloads'? (line 4, column 1)"""
 
@@ -59,10 +59,44 @@ def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespac
         "mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?",
         "workload: unknown key; did you mean 'workloads'?",
     ]
-    said = "the last good file stays in force: mode: 'enforced' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?; workload: unknown"
+    said = (
+        "the last valid policy stays in force: mode: 'enforced' is unknown; expected one of enforce, warn, "
+        "audit, off; did you mean 'enforce'?; workload: unknown"
+    )
     eventually(lambda: [one for one in catflap.events() if one["note"].startswith(said)])
     time.sleep(RELOAD_SECONDS)
     assert admitted(catflap, namespace_name)
+
+
+FORMER = """\
+apiVersion: catflap.dev/v1
+kind: GuardPolicy
+mode: audit
+workloads: {existing: judge}
+gate:
+  freshness: 5
+"""
+
+
+def test_an_edit_with_former_names_of_keys_counts_with_a_warning(catflap: Installation, namespace_name: str) -> None:
+    """The API server passes the warnings on; the server and the controller read the file."""
+    catflap.apply(namespace(namespace_name))
+    assert not admitted(catflap, namespace_name)
+    answer = edit(catflap, FORMER)
+    assert answer.status == 200
+    renamed, removed, *_ = answer.warnings
+    assert renamed == (
+        "workloads.existing: this key is now workloads.existingWorkloads, and the next release does not read the former name; "
+        "catflap config migrate FILE renames it (line 4, column 13)"
+    )
+    assert removed == (
+        "gate: this key has no effect any more: catflap verifies the isolation of a namespace for each Pod; "
+        "catflap config migrate FILE removes it (line 5, column 1)"
+    )
+    eventually(lambda: admitted(catflap, namespace_name))
+    logged = "policy file, line 4, column 13: workloads.existing: this key is now workloads.existingWorkloads"
+    both = (catflap.server, catflap.controller)
+    assert eventually(lambda: all(found := [one.log().count(logged) for one in both]) and found) == [1, 1]
 
 
 def test_an_expiring_exception_is_announced_once_a_day(catflap: Installation, namespace_name: str) -> None:
@@ -74,7 +108,7 @@ def test_an_expiring_exception_is_announced_once_a_day(catflap: Installation, na
     catflap.configure({"exceptions": exceptions})
     found = eventually(lambda: [one for one in catflap.events() if namespace_name in one["note"]])
     assert [one["reason"] for one in found] == ["ExceptionEnds"]
-    assert f"exception from require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
+    assert f"exception to require-app until {today + timedelta(days=3)}, team-a: migration" in found[0]["note"]
     states = [f'catflap_exceptions{{state="{state}"}} 1.0' for state in ("in-force", "ending", "ended")]
     eventually(lambda: all(one in catflap.controller.status("/metrics").body.decode() for one in states))
     catflap.configure({"exceptions": exceptions, "mode": "warn"})

@@ -49,7 +49,7 @@ def name(custom: Custom) -> str:
 def refused(answer: Answer, custom: Custom, name: str) -> bool:
     """Return whether the object was rejected for both missing labels."""
     said = answer.body.get("message", "")
-    return answer.status == 403 and f"{custom.kind} " in said and f"/{name} has 2 faults:" in said
+    return answer.status == 403 and f"{custom.kind} " in said and f"/{name} has 2 violations:" in said
 
 
 @pytest.mark.parametrize("custom", VENDORS, ids=name)
@@ -74,7 +74,8 @@ def test_kubectl_shows_the_patch_that_mends(catflap: Installation, namespace_nam
     done = catflap.apply(manifest)
     assert done.returncode == 1
     assert done.stderr.endswith(
-        'To mend it, set in the manifest:\n  spec:\n    template:\n      metadata:\n        labels:\n          app: "web"\n'
+        "To fix it, set in the manifest:\n  spec:\n    template:\n      metadata:\n        labels:\n          app: "
+        '"web"\n'
     )
     manifest["spec"]["template"]["metadata"]["labels"]["app"] = "web"
     assert catflap.apply(manifest).returncode == 0
@@ -152,7 +153,7 @@ def test_pods_of_a_vendors_controller_are_judged_whatever_the_age_of_their_owner
     path = f"/api/v1/namespaces/{space}/pods"
     answer = catflap.cluster.call("POST", path, made, as_user=KRUISE_MANAGER, as_groups=["system:masters"])
     assert answer.status == 403
-    assert "has 2 faults" in answer.body["message"]
+    assert "has 2 violations" in answer.body["message"]
 
 
 def test_a_kind_of_the_policy_file_is_judged_from_the_edit_on(catflap: Installation, namespace_name: str) -> None:
@@ -184,7 +185,7 @@ def test_what_is_no_label_is_refused_in_words_about_labels(catflap: Installation
     dry = f"{WIDGET.collection(space)}?dryRun=All"
     answer = eventually(lambda: catflap.cluster.call("POST", dry, odd), until=lambda seen: seen.refused)
     assert refused(answer, WIDGET, "odd"), answer.body
-    assert "the label 'app' is the number 1 and no text, so write it in quotes" in answer.body["message"]
+    assert "the label 'app' is the number 1 instead of text; write it in quotes" in answer.body["message"]
 
 
 def test_a_workflow_is_judged_where_it_says_what_all_its_pods_carry(catflap: Installation, namespace_name: str) -> None:
@@ -250,5 +251,5 @@ def test_no_group_that_the_api_server_itself_serves_can_be_listed(cluster: Clust
     assert {"", "apps", "coordination.k8s.io"} <= groups
     for group in groups:
         kind = f"{{group: {group!r}, resource: widgets, kind: Widget, template: spec.template}}"
-        with pytest.raises(BadPolicy, match="is a group of Kubernetes' own"):
+        with pytest.raises(BadPolicy, match="is a group of Kubernetes"):
             parse(f"{HEAD}workloads: {{extraKinds: [{kind}]}}")

@@ -249,9 +249,9 @@ def test_a_pod_is_refused_with_the_rules_message(catflap: Installation, namespac
     catflap.apply(namespace(namespace_name))
     catflap.configure({"custom": [LIMITS]})
     refused = catflap.apply(pod("web", namespace_name, GOOD))
-    assert f"Pod {namespace_name}/web has 1 fault:\n- limits-set: set resource limits" in refused.stderr
+    assert f"Pod {namespace_name}/web has 1 violation:\n- limits-set: set resource limits" in refused.stderr
     refused = catflap.apply(deployment("web", namespace_name, GOOD))
-    assert f"Deployment {namespace_name}/web has 1 fault:\n- limits-set: set resource limits" in refused.stderr
+    assert f"Deployment {namespace_name}/web has 1 violation:\n- limits-set: set resource limits" in refused.stderr
     assert (
         catflap.apply(
             {**samples(namespace_name)[2], "metadata": pod("fine", namespace_name, GOOD)["metadata"]}
@@ -272,7 +272,7 @@ def test_an_error_refuses_and_says_what_to_do(catflap: Installation, namespace_n
     refused = catflap.apply(pod("web", namespace_name, GOOD))
     assert refused.returncode == 1
     assert 'limits-set: the rule\'s expression fails: Key not found in map : "priorityClassName"' in refused.stderr
-    assert "can ask by has()" in refused.stderr
+    assert "can use has()" in refused.stderr
 
 
 def test_a_bad_expression_is_refused_at_the_door(catflap: Installation) -> None:

@@ -25,7 +25,7 @@ def test_a_refused_workload_has_an_event_in_its_namespace(catflap: Installation,
     for _ in range(5):
         assert catflap.cluster.call("POST", path, deployment("bad", namespace_name, {"app": "x"})).status == 403
     [event] = eventually(partial(told, catflap, namespace_name, "WorkloadRefused"))
-    assert event["note"].startswith("Deployment bad was refused: require-role: spec.template.metadata.labels.role: ")
+    assert event["note"].startswith("Deployment bad was rejected: require-role: spec.template.metadata.labels.role: ")
     assert event["type"] == "Warning"
     assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("Namespace", namespace_name)
     shown = catflap.cluster.kubectl("get", "events", "--namespace", namespace_name).stdout
@@ -42,7 +42,7 @@ def test_a_refused_change_has_an_event_on_the_object(catflap: Installation, name
     assert catflap.cluster.call("PATCH", path, labels, content_type=MERGE).status == 403
     eventually(partial(told, catflap, namespace_name, "WorkloadRefused"))
     shown = catflap.cluster.kubectl("describe", "deployment", "web", "--namespace", namespace_name).stdout
-    assert "Deployment web was refused: require-role" in shown
+    assert "Deployment web was rejected: require-role" in shown
 
 
 def test_refused_pods_of_a_controller_have_one_event_on_their_owner(catflap: Installation, namespace_name: str) -> None:
@@ -58,7 +58,7 @@ def test_refused_pods_of_a_controller_have_one_event_on_their_owner(catflap: Ins
     refusals = eventually(partial(refused, catflap, namespace_name, before), until=lambda seen: seen >= 5)
     [event] = told(catflap, namespace_name, "WorkloadRefused")
     assert event["regarding"]["kind"] == "ReplicaSet"
-    assert event["note"].startswith(f"a Pod of ReplicaSet {event['regarding']['name']} was refused: require-app: ")
+    assert event["note"].startswith(f"a Pod of ReplicaSet {event['regarding']['name']} was rejected: require-app: ")
     written = count_requests(catflap_requests(catflap, after=before))
     events = [one for one in written if one.resource == "events"]
     assert sum(written[one] for one in events) < refusals, written

@@ -56,7 +56,7 @@ def test_with_an_image_that_cannot_be_pulled(clean_cluster: Cluster, tmp_path: P
     install(clean_cluster, tmp_path, port, server={"enabled": True, "replicas": 2})
     options = ["--server-deployment", f"{NAMESPACE}/catflap:2"]
     with run_controller(clean_cluster, tmp_path, port, ready=False, options=options) as controller:
-        needed = f"0 of the 2 replicas that are needed of Deployment {NAMESPACE}/catflap are ready"
+        needed = f"0 of the 2 required replicas of Deployment {NAMESPACE}/catflap are ready"
         eventually(lambda: status(clean_cluster), until=lambda seen: needed in seen)
         eventually(lambda: told(clean_cluster, "Deployment", "NotRegistered"))
         eventually(lambda: needed in controller.log())
@@ -114,7 +114,7 @@ def test_with_a_wrong_policy(clean_cluster: Cluster, tmp_path: Path, namespace_n
     ):
         notes = eventually(lambda: told(clean_cluster, "ConfigMap", "PolicyFileRefused"))
         assert "mode: " in notes[0]
-        eventually(lambda: "the policy file is refused" in controller.log())
+        eventually(lambda: "the policy file is invalid" in controller.log())
         assert clean_cluster.call("GET", WEBHOOKS.format("validating")).status == 404
         assert_open(clean_cluster, namespace_name)
         clean_cluster.api("PATCH", POLICY, {"data": {"policy.yaml": good}}, content_type=MERGE)
@@ -132,12 +132,12 @@ def test_with_a_certificate_for_another_name(clean_cluster: Cluster, tmp_path: P
         run_controller(clean_cluster, tmp_path, port, ready=False) as controller,
     ):
         server.wait_for("/healthz")
-        eventually(lambda: status(clean_cluster), until=lambda seen: f"give it the name {NAME}" in seen)
+        eventually(lambda: status(clean_cluster), until=lambda seen: f"issue it for the name {NAME}" in seen)
         notes = eventually(
             lambda: told(clean_cluster, "ConfigMap", "NotRegistered"), until=lambda seen: NAME in " ".join(seen)
         )
-        assert any("not registered yet, no request is judged" in note for note in notes)
-        eventually(lambda: f"give it the name {NAME}" in controller.log())
+        assert any("not registered yet, so catflap checks no request" in note for note in notes)
+        eventually(lambda: f"issue it for the name {NAME}" in controller.log())
         assert_open(clean_cluster, namespace_name)
         for path in (tmp_path / "tls").iterdir():
             path.unlink()
@@ -192,7 +192,7 @@ class TestReadme:
                 lambda: clean_cluster.call("POST", path + "?dryRun=All", pod("any", namespace_name, {})).status == 403
             )
             assert_admitted(clean_cluster, namespace_name, "good")
-            eventually(lambda: all("is no ServiceAccount" in one.log() for one in (controller, server)))
+            eventually(lambda: all("is not a ServiceAccount" in one.log() for one in (controller, server)))
             found = clean_cluster.api("GET", WEBHOOKS.format("validating"))["metadata"]["annotations"][
                 "catflap.dev/accounts"
             ]

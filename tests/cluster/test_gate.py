@@ -88,7 +88,7 @@ def test_a_policy_that_went_is_back_before_the_next_pod(alone: Installation, nam
     assert records[-1]["reasonCode"] == "PolicyRestored"
     where = f"/apis/events.k8s.io/v1/namespaces/{namespace_name}/events"
     [event] = eventually(lambda: of_reason(alone.cluster.api("GET", where), "PolicyRestored"))
-    assert event["note"] == "NetworkPolicy catflap-default-deny was deleted and is back"
+    assert event["note"] == "NetworkPolicy catflap-default-deny was deleted, and catflap created it again"
 
 
 def of_reason(answer: Any, reason: str) -> list[Any]:
@@ -170,7 +170,9 @@ def test_what_cannot_be_proven_is_refused_for_now(alone: Installation, namespace
         assert answer.status == 503
         assert answer.body["details"]["retryAfterSeconds"] == 1
         # If reviews have no authentication, only the log has the reason.
-        assert f"namespace {namespace_name} is not proven closed" in answer.body["message"] + alone.server.log()
+        assert (f"cannot verify the isolation of namespace {namespace_name}") in answer.body[
+            "message"
+        ] + alone.server.log()
     finally:
         alone.cluster.api("PATCH", path, {"rules": kept}, content_type=merge)
     eventually(lambda: make_pod(alone, namespace_name).status == 201)

@@ -16,8 +16,8 @@ PLACES = {
     "PodTemplate": "template.spec.hostNetwork",
 }
 SAYS = (
-    "the Pod would be in its node's network, where no network policy holds; "
-    "remove it, or have an exception written into the policy file"
+    "the Pod would use the network of its node, where network policies do not apply; "
+    "remove hostNetwork, or ask an administrator for an exception"
 )
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 
@@ -31,7 +31,7 @@ def test_it_is_refused_where_it_is_applied(catflap: Installation, namespace_name
     path = PLACES.get(kind, "spec.template.spec.hostNetwork")
     assert done.returncode == 1
     assert done.stderr.endswith(
-        f"{kind} {namespace_name}/one-{kind.lower()} has 1 fault:\n- no-host-network: {path}: {SAYS}\n"
+        f"{kind} {namespace_name}/one-{kind.lower()} has 1 violation:\n- no-host-network: {path}: {SAYS}\n"
     )
     done = catflap.apply(manifest)
     assert (done.returncode, done.stderr) == (0, "")
@@ -73,7 +73,7 @@ def test_an_exception_lets_it_in_on_record(catflap: Installation, namespace_name
     for one in judged:
         assert one["decision"] == "allowed"
         assert one["reasonCode"] == "ExceptionApplied"
-        assert one["reason"] == "exception from no-host-network until 9999-12-31, sre: node exporter"
+        assert one["reason"] == "exception to no-host-network until 9999-12-31, sre: node exporter"
         assert [fault["rule"] for fault in one["audited"]] == ["no-host-network"]
     refused = catflap.apply(with_host_network(pod("bare", namespace_name, {"app": "x"})))
     assert refused.returncode == 1

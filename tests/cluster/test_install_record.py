@@ -120,7 +120,10 @@ def test_with_both_lost_the_oldest_policy_decides(dated: Installation, namespace
     )
     wanted = {"installed": made, "closing": oldest}
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == [wanted, wanted]
-    says = f"namespaces count as closed since {oldest}, owners of Pods as older before {made}"
+    says = (
+        f"catflap isolates namespaces that were created since {oldest}, and treats owners of Pods as older if "
+        f"they were created before {made}"
+    )
     eventually(lambda: says in dated.controller.log())
     dated.apply(namespace(namespace_name))
     eventually(lambda: stored_policies(dated, "kubernetes", namespace_name) == BOTH)
@@ -164,7 +167,7 @@ def test_a_record_that_cannot_be_true_counts_for_nothing(
     bad = {"metadata": {"name": "catflap-epoch"}, "data": data}
     dated.cluster.api("POST", EPOCH.format(NAMESPACE).rpartition("/")[0], bad)
     begun(dated)
-    says = f"ConfigMap {NAMESPACE}/catflap-epoch is not believed: installed is"
+    says = f"ConfigMap {NAMESPACE}/catflap-epoch is not valid: installed is"
     eventually(lambda: says in dated.controller.log())
     eventually(lambda: reported(dated, NAMESPACE, "InstallationRecordNotBelieved", says))
     assert closure(dated, "shop", f"{namespace_name}-shop") == "proven"

@@ -40,5 +40,5 @@ def test_an_object_that_is_too_large_is_named_and_the_others_are_listed(cluster:
     listing = ObjectLister(connect(str(cluster.kubeconfig)), namespaces=[large], makers=())
     found = [one["metadata"]["name"] for one in listing.objects() if one["kind"] == "NetworkPolicy"]
     assert sorted(found) == ["large-1", "large-2", "small"]
-    assert listing.unlisted == [f"networkpolicies.networking.k8s.io {large}/largest: its JSON has more than 8 MiB"]
+    assert listing.unlisted == [f"networkpolicies.networking.k8s.io {large}/largest: the JSON has more than 8 MiB"]
     assert not listing.failed

@@ -73,4 +73,4 @@ def test_a_deleted_lease_is_made_again(apart: Installation, two: list[Program]) 
     """Either controller creates it, which before only the chart did."""
     apart.cluster.api("DELETE", PATH)
     eventually(partial(one_leads, apart, two), within=3 * RENEW_SECONDS)
-    assert not any("who leads is not known" in one.log() for one in two)
+    assert not any("cannot read or renew the Lease" in one.log() for one in two)

@@ -102,7 +102,7 @@ def test_a_reserved_prefix(catflap: Installation, namespace_name: str) -> None:
     reserved = {"prefixes": ["kept-*"], "groups": ["platform"]}
     catflap.configure({"namespaces": {"reserved": reserved}})
     refusal = refused_in_the_end(catflap, f"{space}-x")
-    assert f"rules hold otherwise in {space}-x: only members of platform make it" in refusal
+    assert f"the namespace name {space}-x is reserved: only members of platform may create it" in refusal
     eventually(lambda: "kept-" in str(catflap.cluster.api("GET", REGISTRATION)["webhooks"]))
     assert create(catflap, namespace(space), "platform").status == 201
     # The API server reads the new registration a moment after it was stored: the first Pods may still be reviewed.
@@ -153,7 +153,7 @@ def test_the_pods_of_what_an_exempt_user_made_are_judged(catflap: Installation, 
     body = deployment("web", namespace_name, BARE)
     answer = catflap.cluster.call("POST", path, body, as_user="robot", as_groups=[OWNERS])
     assert answer.status == 201
-    assert any("the Pods that a controller makes of it are judged" in warning for warning in answer.warnings)
+    assert any("Pods that a controller creates from this object are checked" in warning for warning in answer.warnings)
     made = eventually(lambda: decided(catflap, namespace_name, "replicasets"))
     assert {one["decision"] for one in made} == {"denied"}
 
@@ -172,7 +172,7 @@ def test_an_exception_is_announced_in_its_last_week(catflap: Installation, names
     done = catflap.apply(pod("web", namespace_name, BARE))
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        f"Warning: admitted by an exception from require-app until {soon}, team-a: migration"
+        f"Warning: admitted because of an exception to require-app until {soon}, team-a: migration"
     ]
 
 
@@ -202,8 +202,8 @@ def test_a_claimed_role(catflap: Installation, namespace_name: str) -> None:
     store = {"app": "web", "role": "data"}
     refused = catflap.apply(pod("web", namespace_name, store))
     assert (
-        f"- role-claim: spec.serviceAccountName: the role 'data' is for ServiceAccounts {namespace_name}/store alone"
-        in (refused.stderr)
+        "- role-claim: spec.serviceAccountName: the role 'data' is reserved for the ServiceAccounts "
+        f"{namespace_name}/store alone" in (refused.stderr)
     )
     assert (
         "role-claim: spec.template.spec.serviceAccountName"

@@ -20,11 +20,11 @@ MEMBERS, STRANGERS = "platform", "developers"
 WAYS = ("", "status", "finalize")
 APART = {"environment": {"oneOf": ["production", "test"]}, "labelledBy": [MEMBERS]}
 REFUSED = """\
-admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 fault:
-- guard-labels: metadata.labels{}: only members of platform set, change or remove it (namespaces.labelledBy)"""
+admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 violation:
+- guard-labels: metadata.labels{}: only members of platform may set, change or remove this label (namespaces.labelledBy)"""
 UNKNOWN = """\
-admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 fault:
-- guard-labels: metadata.labels.environment: no environment is called 'producton' (did you mean 'production'?); \
+admission webhook "namespaces.catflap.dev" denied the request: Namespace {} has 1 violation:
+- guard-labels: metadata.labels.environment: unknown environment 'producton' (did you mean 'production'?); \
 the environments are production, test"""
 NORMAL_SECONDS = 15.0
 

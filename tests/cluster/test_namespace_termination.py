@@ -126,7 +126,7 @@ def test_with_its_namespace_catflap_leaves_and_comes_back(
         time.sleep(QUIET_SECONDS)
         assert registered(clean_cluster) == [False, False]
         assert {one.status("/readyz").status for one in controllers} == {503}
-        assert not any("was deleted: it stays so" in one.log() for one in controllers)
+        assert not any("was deleted: catflap does not create it" in one.log() for one in controllers)
         clean_cluster.api("PATCH", accounts, FREE, content_type=MERGE)
         eventually(lambda: clean_cluster.call("GET", HOME).status == 404)
         assert registered(clean_cluster) == [False, False]
@@ -210,7 +210,7 @@ def test_the_reference_is_kept_right(
             kept = [other] if other in given else []
             expected = ([*kept, right], [right])  # where it was deleted and created again, the other one is gone
             eventually(partial(is_repaired, clean_cluster, phase, expected))
-        assert "was deleted: it stays so" not in controller.log()
+        assert "was deleted: catflap does not create it" not in controller.log()
 
 
 def test_what_a_backup_brings_back_does_not_count_as_turned_off(
@@ -228,7 +228,7 @@ def test_what_a_backup_brings_back_does_not_count_as_turned_off(
     clean_cluster.api("PATCH", STATE, {"data": {**words, "status": "registered"}}, content_type=MERGE)
     with running(clean_cluster, tmp_path, port) as [controller]:
         assert_guarded(clean_cluster, namespace_name, "restored")
-        assert "was deleted: it stays so" not in controller.log()
+        assert "was deleted: catflap does not create it" not in controller.log()
         for one in backup:
             one["metadata"] = {
                 key: one["metadata"][key] for key in ("name", "labels", "annotations", "ownerReferences")

@@ -98,7 +98,7 @@ def test_a_deployment_is_restarted(old: Installation) -> None:
 def test_an_edited_template_is_refused(old: Installation, change: dict[str, object]) -> None:
     """GK#1167: the rejection is there, with a message, and not in the Events of a ReplicaSet."""
     answer = old.cluster.call("PATCH", f"{DEPLOYMENTS}/old-2", change, content_type=MERGE)
-    assert (answer.status, f"Deployment {LEGACY}/old-2 has 2 faults" in answer.body["message"]) == (403, True)
+    assert (answer.status, f"Deployment {LEGACY}/old-2 has 2 violations" in answer.body["message"]) == (403, True)
 
 
 def test_a_new_template_is_refused(old: Installation) -> None:
@@ -112,7 +112,7 @@ def test_a_restart_of_what_is_younger_is_refused(old: Installation) -> None:
     eventually(lambda: not old.cluster.call("POST", DEPLOYMENTS, deployment("young", LEGACY, {})).refused)
     old.configure()
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/young", check=False)
-    assert f"Deployment {LEGACY}/young has 2 faults" in done.stderr
+    assert f"Deployment {LEGACY}/young has 2 violations" in done.stderr
     old.cluster.api("DELETE", f"{DEPLOYMENTS}/young")  # its Pods do not return, so no other test may count on them
     eventually(lambda: not [one for one in pods(old.cluster) if one["metadata"]["name"].startswith("young-")])
 
@@ -127,6 +127,6 @@ def test_a_forged_owner_makes_nothing_older(old: Installation) -> None:
     path = f"{DEPLOYMENTS}/forger"
     old.cluster.api("PATCH", path, {"metadata": {"ownerReferences": [owner]}}, content_type=MERGE)
     done = old.cluster.kubectl("--namespace", LEGACY, "rollout", "restart", "deployment/forger", check=False)
-    assert f"Deployment {LEGACY}/forger has 2 faults" in done.stderr
+    assert f"Deployment {LEGACY}/forger has 2 violations" in done.stderr
     old.cluster.api("DELETE", path)
     eventually(lambda: not [one for one in pods(old.cluster) if one["metadata"]["name"].startswith("forger-")])

@@ -17,10 +17,10 @@ Json = dict[str, Any]
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OPENED = (
-    "no-open-policy: spec.ingress[0]: it opens the way to every Pod from everybody on every port: "
-    "that means nobody in particular; say whom it is for"
+    "no-open-policy: spec.ingress[0]: the rule allows connections to every Pod from anywhere on every port: "
+    "the peers are not restricted; select particular peers"
 )
-REFUSED = 'admission webhook "open-policies.catflap.dev" denied the request: {} has 1 fault:\n- {}'
+REFUSED = 'admission webhook "open-policies.catflap.dev" denied the request: {} has 1 violation:\n- {}'
 ENFORCED = {"rules": {"no-open-policy": "enforce"}}
 NARROW = {"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}
 CALICO_SERVER = "system:serviceaccount:calico-system:calico-apiserver"
@@ -118,8 +118,9 @@ def test_an_existing_object_can_be_edited(catflap: Installation, guarded: str) -
     answer = patched(catflap, path, {"spec": {"ingress": [NARROW, {}, everywhere]}})
     assert answer.status == 403
     says = (
-        "no-open-policy: spec.ingress[2]: it opens the way to every Pod from every Pod of every namespace on every port: "
-        "that means nobody in particular; say whom it is for"
+        "no-open-policy: spec.ingress[2]: the rule allows connections to every Pod from every Pod of every "
+        "namespace on every port: "
+        "the peers are not restricted; select particular peers"
     )
     assert answer.body["message"] == REFUSED.format(f"NetworkPolicy {guarded}/theirs", says)
     assert catflap.cluster.call("DELETE", path).status == 200
@@ -141,8 +142,8 @@ def test_an_exception_has_an_owner_and_an_end(catflap: Installation, guarded: st
     lasting = exception(guarded, days=1)
     catflap.configure({**ENFORCED, "exceptions": [lasting]})
     done = catflap.apply(plain(guarded, {}))
-    reason = f"exception from no-open-policy until {lasting['until']}, sre: until the move"
-    assert (done.returncode, done.stderr) == (0, f"Warning: admitted by an {reason}\n")
+    reason = f"exception to no-open-policy until {lasting['until']}, sre: until the move"
+    assert (done.returncode, done.stderr) == (0, f"Warning: admitted because of an {reason}\n")
     [record] = records(catflap, "theirs", guarded)
     assert (record["reasonCode"], record["reason"]) == ("ExceptionApplied", reason)
     assert [one["rule"] for one in record["audited"]] == ["no-open-policy"]
@@ -205,7 +206,7 @@ def test_what_opens_in_calicos_words_is_refused(catflap: Installation, guarded: 
     catflap.configure(ENFORCED)
     answer = catflap.cluster.call("POST", path, manifest)
     assert answer.status == 403, answer.body
-    assert "- no-open-policy: spec.ingress[0]: it opens the way " in answer.body["message"]
+    assert "- no-open-policy: spec.ingress[0]: the rule allows connections " in answer.body["message"]
 
 
 @pytest.mark.parametrize("what", SETS)
@@ -216,7 +217,7 @@ def test_a_network_set_of_everything_is_refused(catflap: Installation, guarded: 
     resource, manifest = SETS[what]
     answer = catflap.cluster.call("POST", collection(manifest, resource, guarded), manifest)
     assert answer.status == 403, answer.body
-    assert "- no-open-policy: spec.nets: it has more than half of all public IPv" in answer.body["message"]
+    assert "- no-open-policy: spec.nets: the set includes more than half of all public IPv" in answer.body["message"]
 
 
 def test_calico_itself_keeps_its_tier_from_passing_on(catflap: Installation) -> None:
@@ -327,7 +328,7 @@ def test_what_goes_before_or_beneath_network_policies_is_refused(
     answer = catflap.cluster.call("POST", collection(manifest, resource, guarded), manifest)
     assert answer.status == 403, answer.body
     where = "spec.defaultAction" if resource == "tiers" else "spec.ingress[0]"
-    assert f"- no-open-policy: {where}: it opens the way to every Pod from " in answer.body["message"]
+    assert f"- no-open-policy: {where}: the rule allows connections to every Pod from " in answer.body["message"]
 
 
 @pytest.mark.usefixtures("minimal_kinds")
@@ -350,7 +351,7 @@ def test_calicos_server_stores_what_was_judged_before_it_came(catflap: Installat
         assert stored.status == 201, stored.body
         assert records(catflap, name, guarded)[-1]["reasonCode"] == "CalicoStorage"
         assert catflap.cluster.call("POST", path, manifest).status == 403
-    assert "is catflap's own" in catflap.cluster.call("POST", path, manifest).body["message"]
+    assert "is the namespace of catflap" in catflap.cluster.call("POST", path, manifest).body["message"]
 
 
 KEPT = {"projectcalico.org/metadata": '{"name": "catflap-default-deny"}'}
@@ -368,7 +369,7 @@ def test_a_policy_that_calico_takes_for_catflaps_is_refused(
     manifest["metadata"]["annotations"] = dict(annotations)
     answer = catflap.cluster.call("POST", collection(manifest, "networkpolicies", guarded), manifest)
     assert answer.status == 403, answer.body
-    assert "is catflap's own" in answer.body["message"]
+    assert "is the namespace of catflap" in answer.body["message"]
 
 
 @pytest.mark.usefixtures("minimal_kinds")

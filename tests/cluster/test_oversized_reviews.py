@@ -21,7 +21,7 @@ PODS: Final = "/api/v1/namespaces/{}/pods"
 # An object and its old version, or one that etcd would no longer store.
 ONCE: Final = "<" * (MAX_BODY_BYTES // 6 + 1)
 TWICE: Final = "<" * (MAX_BODY_BYTES // 12 + 1)
-WHY: Final = f"its review has more than {MAX_BODY_BYTES} bytes"
+WHY: Final = f"the review of the object has more than {MAX_BODY_BYTES} bytes"
 # Each is 4 bytes of protobuf and 24 of JSON.
 PEERS: Final = 400_000
 

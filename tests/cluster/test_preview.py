@@ -204,7 +204,7 @@ def test_against_the_file_in_force_only_changes_are_reported(
     lines = [line.split() for line in done.stdout.splitlines()]
     assert [town[1], "Deployment/roleless", "require-role", "3", "warned", "refused"] in lines
     assert [town[0], "Deployment/roleless", "require-role", "3", "warned", "admitted"] in lines
-    assert f"namespaces that will be closed no longer: {town[0]}" in done.stdout
+    assert f"namespaces that will no longer be isolated: {town[0]}" in done.stdout
     assert "rules.require-role: not set, was warn" in done.stdout
 
 
@@ -241,8 +241,11 @@ def test_what_may_not_be_listed_is_said(catflap: Installation, town: list[str], 
     assert refused(done) == {(town[0], "Deployment", "roleless")}
     assert "no owner counts as older" in json.loads(done.stdout)["notes"][0]
     unseen = json.loads(done.stdout)["notLookedAt"]
-    assert {"pods: no right to list", "namespaces: no right to list"} <= set(unseen)
-    assert [f"catflap: not looked at: {line}" for line in unseen] == done.stderr.splitlines()
+    assert {
+        ("pods: the account may not list this resource"),
+        "namespaces: the account may not list this resource",
+    } <= set(unseen)
+    assert [f"catflap: not read: {line}" for line in unseen] == done.stderr.splitlines()
 
 
 def test_the_right_to_view_a_namespace_suffices(catflap: Installation, town: list[str], folder: Path) -> None:
@@ -290,7 +293,7 @@ def test_an_unreachable_cluster_ends_it(catflap: Installation, folder: Path) -> 
     kubeconfig.write_text(text.replace(server, "https://127.0.0.1:1"), encoding="utf-8")
     done = preview(catflap, policy(folder, "strict", STRICT), kubeconfig=kubeconfig)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("catflap: the API server https://127.0.0.1:1 gave no answer: GET /")
+    assert done.stderr.startswith("catflap: the API server https://127.0.0.1:1 did not answer: GET /")
 
 
 def test_a_long_list_is_read_in_pages(catflap: Installation, namespace_name: str, folder: Path) -> None:
@@ -327,7 +330,7 @@ def test_an_edit_of_the_policy_is_answered_with_what_it_would_refuse(
     answer = edit(catflap, strict)
     assert answer.status == 200
     assert int(answer.warnings[0].split()[0]) == len({one for one in newly if one[1] in LASTING}) > len(town) * 2
-    assert answer.warnings[0].partition(": ")[0].endswith(" running workloads would be refused")
+    assert answer.warnings[0].partition(": ")[0].endswith(" running workloads would be rejected")
     assert "older than catflap" in answer.warnings[1]
     assert max(map(len, answer.warnings)) <= 120
     done = catflap.cluster.kubectl(
@@ -365,7 +368,7 @@ def test_without_the_right_to_look_the_edit_passes_all_the_same(
         catflap.cluster.api("PATCH", ROLE, {"rules": kept["rules"]}, content_type=MERGE)
     assert (answer.status, len(answer.warnings)) == (200, 1)
     assert "403" in answer.warnings[0]
-    eventually(lambda: edit(catflap, strict), until=lambda one: "would be refused" in one.warnings[0])
+    eventually(lambda: edit(catflap, strict), until=lambda one: "would be rejected" in one.warnings[0])
 
 
 def test_a_bad_edit_is_not_previewed(catflap: Installation, folder: Path) -> None:

@@ -72,7 +72,7 @@ def test_an_administrator_is_refused_with_the_way_to_go(catflap: Installation, c
     before = [one["metadata"]["resourceVersion"] for one in catflap.cluster.api("GET", PLAIN.format(closed))["items"]]
     answer = TOUCHES[what](catflap, closed)
     assert answer.status == 403, answer.body
-    assert "is catflap's own" in answer.body["message"]
+    assert "is the namespace of catflap" in answer.body["message"]
     assert "catflap:break-glass" in answer.body["message"]
     after = [one["metadata"]["resourceVersion"] for one in catflap.cluster.api("GET", PLAIN.format(closed))["items"]]
     assert after == before
@@ -135,7 +135,7 @@ def test_a_namespace_that_is_being_deleted_stays_isolated(catflap: Installation,
     eventually(lambda: "deletionTimestamp" in catflap.cluster.api("GET", f"{where}/pods/held")["metadata"])
     for name in BOTH:
         answer = catflap.cluster.call("DELETE", f"{PLAIN.format(closed)}/{name}")
-        assert (answer.status, "is catflap's own" in answer.body["message"]) == (403, True)
+        assert (answer.status, "is the namespace of catflap" in answer.body["message"]) == (403, True)
     path = f"{PLAIN.format(closed)}/catflap-default-deny"
     catflap.emergency("PATCH", path, {"spec": {"ingress": [{}]}}, content_type=MERGE)
     eventually(lambda: "ingress" not in catflap.cluster.api("GET", path)["spec"])
@@ -151,7 +151,10 @@ def test_a_policy_that_cannot_be_restored_in_it_is_reported(catflap: Installatio
     where = f"/api/v1/namespaces/{closed}"
     eventually(lambda: "deletionTimestamp" in catflap.cluster.api("GET", f"{where}/pods/held")["metadata"])
     catflap.emergency("DELETE", f"{PLAIN.format(closed)}/catflap-default-deny")
-    said = f"namespace {closed} is being deleted and its NetworkPolicy catflap-default-deny is gone, while Pod held may still run"
+    said = (
+        f"namespace {closed} is being deleted, and its NetworkPolicy catflap-default-deny no longer exists, but "
+        "Pod held may still run"
+    )
     eventually(lambda: said in catflap.controller.log())
     events = "/apis/events.k8s.io/v1/namespaces/default/events"
     eventually(lambda: any(said in one["note"] for one in catflap.cluster.api("GET", events)["items"]))
@@ -196,7 +199,7 @@ def test_a_deleted_policy_file_is_reported(catflap: Installation, policy_file_re
     )
     assert (record["verb"], record["reasonCode"]) == ("delete", "AuthorizedGroup")
     assert record["reason"] == "member of system:masters"
-    missing = "ConfigMap catflap-system/catflap-policy, which holds the policy file, is missing"
+    missing = "ConfigMap catflap-system/catflap-policy, which contains the policy file, is missing"
     for program in (catflap.server, catflap.controller):
         eventually(lambda program=program: missing in program.log())  # type: ignore[misc]
         eventually(lambda program=program: METRIC in program.status("/metrics").body)  # type: ignore[misc]

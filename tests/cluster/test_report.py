@@ -10,7 +10,7 @@ from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.unit.report.pages import Page, report
 from webhook.audit.record import timestamp, utc_now
 
-SPACES = "Namespaces, the open ones and those that were without for longest first"
+SPACES = "Namespaces, sorted by open namespaces and by the longest time without the policy"
 STANDING = "Namespaces in the cluster"
 
 
@@ -73,4 +73,4 @@ def test_refusals_are_counted(reported: Reported, namespace_name: str) -> None:
     reported.catflap.apply(namespace(namespace_name))
     for name in ("one", "two"):
         reported.catflap.apply(deployment(name, namespace_name, {}))
-    assert reported.page().figures("Refusals by namespace, in figures")[namespace_name] == 2
+    assert reported.page().figures("Rejections by namespace, in figures")[namespace_name] == 2

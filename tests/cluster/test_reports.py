@@ -214,7 +214,7 @@ def test_without_the_right_to_look_reports_stay_as_they_were(catflap: Installati
         catflap.configure({"exempt": {"users": ["blind"]}})
         eventually(lambda: metric(catflap.controller, "catflap_scan_failures_total") > failed, within=60.0)
     assert report(catflap, space) == before
-    assert "deployments.apps: no right to list" in catflap.controller.log()
+    assert "deployments.apps: the account may not list this resource" in catflap.controller.log()
 
 
 def test_one_of_two_controllers_scans(catflap: Installation) -> None:
@@ -256,13 +256,13 @@ def test_where_no_reports_are_served_none_is_written(catflap: Installation, spac
     """It is logged once; the metrics are set all the same, and the first scan after the CRDs writes the first report."""
     catflap.cluster.remove_openreports()
     try:
-        told = catflap.controller.log().count("not served, so no report is written")
+        told = catflap.controller.log().count("not served, so catflap writes no report")
         begin = catflap.cluster.audit_size()
         scan(catflap)
         scan(catflap)
         asked = [one for one in catflap_requests(catflap, after=begin) if one["verb"] not in {"get", "list", "watch"}]
         assert asked == []
-        assert catflap.controller.log().count("not served, so no report is written") == told + 1
+        assert catflap.controller.log().count("not served, so catflap writes no report") == told + 1
     finally:
         catflap.cluster.install_openreports()
     scan(catflap)

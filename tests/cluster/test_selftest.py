@@ -29,7 +29,7 @@ def test_a_cluster_that_judges_passes(catflap: Installation, tmp_path: Path) -> 
     catflap.configure()
     done = selftest(catflap, tmp_path, DEFAULT_POLICY)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "a Pod with labels is admitted in namespace default\na Pod without labels is refused\n"
+    assert done.stdout == "a Pod with labels is admitted in namespace default\na Pod without labels is rejected\n"
     assert (
         "catflap-selftest"
         not in catflap.cluster.kubectl("--namespace", "default", "get", "pods", "--output=name").stdout
@@ -45,7 +45,7 @@ def test_a_cluster_that_judges_otherwise_fails(catflap: Installation, tmp_path: 
     catflap.configure({"workloads": {"role": {"oneOf": ["other"]}}})
     strict = selftest(catflap, tmp_path, DEFAULT_POLICY)
     assert strict.returncode == 1
-    assert "a Pod with labels is refused: " in strict.stderr
+    assert "a Pod with labels is rejected: " in strict.stderr
 
 
 def test_what_cannot_be_found_out_is_no_success(catflap: Installation, tmp_path: Path) -> None:

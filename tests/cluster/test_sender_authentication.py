@@ -208,7 +208,7 @@ def test_a_preview_names_only_what_its_reader_may_list(quick: Installation, name
     quick.cluster.api("POST", f"{base}/rolebindings", binding)
     text = yaml.safe_dump({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy", "network": {"engine": "kubernetes"}})
     said = {group: preview(quick, text, group) for group in (EDITORS, "system:masters")}
-    assert "1 running workload would be refused" in said[EDITORS]
+    assert "1 running workload would be rejected" in said[EDITORS]
     assert namespace_name not in said[EDITORS]
     assert f"Deployment {namespace_name}/shown" in said["system:masters"]
 

@@ -69,7 +69,7 @@ def test_a_staged_policy_is_protected_as_well(catflap: Installation, namespace_n
     eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH)
     path = f"{STAGED.format(namespace_name)}/{DENY}"
     refused = catflap.cluster.call("DELETE", path)
-    assert (refused.status, "is catflap's own" in refused.body["message"]) == (403, True)
+    assert (refused.status, "is the namespace of catflap" in refused.body["message"]) == (403, True)
     for within in (CALICO_SECONDS, SECOND):
         catflap.emergency("DELETE", path)
         eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH, within=within)
@@ -118,7 +118,7 @@ def test_where_nothing_can_be_staged_nothing_is_written(catflap: Installation, n
     eventually(lambda: stand(catflap, PLAIN, namespace_name) == BOTH)
     catflap.configure({"network": {"engine": "auto", "staged": True}})
     eventually(lambda: stand(catflap, PLAIN, namespace_name) == [])
-    says = "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"
+    says = "network.staged: this cluster does not serve staged policies of Calico, so catflap writes no policy"
     eventually(lambda: says in catflap.controller.log())
     new = f"{namespace_name}-new"
     catflap.apply(namespace(new))
@@ -181,9 +181,9 @@ def test_the_net_is_back_within_a_second(netted: Installation) -> None:
         until=lambda seen: (
             seen
             == [
-                f"GlobalNetworkPolicy {NET} was deleted and is back",
-                f"GlobalNetworkPolicy {NET} was deleted and is back",
-                f"GlobalNetworkPolicy {NET} was edited and says again what it should",
+                f"GlobalNetworkPolicy {NET} was deleted, and catflap created it again",
+                f"GlobalNetworkPolicy {NET} was deleted, and catflap created it again",
+                f"GlobalNetworkPolicy {NET} was edited, and catflap restored it",
             ]
         ),
     )
@@ -208,7 +208,7 @@ def test_users_cannot_change_the_cluster_wide_policy(netted: Installation) -> No
         netted.cluster.call("PATCH", f"{NETS}/{NET}", {"spec": {"order": 1}}, content_type=MERGE),
         netted.cluster.call("POST", NETS, {**body, "spec": {"selector": "all()"}}),
     ):
-        assert (answer.status, "is catflap's own" in answer.body["message"]) == (403, True)
+        assert (answer.status, "is the namespace of catflap" in answer.body["message"]) == (403, True)
 
 
 def test_the_cluster_wide_policy_is_removed_with_its_setting(netted: Installation) -> None:

@@ -214,10 +214,10 @@ def test_uninstall_leaves_a_cluster_as_it_was(left: Installation) -> None:
         "Secret catflap-system/catflap-webhook-path removed",
     ]
     assert lines[-1].startswith("Secret ")
-    assert sorted(lines[4:]) == sorted([*policies, *(f"Namespace {space} unstamped" for space in spaces)])
+    assert sorted(lines[4:]) == sorted([*policies, *(f"label removed from Namespace {space}" for space in spaces)])
     closing = [number for number, line in enumerate(lines) if DENY in line]
     assert closing == list(range(closing[0], closing[0] + len(closing)))
-    assert closing[-1] < min(number for number, line in enumerate(lines) if "unstamped" in line)
+    assert closing[-1] < min(number for number, line in enumerate(lines) if "label removed" in line)
     for engine in GROUPS:
         assert stored_policies(left, engine, "shop") == sorted(NOT_QUITE_OURS)
     for space in (NAMESPACE, "kube-system"):

@@ -62,7 +62,7 @@ def test_a_rejected_registration_is_reported(catflap: Installation) -> None:
     with frozen_registration(catflap.cluster):
         catflap.configure({"namespaces": {"reserved": {"prefixes": ["odd-*"]}}})
         told = eventually(lambda: [one for one in catflap.events() if one["reason"] == "PolicyFileNotFollowed"])
-        assert "the registration does not fit the policy file yet" in told[0]["note"]
+        assert "the webhook configurations do not match the policy file yet" in told[0]["note"]
         assert MESSAGE in told[0]["note"]
         eventually(lambda: refused in catflap.controller.status("/metrics").body.decode())
     eventually(lambda: refused not in catflap.controller.status("/metrics").body.decode())

@@ -15,7 +15,7 @@ from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
 
-BEFORE: Final = "\nTo mend it, set in the manifest:\n"
+BEFORE: Final = "\nTo fix it, set in the manifest:\n"
 CHOICES: Final = re.compile(r'^ *(.+): ""  # (?:one of: (.+)|choose a value)$')
 # Values that a user might choose where the fix offers none; one of them matches each pattern of the strategies.
 OPEN_CHOICES: Final = ("1234", "payments")
@@ -27,7 +27,7 @@ class Strict(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 (PyYAML's signature)
         """Return a mapping of distinct keys."""
         keys = [key.value for key, _ in node.value]
-        assert len(set(keys)) == len(keys), f"a key listed more than once: {keys}"
+        assert len(set(keys)) == len(keys), f"a key duplicate values: {keys}"
         return super().construct_mapping(node, deep)
 
 

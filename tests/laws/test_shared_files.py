@@ -213,14 +213,14 @@ def test_removed_chain_is_detected(data: st.DataObject, log: ProcessState) -> No
     gone = data.draw(st.sampled_from(others))
     assert any(gone in found.message and found.kind is FindingKind.MISSING for found in without(log, gone).findings)
     report = without(log, oldest)
-    assert report.findings or any("goes on behind" in note for note in report.notes)
+    assert report.findings or any("continues after" in note for note in report.notes)
 
 
 def test_last_chain_of_one_process_is_named_by_no_chain() -> None:
     """No chain follows it, but the API server's log has its hashes."""
     log = run_history(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)
-    assert any("goes on behind" in note for note in without(log, oldest).notes)
+    assert any("continues after" in note for note in without(log, oldest).notes)
     assert [one.kind for one in without(log, middle).findings] == [FindingKind.MISSING]
     assert without(log, last).findings == ()
 

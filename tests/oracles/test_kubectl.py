@@ -79,7 +79,7 @@ PIECES: Final = (
     *"abc:-{}[],&*|>'\"%`?~ \n\t0123.", "##", "\n  ", "\n- ", ": ", "- ", "---\n", "...\n", "\r\n", "<<: ", "&a ", "*a ", "{{ ", "}} ",
 )  # fmt: skip
 # libyaml refuses a plain value that ends with a colon before a bracket; kubectl's parser does not (docs/check.md).
-DIFFERS: Final = "a colon cannot be here inside brackets"
+DIFFERS: Final = "a colon inside brackets"
 ENCODED: Final = ("@a: é\n", "@---\n@", "#}", '@a: "é"\n')
 ENCODINGS: Final = (
     ("utf-16-le", b"\xff\xfe"),

@@ -80,7 +80,7 @@ def test_a_bad_policy_file_is_refused_with_line_and_column(server: Program) -> N
     text = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\nmode: loud\n"
     status = server.post("/validate", encoded(configmap(text), namespace="catflap-system")).response["status"]
     assert status["message"] == (
-        "ConfigMap catflap-system/catflap-policy has 1 fault:\n"
+        "ConfigMap catflap-system/catflap-policy has 1 violation:\n"
         "- policy-file: mode: 'loud' is unknown; expected one of enforce, warn, audit, off (line 3, column 1)"
     )
     assert server.post(

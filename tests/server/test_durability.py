@@ -41,7 +41,7 @@ def lost(path: Path) -> int:
 
 def remark(chain: Chain) -> str:
     """Return the remark about a chain that was never signed."""
-    return f"no signature vouches for chain {chain.name}: its {chain.records} records rest on hashes alone"
+    return f"chain {chain.name} has no signature: its {chain.records} records are protected only by hashes"
 
 
 def metric(server: Program, name: str) -> float:
@@ -131,7 +131,7 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
     assert load.allowed() == recorded(log)
     assert lost(log) == 0
     assert verify_logs(log, closed=True).findings == ()
-    assert server.log().count("requests are refused for it") < 10
+    assert server.log().count("requests are rejected meanwhile") < 10
 
 
 def test_a_full_disk_admits_and_reports_losses_where_configured(

@@ -83,4 +83,4 @@ def test_a_bad_audit_key_ends_it_with_the_remedy(
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert says in ended.stderr
-    assert "make a pair by: catflap audit keygen" in ended.stderr
+    assert "create a pair with: catflap audit keygen" in ended.stderr

@@ -39,9 +39,9 @@ def changed(value: Any, *path: str) -> bytes:
 GOOD_BODY = encoded(pod(GOOD))
 
 MALFORMED = {
-    "empty": (b"", "body: not JSON: it ends before its last value does"),
-    "truncated": (GOOD_BODY[:-20], "body: not JSON: it ends before its last value does"),
-    "no JSON": (b"hello", "body: not JSON: it cannot be read from byte 0 on"),
+    "empty": (b"", "body: not JSON: it ends before its last value is complete"),
+    "truncated": (GOOD_BODY[:-20], "body: not JSON: it ends before its last value is complete"),
+    "no JSON": (b"hello", "body: not JSON: it is invalid from byte 0 on"),
     "not UTF-8": (GOOD_BODY.replace(b'"jane"', b'"\xff\xfe"'), "not UTF-8"),
     "not UTF-8 in the object": (GOOD_BODY.replace(b'"frontend"', b'"\xff"'), "request.object: not UTF-8"),
     "an array": (b"[]", "body: expected a mapping, got a list"),
@@ -56,7 +56,7 @@ MALFORMED = {
     "an empty uid": (changed("", "request", "uid"), "request.uid is empty"),
     "a number as uid": (changed(5, "request", "uid"), "request.uid: expected text, got a number"),
     "an unknown operation": (changed("PATCH", "request", "operation"), "request.operation: 'PATCH' is unknown"),
-    "no object": (changed(None, "request", "object"), "request.object: a CREATE carries an object, got null"),
+    "not an object": (changed(None, "request", "object"), "request.object: a CREATE must contain an object, got null"),
     "an object of another kind": (
         changed("Node", "request", "object", "kind"),
         "request.object.kind: expected 'Pod', got 'Node'",
@@ -75,7 +75,7 @@ MALFORMED = {
     ),
     "an UPDATE without what was before": (
         changed("UPDATE", "request", "operation"),
-        "request.oldObject: an UPDATE carries the object as it was, got null",
+        "request.oldObject: an UPDATE must contain the old object, got null",
     ),
     "nested 50,000 deep in the object": (
         GOOD_BODY.replace(b'"spec": {', b'"deep": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b', "spec": {', 1),

@@ -75,7 +75,11 @@ def test_an_object_under_an_enforced_rule_is_refused(server: Program, what: str)
     before = len(server.records())
     answer = server.post("/validate", ENFORCED[what]).response
     assert answer["allowed"] is False
-    why = "is catflap's own" if "policy" in what else f"its review has more than {MAX_BODY_BYTES} bytes"
+    why = (
+        "is the namespace of catflap"
+        if "policy" in what
+        else (f"the review of the object has more than {MAX_BODY_BYTES} bytes")
+    )
     assert why in answer["status"]["message"]
     [record] = server.records()[before:]
     assert record["decision"] == "denied"
@@ -86,7 +90,7 @@ def test_an_object_under_a_warning_rule_is_admitted_with_a_warning(server: Progr
     """By default, `no-open-policy` warns."""
     answer = server.post("/validate", encoded_in_order(oversized(POLICY))).response
     assert answer["allowed"] is True
-    assert any("its review has more than" in one for one in answer["warnings"])
+    assert any("the review of the object has more than" in one for one in answer["warnings"])
 
 
 @pytest.mark.parametrize("worker_class", WORKERS)

@@ -51,9 +51,9 @@ def nothing(path: Path) -> None:
         (nothing, "no such file; expected a poem"),
         (dangling, "no such file; expected a poem"),
         (folder, "this is a folder; expected a poem"),
-        (circle, "its symbolic links lead in a circle; expected a poem"),
-        (larger, "larger than 2 KiB, the most that is read of a poem"),
-        (sparse, "larger than 2 KiB, the most that is read of a poem"),
+        (circle, "its symbolic links form a loop; expected a poem"),
+        (larger, "the file is larger than 2 KiB, which is the limit for a poem"),
+        (sparse, "the file is larger than 2 KiB, which is the limit for a poem"),
     ],
 )
 @pytest.mark.parametrize("read", [read_file, is_readable])
@@ -77,7 +77,7 @@ def test_a_file_of_just_the_bound_is_read(tmp_path: Path) -> None:
 def test_a_file_below_a_file_says_so(tmp_path: Path) -> None:
     """The words of the system, `not a directory`, would be about the wrong one."""
     (tmp_path / "a").write_text("x", encoding="utf-8")
-    with pytest.raises(UnreadableFileError, match="a part of this path is a file, where a folder is needed"):
+    with pytest.raises(UnreadableFileError, match="a part of this path is a file instead of a folder"):
         read_file(tmp_path / "a" / "b", FORM)
 
 
@@ -95,7 +95,7 @@ def test_a_device_without_an_end_is_read_to_the_bound(device: str) -> None:
     """And no further."""
     if not Path(device).exists():
         pytest.skip(f"no {device}")
-    with pytest.raises(UnreadableFileError, match=f"^{device}: larger than 2 KiB"):
+    with pytest.raises(UnreadableFileError, match=f"^{device}: the file is larger than 2 KiB"):
         read_file(device, FORM)
 
 
@@ -118,7 +118,7 @@ class Endless(io.RawIOBase):
 def test_of_an_endless_stream_little_more_than_the_bound_is_taken() -> None:
     """So memory is bounded by the form, whatever a pipe brings."""
     stream = Endless()
-    with pytest.raises(UnreadableFileError, match=r"^-: larger than 2 KiB"):
+    with pytest.raises(UnreadableFileError, match=r"^-: the file is larger than 2 KiB"):
         read_from(io.BufferedReader(stream), STDIN, FORM)
     assert stream.taken <= FORM.most + 1 + io.DEFAULT_BUFFER_SIZE
 

@@ -24,7 +24,7 @@ MOST_NAMED: Final = 5
 MOST_EDITORS: Final = 1000
 
 REQUIRED_AUDIT_POLICY: Final = (
-    "its audit policy has to log the creation of Pods from level Metadata on, up to the stage ResponseComplete"
+    "the audit policy must log the creation of Pods at level Metadata or higher, with the stage ResponseComplete"
 )
 
 TABLES: Final = """
@@ -96,48 +96,68 @@ class ApiServerCrossCheck:
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
         if not anchors:
             problem = (
-                "no event bears a hash of catflap's"
-                if self._first
-                else "it has no event of a request that was answered"
+                "no event contains a hash of catflap" if self._first else "it contains no event of a completed request"
             )
-            raise UnreadableLogError(f"the API server's log proves nothing: {problem}; {REQUIRED_AUDIT_POLICY}")
+            raise UnreadableLogError(
+                f"the log of the API server cannot be compared: {problem}; {REQUIRED_AUDIT_POLICY}"
+            )
 
     def findings(self) -> Iterator[Finding]:
         """Yield records that are missing or different, and requests that the API server did not send to catflap."""
         for chain, count, seq, file, line, _ in self._database.execute(MISSING_CHAINS):
-            message = f"none of this chain's decisions, of which the API server's log has {count}, is here: name its file, too"
+            message = (
+                f"the log of the API server contains {counted(count, 'decision')} of this chain, and the given files "
+                "contain none: pass the file of this chain too"
+            )
             yield Finding(FindingKind.MISSING, LinePosition(file, line, 0), message, chain, seq)
         for chain, seq, is_missing, file, line, description in self._database.execute(MISSING_RECORDS):
             kind, message = (
-                (FindingKind.MISSING, "it is not here") if is_missing else (FindingKind.FORGED, "another one is here")
+                (FindingKind.MISSING, ("the record is missing"))
+                if is_missing
+                else (FindingKind.FORGED, "another record is in its place")
             )
             yield Finding(
                 kind,
                 LinePosition(file, line, 0),
-                f"the API server's log has its hash, and {message}: {description}",
+                f"the log of the API server contains the hash of this record, but {message}: {description}",
                 chain,
                 seq,
             )
         yield from self._skipped_findings
         for is_own_policy, file, line, description in self._database.execute(UNSENT_REQUESTS):
-            reason = "though the policy is ours" if is_own_policy else "as it does in this namespace"
+            reason = (
+                ("although the policy belongs to catflap")
+                if is_own_policy
+                else "although it sent other requests in this namespace"
+            )
             yield Finding(
-                FindingKind.SKIPPED, LinePosition(file, line, 0), f"the API server never asked, {reason}: {description}"
+                FindingKind.SKIPPED,
+                LinePosition(file, line, 0),
+                f"the API server did not send this request to catflap, {reason}: {description}",
             )
         yield from self._unmatched.findings(self._first, self._last)
 
     def notes(self) -> Iterator[str]:
         """Yield the basis of the comparison, and differences that may be legitimate. Call `findings` first."""
         [(anchors,)] = self._database.execute("SELECT count(*) FROM anchors")
-        yield f"the API server's log, from {self._first} to {self._last}, has the hashes of {counted(anchors, 'decision')}"
+        yield (
+            f"the log of the API server, from {self._first} to {self._last}, contains the hashes of "
+            f"{counted(anchors, 'decision')}"
+        )
         yield from self._unmatched.notes
         for user, count in self._configuration_edits.most_common(MOST_NAMED):
-            yield f"{user} changed what the API server asks us about, {counted(count, 'time')}; what it was then, its log does not say"
+            yield (
+                f"{user} changed the webhook configurations of catflap, {counted(count, 'time')}; the log does not "
+                "show their content"
+            )
         namespaces = [*self._database.execute(EXEMPT_NAMESPACES)]
         if namespaces:
             named = ", ".join(f"{namespace} ({count})" for namespace, count in namespaces[:MOST_NAMED])
             omitted = f" and {len(namespaces) - MOST_NAMED} more" if len(namespaces) > MOST_NAMED else ""
-            yield f"of nothing made in these namespaces we were asked, as should be if they are exempt: {named}{omitted}"
+            yield (
+                "the API server sent no request from these namespaces to catflap, which is correct if they are "
+                f"exempt: {named}{omitted}"
+            )
 
     def _add(self, event: ApiServerEvent, line: LogLine) -> None:
         time = event.request_received_timestamp
@@ -148,7 +168,7 @@ class ApiServerCrossCheck:
             link = (event.annotations.get(entry + part, "") for part in (CHAIN, SEQ, HASH))
             self._insert("anchors", *link, time, line.file, line.number, event.description)
         for entry in event.skipped_webhooks:
-            self._add_skipped(line, f"the API server went on without an answer to {entry}: {event.description}")
+            self._add_skipped(line, f"the API server continued without an answer from {entry}: {event.description}")
         if (
             event.ref.resource in WEBHOOK_CONFIGURATION_RESOURCES
             and event.ref.name == WEBHOOK_CONFIGURATION
@@ -170,7 +190,8 @@ class ApiServerCrossCheck:
         if event.verb == "delete":
             self._add_skipped(
                 line,
-                f"{event.username} had the API server ask us about nothing any more, until it was told to again: {event.description}",
+                f"{event.username} deleted a webhook configuration, so the API server sent no more requests until it "
+                f"existed again: {event.description}",
             )
         elif (
             event.verb in CHANGE_VERBS

@@ -142,7 +142,7 @@ def read_event(line: LogLine) -> ApiServerEvent | None:
     except DECODE_ERRORS as bad:
         if not line.has_line_end:
             return None
-        raise UnreadableLogError(f"{line.file}:{line.number}: no audit event: {decode_error_message(bad)}") from bad
+        raise UnreadableLogError(f"{line.file}:{line.number}: not an audit event: {decode_error_message(bad)}") from bad
     if (event.api_version, event.kind) != (API_VERSION, "Event"):
-        raise UnreadableLogError(f"{line.file}:{line.number}: no event of {API_VERSION}")
+        raise UnreadableLogError(f"{line.file}:{line.number}: not an event of {API_VERSION}")
     return event

@@ -82,7 +82,7 @@ class AttestationVerifier:
                 log_name(one.place.file) == log_name(place.file) for one in self._last_other_chain(record.chain)
             ):
                 self.notes.append(
-                    f"chain {record.chain} began in an empty file, though others stand before it: {JOINED_FILES}"
+                    f"chain {record.chain} started in an empty file, but other records are before it: {JOINED_FILES}"
                 )
             return
         yield from self._check_named(record, record.seen, place, excluded=previous.chain)
@@ -102,7 +102,10 @@ class AttestationVerifier:
         self._read_to[record.chain] = reached
         if record.seen.anew or not self._chains[record.chain].is_whole:  # a missing record may have named them
             return
-        message = f"chain {record.chain} had read all of the file up to here by its record {record.seq}, and this was not in it"
+        message = (
+            f"chain {record.chain} had read the file up to this line at its record {record.seq}, and this line was not "
+            "in the file"
+        )
         for name, one in self._unattested_between(record.chain, begin, place):
             if one.last < reached:
                 self._add_suspect(name, one.last_seq, one.place, message)
@@ -128,7 +131,7 @@ class AttestationVerifier:
             if found is None:
                 yield from self._missing_chain(record, link, place)
             elif kind := found.contradiction(link):
-                message = f"record {link.seq} of chain {link.chain} stood before it, and does not now"
+                message = f"record {link.seq} of chain {link.chain} was before it, and is missing now"
                 yield Finding(kind, place, message, record.chain, record.seq)
             self._confirm(link)
 
@@ -138,20 +141,22 @@ class AttestationVerifier:
             return
         description = f"record {link.seq} of chain {link.chain}"
         if record.type == "start" and record.previous is not None and record.previous.chain not in self._chains:
-            self.notes.append(f"{description} stood before chain {record.chain}, and is in none of the files")
+            self.notes.append(f"{description} was before chain {record.chain}, and none of the files contains it")
         elif self._chains[record.chain].writer is not None:
             self.absent.add(link.chain)
-            message = f"{description} stood before it, and nothing of that chain does now"
+            message = f"{description} was before it, and no record of that chain is there now"
             yield Finding(FindingKind.MISSING, place, message, record.chain, record.seq)
 
     def _compare_start(self, record: ChainRecord, attestation: Seen, previous: Link, before: Chain) -> int:
         """Check that a start's process had read all earlier records; return the line of the last one it read."""
         reached = before.last.order
         if before.head.seq > previous.seq:
-            message = f"record {previous.seq} was the last one of this chain when chain {record.chain} began"
+            message = f"record {previous.seq} was the last record of this chain when chain {record.chain} started"
             self._add_suspect(previous.chain, before.head.seq, before.last, message, is_race=True)
             return reached - 1
-        message = f"chain {record.chain} had read the file up to here when it began, and this was not in it"
+        message = (
+            f"chain {record.chain} had read the file up to this line when it started, and this line was not in the file"
+        )
         for link in attestation.chains:
             found = self._chains.get(link.chain)
             if found is not None and found.head.seq > link.seq and found.last.order < reached:
@@ -200,9 +205,9 @@ class AttestationVerifier:
             found.first, found.first_seq = found.last, found.last_seq
 
 
-JOINED_FILES: Final = "several files of one log were joined, or records were put in"
+JOINED_FILES: Final = "several files of one log were joined, or records were inserted"
 TOO_MANY_CHAINS: Final = (
-    "so many chains stand between its statements that they are not compared: verify a part of the files at a time"
+    "too many chains are between its statements to compare them: verify a part of the files at a time"
 )
 
 

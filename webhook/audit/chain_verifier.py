@@ -76,12 +76,12 @@ class Gap(Struct):
             return Finding(
                 FindingKind.REORDERED,
                 self.place,
-                f"record {self.to} stands before others that it followed",
+                f"record {self.to} is before records that it followed",
                 chain,
                 self.to,
             )
         spans = ", ".join(describe_range(span) for span in self.missing)
-        return Finding(FindingKind.MISSING, self.place, f"before this line {spans} stood", chain, self.missing[0].start)
+        return Finding(FindingKind.MISSING, self.place, f"{spans} stood before this line", chain, self.missing[0].start)
 
 
 class UnsignedTimer:
@@ -152,16 +152,20 @@ class Chain:
             yield from self._check_repeated(record, place)
             return
         if self.is_stopped:
-            yield Finding(FindingKind.INSERTED, place, "it stands behind the end of its chain", self.name, record.seq)
+            yield Finding(FindingKind.INSERTED, place, "it is after the end of its chain", self.name, record.seq)
         if record.seq > expected:
             self._add_gap(range(expected, record.seq), place)
         if record.seq == expected and record.prev != self.head.hash:
-            message = "it does not follow the record before it: one of the two is not the writer's"
+            message = "it does not follow the previous record: the writer did not write one of the two"
             yield Finding(FindingKind.INSERTED, place, message, self.name, record.seq)
         yield from self._check_delay(record, place)
         if (record.type == "start") != (record.seq == 0):
             yield Finding(
-                FindingKind.INSERTED, place, "a chain has one start, as its first record", self.name, record.seq
+                FindingKind.INSERTED,
+                place,
+                "a chain has one start record, which is its first record",
+                self.name,
+                record.seq,
             )
         self._damaged = {seq for seq in self._damaged if seq > record.seq}
         self.lost += record.lost
@@ -173,11 +177,14 @@ class Chain:
         try:
             is_overdue = self._unsigned.is_overdue(datetime.fromisoformat(record.time))
         except (TypeError, ValueError):
-            yield Finding(FindingKind.INSERTED, place, "its time is none", self.name, record.seq)
+            yield Finding(FindingKind.INSERTED, place, "its time is not valid", self.name, record.seq)
             return
         if self._key and not self._has_late_finding and (is_overdue or record.seq - self.signed_to > MOST_UNSIGNED):
             self._has_late_finding = True
-            message = f"since record {max(self.signed_to, 0)} nothing is signed; its writer signs after {CHECKPOINT_RECORDS} records, and after a minute"
+            message = (
+                f"no record is signed since record {max(self.signed_to, 0)}; the writer signs after "
+                f"{CHECKPOINT_RECORDS} records and after a minute"
+            )
             yield Finding(FindingKind.FORGED, place, message, self.name, record.seq)
 
     def check_signature(
@@ -190,9 +197,7 @@ class Chain:
             self.signed_to, self._has_late_finding = record.seq, False
             self._unsigned.reset()
         elif self._key and not self.gaps:  # a new key may be among the missing records
-            message = (
-                "its signature does not hold: it, or what stands before it since the last checkpoint, was written anew"
-            )
+            message = "its signature is not valid: this record, or a record since the last checkpoint, was changed"
             yield Finding(FindingKind.FORGED, place, message, self.name, record.seq)
         if record.type not in {"start", "key"}:
             return
@@ -200,7 +205,7 @@ class Chain:
         certified = certified_bytes(chain=self.name, public_key=self._key, writer=self.writer or {})
         self.is_key_certified = any(is_signed_by(root, record.certificate, certified) for root in roots)
         if roots and not self.is_key_certified and self.writer is not None:
-            message = "none of the trusted root keys vouches for the key that signs this chain"
+            message = "no trusted root key signed the key of this chain"
             yield Finding(FindingKind.FORGED, place, message, self.name, record.seq)
 
     def _is_signature_valid(self, line: bytes, signature: str) -> bool:
@@ -221,9 +226,7 @@ class Chain:
     def _check_repeated(self, record: ChainRecord, place: LinePosition) -> Iterator[Finding]:
         """Take a record whose place is passed: it fills a gap, or is a repetition."""
         if not any(gap.fill(record.seq) for gap in self.gaps):
-            yield Finding(
-                FindingKind.REPEATED, place, f"record {record.seq} has its place further up", self.name, record.seq
-            )
+            yield Finding(FindingKind.REPEATED, place, f"record {record.seq} belongs further up", self.name, record.seq)
 
 
 def describe_range(span: range) -> str:

@@ -75,7 +75,7 @@ def parse_object(text: bytes) -> tuple[dict[str, Any], int]:
     decoded = text.decode(errors="surrogateescape")
     found, end = JSON_DECODER.raw_decode(decoded)
     if not isinstance(found, dict):
-        raise ValueError("no object")  # noqa: TRY004 (of a text)
+        raise ValueError("not an object")  # noqa: TRY004 (of a text)
     return found, len(decoded[:end].encode(errors="surrogateescape"))
 
 
@@ -83,7 +83,7 @@ def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object without repeated keys, so that every reader sees the same.  Raises ValueError."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 

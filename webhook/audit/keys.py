@@ -18,8 +18,8 @@ PublicKey = Ed25519PublicKey
 
 # An Ed25519 key in PEM has 119 bytes.
 KEY_FILE = Form("an audit root key", 1 << 16)
-REMEDY = "make a pair by: catflap audit keygen"
-WRONG_KEY_TYPE = f"a key of another kind than Ed25519; {REMEDY}"
+REMEDY = "create a pair with: catflap audit keygen"
+WRONG_KEY_TYPE = f"the key is not an Ed25519 key; {REMEDY}"
 
 
 class BadKeyError(Exception):
@@ -70,7 +70,7 @@ def write_pair(prefix: str) -> tuple[Path, Path]:
     private, public = Path(f"{prefix}.key"), Path(f"{prefix}.pub")
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     if public.exists():
-        raise FileExistsError(f"{public} is there already; it is not overwritten")
+        raise FileExistsError(f"{public} exists already; catflap does not overwrite it")
     write_new(private, pem, mode=0o600)
     write_new(
         public,

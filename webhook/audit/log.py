@@ -84,7 +84,7 @@ class AuditLog:
         """
         with self._lock:
             if self._stopped.is_set():
-                raise AuditLogUnwritable("the log is closed, as this process ends")
+                raise AuditLogUnwritable("the log is closed, because this process ends")
             try:
                 link = self._append(record)
             except AuditLogUnwritable as bad:
@@ -155,7 +155,7 @@ class AuditLog:
             try:
                 self._end_chain()
             except AuditLogUnwritable as bad:
-                logger.error("the audit log ends without its stop record: %s", bad)  # noqa: TRY400 (it says where)
+                logger.error("cannot write the stop record of the audit log: %s", bad)  # noqa: TRY400 (it says where)
         self._sink.close()
         if self._copy is not None:
             self._copy.close()
@@ -187,15 +187,13 @@ class AuditLog:
     def _record_failure(self, bad: AuditLogUnwritable) -> None:
         self._observer.failed()
         if not self._failing:  # once, not for each request
-            effect = (
-                "requests are admitted without a record" if self._admits_unrecorded else "requests are refused for it"
-            )
-            logger.error("the audit log cannot be written, %s: %s", effect, bad)
+            effect = "admitted without a record" if self._admits_unrecorded else "rejected meanwhile"
+            logger.error("cannot write the audit log, requests are %s: %s", effect, bad)
         self._failing = True
 
     def _record_recovery(self) -> None:
         if self._failing:
-            logger.warning("the audit log can be written again")
+            logger.warning("the audit log is writable again")
             self._failing = False
 
     def _start_chain(self) -> None:
@@ -280,7 +278,7 @@ class AuditLog:
             try:
                 self.poll()
             except (AuditLogUnwritable, BadKeyError) as bad:
-                logger.error("the audit log's checkpoint is put off: %s", bad)  # noqa: TRY400 (it says where)
+                logger.error("the checkpoint of the audit log is delayed: %s", bad)  # noqa: TRY400 (it says where)
 
 
 def describe_writer(process: str) -> Writer:

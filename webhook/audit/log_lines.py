@@ -42,8 +42,8 @@ COMPRESSED: Final = {
 KEPT_BYTES: Final = 1 << 15
 PROGRESS_INTERVAL: Final = 1 << 12  # lines
 CONVERT_ENCODING: Final = (
-    "the file is UTF-16 or UTF-32 text, as PowerShell's > writes it, and no log of catflap is; "
-    "convert a copy by `iconv -f UTF-16 -t UTF-8`, and read that with --lenient"
+    "the file is UTF-16 or UTF-32 text, such as PowerShell writes with >; convert a copy with `iconv -f UTF-16 -t "
+    "UTF-8`, and read it with --lenient"
 )
 
 
@@ -69,8 +69,8 @@ class LogLine(NamedTuple):
         return self.size > len(self.text)
 
 
-DAMAGED: Final = "its gzip data is damaged, or other data follows it; gzip -t tells more, and a sound copy is needed"
-CUT_OFF: Final = "its gzip data is cut off; copy the file again once its program has written it whole"
+DAMAGED: Final = "its gzip data is damaged, or other data follows it; check it with gzip -t, and use an undamaged copy"
+CUT_OFF: Final = "its gzip data is truncated; copy the file again after it is complete"
 
 
 def read_lines(paths: Iterable[str], on_progress: Callable[[int], object] = lambda _: None) -> Iterator[LogLine]:
@@ -120,7 +120,7 @@ def check_beginning(lines: BufferedReader, path: str) -> None:
     for magic, command in COMPRESSED.items():
         if first.startswith(magic):
             raise UnreadableLogError(
-                f"{path}: it is compressed otherwise than by gzip; unpack it first: {command} {path} | catflap audit … -"
+                f"{path}: it is compressed, but not with gzip; unpack it first: {command} {path} | catflap audit … -"
             )
 
 
@@ -142,7 +142,7 @@ class TextCheck:
             self._bytes += len(line.text)
             if self._bytes > MOST_BINARY:
                 raise UnreadableLogError(
-                    f"{line.file}: {MOST_BINARY >> 20} MiB that are no text before the first record; expected an audit log"
+                    f"{line.file}: {MOST_BINARY >> 20} MiB before the first record are not text; expected an audit log"
                 )
 
 
@@ -162,7 +162,7 @@ def shorten_line(lines: IO[bytes], line: LogLine) -> LogLine:
         last, size = (last + chunk)[-KEPT_BYTES:], size + len(chunk)
         if size > LONGEST_SKIPPED:
             raise UnreadableLogError(
-                f"{line.file}:{line.number}: a line longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"
+                f"{line.file}:{line.number}: the line is longer than {LONGEST_SKIPPED >> 20} MiB; expected an audit log"
             )
     ended = last.endswith(b"\n")
     return line._replace(text=first + last.removesuffix(b"\n"), has_line_end=ended, size=size)
@@ -235,6 +235,7 @@ class GzipReader(io.RawIOBase):
         self._expanded += count
         if self._expanded > max(FREE_EXPANSION, MOST_EXPANSION * self._source.bytes):
             raise UnreadableLogError(
-                f"{self._path}: gzip unpacks {self._source.bytes:,} bytes to more than {MOST_EXPANSION} times as many; no log shrinks so far"
+                f"{self._path}: gzip expands {self._source.bytes:,} bytes to more than {MOST_EXPANSION} times their "
+                "size, which is not possible for an audit log"
             )
         return count

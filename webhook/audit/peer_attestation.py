@@ -30,7 +30,7 @@ CHAIN_KEY: Final = b'"chain":"'
 CHAIN_NAME: Final = 32
 START: Final = b'"type":"start"'
 
-UNREADABLE_LOG: Final = "the audit log cannot be read back, so it does not state what other processes wrote: %s"
+UNREADABLE_LOG: Final = "cannot read the audit log, so its records do not state what other processes wrote: %s"
 
 
 class Seen(Struct, frozen=True):

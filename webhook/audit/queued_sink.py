@@ -38,7 +38,7 @@ class QueuedSink:
         """Queue one line; raises AuditLogUnwritable if there is no room."""
         with self._condition:
             if self._bytes + len(line) > MOST_BYTES:
-                raise AuditLogUnwritable(f"{self._bytes} bytes wait to be written; there is no room for more")
+                raise AuditLogUnwritable(f"{self._bytes} bytes wait to be written, which is the limit")
             self._lines.append(line)
             self._bytes += len(line)
             self._on_size(self._bytes)
@@ -64,7 +64,7 @@ class QueuedSink:
             if not self._lines:
                 self._sink.close()
             else:  # the thread may still be writing
-                logger.error("%d lines of the audit log were never written", len(self._lines))
+                logger.error("%d lines of the audit log were not written", len(self._lines))
 
     def _run(self) -> None:
         while True:

@@ -59,7 +59,7 @@ class RetryQueue:
         """Try to write the queue a last time."""
         self._stopped.set()
         if not self.flush():
-            logger.error("%d records of writes are lost, as the audit log cannot be written", len(self._records))
+            logger.error("%d records of writes are lost, because the audit log was not writable", len(self._records))
 
     def append(self, record: WriteRecord) -> None:
         """Write a record now, or queue it; never raises."""
@@ -68,7 +68,9 @@ class RetryQueue:
                 self._records.append(record)
             else:
                 self._on_lost()
-                logger.error("no room for the record of a write, as %d are owed: %s", self._capacity, record)
+                logger.error(
+                    "dropped the record of a write, because %d records are delayed: %s", self._capacity, record
+                )
         self.flush()
 
     def flush(self) -> bool:

@@ -41,7 +41,8 @@ def rotate(path: str, descriptor: int, at: datetime) -> None:
     with lock(descriptor) as is_held:
         if not is_held:
             raise OSError(
-                errno.EAGAIN, f"{path} cannot be locked: its file system has no locks, or another process holds one"
+                errno.EAGAIN,
+                f"{path} cannot be locked: the file system has no locks, or another process holds the lock",
             )
         if has_path(path, descriptor):
             Path(path).rename(rotated_name(path, at.astimezone(UTC)))

@@ -18,15 +18,17 @@ VERSION: Final = "catflap.dev/audit/v1alpha4"
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", description="RFC 3339, in UTC")]
-Digest = Annotated[str, Meta(description="The policy file in force; empty where there was none")]
-Code = Annotated[ReasonCode, Meta(description="Why, for programs: docs/reason-codes.md defines each code")]
+Digest = Annotated[str, Meta(description="The digest of the policy file in force; empty if there was none")]
+Code = Annotated[ReasonCode, Meta(description="The reason for programs: docs/reason-codes.md defines each code")]
 Signature = Annotated[str, Meta(description="Ed25519, base64, over the canonical record without signature and hash")]
-PublicKey = Annotated[str, Meta(description="Ed25519, base64: what signs this chain from here on")]
+PublicKey = Annotated[
+    str, Meta(description="Ed25519 public key, base64, which verifies the signatures of this chain from this record on")
+]
 Certificate = Annotated[
-    str, Meta(description="The audit root key's signature over the canonical form of chain, publicKey and writer")
+    str, Meta(description="The signature of the audit root key over the canonical form of chain, publicKey and writer")
 ]
 PeerAttestation = Annotated[
-    Seen, Meta(description="What the writer has read in its file of other chains since it last stated it")
+    Seen, Meta(description="The records of other chains that the writer read in its file since its last statement")
 ]
 
 
@@ -34,21 +36,35 @@ class Linked(TypedDict):
     """What every record has by being one of a chain."""
 
     version: Annotated[str, Meta(description="The format of the record")]
-    catflap: Annotated[str, Meta(description="The release that wrote it")]
+    catflap: Annotated[str, Meta(description="The release that wrote the record")]
     time: Time
-    chain: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="Which writer's; random")]
-    seq: Annotated[int, Meta(ge=0, description="Its place in the chain, from 0")]
-    prev: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="The hash of the record before it; zeros at first")]
+    chain: Annotated[
+        str, Meta(pattern="^[0-9a-f]{32}$", description="The random identifier of the chain of one process")
+    ]
+    seq: Annotated[int, Meta(ge=0, description="The position of the record in the chain, from 0")]
+    prev: Annotated[
+        str, Meta(pattern="^[0-9a-f]{64}$", description="The hash of the previous record; zeros in the first record")
+    ]
     torn: NotRequired[
-        Annotated[Sequence[Fragment], Meta(description="Half lines of this writer's that stand before it")]
+        Annotated[Sequence[Fragment], Meta(description="Partial lines of this writer before this record")]
     ]
     lost: NotRequired[
         Annotated[
-            int, Meta(ge=1, description="Records before it that could not be written, whose requests were admitted")
+            int,
+            Meta(
+                ge=1,
+                description="The number of earlier records that could not be written, and whose requests were admitted",
+            ),
         ]
     ]
     cut: NotRequired[
-        Annotated[Sequence[str], Meta(description="What was too long for a record: its path, how much of it is here")]
+        Annotated[
+            Sequence[str],
+            Meta(
+                description="The values that were too long for a record: the path, and how "
+                "much of the value the record contains"
+            ),
+        ]
     ]
     hash: Annotated[
         str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the canonical record without hash")
@@ -70,7 +86,7 @@ class ObjectRef(TypedDict, total=False):
     resource: str
     subresource: str
     namespace: str
-    name: Annotated[str, Meta(description="With a star where the API server is to make it up")]
+    name: Annotated[str, Meta(description="The name; with a star if the API server generates it")]
 
 
 class ManifestRef(TypedDict):
@@ -78,7 +94,7 @@ class ManifestRef(TypedDict):
 
     apiVersion: str
     kind: str
-    namespace: Annotated[str, Meta(description="Empty for what is in none")]
+    namespace: Annotated[str, Meta(description="The namespace; empty for cluster-scoped objects")]
     name: str
 
 
@@ -101,7 +117,7 @@ class DecisionRecord(TypedDict):
     id: Annotated[str, Meta(description="The uid of the AdmissionReview")]
     phase: Phase
     senderAuthentication: NotRequired[
-        Annotated[Authentication, Meta(description="How the sender of the review proved to be the API server")]
+        Annotated[Authentication, Meta(description="How the sender of the review proved that it is the API server")]
     ]
     user: User
     verb: Annotated[str, Meta(description="The operation, in lower case")]
@@ -110,17 +126,17 @@ class DecisionRecord(TypedDict):
     decision: Verdict
     reasonCode: Code
     policyDigest: Digest
-    latencyMicroseconds: Annotated[int, Meta(ge=0, description="From the whole body to the decision")]
+    latencyMicroseconds: Annotated[int, Meta(ge=0, description="The time from the complete body to the decision")]
     reason: NotRequired[
-        Annotated[str, Meta(description="Why, for people, where the code and the faults do not say everything")]
+        Annotated[str, Meta(description="The reason for people, if the code and the violations do not say everything")]
     ]
-    denied: NotRequired[Annotated[Faults, Meta(description="What it was refused for")]]
-    warned: NotRequired[Annotated[Faults, Meta(description="What the user was warned of")]]
-    audited: NotRequired[Annotated[Faults, Meta(description="What the record alone shows")]]
+    denied: NotRequired[Annotated[Faults, Meta(description="The violations for which the request was rejected")]]
+    warned: NotRequired[Annotated[Faults, Meta(description="The violations of which the user was warned")]]
+    audited: NotRequired[Annotated[Faults, Meta(description="The violations that only the record contains")]]
     closure: NotRequired[
-        Annotated[IsolationStatus, Meta(description="What was known of the namespace's default-deny policy")]
+        Annotated[IsolationStatus, Meta(description="The result of the isolation check of the namespace")]
     ]
-    patchedLabels: NotRequired[Annotated[Mapping[str, str], Meta(description="The labels that were written")]]
+    patchedLabels: NotRequired[Annotated[Mapping[str, str], Meta(description="The labels that catflap added")]]
 
 
 class WriteRecord(TypedDict):
@@ -131,7 +147,7 @@ class WriteRecord(TypedDict):
     verb: str
     objectRef: ManifestRef
     reasonCode: Code
-    reason: Annotated[str, Meta(description="Why, for people")]
+    reason: Annotated[str, Meta(description="The reason for people")]
     policyDigest: Digest
 
 
@@ -149,10 +165,10 @@ class ConfigurationRecord(TypedDict):
 class ServingCertificate(TypedDict):
     """The certificate that the API server is shown."""
 
-    serial: Annotated[str, Meta(pattern="^[0-9a-f]+$", description="In hex")]
-    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256, in hex, of the whole certificate")]
+    serial: Annotated[str, Meta(pattern="^[0-9a-f]+$", description="The serial number, in hex")]
+    fingerprint: Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of the certificate, in hex")]
     issuer: Annotated[str, Meta(description="RFC 4514")]
-    names: Annotated[Sequence[str], Meta(description="The DNS names and addresses that it is for")]
+    names: Annotated[Sequence[str], Meta(description="The DNS names and addresses of the certificate")]
     notBefore: Time
     notAfter: Time
 
@@ -164,7 +180,7 @@ class CertificateRecord(TypedDict):
     time: Time
     serving: ServingCertificate
     reasonCode: Code
-    reason: Annotated[str, Meta(description="Why, for people")]
+    reason: Annotated[str, Meta(description="The reason for people")]
 
 
 class LeaderRecord(TypedDict):
@@ -173,10 +189,10 @@ class LeaderRecord(TypedDict):
     type: Literal["leader"]
     time: Time
     objectRef: Annotated[ManifestRef, Meta(description="The Lease")]
-    candidate: Annotated[str, Meta(description="The replica, as the Lease names it")]
+    candidate: Annotated[str, Meta(description="The name of the replica in the Lease")]
     leads: bool
     reasonCode: Code
-    reason: Annotated[str, Meta(description="Why, for people")]
+    reason: Annotated[str, Meta(description="The reason for people")]
 
 
 class Pod(TypedDict, total=False):
@@ -194,7 +210,9 @@ class Writer(TypedDict):
     pid: int
     pod: NotRequired[Pod]
     node: NotRequired[str]
-    bootId: NotRequired[Annotated[str, Meta(description="Of the machine's kernel: another one after each boot")]]
+    bootId: NotRequired[
+        Annotated[str, Meta(description="The boot identifier of the kernel, which changes at each boot")]
+    ]
 
 
 class StartRecord(TypedDict):
@@ -204,7 +222,7 @@ class StartRecord(TypedDict):
     writer: Writer
     publicKey: PublicKey
     certificate: NotRequired[Certificate]
-    previous: NotRequired[Annotated[Link, Meta(description="The last record of the log when this one was written")]]
+    previous: NotRequired[Annotated[Link, Meta(description="The last record of the log when this record was written")]]
     seen: NotRequired[PeerAttestation]
 
 
@@ -274,7 +292,7 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": DRAFT,
         "$id": f"https://{VERSION}/record.schema.json",
-        "title": "A record of catflap's audit log",
+        "title": "A record of the audit log of catflap",
         "oneOf": [{"$ref": f"#/$defs/{kind.__name__}"} for kind in RECORD_TYPES],
         "$defs": parts,
     }

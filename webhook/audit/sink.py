@@ -122,14 +122,14 @@ class Sink:
         self._needs_line_end = bool(part) or (self._needs_line_end and not written_bytes)
         if part:
             self.partial_writes.append(fragment_of(part))
-        raise AuditLogUnwritable(f"{written_bytes} of {len(data)} bytes were taken")
+        raise AuditLogUnwritable(f"{written_bytes} of {len(data)} bytes were written")
 
     def wait_for_sync(self, line: int) -> None:
         """Return when the line with this number is on the disk; raises AuditLogUnwritable if the sync failed."""
         try:
             self._commit.wait_for_sync(line)
         except OSError as bad:
-            raise AuditLogUnwritable(f"the disk did not take it: {bad}") from bad
+            raise AuditLogUnwritable(f"the disk did not store it: {bad}") from bad
 
     def poll(self) -> None:
         """Put the file aside when it is due, and follow if another process did so."""
@@ -190,11 +190,11 @@ class Sink:
                 self._rotate()
             return
         if not self._rotation_failed:
-            logger.error("the audit log %s was deleted, and what it said with it; it begins anew", self._path)
+            logger.error("the audit log %s was deleted with its records; catflap starts a new file", self._path)
             self._observer.failed()
             self._rotate()
         if self._rotation_failed:
-            raise AuditLogUnwritable(f"{self._path} was deleted, and cannot be made anew")
+            raise AuditLogUnwritable(f"{self._path} was deleted, and catflap cannot create it again")
 
     def _rotate(self) -> None:
         """Begin a new file; after a failure the old one stays, and the next look tries again."""
@@ -213,7 +213,7 @@ class Sink:
                 delete_oldest(self._path, keep=rotation.keep)
         except OSError as bad:
             self._rotation_failed = True  # no line tries it again before the next look
-            logger.error("the audit log's files are not in order: %s", bad)  # noqa: TRY400 (it says where)
+            logger.error("cannot rotate the files of the audit log: %s", bad)  # noqa: TRY400 (it says where)
 
     def _write_in_pieces(self, data: bytes) -> int:
         """Write to a pipe what it takes in the permitted time; return the number of bytes."""

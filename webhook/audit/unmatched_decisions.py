@@ -83,14 +83,15 @@ class UnmatchedDecisions:
                 )
         if explained:
             self.notes.append(
-                f"{counted(explained, 'decision')} of that time, first at {since}, in ours alone: {UNMATCHED_EXPLANATION}"
+                f"{counted(explained, 'decision')} of that time, first at {since}, only in the log of catflap: "
+                f"{UNMATCHED_EXPLANATION}"
             )
         if late:
             self.notes.append(
-                f"{counted(late, 'decision')} came too late for the API server's log to have an event yet"
+                f"{counted(late, 'decision')} came too late: the log of the API server has no event for them yet"
             )
         if omitted:
-            self.notes.append(f"{counted(omitted, 'more decision')} that the API server never asked for")
+            self.notes.append(f"{counted(omitted, 'more decision')} without a request in the log of the API server")
 
     def _has_request(self, time: str, request: Sequence[str]) -> bool:
         """Return whether there is an event of the same request, which was sent again or abandoned."""
@@ -133,7 +134,10 @@ def describe(request: list[str], evidence: str) -> str:
     resource, user, verb, namespace, name = request
     target = "/".join(part for part in (namespace, name) if part)
     request_text = f"{verb} {resource.strip('/')} {target} by {user}"
-    return f"the API server never asked for this decision ({request_text}): its log has {evidence}, and none like it within 5 minutes; {FORGED_EXPLANATION}"
+    return (
+        f"the log of the API server contains no request for this decision ({request_text}): it has {evidence}, and none "
+        f"of them matches within 5 minutes; {FORGED_EXPLANATION}"
+    )
 
 
 @lru_cache(maxsize=1 << 12)
@@ -146,6 +150,9 @@ def shift_time(time: str, by: timedelta) -> str:
 
 
 UNMATCHED_EXPLANATION: Final = (
-    "the API server's policy leaves their requests out, or it asked us more than once, or did not wait for our answer"
+    "the audit policy of the API server omits their requests, or the API server sent the review more than once or "
+    "did not wait for the answer"
 )
-FORGED_EXPLANATION: Final = "somebody else sent the review, or the log of another API server is not named"
+FORGED_EXPLANATION: Final = (
+    "another client sent the review, or the log of another API server is missing from the arguments"
+)

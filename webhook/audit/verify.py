@@ -27,7 +27,7 @@ CHAIN_PATTERN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
 SEQ_PATTERN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
 PREFIX_NOTE: Final = (
-    "most lines have other text before their record, as journald or docker compose put it there: --lenient takes that"
+    "most lines have other text before the record, as journald and docker compose add it: use --lenient"
 )
 RECORD_DECODER: Final = msgspec.json.Decoder(ChainRecord)
 
@@ -88,7 +88,7 @@ class Verifier:
         self._order += 1
         place = LinePosition(line.file, line.number, self._order)
         if line.is_too_long:
-            self._add_damaged(place, line.text, f"a line of {line.size} bytes, longer than any record")
+            self._add_damaged(place, line.text, f"the line has {line.size} bytes and is longer than any record")
             return []
         records = [self._add_piece(piece, place) for piece in self._split(line.text)]
         if not records and not self._lenient:
@@ -155,7 +155,10 @@ class Verifier:
         chain = self._chains.get(record.chain)
         if chain is None:
             if len(self._chains) == MOST_CHAINS:
-                message = f"a log of more than {MOST_CHAINS} chains is not verified whole: verify a part of its files at a time"
+                message = (
+                    f"the log has more than {MOST_CHAINS} chains, which is the limit: verify a part of its "
+                    "files at a time"
+                )
                 self._add_findings(Finding(FindingKind.INSERTED, place, message, record.chain, record.seq))
                 return
             chain = self._chains[record.chain] = Chain(record.chain, place, record.time)
@@ -199,34 +202,36 @@ class Verifier:
         description = f"record {link.seq} of chain {link.chain}"
         if found is not None:
             if kind := found.contradiction(link):
-                yield Finding(kind, place, f"{description} stood before it, and does not now", record.chain, record.seq)
+                yield Finding(kind, place, f"{description} was before it, and is missing now", record.chain, record.seq)
         elif log_name(place.file) in self._logs:
             self._attestations.absent.add(link.chain)
             yield Finding(
                 FindingKind.MISSING,
                 place,
-                f"{description} stood before it, and nothing of that chain does now",
+                f"{description} was before it, and no record of that chain is there now",
                 record.chain,
                 0,
             )
         else:
-            self._notes.append(f"{place.file} goes on behind {description}, which is in none of the files before it")
+            self._notes.append(f"{place.file} continues after {description}, which is missing from the files before it")
 
     def _unexplained_lines(self) -> Iterator[Finding]:
         loose, claims, ends = self._partial_lines.unmatched()
         yield from (unexplained_text(one.place, one.text) for one in loose)
         yield from map(missing_partial_line, claims)
-        yield from (Finding(FindingKind.EDITED, place, "a line end is missing, or one too many") for place in ends)
+        yield from (Finding(FindingKind.EDITED, place, "a line end is missing or was added") for place in ends)
 
 
 def chain_notes(chain: Chain) -> Iterator[str]:
     """Yield what a writer reports of lost records, and what its chain rests on."""
     if chain.lost:
-        yield f"chain {chain.name} says of itself that it lacks the records of {counted(chain.lost, 'admitted request')}"
+        yield f"chain {chain.name} states that it lacks the records of {counted(chain.lost, 'admitted request')}"
     if chain.writer is None:
-        yield f"the start of chain {chain.name} is not here, so its signatures could not be checked"
+        yield f"the start of chain {chain.name} is missing, so its signatures cannot be checked"
     elif chain.signed_to < 0:
-        yield f"no signature vouches for chain {chain.name}: its {counted(chain.records, 'record')} rest on hashes alone"
+        yield (
+            f"chain {chain.name} has no signature: its {counted(chain.records, 'record')} are protected only by hashes"
+        )
 
 
 def parse_record(piece: Piece) -> ChainRecord | None:
@@ -241,14 +246,15 @@ def parse_record(piece: Piece) -> ChainRecord | None:
 
 def missing_partial_line(claim: PartialLineClaim) -> Finding:
     """Return the finding for a missing half line."""
-    message = f"a half line of {claim.fragment.bytes} bytes is missing, to which this record owns up"
+    message = f"a partial line of {claim.fragment.bytes} bytes, which this record describes, is missing"
     return Finding(FindingKind.MISSING, claim.place, message, claim.chain, claim.seq)
 
 
 def missing_stop(chain: Chain) -> Finding:
     """Return the finding for a chain without a stop record."""
     message = (
-        f"the chain has no stop behind record {chain.head.seq}: it was cut, or its writer was killed or still writes"
+        f"the chain has no stop record after record {chain.head.seq}: the file was truncated, or the writer was "
+        "killed or still runs"
     )
     return Finding(FindingKind.TRUNCATED, chain.last, message, chain.name, chain.head.seq)
 
@@ -269,12 +275,19 @@ def unexplained_text(place: LinePosition, text: bytes) -> Finding:
     chain, seq = damaged_record_id(text)
     if text.endswith(b"\r"):
         return Finding(
-            FindingKind.EDITED, place, "the line ends in CR: it was copied as text; --lenient takes that", chain, seq
+            FindingKind.EDITED,
+            place,
+            "the line ends with CR, because the file was copied as text; use --lenient",
+            chain,
+            seq,
         )
     if seq is not None or text.endswith(b"}"):
-        return Finding(FindingKind.EDITED, place, "the line is not what its hash says", chain, seq)
+        return Finding(FindingKind.EDITED, place, "the line does not match its hash", chain, seq)
     if text == BYTE_ORDER_MARK:
-        message = "a byte order mark begins the file: it was copied as text; --lenient takes that"
+        message = "the file starts with a byte order mark, because it was copied as text; use --lenient"
         return Finding(FindingKind.EDITED, place, message, chain, seq)
-    message = f"{counted(len(text), 'byte')} that {'is' if len(text) == 1 else 'are'} no record, and no writer owns up to a half line"
+    message = (
+        f"{counted(len(text), 'byte')} that {'is' if len(text) == 1 else 'are'} not a record, and no record "
+        "describes them as a partial line"
+    )
     return Finding(FindingKind.TRUNCATED, place, message, chain, seq)

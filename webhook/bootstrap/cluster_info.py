@@ -100,7 +100,7 @@ def cluster_info_factory(
         learn(api)
         loaded = policies.current
         if loaded is None:
-            raise Unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
+            raise Unavailable(ReasonCode.NO_POLICY_FILE, "the server has not read a valid policy file yet")
         calico = calico_resources(api)
         return ClusterInfo(
             engine=choose_engine(loaded.policy.network.engine, calico),

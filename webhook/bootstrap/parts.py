@@ -88,7 +88,7 @@ def make_parts(
     def refused(bad: BadPolicy) -> None:
         metrics.policy_load_failures.inc()
         faults = [str(fault) for fault in bad.faults]
-        logger.error("the policy file is refused, the last good one stays:\n%s", "\n".join(faults))
+        logger.error("the policy file is invalid, and the last valid policy stays in force:\n%s", "\n".join(faults))
         current = policies.current
         record(accepted=False, faults=faults, policy_digest=current.digest if current else "")
         on_refusal("; ".join(faults))
@@ -108,7 +108,7 @@ def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
     try:
         audit.append(record)
     except AuditLogUnwritable:
-        logger.exception("no record of type %s", record["type"])
+        logger.exception("cannot write the record of type %s", record["type"])
 
 
 def audit_observer(metrics: Metrics) -> LogObserver:

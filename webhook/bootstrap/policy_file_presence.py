@@ -58,7 +58,7 @@ class PolicyFilePresence:
         if missing:
             logger.error("%s", self.trouble)
         else:
-            logger.info("ConfigMap %s is there", self.key)
+            logger.info("ConfigMap %s exists", self.key)
         self._on_change(self.trouble)
 
     def _run(self) -> None:
@@ -69,8 +69,10 @@ class PolicyFilePresence:
 def describe_absence(key: str, *, in_force: bool) -> str:
     """Return what the absence of the ConfigMap means, and how to fix it."""
     then = (
-        "this process goes on with the last one, but one that starts now has none, and is not ready"
+        "this process uses the last policy, but a process that starts now has no policy and is not ready"
         if in_force
-        else "no policy file is in force, so this process is not ready, and what is judged is refused"
+        else "this process has no policy, is not ready, and rejects the requests that it must check"
     )
-    return f"ConfigMap {key}, which holds the policy file, is missing: {then}; apply it again (helm upgrade does)"
+    return (
+        f"ConfigMap {key}, which contains the policy file, is missing: {then}; apply it again (helm upgrade applies it)"
+    )

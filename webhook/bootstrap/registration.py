@@ -48,7 +48,7 @@ class RegistrationSetup(Struct, frozen=True):
         try:
             bundle = read_file(self.ca, CA_BUNDLE)
         except UnreadableFileError as bad:
-            raise Unreachable(f"the CA certificate is not there yet: {bad}") from bad
+            raise Unreachable(f"the CA certificate does not exist yet: {bad}") from bad
         return self.locate(base64.b64encode(bundle).decode("ascii"))
 
 

@@ -51,8 +51,8 @@ def start_sender_check(
         return ClientCertificateAuthenticator(trust.client_names)
     if trust.token_file is None and not trust.secret:
         logger.warning(
-            "reviews are taken from whoever reaches the port: no client certificate and no secret path is asked for; "
-            "--client-ca or --secret-path asks for one"
+            "the server accepts reviews from every client that reaches the port; to accept only the API server, "
+            "use --client-ca or --secret-path"
         )
         return AllowAllAuthenticator()
     checks["secret-path"] = lambda: tokens.has_tokens
@@ -61,7 +61,9 @@ def start_sender_check(
         return SecretPathAuthenticator(tokens)
     assert api is not None  # the command line ensures it
     logger.info(
-        "reviews are taken at the paths of Secret %s/%s, which the controller keeps", own_namespace, PATH_SECRET
+        "the server accepts reviews at the paths in Secret %s/%s, which the controller writes",
+        own_namespace,
+        PATH_SECRET,
     )
     secrets = watch(api, own_namespace)
     secrets.on_change(tokens.offer_secret)

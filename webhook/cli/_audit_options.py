@@ -46,25 +46,28 @@ DEFAULT_FAILURE_POLICY: Final = {
 
 OPTIONS: Final = (
     click.option(
-        "--audit-stdout", is_flag=True, help="With --audit-log: copy the records to standard output, for a collector."
+        "--audit-stdout", is_flag=True, help="With --audit-log: also copy the records to standard output for a "
+                                             "collector."
     ),
     click.option(
         "--audit-durability", type=WordChoice([*map(str, Durability)]), default="written", show_default=True,
-        help="Before an answer leaves, its record is written to the operating system, or synced to the disk; or neither.",
+        help="When the server sends an answer: after its record is written to the operating system (written), "
+             "after it is synced to the disk (synced), or without waiting (best-effort).",
     ),
     click.option(
         "--audit-failure", type=WordChoice([*map(str, LogFailurePolicy)]),
-        help="What becomes of requests whose record cannot be written.  [default: refuse; best-effort admits]",
+        help="What happens to requests whose record cannot be written.  [default: refuse; best-effort admits]",
     ),
     click.option(
-        "--audit-rotate-size", type=MeasureType("SIZE", SIZES, "100Mi"), help="Put the file aside before it grows larger."
+        "--audit-rotate-size", type=MeasureType("SIZE", SIZES, "100Mi"), help="Rotate the file before it becomes larger."
     ),
     click.option(
-        "--audit-rotate-age", type=MeasureType("AGE", AGES, "1d"), help="Put the file aside when its first record is as old."
+        "--audit-rotate-age", type=MeasureType("AGE", AGES, "1d"), help="Rotate the file when its first record has "
+                                                                    "this age."
     ),
     click.option(
         "--audit-rotate-keep", type=NumberType("N", 1, "7", whole=True),
-        help="Keep so many of the files that were put aside.  [default: all]",
+        help="Keep this number of rotated files.  [default: all]",
     ),
 )  # fmt: skip
 
@@ -117,13 +120,18 @@ def find_contradictions(file: str | None, log_config: LogConfig) -> list[str]:
     faults = []
     if log_config.durability is Durability.SYNCED and file is None:
         faults.append(
-            "--audit-durability synced needs a file: no program can sync standard output; give --audit-log FILE"
+            "--audit-durability synced needs a file, because standard output cannot be synced; add --audit-log FILE"
         )
     if log_config.durability is Durability.BEST_EFFORT and log_config.failure is LogFailurePolicy.REFUSE:
-        faults.append("--audit-durability best-effort never waits to see a failure, so it cannot refuse for it")
+        faults.append(
+            "--audit-durability best-effort does not wait for the write, so it cannot reject requests after a failure"
+        )
     rotation = log_config.rotation
     if file is None and rotation != Rotation():
-        faults.append("--audit-rotate-… needs a file: give --audit-log FILE")
+        faults.append("--audit-rotate-… needs a file; add --audit-log FILE")
     elif rotation.keep is not None and rotation.size is None and rotation.age is None:
-        faults.append("--audit-rotate-keep needs --audit-rotate-size or --audit-rotate-age: nothing is put aside")
+        faults.append(
+            "--audit-rotate-keep needs --audit-rotate-size or --audit-rotate-age, because no file is "
+            "rotated without them"
+        )
     return faults

@@ -17,7 +17,10 @@ from webhook.review.manifests import Manifest
 from webhook.syntax.documents import LocatedObject
 
 # The answer for a user who checks the output of `catflap render`.
-OWN_POLICY = "catflap's controller writes this policy itself; catflap render prints it to be read, and no user applies it beside catflap"
+OWN_POLICY = (
+    "the controller of catflap writes this policy; do not apply the output of catflap render in a cluster "
+    "where the controller runs"
+)
 
 
 class CheckedObject(Struct, frozen=True):
@@ -131,7 +134,7 @@ def note_message(manifest: Manifest, note: str) -> str:
 
 def not_judged_message(manifest: Manifest) -> str:
     """Return the sentence for an object that is not judged."""
-    return f"not judged: {manifest.reference}: {manifest.not_judged}"
+    return f"not checked: {manifest.reference}: {manifest.not_judged}"
 
 
 def notes(one: CheckedObject) -> Iterator[str]:
@@ -141,17 +144,17 @@ def notes(one: CheckedObject) -> Iterator[str]:
     if any(violation.rule == PROTECTION for violation in one.decision.denied):
         yield OWN_POLICY
     if one.manifest.workload is not None and one.decision.verdict is Verdict.UNJUDGED:
-        yield f"not judged as a whole: {one.decision.reason}"
+        yield f"not checked completely: {one.decision.reason}"
 
 
 def summary(counts: CheckCounts, inputs: Inputs) -> Iterator[str]:
     """Yield the parts of the last line."""
     yield counted(counts.objects, "object")
-    yield f"{counts.makers} of them {'makes' if counts.makers == 1 else 'make'} Pods"
-    yield f"{counts.refused} refused"
+    yield f"{counts.makers} of them {'creates' if counts.makers == 1 else 'create'} Pods"
+    yield f"{counts.refused} rejected"
     if counts.unjudged:
-        yield f"{counts.unjudged} not judged"
+        yield f"{counts.unjudged} not checked"
     if inputs.unreadable:
-        yield f"and {inputs.unreadable} that cannot be read"
+        yield f"and {inputs.unreadable} unreadable"
     if inputs.passed_over:
-        yield f"{counted(len(inputs.passed_over), 'file')} of other programs passed over"
+        yield f"{counted(len(inputs.passed_over), 'file')} of other programs skipped"

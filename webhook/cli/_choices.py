@@ -35,7 +35,8 @@ class NamespacePatternType(click.ParamType[str]):
         """Return the pattern."""
         if not PATTERN.fullmatch(str(value)):
             self.fail(
-                f"{value!r} is no namespace name: write 1 to 63 lower-case letters, digits and '-'; * stands for any text",
+                f"{value!r} is not a valid namespace name: write 1 to 63 lower-case letters, digits and '-'; * "
+                "matches any text",
                 param,
                 ctx,
             )
@@ -51,8 +52,8 @@ class ReasonPatternType(click.ParamType[str]):
         """Return the pattern."""
         if not matches_any(str(value), ReasonCode):
             self.fail(
-                f"{value!r} is no reason code of this release.{suggestion(str(value), map(str, ReasonCode))} Codes are written as in "
-                f"{ReasonCode.BREAK_GLASS}, * stands for any text, and docs/reason-codes.md lists them all",
+                f"{value!r} is not a reason code of this release.{suggestion(str(value), map(str, ReasonCode))} Write a "
+                f"code such as {ReasonCode.BREAK_GLASS}; * matches any text; docs/reason-codes.md lists all codes",
                 param,
                 ctx,
             )
@@ -93,5 +94,5 @@ def check_time_range(begin: datetime | None, end: datetime | None) -> None:
     """End the command if a time span ends before it begins: it contains nothing."""
     if begin and end and begin >= end:
         exit_with_errors(
-            [f"--from {timestamp(begin)} is not before --to {timestamp(end)}; exchange the two, or move one"]
+            [f"--from {timestamp(begin)} is not before --to {timestamp(end)}; swap the two, or change one"]
         )

@@ -6,13 +6,13 @@ from webhook.cli._options import BAD_INPUT
 from webhook.cli._streams import print_warning
 from webhook.kube.api import ApiError
 
-HINT: Final = "see whether the cluster runs, and whether --kubeconfig and --context name the right one"
+HINT: Final = "check that the cluster runs, and that --kubeconfig and --context name the right cluster"
 
 
 def describe(bad: Exception) -> str:
     """Return the message; if a server did not answer, the message names the address."""
     if isinstance(bad, ApiError) and not bad.status and bad.server:
-        return f"the API server {bad.server} gave no answer: {bad}; {HINT}"
+        return f"the API server {bad.server} did not answer: {bad}; {HINT}"
     return str(bad)
 
 

@@ -28,15 +28,15 @@ DEPLOYMENT: Final = re.compile(r"([a-z0-9.-]+)/([a-z0-9.-]+):([1-9][0-9]*)")
 def endpoint_options(function: Function) -> Function:
     """Add `--url`, `--service` and `--ca`."""
     options = (
-        click.option("--url", metavar="https://HOST:PORT", help="Where the server is reached by address."),
+        click.option("--url", metavar="https://HOST:PORT", help="The URL of the server: https://HOST:PORT."),
         click.option(
             "--service",
             metavar="NS/NAME[:PORT]",
-            help="The Service through which the server is reached; by default its port 443.",
+            help="The Service of the server; the default port is 443.",
         ),
         click.option(
             "--ca", type=FILE, metavar="FILE",
-            help="The CA certificate that signed the server's, in PEM.",
+            help="The CA certificate that signed the certificate of the server, in PEM.",
         ),
     )  # fmt: skip
     for option in reversed(options):
@@ -48,7 +48,7 @@ def token_file_option(function: Function) -> Function:
     """Add `--path-token-file` to a verb that registers."""
     return click.option(
         "--path-token-file", type=FILE, metavar="FILE",
-        help="Register the path with the first token of this file, one a line, as serve --path-token-file accepts it.",
+        help="Register the path with the first token of this file (one per line), as for serve --path-token-file.",
     )(function)  # fmt: skip
 
 
@@ -65,16 +65,18 @@ OPTIONS: Final = (
     endpoint_options,
     click.option(
         "--server-deployment", metavar="NS/NAME:REPLICAS",
-        help="Register only once so many replicas of the servers' Deployment are ready.",
+        help="Register only when this number of replicas of the Deployment of the servers is ready.",
     ),
     click.option(
         "--client-certificates", is_flag=True,
-        help="The servers run with --client-ca: that they ask for the API server's certificate counts as an answer.",
+        help="The servers run with --client-ca: a request for the client certificate of the API server counts as "
+             "an answer.",
     ),
     token_file_option,
     click.option(
         "--path-rotation", type=NumberType("SECONDS", 1.0, "600"), default=PERIOD_SECONDS, show_default=True,
-        help="How long a secret path stays registered; the one before it is accepted for two fifths of that time.",
+        help="How long a secret path stays registered; the servers accept the previous path for two fifths of that "
+             "time.",
     ),
     click.option(
         "--registration-label", multiple=True, metavar="KEY=VALUE", help="A label of both webhook configurations."
@@ -110,13 +112,13 @@ def registration_options(function: Function) -> Function:
         )
         if url is None and service is None:
             if ca is not None:
-                exit_with_errors(["--ca counts only with --url or --service"])
+                exit_with_errors(["--ca has an effect only with --url or --service"])
             return function(
                 registering=RegistrationSetup(options=options, schedule=RotationSchedule(path_rotation)), **others
             )
         if ca is None:
             exit_with_errors(
-                ["--url and --service: name the CA certificate that the API server shall trust, --ca FILE"]
+                ["--url and --service need the CA certificate that the API server must trust: add --ca FILE"]
             )
         if path_token_file is not None:
             check_token_file(path_token_file)
@@ -134,7 +136,7 @@ def registration_options(function: Function) -> Function:
 def endpoint_factory(url: str | None, service: str | None) -> Callable[[str], Endpoint]:
     """Return what makes the endpoint from a CA bundle; end the command unless exactly one option is given."""
     if (url is None) == (service is None):
-        exit_with_errors(["give either --url or --service"])
+        exit_with_errors(["pass either --url or --service"])
     if url is not None:
         url_endpoint(url, "")  # a bad URL ends the command here
         return partial(url_endpoint, url)

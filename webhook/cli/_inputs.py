@@ -25,7 +25,10 @@ from webhook.syntax.yaml_composer import YamlPosition
 MANIFESTS: Final = Form("manifests", 32 << 20)
 # A file of a folder without this word is another program's, whatever its faults.
 REQUIRED_KEY: Final = "apiVersion"
-EMPTY_INPUT: Final = "-: standard input has no manifest; if another command writes it (helm template … | catflap check -), see whether that command failed"
+EMPTY_INPUT: Final = (
+    "-: standard input contains no manifest; if another command writes it (helm template … | "
+    "catflap check -), check whether that command failed"
+)
 
 Object = TypeVar("Object")
 
@@ -133,7 +136,10 @@ class Inputs:
 
 def too_many_objects(source: str) -> str:
     """Return the message for a command line with more objects than the limit."""
-    return f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to here, the most of one command; give fewer files at once"
+    return (
+        f"{shown(source)}: more than {MOST_OBJECTS:,} objects up to this line, which is the limit of one "
+        "command; pass fewer files at once"
+    )
 
 
 def with_location(source: str, place: YamlPosition | None, message: str) -> str:

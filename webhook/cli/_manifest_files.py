@@ -36,7 +36,8 @@ def find_files(path: str) -> Iterator[str | SkippedPath]:
     yield from unread
     if len(found) > MOST_FILES:
         yield SkippedPath(
-            f"{shown(path)}: more than {MOST_FILES:,} files of manifests, the most of one folder; give the folders in it"
+            f"{shown(path)}: more than {MOST_FILES:,} files of manifests, which is the limit of one folder; pass "
+            "its subfolders"
         )
         return
     yield from (check_entry(file) for file in found)
@@ -63,4 +64,4 @@ def check_entry(file: str) -> str | SkippedPath:
         kind = os.stat(file).st_mode  # noqa: PTH116 (as above)
     except OSError as bad:
         return SkippedPath(sentence(shown(file), reason(bad), ONE_FILE))
-    return file if stat.S_ISREG(kind) else SkippedPath(sentence(shown(file), "this is no regular file", ONE_FILE))
+    return file if stat.S_ISREG(kind) else SkippedPath(sentence(shown(file), "this is not a regular file", ONE_FILE))

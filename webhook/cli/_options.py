@@ -20,7 +20,7 @@ from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 
 BAD_INPUT: Final = 2
-EMPTY_INPUT: Final = "; if another command writes it to standard input, see whether that command failed"
+EMPTY_INPUT: Final = "; if another command writes it to standard input, check whether that command failed"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -43,7 +43,7 @@ class FileName(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name as the user wrote it."""
         if value == "":
-            self.fail('"" is no file name; if it comes from a variable of the shell, the variable is empty', param, ctx)
+            self.fail('"" is not a file name; if it comes from a shell variable, the variable is empty', param, ctx)
         return str(value)
 
 
@@ -66,9 +66,9 @@ class FilePath(click.ParamType[Path]):
 
 FILE_NAME: Final = FileName()
 FILE: Final = FilePath()
-MANIFESTS: Final = FileName("Give files, folders or - for standard input.")
-LOGS: Final = FileName("Give the files of a log, oldest first, or - for standard input.")
-POLICY: Final = FilePath("Give a policy file; catflap config show > policy.yaml writes one with every default.")
+MANIFESTS: Final = FileName("Pass files, folders or - for standard input.")
+LOGS: Final = FileName("Pass the files of a log, oldest first, or - for standard input.")
+POLICY: Final = FilePath("Pass a policy file; catflap config show > policy.yaml writes one with every default.")
 
 
 class RenamedOption(click.Option):
@@ -104,7 +104,7 @@ class SingleOption(click.Option):
         found = super().process_value(ctx, value)
         if len(found) > 1:
             raise click.BadParameter(
-                f"given {len(found)} times ({', '.join(map(str, found))}); give it once", ctx, self
+                f"the option occurs {len(found)} times ({', '.join(map(str, found))}); use it once", ctx, self
             )
         return found[0] if found else None
 
@@ -116,7 +116,7 @@ class NamespaceType(click.ParamType[str]):
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:  # noqa: ARG002 (click's signature)
         """Return what to give."""
-        return "Give the name of a namespace, such as shop."
+        return "Pass the name of a namespace, such as shop."
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name."""
@@ -149,8 +149,10 @@ def own_namespace_option(*, help_text: str) -> Callable[[Function], Function]:
 def cluster_options(function: Function) -> Function:
     """Add `--kubeconfig` and `--context`."""
     options = (
-        click.option("--kubeconfig", cls=SingleOption, metavar="FILE", type=FILE_NAME, help="The kubeconfig; by default kubectl's."),
-        click.option("--context", cls=SingleOption, metavar="NAME", help="The context of the kubeconfig; by default its current one."),
+        click.option("--kubeconfig", cls=SingleOption, metavar="FILE", type=FILE_NAME, help="The kubeconfig; the default "
+                                                                                      "is that of kubectl."),
+        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in the kubeconfig; the default is "
+                                                                   "its current context."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -162,14 +164,19 @@ def load_policy(path: Path) -> Loaded:
 
     Warnings about keys of earlier releases go to standard error.
     """
+    loaded = check_policy(path)
+    print_warnings(str(path), loaded.warnings)
+    return loaded
+
+
+def check_policy(path: Path) -> Loaded:
+    """Return the same without warnings, for a verb that logs them when the policy is in force."""
     try:
-        loaded = parse_file(read_text(path))
+        return parse_file(read_text(path))
     except BadPolicy as bad:
         exit_with_errors(fault_lines(str(path), bad))
     except UnreadableFileError as bad:
         exit_with_errors([str(bad)])
-    print_warnings(str(path), loaded.warnings)
-    return loaded
 
 
 def print_warnings(name: str, warnings: Iterable[PolicyFault]) -> None:
@@ -190,7 +197,7 @@ def read_text(path: Path) -> str:
 def check_stdin_once(paths: Iterable[Path | str | None]) -> None:
     """End the command if standard input is named more than once, as only one read is possible."""
     if sum(str(path) == STDIN for path in paths) > 1:
-        exit_with_errors(["-: standard input can be read once; name a file instead of one of the two"])
+        exit_with_errors(["-: standard input can be read only once; replace one of the two with a file"])
 
 
 def fault_lines(name: str, bad: BadPolicy) -> list[str]:

@@ -25,7 +25,7 @@ COLUMNS = (
 )
 EXPLANATION = (
     f"{REFUSED_LATER}: the owner is older than catflap, so its Pods are admitted (workloads.existingWorkloads: admit); "
-    "it would be refused when it is created anew or its pod template changes"
+    "it would be rejected if it is created again or if its pod template changes"
 )
 
 
@@ -44,7 +44,7 @@ class PreviewResult(Struct, frozen=True):
 
     @property
     def has_result(self) -> bool:
-        """Return whether an object would be refused; in a comparison of files, whether there is a difference."""
+        """Return whether an object would be rejected; in a comparison of files, whether there is a difference."""
         if self.changes is not None:
             return bool(self.changes or self.differences)
         return any(row.effect is Effect.REFUSED for row in self.preview.rows)
@@ -100,22 +100,22 @@ def summary(found: PreviewResult) -> Iterator[str]:
         newly = len({one.owner for one in found.changes if one.is_newly_refused})
         differ = len({one.owner for one in found.changes})
         if found.preview.objects:
-            yield f"{looked}: {differ} would fare otherwise, {newly} would be newly refused"
+            yield f"{looked}: {differ} would have another result, {newly} would be newly rejected"
         if not found.has_result:
-            yield "nothing differs"
+            yield "no differences"
         return
     count = totals(found.preview)
     running = f" ({counted(count['refusedPods'], 'Pod')} running)" if count["refusedPods"] else ""
-    parts = [f"{count['refused']} would be refused{running}"]
+    parts = [f"{count['refused']} would be rejected{running}"]
     parts += [f"{count['keepRunning']} of them older than catflap"] if count["keepRunning"] else []
     parts += [f"{count[effect]} {effect}" for effect in ("warned", "recorded") if count[effect]]
     yield f"{looked}: {'; '.join(parts)}"
     if by_rule := count_refused_by(found.preview, lambda row: row.rule):
-        yield f"refused by rule: {', '.join(f'{rule} {owners}' for rule, owners in by_rule.items())}"
+        yield f"rejected by rule: {', '.join(f'{rule} {owners}' for rule, owners in by_rule.items())}"
 
 
 def count_refused_by(preview: Preview, key: Callable[[PreviewRow], str]) -> dict[str, int]:
-    """Return how many owners would be refused, by a property of the owners."""
+    """Return how many owners would be rejected, by a property of the owners."""
     pairs = sorted({(key(row), row.owner) for row in preview.rows if row.effect is Effect.REFUSED})
     return dict(Counter(value for value, _ in pairs))
 

@@ -39,7 +39,7 @@ FORMATS: Final[Mapping[str, Callable[[Iterator[LogEntry]], Iterator[bytes]]]] = 
 }
 # Wide enough for most values; a longer value moves the rest of its line to the right.
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
-LENIENT: Final = "--lenient reads copies whose lines a collector wrote anew"
+LENIENT: Final = "--lenient reads copies in which a collector rewrote the lines"
 GAP: Final = "   "
 # The rules, other than custom rules, that a record may name as violated.
 BUILT_IN_RULES: Final = (
@@ -48,7 +48,7 @@ BUILT_IN_RULES: Final = (
 )
 
 log_files = click.argument("files", metavar="FILE...", type=LOGS, nargs=-1, required=True)
-lenient_option = click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
+lenient_option = click.option("--lenient", is_flag=True, help="Accept copies in which a collector rewrote the JSON.")
 
 
 class TimeType(click.ParamType[datetime]):
@@ -71,26 +71,28 @@ def query_options(function: Function) -> Function:
     kinds, verdicts = WordChoice(record_types()), WordChoice([verdict.value for verdict in Verdict])
     options: tuple[tuple[tuple[str, ...], Any, str], ...] = (
         (("--type", "types"), kinds, "Records of this type."),
-        (("--decision", "decisions"), verdicts, "Decisions that came out so."),
-        (("--user", "users"), str, "Asked by this user."),
-        (("--group", "groups"), str, "Asked by a member of this group."),
-        (("-n", "--namespace", "namespaces"), NamespacePatternType(), "About an object in this namespace."),
-        (("--resource", "resources"), str, "About this resource (pods, pods/status) or kind (NetworkPolicy)."),
-        (("--name", "names"), str, "About an object of this name."),
-        (("--rule", "rules"), str, "This rule was broken, whatever came of it."),
-        (("--reason", "reasons"), ReasonPatternType(), "The reason has this code, such as BreakGlass or Policy*."),
+        (("--decision", "decisions"), verdicts, "Decisions with this result."),
+        (("--user", "users"), str, "Requests of this user."),
+        (("--group", "groups"), str, "Requests of a member of this group."),
+        (("-n", "--namespace", "namespaces"), NamespacePatternType(), "Requests for an object in this namespace."),
+        (("--resource", "resources"), str, "Requests for this resource (pods, pods/status) or kind (NetworkPolicy)."),
+        (("--name", "names"), str, "Requests for an object with this name."),
+        (("--rule", "rules"), str, "Requests that violate this rule, in any mode."),
+        (("--reason", "reasons"), ReasonPatternType(), "Records with this reason code, such as BreakGlass or Policy*."),
     )
     for names, kind, help_text in reversed(options):
         function = click.option(*names, type=kind, multiple=True, help=help_text)(function)
-    until = click.option("--to", "end", type=TimeType(), help="Before this time (a date is its first moment).")
-    return click.option("--from", "begin", type=TimeType(), help="From this time on.")(until(function))
+    until = click.option("--to", "end", type=TimeType(), help="Before this time (a date means 00:00 UTC).")
+    return click.option("--from", "begin", type=TimeType(), help="From this time on (a date means 00:00 UTC).")(
+        until(function)
+    )
 
 
 @click.command("query")
 @log_files
 @query_options
 @policy_option(
-    required=False, help_text="The policy file, or the manifest of its ConfigMap: --rule may name its custom rules."
+    required=False, help_text="The policy file, or the manifest of its ConfigMap. --rule accepts its custom rules."
 )
 @lenient_option
 @click.option("-o", "--output", type=WordChoice(["table", "json"]), default="table", show_default=True)
@@ -115,7 +117,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
         records = f"{counted(found.without_code, 'record')} without a reason code, which an earlier release wrote"
         print_warning(f"--reason cannot match {records}")
     if not found.matched:
-        print_warning(f"no record matches, of {counted(found.read, 'record')} read")
+        print_warning(f"no record matches; {counted(found.read, 'record')} read")
 
 
 class RecordFilter:
@@ -146,15 +148,16 @@ def custom_rules(policy: Path | None) -> tuple[CustomRule, ...]:
 def unknown_rule(rule: str, known_rules: Iterable[str], records: int) -> str:
     """Return the message about a rule in the query that neither catflap nor a record has."""
     return (
-        f"--rule {rule!r} is no rule of catflap, and none of the {counted(records, 'record')} names it.{suggestion(rule, sorted(known_rules))} "
-        f"The rules are {', '.join(sorted(known_rules))}; a custom rule that was not broken yet is known by -c POLICY"
+        f"--rule {rule!r} is not a rule of catflap, and no record of {counted(records, 'record')} contains "
+        f"it.{suggestion(rule, sorted(known_rules))} "
+        f"The rules are {', '.join(sorted(known_rules))}; for a custom rule without violations, add -c POLICY"
     )
 
 
 @click.command("export")
 @log_files
 @click.option(
-    "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(list(FORMATS)), required=True, help="Which form."
+    "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(list(FORMATS)), required=True, help="The output format."
 )  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
@@ -182,14 +185,14 @@ def read_entries(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterat
         )
     if entries.skipped:
         print_warning(
-            f"passed over {counted(entries.skipped, 'piece')} without a record; catflap audit verify says what they are"
+            f"skipped {counted(entries.skipped, 'line')} without a valid record; catflap audit verify describes them"
         )
 
 
 def unreadable_log_message(files: tuple[str, ...], *, lenient: bool) -> str:
     """Return the message about a log without a readable record."""
-    remedy = "catflap audit verify says what they are" if lenient else LENIENT
-    return f"no record of {', '.join(map(shown, files))} is as it was written; {remedy}"
+    remedy = "catflap audit verify describes them" if lenient else LENIENT
+    return f"{', '.join(map(shown, files))} contains no valid record; {remedy}"
 
 
 def table_row(entry: LogEntry) -> tuple[str, ...]:

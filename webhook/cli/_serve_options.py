@@ -20,9 +20,13 @@ from webhook.tls.certificate_folder import BadCertificateError
 from webhook.tls.client_certificates import request_client_certificates
 
 BIND_PROBLEMS: Final = {
-    errno.EADDRINUSE: "another program, or another option of this command, uses this port; name another port, or end that program",
-    errno.EADDRNOTAVAIL: "this machine does not have this address; write one that it has, or 0.0.0.0 for all of them",
-    errno.EACCES: "this user may not open ports below 1024; name a higher port",
+    errno.EADDRINUSE: (
+        "another program or another option of this command uses this port; choose another port, or stop that program"
+    ),
+    errno.EADDRNOTAVAIL: (
+        "this machine does not have this address; use one of its addresses, or 0.0.0.0 for all addresses"
+    ),
+    errno.EACCES: "this user may not open ports below 1024; choose a higher port",
 }
 
 
@@ -42,7 +46,7 @@ class AddressType(click.ParamType[tuple[str, int]]):
             or int(port) > HIGHEST_PORT
             or (":" in host and host[0] + host[-1] != "[]")
         ):
-            self.fail(f"{value!r}: write HOST:PORT, an IPv6 host in brackets, such as 0.0.0.0:8443", param, ctx)
+            self.fail(f"{value!r}: write HOST:PORT, such as 0.0.0.0:8443; write an IPv6 host in brackets", param, ctx)
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
 
 
@@ -64,7 +68,7 @@ def bind_problem(host: str, port: int, sockets: ExitStack) -> str:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         sockets.enter_context(socket.create_server(address[:2], family=family))
     except socket.gaierror:
-        return "this host name is unknown; write an address of this machine, or 0.0.0.0 for all of them"
+        return "this host name is unknown; use an address of this machine, or 0.0.0.0 for all addresses"
     except OSError as bad:
         return BIND_PROBLEMS.get(bad.errno or 0, reason(bad))
     return ""
@@ -80,7 +84,9 @@ class PolicyLocationType(click.ParamType[Path | ConfigMapRef]):
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return]
         if value == STDIN:
-            self.fail("standard input does not change; name a file, which is read again whenever it does", param, ctx)
+            self.fail(
+                "standard input does not change; pass a file, which catflap reads again after each change", param, ctx
+            )
         try:
             return parse_location(FILE_NAME.convert(value, param, ctx))
         except ValueError as bad:
@@ -92,21 +98,23 @@ def serving_options(function: Function) -> Function:
     options = (
         click.option(
             "-c", "--policy", cls=SingleOption, type=PolicyLocationType(), required=True,
-            help="Where the policy file is, or the manifest of its ConfigMap.",
+            help="The policy file, or the manifest of its ConfigMap.",
         ),
         click.option(
             "--status-listen", type=AddressType(), default="0.0.0.0:8080", show_default=True,
-            help="Where /healthz, /readyz and /metrics are served, plain HTTP.",
+            help="The address of /healthz, /readyz and /metrics (plain HTTP).",
         ),
         click.option(
             "--kubeconfig", cls=SingleOption, type=FILE_NAME, metavar="FILE",
-            help="How to reach the cluster; by default as the Pod's own ServiceAccount.",
+            help="The kubeconfig of the cluster; the default is the ServiceAccount of the Pod.",
         ),
-        click.option("--context", cls=SingleOption, metavar="NAME", help="The context of --kubeconfig; by default its current one."),
-        click.option("--audit-log", metavar="FILE", help="Append the audit records here instead of standard output."),
+        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in --kubeconfig; the default is "
+                                                                   "its current context."),
+        click.option("--audit-log", metavar="FILE", help="Append the audit records to this file instead of "
+                                                         "standard output."),
         click.option(
             "--audit-key", type=FILE, metavar="FILE",
-            help="The audit root key, which vouches for the keys that sign the records (catflap audit keygen makes one).",
+            help="The audit root key, which signs the keys of the processes (catflap audit keygen creates one).",
         ),
     )  # fmt: skip
     for option in reversed(options):
@@ -119,20 +127,21 @@ def sender_options(function: Function) -> Function:
     options = (
         click.option(
             "--client-ca", type=FILE, metavar="FILE",
-            help="Take reviews only from clients with a certificate of this CA; the API server needs one (docs/security.md).",
+            help="Accept reviews only from clients with a certificate of this CA; the API server needs such a "
+                 "certificate (docs/security.md).",
         ),
         click.option(
             "--client-name", "client_names", multiple=True, metavar="NAME",
-            help="Of these only certificates with this common name or DNS name; may be given several times.",
+            help="With --client-ca: accept only certificates with this common name or DNS name; may be repeated.",
         ),
         click.option(
             "--path-token-file", type=FILE, metavar="FILE",
-            help="Take reviews only at /validate/TOKEN and /mutate/TOKEN, with a token of this file, one a line.",
+            help="Accept reviews only at /validate/TOKEN and /mutate/TOKEN, with a token of this file (one per line).",
         ),
         click.option(
             "--secret-path/--no-secret-path", default=None,
-            help="Take reviews only at the paths of the Secret that the controller keeps; by default with a cluster, "
-            "unless --listen is a loopback address.",
+            help="Accept reviews only at the paths in the Secret that the controller writes; default with a "
+                 "cluster, unless --listen is a loopback address.",
         ),
     )  # fmt: skip
     for option in reversed(options):
@@ -153,7 +162,9 @@ def sender_authentication(
     Contradictory options end the command.
     """
     if client_names and client_ca is None:
-        exit_with_errors(["--client-name needs --client-ca: a name counts only in a certificate that a CA vouches for"])
+        exit_with_errors(
+            ["--client-name needs --client-ca, because a name counts only in a certificate that the CA signed"]
+        )
     if client_ca is not None and (token_file is not None or secret):
         exit_with_errors(
             ["--client-ca excludes --path-token-file and --secret-path: the certificate is the stronger proof"]
@@ -183,4 +194,4 @@ def check_audit_key(path: Path | None) -> None:
 def check_context(kubeconfig: str | None, context: str | None) -> None:
     """Check that a context belongs to a named kubeconfig: a Pod's own ServiceAccount has no contexts."""
     if context and not kubeconfig:
-        exit_with_errors(["--context needs --kubeconfig: without it the Pod's own ServiceAccount counts"])
+        exit_with_errors(["--context needs --kubeconfig, because the default is the ServiceAccount of the Pod"])

@@ -132,7 +132,7 @@ def run_command(command: Callable[..., Any]) -> int:
     except CannotWriteError:
         return EXIT_TROUBLE
     except MemoryError:
-        click.echo("catflap: this process may take no more memory; give less at once", err=True)
+        click.echo("catflap: this process reached its memory limit; pass less input at once", err=True)
         return EXIT_TROUBLE
     except SystemExit as end:
         return exit_code(end.code)
@@ -156,5 +156,5 @@ def report_failure(failure: OSError) -> int:
     if failure.errno == errno.EPIPE:
         return EXIT_READER_ENDED
     reason_text = OUTPUT_ERRORS.get(failure.errno or 0, reason(failure))
-    click.echo(f"catflap: standard output cannot be written: {reason_text}; what it has so far is incomplete", err=True)
+    click.echo(f"catflap: standard output cannot be written: {reason_text}; the output is incomplete", err=True)
     return EXIT_TROUBLE

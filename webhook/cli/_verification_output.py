@@ -12,7 +12,7 @@ from webhook.model.counting import counted
 
 COLUMNS = tuple(map(Column, ("CHAIN", "WRITER", "FROM", "TO", "RECORDS", "SIGNED", "KEY", "END")))
 SHORT_NAME_LENGTH = 8  # of a chain's name: enough to distinguish a log's chains
-UNCERTIFIED_NOTE = "nobody vouches for the chains' keys here: --trust ROOT.pub demands it"
+UNCERTIFIED_NOTE = "no trusted root key confirms the keys of the chains; use --trust ROOT.pub"
 
 
 def show(report: VerificationReport, *, trusted: bool) -> None:
@@ -28,7 +28,7 @@ def table_row(chain: Chain) -> Iterator[str]:
     yield describe_writer(chain)
     yield from (chain.began[:19], chain.ended[:19], str(chain.records))
     yield f"to {chain.signed_to}" if chain.signed_to >= 0 else "no"
-    yield "vouched for" if chain.is_key_certified else "-"
+    yield "key confirmed" if chain.is_key_certified else "-"
     yield "stop" if chain.is_stopped else "open"
 
 

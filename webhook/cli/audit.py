@@ -30,17 +30,17 @@ def verb() -> None:
     type=FILE,
     multiple=True,
     metavar="ROOT.pub",
-    help="A root key has to vouch for each key that signs; may be repeated.",
+    help="Require that this root key signed the key of each chain; may be repeated.",
 )
-@click.option("--closed", is_flag=True, help="Each chain has to end in its stop record, so that a cut end shows.")
+@click.option("--closed", is_flag=True, help="Require a stop record at the end of each chain, to find a truncated end.")
 @click.option(
     "--against",
     type=FILE_NAME,
     multiple=True,
     metavar="FILE",
-    help="The API server's own audit log (JSON lines of audit.k8s.io/v1); one for each API server.",
+    help="The audit log of the API server (JSON lines of audit.k8s.io/v1); repeat for each API server.",
 )
-@click.option("--lenient", is_flag=True, help="Take copies whose JSON a collector wrote anew.")
+@click.option("--lenient", is_flag=True, help="Accept copies in which a collector rewrote the JSON.")
 @click.option("-o", "--output", type=WordChoice(["text", "json"]), default="text", show_default=True)
 def verify(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...], trust: tuple[Path, ...], against: tuple[str, ...], closed: bool, lenient: bool, output: str
@@ -71,7 +71,7 @@ def keygen(prefix: str) -> None:
         private, public = write_pair(prefix)
     except OSError as bad:
         exit_with_errors([unwritable(bad.filename, bad) if bad.filename else str(bad)])
-    click.echo(f"{private}: the private key, for its owner alone\n{public}: the public key, for whoever verifies")
+    click.echo(f"{private}: the private key; keep it secret\n{public}: the public key; verifiers need it")
 
 
 verb.add_command(query)

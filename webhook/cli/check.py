@@ -46,18 +46,23 @@ class CheckOptions(Struct, frozen=True):
 @click.command("check")
 @policy_file
 @click.option(
-    "-n", "--namespace", type=NAMESPACE, default="default", show_default=True, help="For objects that name none."
+    "-n",
+    "--namespace",
+    type=NAMESPACE,
+    default="default",
+    show_default=True,
+    help="The namespace of objects that name none.",
 )
-@own_namespace_option(help_text="Where catflap itself is installed; it is exempt.")
+@own_namespace_option(help_text="The namespace of catflap, which is exempt.")
 @click.option(
     "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(["text", "json"]), default="text", show_default=True,
 )  # fmt: skip
-@click.option("--strict", is_flag=True, help="End with status 1 also where something was not judged.")
+@click.option("--strict", is_flag=True, help="End with status 1 also if something was not checked.")
 @click.argument("paths", nargs=-1, required=True, type=MANIFESTS, metavar="PATH...")
 def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
     """Judge the manifests in files, folders or - (standard input).
 
-    Ends with status 0 where all would be admitted, 1 where some would be refused, 2 where something cannot be read.
+    Ends with status 0 where all would be admitted, 1 where some would be rejected, 2 where something cannot be read.
     """
     check_stdin_once((policy, *paths))
     inputs, counts = Inputs(paths), CheckCounts()

@@ -71,11 +71,11 @@ class Story:
     def ask(self, path: str, resource: str, manifest: Mapping[str, Any], *, allowed: bool) -> dict[str, Any]:
         """Send one review; end the story if the answer is not the expected one."""
         response = self.server.review(path, create_request(resource, manifest, namespace=NAMESPACE))
-        verdict = "[green]admitted" if response["allowed"] else "[red]refused"
+        verdict = "[green]admitted" if response["allowed"] else "[red]rejected"
         reference = f"{manifest['kind']} {manifest['metadata']['name']}"
         self.console.print(f"POST {path}  {reference}: {verdict}")
         if response["allowed"] != allowed:
-            self.fail(f"that is not what should happen: {response}")
+            self.fail(f"unexpected response: {response}")
         return response
 
     def fail(self, message: str) -> NoReturn:
@@ -94,39 +94,39 @@ class Story:
 def tell_story(story: Story) -> None:
     """Run the whole story."""
     console = story.console
-    console.print(f"The webhook listens on https://localhost:{story.server.port}, under a CA made for this minute.")
+    console.print(f"The webhook listens on https://localhost:{story.server.port}, with a new temporary CA.")
     console.print("The policy is the default one: every Pod has an app and one of the roles frontend, backend, data.\n")
 
-    story.chapter("1. A good Pod goes in")
-    console.print("Its role stands under an alias only, so the plain label is written for it.")
+    story.chapter("1. A valid Pod is admitted")
+    console.print("Only an alias contains its role, so the webhook adds the label role.")
     patch = story.ask("/mutate", "pods", GOOD_POD, allowed=True).get("patch", "")
     story.show(base64.b64decode(patch).decode(), "json")
     story.ask("/validate", "pods", GOOD_POD, allowed=True)
 
-    story.chapter("2. A Deployment without labels stays out, and is told why")
+    story.chapter("2. A Deployment without labels is rejected, with the reason")
     response = story.ask("/validate", "deployments", deployment("cart", {"tier": "web"}), allowed=False)
     console.print(response["status"]["message"], markup=False, soft_wrap=True)
 
-    story.chapter("3. So does one whose role is a typo")
+    story.chapter("3. A Deployment with a misspelt role is rejected")
     response = story.ask(
         "/validate", "deployments", deployment("cart", {"app": "cart", "role": "fronted"}), allowed=False
     )
     console.print(response["status"]["message"], markup=False, soft_wrap=True)
 
-    story.chapter("4. A new namespace is stamped, and closed by policies")
+    story.chapter("4. A new namespace is labelled, and isolated by policies")
     patch = story.ask("/mutate", "namespaces", NEW_NAMESPACE, allowed=True).get("patch", "")
     story.show(base64.b64decode(patch).decode(), "json")
     loaded = parse(DEFAULT_POLICY)
     for engine in PolicyEngine:
-        console.print(f"\nWhere the engine is [bold]{engine}[/bold], the controller writes:")
+        console.print(f"\nWith the engine [bold]{engine}[/bold], the controller writes:")
         story.show(
             dump_manifests(render_namespace(loaded.policy, RenderTarget(NAMESPACE, "", loaded.digest), engine)), "yaml"
         )
 
-    story.chapter("5. What is left on record")
+    story.chapter("5. The audit records")
     lines = story.server.audit_log.read_text(encoding="utf-8").splitlines()
     for line in lines:
         story.show(line, "json")
     decisions = [record["decision"] for record in map(msgspec.json.decode, lines) if record["type"] == "decision"]
     if decisions != ["allowed", "allowed", "denied", "denied", "allowed"]:
-        story.fail(f"the record does not tell the same story: {decisions}")
+        story.fail(f"the audit records differ: {decisions}")

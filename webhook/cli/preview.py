@@ -55,8 +55,8 @@ from webhook.review.manifests import Manifest, read, refused_by_api_server
 from webhook.syntax.documents import LocatedObject
 
 EXIT_FOUND = 1
-NOT_INSTALLED = "catflap is not registered in this cluster: all that stands counts as older than it"
-UNDATED = "since when catflap is installed may not be seen, so no owner counts as older and every namespace as guarded"
+NOT_INSTALLED = "catflap is not registered in this cluster, so all existing objects count as older than catflap"
+UNDATED = "cannot read the installation time, so no owner counts as older, and every namespace counts as managed"
 
 
 class PreviewOptions(Struct, frozen=True):
@@ -79,14 +79,16 @@ class PreviewOptions(Struct, frozen=True):
     metavar="FILE",
     help="Show only what changes compared with this policy file.",
 )
-@click.option("--against-cluster", is_flag=True, help="The same compared with the policy file in the cluster.")
-@click.option("--cluster", is_flag=True, help="Look at what stands in the cluster that kubectl would take.")
+@click.option(
+    "--against-cluster", is_flag=True, help="Show only what changes compared with the policy file in the cluster."
+)
+@click.option("--cluster", is_flag=True, help="Read the objects in the current cluster of kubectl.")
 @cluster_options
 @click.option(
     "-n", "--namespace", "namespaces", type=NAMESPACE, multiple=True,
-    help="Only this namespace of the cluster, may be repeated; of files, the one of objects that name none.",
+    help="With a cluster: only this namespace, may be repeated. With files: the namespace of objects that name none.",
 )  # fmt: skip
-@own_namespace_option(help_text="Of files: where catflap itself is installed; it is exempt.")
+@own_namespace_option(help_text="With files: the namespace of catflap, which is exempt.")
 @click.option("-o", "--output", type=WordChoice(["table", "wide", "json"]), default="table", show_default=True)
 @click.argument("paths", nargs=-1, type=MANIFESTS, metavar="[PATH...]")
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -103,18 +105,18 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 ) -> None:
     """Show what a policy file would refuse, among manifests (PATH: files, folders, -) or in a cluster.
 
-    Ends with status 0 where nothing would be refused, or nothing differs; 1 where something does; 2 where something cannot
+    Ends with status 0 where nothing would be rejected, or nothing differs; 1 where something does; 2 where something cannot
     be read or looked at.
     """
     if against and against_cluster:
         exit_with_errors(["--against and --against-cluster exclude each other"])
     by_cluster = bool(cluster or ((kubeconfig or context) and not (paths and against_cluster)))
     if paths and by_cluster:
-        exit_with_errors(["give either PATH... or a cluster (--cluster, --kubeconfig, --context)"])
+        exit_with_errors(["pass either PATH... or a cluster (--cluster, --kubeconfig, --context)"])
     if not (paths or by_cluster or against or against_cluster):
-        exit_with_errors(["give PATH..., or --cluster; or --against, to compare policy files alone"])
+        exit_with_errors(["pass PATH... or --cluster, or pass --against to compare only policy files"])
     if paths and len(namespaces) > 1:
-        exit_with_errors(["-n/--namespace: objects of files are in one namespace, give it once"])
+        exit_with_errors(["-n/--namespace: for files, use this option only once"])
     check_stdin_once((policy, against, *paths))
     options = PreviewOptions(load_policy(policy).policy, against, against_cluster, namespaces, own_namespace, paths)
     try:
@@ -132,7 +134,7 @@ def print_result(found: PreviewResult, output: str, *, is_of_files: bool) -> Non
     else:
         show(found, wide=output == "wide")
     for line in found.unseen:
-        print_warning(line if is_of_files else f"not looked at: {line}")
+        print_warning(line if is_of_files else f"not read: {line}")
     raise SystemExit(BAD_INPUT if found.unseen else EXIT_FOUND if found.has_result else 0)
 
 
@@ -243,7 +245,7 @@ def read_previous_policy(options: PreviewOptions, api: Api | None) -> GuardPolic
     namespace = name.partition("/")[0]
     found = api.get(under(collection("v1", "configmaps", namespace), POLICY_CONFIGMAP))
     if found is None:
-        exit_with_errors([f"--against-cluster: no ConfigMap {name}"])
+        exit_with_errors([f"--against-cluster: ConfigMap {name} does not exist"])
     try:
         return parse((found.get("data") or {}).get(POLICY_CONFIGMAP_KEY, "")).policy
     except BadPolicy as bad:

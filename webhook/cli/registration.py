@@ -32,10 +32,13 @@ FAILED = 1
     type=NAMESPACE,
     default=DEFAULT_NAMESPACE,
     show_default=True,
-    help="With --turn-on: catflap's own.",
+    help="With --turn-on: the namespace of catflap.",
 )
 @click.option(
-    "--account", multiple=True, metavar="USER", help="Users that serve and controller act as; - is kubectl's own."
+    "--account",
+    multiple=True,
+    metavar="USER",
+    help="The user names of serve and controller; - means the current user of kubectl.",
 )
 @cluster_options
 def verb(  # noqa: PLR0917 (click calls it by name)
@@ -59,7 +62,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         click.echo(turn_on_again(kubeconfig, context, namespace))
         return
     if policy is None or ca is None:
-        exit_with_errors(["give -c POLICY, --ca FILE and either --url or --service; or --turn-on"])
+        exit_with_errors(["pass -c POLICY, --ca FILE and either --url or --service; or pass --turn-on"])
     locate = endpoint_factory(url, service)
     try:
         bundle = base64.b64encode(read_file(ca, CA_BUNDLE)).decode("ascii")
@@ -82,7 +85,7 @@ def current_user(kubeconfig: str | None, context: str | None) -> str:
     except NoClusterError as bad:
         exit_with_errors([str(bad)])
     except ApiError as error:
-        exit_with_error(error, failed=FAILED, doing="who you are cannot be asked: ")
+        exit_with_error(error, failed=FAILED, doing="the API server did not return your user name: ")
 
 
 def turn_on_again(kubeconfig: str | None, context: str | None, namespace: str) -> str:
@@ -95,4 +98,4 @@ def turn_on_again(kubeconfig: str | None, context: str | None, namespace: str) -
         exit_with_error(error, failed=FAILED)
     if found:
         return f"ConfigMap {found} deleted: a running controller registers catflap once the servers answer"
-    return "catflap was not turned off: no ConfigMap catflap-registration says so"
+    return "catflap is not turned off: ConfigMap catflap-registration does not exist"

@@ -18,13 +18,13 @@ from webhook.netpol.render import render_cluster_wide, render_namespace
 
 @click.command("render")
 @policy_file
-@click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to close.")
+@click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to isolate.")
 @click.option(
     "--engine", type=WordChoice([str(engine) for engine in PolicyEngine]),
-    help="Whose policies; by default the policy file's engine, and kubernetes where that says auto.",
+    help="The engine of the policies; the default is network.engine of the policy file, and kubernetes for auto.",
 )  # fmt: skip
-@own_namespace_option(help_text="Where catflap itself is installed; it gets no policies.")
-@click.option("--environment", default="", help="The environment that the namespace is in, of those in the file.")
+@own_namespace_option(help_text="The namespace of catflap, which gets no policies.")
+@click.option("--environment", default="", help="The environment of the namespace, from namespaces.environment.oneOf.")
 def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, environment: str) -> None:
     """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
 
@@ -37,7 +37,10 @@ def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, e
     if environment and environment not in known:
         exit_with_errors(
             [
-                f"--environment: {environment!r} is none of namespaces.environment.oneOf: {', '.join(known)}.{suggestion(environment, known)}"
+                (
+                    f"--environment: {environment!r} is not in namespaces.environment.oneOf: "
+                    f"{', '.join(known)}.{suggestion(environment, known)}"
+                )
             ]
             if known
             else [f"--environment: {environment!r}: the policy file has no environments (namespaces.environment.oneOf)"]
@@ -67,7 +70,10 @@ def dns_assumptions(dns: str | tuple[DnsEndpoint, ...]) -> Iterator[str]:
     if isinstance(dns, tuple) or (dns != "auto" and dns not in WITH_ADDRESSES):
         return
     if dns == "auto":
-        yield f"network.dns is auto, and no cluster was asked: the preset {FALLBACK} is assumed."
-    yield "Missing: the cluster address of the DNS Service. With NodeLocal DNSCache in its default mode Pods ask that address, and network"
-    yield "policies see it. catflap controller finds it; for use without the controller, list it in network.dns as cidrs:"
+        yield f"network.dns is auto, and render reads no cluster, so it uses the preset {FALLBACK}."
+    yield (
+        "The cluster address of the DNS Service is missing. With NodeLocal DNSCache in its default mode, Pods "
+        "send queries to it, and network"
+    )
+    yield "policies apply to it. catflap controller finds it. Without the controller, list it in network.dns as cidrs:"
     yield "  kubectl get service kube-dns --namespace kube-system --output jsonpath='{.spec.clusterIPs}'"

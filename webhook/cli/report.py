@@ -49,9 +49,13 @@ from webhook.report.policy_summary import exception_summaries, exclusions, webho
 def verification_options(function: Function) -> Function:
     """Add the options of `audit verify`."""
     options = (
-        click.option("--trust", type=FILE, multiple=True, metavar="ROOT.pub", help="A root key has to vouch for each key that signs; may be repeated."),
-        click.option("--against", type=FILE_NAME, multiple=True, metavar="FILE", help="The API server's own audit log, one for each API server."),
-        click.option("--closed", is_flag=True, help="Each chain has to end in its stop record."),
+        click.option("--trust", type=FILE, multiple=True, metavar="ROOT.pub", help="Require that this root key "
+                                                                                   "signed the key of each chain; "
+                                                                                   "may be repeated."),
+        click.option("--against", type=FILE_NAME, multiple=True, metavar="FILE", help="The audit log of the API "
+                                                                                      "server; repeat for each API "
+                                                                                      "server."),
+        click.option("--closed", is_flag=True, help="Require a stop record at the end of each chain."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -61,9 +65,9 @@ def verification_options(function: Function) -> Function:
 def naming_options(function: Function) -> Function:
     """Add the options for what only the preparer knows, which the first page shows."""
     options = (
-        click.option("--cluster-name", default="", metavar="TEXT", help="The cluster's name, for the first page."),
+        click.option("--cluster-name", default="", metavar="TEXT", help="The name of the cluster, for the first page."),
         click.option("--scope", default="", metavar="TEXT", help="What the report is about, such as an audit and its period, for the first page."),
-        click.option("--prepared-by", default="", metavar="TEXT", help="Who made the report, for the first page."),
+        click.option("--prepared-by", default="", metavar="TEXT", help="The author of the report, for the first page."),
     )  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -74,13 +78,13 @@ def naming_options(function: Function) -> Function:
 @log_files
 @policy_option(
     required=False,
-    help_text="The policy file, or the manifest of its ConfigMap: its exceptions, and what it keeps from the guard.",
+    help_text="The policy file, or the manifest of its ConfigMap. The report lists its exceptions and exemptions.",
 )
-@click.option("--from", "begin", type=TimeType(), help="From this time on.")
-@click.option("--to", "end", type=TimeType(), help="Before this time (a date is its first moment).")
+@click.option("--from", "begin", type=TimeType(), help="From this time on (a date means 00:00 UTC).")
+@click.option("--to", "end", type=TimeType(), help="Before this time (a date means 00:00 UTC).")
 @verification_options
 @lenient_option
-@click.option("--cluster", is_flag=True, help="Look at what stands now in the cluster that kubectl would take.")
+@click.option("--cluster", is_flag=True, help="Read the current state of the current cluster of kubectl.")
 @cluster_options
 @naming_options
 @click.option(
@@ -89,7 +93,7 @@ def naming_options(function: Function) -> Function:
     type=FILE_NAME,
     required=True,
     metavar="FILE",
-    help="The page to write; - for standard output.",
+    help="The file to write; - means standard output.",
 )
 def verb(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...],
@@ -145,7 +149,7 @@ def check_output(output: str, inputs: Iterable[str]) -> None:
         for one in inputs:
             if one and Path(one).exists() and page_file.samefile(one):
                 exit_with_errors(
-                    [f"{output}: the report reads this file, and would write over it; give --output another name"]
+                    [f"{output}: the report reads this file and cannot overwrite it; choose another --output"]
                 )
 
 
@@ -166,7 +170,7 @@ def summary(found: VerificationReport, gathering: Aggregator) -> str:
     figures = (
         f"{counted(found.records, 'record')} in {counted(len(found.chains), 'chain')}",
         f"{counted(total('decision'), 'request')} decided",
-        f"{total('decision', Verdict.DENIED):,} refused",
+        f"{total('decision', Verdict.DENIED):,} rejected",
         f"{total('decision', Verdict.EXEMPT):,} exempt",
     )
     return f"the log is {'sound' if found.is_sound else damage}; {', '.join(figures)}"

@@ -32,11 +32,11 @@ CONTAINER: Final = {
 @cluster_options
 @click.option(
     "-n", "--namespace", type=NAMESPACE, default="default", show_default=True,
-    help="A namespace whose Pods are judged. Nothing is stored there.",
+    help="A namespace whose Pods catflap checks. The selftest stores nothing there.",
 )  # fmt: skip
 @click.option(
     "--label", "labels", multiple=True, metavar="KEY=VALUE",
-    help="A label of the Pod that is to be admitted, where the policy file does not list its values; may be repeated.",
+    help="A label of the valid Pod, if the policy file does not list its values; may be repeated.",
 )  # fmt: skip
 def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: str, labels: tuple[str, ...]) -> None:
     """Create a Pod with labels and one without as dry runs, and see that the first is admitted and the second refused.
@@ -49,11 +49,13 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
         exit_with_errors(["--label: write KEY=VALUE"])
     unlabelled = expected_decision(pod(namespace, {}), under)
     if unlabelled.verdict is Verdict.EXEMPT:
-        exit_with_errors([f"{unlabelled.reason}, so nothing is judged there; name another namespace by -n"])
+        exit_with_errors([f"{unlabelled.reason}, so catflap checks no Pod there; choose another namespace with -n"])
     fixed = {one.label: one.value or next(iter(one.choices), "") for one in unlabelled.fix}
     labelled = pod(namespace, {**fixed, **given})
     if not (found := expected_decision(labelled, under)).allowed:
-        problems = f"no labels of a good Pod follow from the policy file; give them by --label: {found.message}"
+        problems = (
+            f"the policy file does not determine the labels of a valid Pod; pass them with --label: {found.message}"
+        )
         exit_with_errors(problems.splitlines())
     try:
         api = connect_as_kubectl(kubeconfig, context)
@@ -69,16 +71,16 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
         raise SystemExit(FAILED)
     click.echo(f"a Pod with labels is admitted in namespace {namespace}")
     click.echo(
-        "a Pod without labels is refused"
+        "a Pod without labels is rejected"
         if not unlabelled.allowed
-        else "the policy file refuses no Pod without labels there"
+        else "the policy file does not reject Pods without labels there"
     )
 
 
 def check_admission(api: Api, labelled: dict[str, Any]) -> list[str]:
-    """Return the problems if a Pod with labels is refused.  Raises ApiError if the result is unknown."""
+    """Return the problems if a Pod with labels is rejected.  Raises ApiError if the result is unknown."""
     message = dry_run(api, labelled)
-    return [f"a Pod with labels is refused: {message}"] if message else []
+    return [f"a Pod with labels is rejected: {message}"] if message else []
 
 
 def check_refusal(api: Api, unlabelled: Decision, namespace: str) -> list[str]:
@@ -86,10 +88,13 @@ def check_refusal(api: Api, unlabelled: Decision, namespace: str) -> list[str]:
     message = dry_run(api, pod(namespace, {}))
     if not message:
         return [
-            f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or another policy is in force there"
+            (
+                f"a Pod without labels is admitted in namespace {namespace}: catflap is not registered, or uses "
+                "another policy file"
+            )
         ]
     first = unlabelled.message.partition("\n")[0]
-    return [] if first in message else [f"a Pod without labels is refused, but not by catflap: {message}"]
+    return [] if first in message else [f"a Pod without labels is rejected, but not by catflap: {message}"]
 
 
 def dry_run(api: Api, body: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.server import run_server
 from webhook.cli._audit_options import audit_log_options
 from webhook.cli._choices import WordChoice
-from webhook.cli._options import FILE, exit_with_errors, load_policy
+from webhook.cli._options import FILE, check_policy, exit_with_errors
 from webhook.cli._serve_options import (
     AddressType,
     check_addresses,
@@ -32,23 +32,29 @@ from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check
 @click.command("serve")
 @serving_options
 @audit_log_options
-@click.option("--listen", type=AddressType(), default="0.0.0.0:8443", show_default=True, help="Where reviews come in.")
+@click.option(
+    "--listen",
+    type=AddressType(),
+    default="0.0.0.0:8443",
+    show_default=True,
+    help="The address for reviews.",
+)
 @click.option(
     "--tls-dir",
     type=FILE,
     required=True,
-    help="Folder of tls.crt and tls.key; where they are missing, a CA and a pair are issued into it.",
+    help="The folder of tls.crt and tls.key; if both are missing, catflap writes a new CA and a new pair to it.",
 )
 @click.option(
-    "--tls-name", multiple=True, metavar="HOST", help="A further name or address that the certificate is for."
+    "--tls-name", multiple=True, metavar="HOST", help="Another name or address for the certificate; may be repeated."
 )
 @sender_options
-@click.option("--standalone", is_flag=True, help="Serve without a cluster; what needs one is not checked.")
+@click.option("--standalone", is_flag=True, help="Serve without a cluster; checks that need a cluster are skipped.")
 @click.option(
     "--worker", type=WordChoice(["asgi", "gthread"]), default="asgi", show_default=True,
-    help="asgi: express lane; gthread: Flask alone.",
+    help="The kind of server: asgi also answers on an event loop; gthread uses only Flask.",
 )  # fmt: skip
-@click.option("--verbose", is_flag=True, help="Log more to standard error.")
+@click.option("--verbose", is_flag=True, help="Write more log messages to standard error.")
 def verb(  # noqa: PLR0917 (click calls it by name)
     policy: Path | ConfigMapRef,
     status_listen: tuple[str, int],
@@ -77,13 +83,11 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if standalone and (kubeconfig or context):
         exit_with_errors(["--standalone excludes --kubeconfig and --context"])
     if isinstance(policy, Path):
-        load_policy(policy)
+        check_policy(policy)
     elif standalone:
-        exit_with_errors(["--policy configmap:… needs a cluster; give a file with --standalone"])
+        exit_with_errors(["--policy configmap:… needs a cluster; with --standalone, pass a file"])
     if standalone and secret_path:
-        exit_with_errors(
-            ["--secret-path needs a cluster, as the token is in a Secret; give --path-token-file with --standalone"]
-        )
+        exit_with_errors([("--secret-path needs a cluster with the Secret; with --standalone, pass --path-token-file")])
     trusted = sender_authentication(
         client_ca=client_ca,
         client_names=client_names,

@@ -17,10 +17,12 @@ FAILED = 1
 @cluster_options
 @click.option(
     "-n", "--namespace", type=NAMESPACE,
-    help="catflap's own; by default that of the registered Service, else catflap-system.",
+    help="The namespace of catflap; the default is that of the registered Service, or catflap-system.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask; without a terminal nothing is asked.")
+@click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
+@click.option(
+    "-y", "--yes", is_flag=True, help="Do not ask for confirmation; without a terminal, the command never asks."
+)
 def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry_run: bool, yes: bool) -> None:
     """Remove catflap's webhook configurations, its copy of the rules, policies, stamps and reports from a cluster, and nothing else.
 
@@ -36,7 +38,7 @@ def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry
             return
         if sys.stdin.isatty() and not yes:
             where = f"context {context}" if context else kubeconfig or "the current context"
-            click.confirm(f"Remove what catflap wrote from the cluster of {where}?", abort=True)
+            click.confirm(f"Remove the objects of catflap from the cluster of {where}?", abort=True)
         for line in remove_installation(api, own):
             click.echo(line)
     except NoClusterError as bad:

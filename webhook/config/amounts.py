@@ -31,4 +31,4 @@ def amounts(policy: GuardPolicy) -> Iterator[PolicyFault]:
 def beyond(path: str, count: int, what: str, most: int, instead: str) -> Iterator[PolicyFault]:
     """Yield a fault if `count` exceeds `most`; `instead` names what can replace several of the items."""
     if count > most:
-        yield PolicyFault(path, f"{count} {what}, {most} are the most; let {instead} stand for many")
+        yield PolicyFault(path, f"{count} {what}; the limit is {most}; replace several items with {instead}")

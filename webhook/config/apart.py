@@ -56,7 +56,7 @@ class Reader:
         """
         until = monotonic() + seconds
         if not self._lock.acquire(timeout=max(0.0, seconds)):
-            raise ReadingTooSlowError(f"within {seconds:.1f} s, as another one is being read")
+            raise ReadingTooSlowError(f"within {seconds:.1f} s, because another file is being read")
         try:
             try:
                 found = self._asked(text, until)
@@ -104,7 +104,7 @@ def received(stream: IO[bytes], length: int, until: float) -> bytes:
     while len(found) < length:
         left = until - monotonic()
         if left <= 0 or not waiting.poll(1000 * left):
-            raise ReadingTooSlowError("in the time that there was")
+            raise ReadingTooSlowError("in the available time")
         if not (piece := os.read(stream.fileno(), min(PIECE, length - len(found)))):
             raise ReaderGoneError
         found += piece
@@ -144,7 +144,7 @@ class Kept:
         try:
             found = READER.read(text, seconds)
         except OSError:
-            logger.exception("a policy file is read by this process, as no other one can be started")
+            logger.exception("the policy file is read in this process, because no separate process can be started")
             found = parse(text)
         with self._lock:
             self._large[text] = found

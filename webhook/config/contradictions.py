@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from webhook.config.amounts import amounts
 from webhook.config.custom import custom
-from webhook.config.engines import net, presets, staging, too_long, too_many, windows
+from webhook.config.engines import default_deny, presets, staging, too_long, too_many, windows
 from webhook.config.faults import PolicyFault, choices, unknown_rule
 from webhook.config.flows import reachable, roles
 from webhook.config.labels import labels
@@ -39,11 +39,16 @@ def kinds(policy: GuardPolicy) -> Iterator[PolicyFault]:
         if BY_RESOURCE.get(by_resource) == one.maker:
             continue  # an earlier release may lack it
         if by_resource in BY_RESOURCE or by_kind in BY_KIND:
-            yield PolicyFault(path, f"{one.resource}.{one.group} is built in; remove it here")
+            yield PolicyFault(path, f"{one.resource}.{one.group} is a built-in kind; remove this item")
         elif by_resource in POLICY_RESOURCES or by_kind in POLICIES_BY_KIND:
-            yield PolicyFault(path, f"{one.resource}.{one.group} is a network policy, which makes no Pods")
+            yield PolicyFault(
+                path,
+                f"{one.resource}.{one.group} is a network policy, from which no Pods are created; remove this item",
+            )
         elif by_resource in seen or by_kind in seen:
-            yield PolicyFault(path, f"{one.resource}.{one.group}, or its kind {one.kind}, is listed twice")
+            yield PolicyFault(
+                path, f"{one.resource}.{one.group}, or its kind {one.kind}, is a duplicate; remove one of the two"
+            )
         seen |= {by_resource, by_kind}
 
 
@@ -51,17 +56,24 @@ def aliases(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that Pods with an alias alone also get the role's own label, because policies select by it."""
     role = policy.workloads.role
     if policy.network.flows and role.aliases and not policy.workloads.fill_from_aliases:
-        message = f"flows select Pods by the label {role.label!r}, which a Pod with an alias alone would not get"
+        message = (
+            f"flows select Pods by the label {role.label!r}, and catflap does not add this label to Pods "
+            "that have only an alias; set fillFromAliases: true"
+        )
         yield PolicyFault("workloads.fillFromAliases", message)
 
 
 def environments(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that `across: environment` has environments, and that their label is not catflap's own."""
     if policy.namespaces.environment.label == GUARD_LABEL:
-        yield PolicyFault("namespaces.environment.label", f"{GUARD_LABEL} says that a namespace is guarded, no more")
+        yield PolicyFault(
+            "namespaces.environment.label", f"{GUARD_LABEL} is the label of managed namespaces; name another label"
+        )
     for number, flow in enumerate(policy.network.flows):
         if flow.across and not policy.namespaces.environment.one_of:
-            yield PolicyFault(f"network.flows[{number}].across", "namespaces.environment.oneOf names no environment")
+            yield PolicyFault(
+                f"network.flows[{number}].across", "namespaces.environment.oneOf is empty; list the environments there"
+            )
 
 
 def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -69,13 +81,13 @@ def overrides(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, override in enumerate(policy.namespaces.overrides):
         path = f"namespaces.overrides[{number}].labels"
         if GUARD_LABEL in override.labels:
-            yield PolicyFault(f"{path}.{GUARD_LABEL}", "it says that a namespace is guarded, no more")
+            yield PolicyFault(f"{path}.{GUARD_LABEL}", "it is the label of managed namespaces; name another label")
         if NAMESPACE_NAME in override.labels:
-            yield PolicyFault(f"{path}.{NAMESPACE_NAME}", "every namespace has it: give names instead")
+            yield PolicyFault(f"{path}.{NAMESPACE_NAME}", "every namespace has this label; use names instead")
         environment = policy.namespaces.environment
         value = override.labels.get(environment.label)
         if environment.one_of and value is not None and value not in environment.one_of:
-            message = f"no environment is called {value!r}{choices(value, environment.one_of, 'the environments')}"
+            message = f"unknown environment {value!r}{choices(value, environment.one_of, 'the environments')}"
             yield PolicyFault(f"{path}.{environment.label}", message)
 
 
@@ -85,7 +97,7 @@ def for_a_few(path: str, groups: Callable[[GuardPolicy], Iterable[str]], what: s
     def everybody(policy: GuardPolicy) -> Iterator[PolicyFault]:
         for number, group in enumerate(groups(policy)):
             if group in EVERYBODY:
-                yield PolicyFault(f"{path}[{number}]", f"{group} is everybody: {what}")
+                yield PolicyFault(f"{path}[{number}]", f"{group} contains all users: {what}")
 
     return everybody
 
@@ -99,7 +111,7 @@ def exempt(path: str, names: Callable[[GuardPolicy], Iterable[str]], user: Calla
     def makers(policy: GuardPolicy) -> Iterator[PolicyFault]:
         for number, name in enumerate(names(policy)):
             if name == CONTROLLERS or User(user(name)).is_controller:
-                yield PolicyFault(f"{path}[{number}]", f"everybody makes Pods through {name}")
+                yield PolicyFault(f"{path}[{number}]", f"all users create Pods through {name}")
 
     return makers
 
@@ -109,14 +121,18 @@ def claims(policy: GuardPolicy) -> Iterator[PolicyFault]:
     known = dict.fromkeys(policy.workloads.role.one_of)
     for name, role in policy.roles.items():
         if name not in known:
-            message = f"no role is called {name!r}{choices(name, known, 'the roles')}"
+            message = f"unknown role {name!r}{choices(name, known, 'the roles')}"
             yield PolicyFault(f"roles.{name}", message)
         spaces = role.claim.namespaces
         for number, account in enumerate(role.claim.service_accounts):
             space = account.partition("/")[0]
             if spaces and not any(fits(pattern, space) for pattern in spaces):
                 path = f"roles.{name}.claim.serviceAccounts[{number}]"
-                yield PolicyFault(path, f"no Pod of {account} could have the role: {space!r} is none of its namespaces")
+                yield PolicyFault(
+                    path,
+                    f"no Pod of {account} can have the role, because {space!r} does not match "
+                    "the namespaces of the claim",
+                )
 
 
 def exceptions(policy: GuardPolicy) -> Iterator[PolicyFault]:
@@ -147,22 +163,22 @@ def validating_admission_policy(policy: GuardPolicy) -> Iterator[PolicyFault]:
 
 
 FOR_A_FEW = (
-    for_a_few("exempt.groups", lambda policy: policy.exempt.groups, "no rule would hold for anybody"),
-    for_a_few("breakGlass.groups", lambda policy: policy.break_glass.groups, "an emergency is for a few"),
+    for_a_few("exempt.groups", lambda policy: policy.exempt.groups, "no rule would apply to any user"),
+    for_a_few("breakGlass.groups", lambda policy: policy.break_glass.groups, "name groups with few members"),
     for_a_few(
         "namespaces.labelledBy",
         lambda policy: policy.namespaces.labelled_by,
-        "labels by which a namespace is judged are for a few to set",
+        "these labels determine the rules for a namespace; name groups with few members",
     ),
     for_a_few(
         "policyFile.deletedBy",
         lambda policy: policy.policy_file.deleted_by,
-        "the policy file is for a few to delete",
+        "name groups with few members",
     ),
     for_a_few(
         "namespaces.reserved.groups",
         lambda policy: policy.namespaces.reserved.groups,
-        "namespaces that are free of rules are for a few to make",
+        "the rules do not apply in these namespaces; name groups with few members",
     ),
 )
 EXEMPT = (
@@ -177,7 +193,7 @@ EXEMPT = (
 # Map each check to the lists whose broken items it may leave out, in addition to the lists of `sound.JUDGED`.
 CHECKS: Mapping[Check, tuple[Path, ...]] = {
     **dict.fromkeys((labels, roles, aliases, environments, overrides, *FOR_A_FEW, *EXEMPT, claims), ()),
-    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, net, exceptions, unjudged, validating_admission_policy, amounts), ()),
+    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, default_deny, exceptions, unjudged, validating_admission_policy, amounts), ()),
     kinds: (("workloads", "extraKinds"),),
     custom: (("custom",),),
 }  # fmt: skip

@@ -47,9 +47,9 @@ def custom(policy: GuardPolicy) -> Iterator[PolicyFault]:
     for number, rule in enumerate(policy.custom):
         path = f"custom[{number}]"
         if rule.id in RULES:
-            yield PolicyFault(f"{path}.id", f"{rule.id!r} is the id of a built-in rule")
+            yield PolicyFault(f"{path}.id", f"{rule.id!r} is the id of a built-in rule; choose another id")
         if rule.id in seen:
-            yield PolicyFault(f"{path}.id", f"an earlier custom rule has the id {rule.id!r}")
+            yield PolicyFault(f"{path}.id", f"an earlier custom rule has the id {rule.id!r}; choose another id")
         seen.add(rule.id)
     try:
         load_library()
@@ -72,11 +72,15 @@ def too_much(rules: Iterable[CustomRule]) -> Iterator[PolicyFault]:
     """Yield the reason why catflap does not compile the expressions: the library would need seconds."""
     if (length := sum(len(rule.cel) for rule in rules)) > MOST_CHARACTERS:
         yield PolicyFault(
-            "custom", f"all expressions together have {length} characters, {MOST_CHARACTERS} are the most"
+            "custom",
+            f"the expressions of all custom rules have {length} characters together; the limit is {MOST_CHARACTERS}",
         )
     elif (large := sum(size(one, "pP") for rule in rules for one in written_patterns(rule.cel))) > LARGEST_PATTERNS:
-        message = f"with their repetitions written out all patterns together are {large} characters large, "
-        yield PolicyFault("custom", f"{message}{LARGEST_PATTERNS} are the most")
+        message = (
+            f"with expanded repetitions, the patterns of all custom rules have {large} characters together; "
+            "the limit is "
+        )
+        yield PolicyFault("custom", f"{message}{LARGEST_PATTERNS}")
 
 
 def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Iterator[PolicyFault]:
@@ -87,15 +91,15 @@ def unknown_resources(policy: GuardPolicy, rule: CustomRule, path: str) -> Itera
     for number, name in enumerate(rule.resources):
         if name == ALL_WORKLOADS or name in known:
             continue
-        what = f"{name!r} is no resource that is judged" if name else "the text is empty"
+        what = f"{name!r} is not a resource that custom rules can check" if name else "the text is empty"
         if others := sorted(full for full, maker in known.items() if maker.resource == name):
-            remedy = f": write {' or '.join(others)}, as the plural alone means Kubernetes' own"
+            remedy = f": write {' or '.join(others)}, because a plural without a group means the resource of Kubernetes"
         elif meant := resource_meant(name, known):
             remedy = f"; did you mean {meant!r}?"
         else:
             remedy = (
-                f", as it makes no Pods: write {ALL_WORKLOADS} for all that do, or some of {listed(own, len(own))}; "
-                "a custom resource with its group, such as rollouts.argoproj.io"
+                f": write {ALL_WORKLOADS} for all resources that create Pods, or some of {listed(own, len(own))}; "
+                "write a custom resource with its group, such as rollouts.argoproj.io"
             )
         yield PolicyFault(f"{path}[{number}]", f"{what}{remedy}")
 
@@ -140,10 +144,13 @@ def complaints(rule: CustomRule) -> Iterator[str]:
         yield from bad.complaints
         return
     except TooLargeError:
-        yield "it may cost too much over any object, by its loops and what it and its params have in them"
+        yield (
+            "the expression can exceed the cost limit for every object, because of its loops and the size of its "
+            "literals and params; simplify it"
+        )
         return
     if "params" in program.reads and rule.params is None:
-        yield "it reads params, and the rule has none"
+        yield "the expression reads params, and the rule has no params; add params"
 
 
 def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
@@ -159,11 +166,9 @@ def unfit_params(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
 def unfit(value: Any, path: str) -> Iterator[PolicyFault]:
     """Yield a fault for each number in a value that CEL cannot take or compare; CEL takes all other values."""
     if isinstance(value, int) and not LOWEST <= value <= HIGHEST:
-        yield PolicyFault(path, "a whole number of more than 64 bits: quote it, to have it as text")
+        yield PolicyFault(path, "the number has more than 64 bits; write it in quotes to use it as text")
     if isinstance(value, float) and isnan(value):
-        yield PolicyFault(
-            path, ".nan is not a number, and neither equal to any number nor less or greater; write a number"
-        )
+        yield PolicyFault(path, ".nan is not a number and does not compare with numbers; write a number")
     for key, one in value.items() if isinstance(value, dict) else ():
         yield from unfit(one, f"{path}.{key}")
     for number, one in enumerate(value if isinstance(value, list) else ()):

@@ -33,13 +33,17 @@ DATA, BINARY = "data", "binaryData"
 # The header of a block whose lines are the lines of the text; an anchor or a tag may precede it.
 LITERAL: Final = re.compile(r"(?:[&!]\S*[ \t]+)*\|")
 FOLDED: Final = re.compile(r"(?:[&!]\S*[ \t]+)*>")
-JOINED: Final = f"> joins the lines of a text; write {POLICY_CONFIGMAP_KEY}: |"
+JOINED: Final = f"> joins the lines of the text; write {POLICY_CONFIGMAP_KEY}: |"
 ALIAS: Final = re.compile(r"\*([^\s,\[\]{}]+)")
 NO_LINES: Final = (
-    f"there is no policy in it; the file's lines are below {POLICY_CONFIGMAP_KEY}: | and further right than this key"
+    f"it contains no policy; write the lines of the policy file below {POLICY_CONFIGMAP_KEY}: | with more "
+    "indentation than this key"
 )
-AS_LINES: Final = f"write it under {DATA} as {POLICY_CONFIGMAP_KEY}: | with the file's lines below it"
-NO_MARK: Final = "the file is UTF-16 without a byte order mark; save it as UTF-8, in PowerShell by `… | Out-File -Encoding utf8 FILE`"
+AS_LINES: Final = f"write it below {DATA} as {POLICY_CONFIGMAP_KEY}: | with the lines of the file below it"
+NO_MARK: Final = (
+    "the file is UTF-16 without a byte order mark; save it as UTF-8, in PowerShell with `… | Out-File "
+    "-Encoding utf8 FILE`"
+)
 
 
 class NotTextError(Exception):
@@ -171,7 +175,9 @@ def the_one(maps: Sequence[LocatedObject]) -> LocatedObject:
         raise BadPolicy([without(maps[0])])
     if len(usual) > 1:
         names = " and ".join(repr(name_of(one)) for one in usual[:2])
-        message = f"the ConfigMaps {names} both have {POLICY_CONFIGMAP_KEY}; give the manifest of one"
+        message = (
+            f"the ConfigMaps {names} both have the key {POLICY_CONFIGMAP_KEY}; pass the manifest of one ConfigMap only"
+        )
         raise BadPolicy([PolicyFault("", message, placed(usual[1].place()))])
     return usual[0]
 
@@ -191,16 +197,21 @@ def name_of(found: LocatedObject) -> str:
 def without(found: LocatedObject) -> PolicyFault:
     """Return the fault of a ConfigMap that holds no policy file."""
     if POLICY_CONFIGMAP_KEY in texts(found, BINARY):
-        message = f"{POLICY_CONFIGMAP_KEY} is Base64 here, as kubectl create configmap writes a file that is not UTF-8; {AS_LINES}"
+        message = (
+            f"{POLICY_CONFIGMAP_KEY} is Base64, because kubectl create configmap found a file that is not "
+            f"UTF-8; {AS_LINES}"
+        )
         return PolicyFault(BINARY, message, placed(found.place((BINARY, POLICY_CONFIGMAP_KEY))))
     data = found.value.get(DATA)
     if data is not None and not isinstance(data, dict):
         return PolicyFault(DATA, values.expected_mapping(FileValue(data)), placed(found.place((DATA,))))
     if POLICY_CONFIGMAP_KEY in found.value:
-        message = f"{POLICY_CONFIGMAP_KEY} is beside {DATA} here; write it below {DATA}"
+        message = f"{POLICY_CONFIGMAP_KEY} is next to {DATA}; write it below {DATA}"
         return PolicyFault(POLICY_CONFIGMAP_KEY, message, placed(found.place((POLICY_CONFIGMAP_KEY,))))
-    keys = f"its keys are {listed(list(data))}; rename the one with the policy file" if data else "it has no keys"
-    message = f"the ConfigMap {name_of(found)!r} has no key {POLICY_CONFIGMAP_KEY} with the policy file as text; {keys}"
+    keys = (
+        f"its keys are {listed(list(data))}; rename the key that contains the policy file" if data else "it has no keys"
+    )
+    message = f"the ConfigMap {name_of(found)!r} has no key {POLICY_CONFIGMAP_KEY} with the policy file; {keys}"
     return PolicyFault(DATA, message, placed(found.place((DATA,))))
 
 
@@ -220,21 +231,21 @@ def faults_of(found: LocatedObject) -> Iterator[PolicyFault]:
                     field_path(path), not_text(key, value, found.written(path)), placed(found.place(path))
                 )
     for key, place in found.repeated:
-        yield PolicyFault("", f"the key {key!r} is here for the second time; remove one of the two", placed(place))
+        yield PolicyFault("", f"duplicate key {key!r}; remove one of the two", placed(place))
 
 
 def unread_keys(found: LocatedObject) -> Iterator[PolicyFault]:
     """Yield a remark on each policy file under a key of the ConfigMap that catflap does not read."""
     for key, value in texts(found, DATA).items():
         if key != POLICY_CONFIGMAP_KEY and isinstance(value, str) and POLICY_IN.search(value):
-            message = f"it has no effect: of this ConfigMap only the key {POLICY_CONFIGMAP_KEY} is read"
+            message = f"it has no effect: catflap reads only the key {POLICY_CONFIGMAP_KEY} of this ConfigMap"
             yield PolicyFault(field_path((DATA, key)), message, placed(found.place((DATA, key))))
 
 
 def not_text(key: str, value: Any, written: str | None) -> str:
     """Return the sentence for a value of a ConfigMap that is not text."""
     if key == POLICY_CONFIGMAP_KEY:
-        return f"{FileValue(value, written).described}; a ConfigMap holds text: {AS_LINES}"
+        return f"{FileValue(value, written).described}; a value in a ConfigMap must be text: {AS_LINES}"
     return values.expected_text(FileValue(value, written))
 
 

@@ -44,7 +44,7 @@ def unprintable(path: str, selector: Selector) -> Iterator[PolicyFault]:
 def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Yield a fault for each role with more rules or outside networks than one Calico policy takes in any namespace."""
     if len(policy.network.outside) > MOST_RULES:
-        message = f"{len(policy.network.outside)} networks are left outside of these, {MOST_RULES} are the most"
+        message = f"{len(policy.network.outside)} networks remain outside of these networks; the limit is {MOST_RULES}"
         yield PolicyFault("network.clusterCIDRs", message)
         return
     environment = next(iter(policy.namespaces.environment.one_of), "")
@@ -58,7 +58,9 @@ def too_many(policy: GuardPolicy) -> Iterator[PolicyFault]:
             rules[side.own.role, side.direction] += parts[allow.peer] * sum(1 for _ in ports_by_protocol(allow.ports))
     for (role, direction), count in rules.items():
         if count > MOST_RULES:
-            message = f"{count} {direction} rules for {role or 'Pods without a role'}, Calico takes {MOST_RULES}"
+            message = (
+                f"{count} {direction} rules for {role or 'Pods without a role'}; the limit of Calico is {MOST_RULES}"
+            )
             yield PolicyFault("network.flows", message)
 
 
@@ -89,29 +91,34 @@ def not_on_windows(path: str, cidrs: Iterable[str], ports: Iterable[PortRange]) 
     """Yield a fault for each network and port that a Windows node does not enforce."""
     for cidr in cidrs:
         if ip_network(cidr).version == IPV6:
-            yield PolicyFault(path, f"{cidr}: Windows nodes have no IPv6 policies (network.windowsNodes)")
+            yield PolicyFault(path, f"{cidr}: Windows nodes do not enforce IPv6 policies (network.windowsNodes)")
     if any(one.protocol == SCTP for one in ports):
-        yield PolicyFault(path, "SCTP: Windows nodes have none (network.windowsNodes)")
+        yield PolicyFault(path, "SCTP: Windows nodes do not enforce SCTP (network.windowsNodes)")
 
 
 def presets(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the file names the networks of nodes, because probes come from them and no other source names them."""
     if "kubelet-probes" in policy.network.presets and not policy.network.node_cidrs:
-        yield PolicyFault("network.nodeCIDRs", "the preset kubelet-probes opens the networks of nodes: name them here")
+        yield PolicyFault(
+            "network.nodeCIDRs",
+            "the preset kubelet-probes allows connections from nodes: list the networks of the nodes",
+        )
 
 
 def staging(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the engine is Calico, which alone has staged kinds."""
     if policy.network.staged and policy.network.engine in {"kubernetes", "none"}:
-        yield PolicyFault("network.staged", f"the engine {policy.network.engine!r} has no staged policies, Calico has")
+        yield PolicyFault(
+            "network.staged", f"the engine {policy.network.engine!r} has no staged policies; set network.engine: calico"
+        )
 
 
-def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
+def default_deny(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the cluster-wide default deny isolates all namespaces except the exempt ones."""
     if not policy.network.cluster_wide_default_deny:
         return
     if policy.network.engine in {"kubernetes", "none"}:
-        message = f"the engine {policy.network.engine!r} has no GlobalNetworkPolicy, Calico has"
+        message = f"the engine {policy.network.engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
         yield PolicyFault("network.clusterWideDefaultDeny", message)
     if policy.namespaces.include_existing != "all":
         message = "it closes every namespace, older ones too: that needs namespaces.includeExisting: all"

@@ -66,4 +66,4 @@ def choices(word: str, words: Iterable[str], what: str) -> str:
 
 def unknown_rule(path: str, id_: str, known: Iterable[str]) -> PolicyFault:
     """Return the fault of an id that no rule has."""
-    return PolicyFault(path, f"no rule has the id {id_!r}{choices(id_, known, 'the rules')}")
+    return PolicyFault(path, f"unknown rule {id_!r}{choices(id_, known, 'the rules')}")

@@ -12,7 +12,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.traffic import spans_everything
 
 OUTER_WORDS: Final = frozenset({"internet", "external", "public", "world", "extern"})
-OUTSIDE_MEANT: Final = f"; what is not in the cluster is called {OUTSIDE}"
+OUTSIDE_MEANT: Final = f"; addresses that are not in the cluster have the name {OUTSIDE}"
 
 
 def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
@@ -26,19 +26,25 @@ def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the roles of flows exist and can be part of a policy's name."""
     known = dict.fromkeys(policy.workloads.role.one_of)
     if OUTSIDE in known and policy.network.flows:
-        yield PolicyFault("workloads.role.oneOf", f"{OUTSIDE!r} is no role where there are flows: it means the outside")
+        yield PolicyFault(
+            "workloads.role.oneOf",
+            f"{OUTSIDE!r} is a reserved word in flows and means all addresses outside of the cluster; rename the role",
+        )
     for path, end in ends(policy):
         if not end.is_pods or end.role is None:
             continue
         if end.role not in known:
             meant = OUTSIDE_MEANT if end.role.lower() in OUTER_WORDS else choices(end.role, known, "the roles")
-            message = f"no role is called {end.role!r}{meant}"
+            message = f"unknown role {end.role!r}{meant}"
             yield PolicyFault(path, message)
             continue
         try:
             namespace_name(f"{ROLE_PREFIX}{end.role}")  # a policy's name allows the same letters
         except ValueError:
-            message = f"the role {end.role!r} cannot be part of a policy's name: at most 50 of a-z, 0-9 and '-'"
+            message = (
+                f"the role {end.role!r} cannot be part of the name of a policy: use at most 50 characters of "
+                "a-z, 0-9 and '-'"
+            )
             yield PolicyFault(path, message)
 
 
@@ -48,7 +54,9 @@ def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
     They do if one flow leads in and another leads out on a shared port. The fault of a flow names one such other flow.
     """
     if any(end.is_outside for _, end in ends(policy)) and not policy.network.outside:
-        yield PolicyFault("network.clusterCIDRs", "nothing is left outside of these networks")
+        yield PolicyFault(
+            "network.clusterCIDRs", "these networks contain every address, so no address is left for outside"
+        )
     if not policy.namespaces.environment.one_of:
         return
     may_be_pods = pods_among(policy.network.cluster_cidrs)
@@ -65,8 +73,9 @@ def reachable(policy: GuardPolicy) -> Iterator[PolicyFault]:
             port, (shared, other) = met
             named.add(other)
             message = (
-                f"with network.flows[{other}] it leads from one environment into another on {shared}/{port.protocol}: "
-                "both reach addresses of Pods; name the networks of Pods in network.clusterCIDRs and leave them out here"
+                f"with network.flows[{other}] this flow connects two environments on {shared}/{port.protocol}, "
+                "because the addresses of both flows can include Pods; list the networks of Pods in "
+                "network.clusterCIDRs and exclude them from this flow"
             )
             yield PolicyFault(f"network.flows[{number}]", message)
 

@@ -35,7 +35,7 @@ def double(workloads: Workloads) -> Iterator[PolicyFault]:
     seen: dict[str, str] = {}
     for path, key in keys(workloads):
         if key in seen:
-            yield PolicyFault(path, f"{key!r} is {seen[key]} as well, and a label says one thing")
+            yield PolicyFault(path, f"{key!r} is also used by {seen[key]}; a label can have only one meaning")
         seen.setdefault(key, path)
 
 
@@ -45,14 +45,14 @@ def reserved(workloads: Workloads) -> Iterator[PolicyFault]:
     for path, key in (*keys(workloads), *required):
         whose = next((whose for prefix, whose in RESERVED_PREFIXES.items() if key.startswith(prefix)), "")
         if whose:
-            yield PolicyFault(path, f"no Pod may carry {key!r}: for Calico it is a label of the Pod's {whose}")
+            yield PolicyFault(path, f"Calico uses {key!r} as a label of the Pod's {whose}; name another label")
         yield from written(path, key)
 
 
 def written(path: str, key: str) -> Iterator[PolicyFault]:
     """Yield the fault of a label that a part of Kubernetes sets, so that users cannot choose its value."""
     if writer := writer_of(key):
-        message = f"{key!r} is written by {writer}, so no user chooses its value; name a label that users set"
+        message = f"{key!r} is set by {writer}, so users cannot choose its value; name another label"
         yield PolicyFault(path, message)
 
 
@@ -63,9 +63,7 @@ def against_roles(path: str, required: LabelRequirement, role: RoleLabel) -> Ite
     """
     refused = [name for name in role.one_of if not required.admits(name)]
     if refused and required.label == role.label:
-        message = (
-            f"no Pod could have the role {refused[0]!r}: {required.label!r} says it, and is required to be another"
-        )
+        message = f"no Pod can have the role {refused[0]!r}: this requirement for {required.label!r} does not allow it"
         yield PolicyFault(path, f"{message}; workloads.role.oneOf lists the roles")
 
 
@@ -76,4 +74,4 @@ def against(path: str, required: LabelRequirement, place: str, other: LabelRequi
     """
     listed = required.one_of or other.one_of
     if listed and not any(required.admits(value) and other.admits(value) for value in listed):
-        yield PolicyFault(path, f"no value of {required.label!r} is admitted both here and by {place}")
+        yield PolicyFault(path, f"no value of {required.label!r} satisfies both this requirement and {place}")

@@ -25,13 +25,16 @@ from webhook.syntax.values import ANY, FileValue, describe_type
 
 DIGEST_LENGTH = 16
 GROUP, KIND = "catflap.dev", "GuardPolicy"
-EMPTY = f"there is no policy in it; the shortest one is apiVersion: {GROUP}/v1 and kind: {KIND}, and catflap config show prints one with every key"
+EMPTY = (
+    f"the file is empty; the shortest valid policy file is apiVersion: {GROUP}/v1 and kind: {KIND}; catflap "
+    "config show prints a policy file with every key"
+)
 UNREAD = Gaps(frozenset({()}), frozenset({()}))  # for a file without any part that can be read as a policy
 HEAD = frozenset({"apiVersion", "kind"})
 EVERY = frozenset({"*", "all", "default"})  # what users write for every rule
 IN_VALUES = "policy"  # the key of the chart's values that has the policy file
 MOST_TOLD = 50  # faults of one file
-COMMENT = "; YAML has no comments with // or /*, but with #"
+COMMENT = "; YAML comments start with #, not with // or /*"
 
 
 class Loaded(Struct, frozen=True):
@@ -110,7 +113,10 @@ def text_in(content: Any) -> str:
 def chart_values(content: dict[Any, Any]) -> PolicyFault | None:
     """Return the fault of a values file of the Helm chart; None for a text that is meant as a policy file."""
     if HEAD.isdisjoint(content) and isinstance(content.get(IN_VALUES), dict):
-        message = f"this looks like values of the Helm chart; check what the chart makes of them: helm template NAME CHART -f FILE | {CONFIG_CHECK}"
+        message = (
+            "this looks like values of the Helm chart; check the policy file that the chart renders from "
+            f"them: helm template NAME CHART -f FILE | {CONFIG_CHECK}"
+        )
         return PolicyFault(IN_VALUES, message)
     return None
 
@@ -141,7 +147,11 @@ def told(found: Iterable[PolicyFault], said: Written) -> list[PolicyFault]:
         if len(first) > MOST_TOLD:
             break
     listed = sorted(first, key=lambda one: (one.place or (0, 0), str(one)))
-    more = [PolicyFault("", f"there is more to mend than these {MOST_TOLD} faults")] if len(listed) > MOST_TOLD else []
+    more = (
+        [PolicyFault("", f"the file has more than {MOST_TOLD} errors; fix these first")]
+        if len(listed) > MOST_TOLD
+        else []
+    )
     return listed[:MOST_TOLD] + more
 
 
@@ -159,7 +169,7 @@ def unknown_rules(content: dict[Any, Any], found: Gaps) -> Iterator[PolicyFault]
         for id_ in rules if isinstance(rules, dict) else ():
             if id_ not in known:
                 every = PolicyFault(
-                    f"{path}.{id_}", f"no rule has the id {id_!r}; the mode of every rule is the key mode beside rules"
+                    f"{path}.{id_}", f"unknown rule {id_!r}; the mode of every rule is the key mode at the top level"
                 )
                 yield every if id_ in EVERY else unknown_rule(f"{path}.{id_}", id_, known)
 
@@ -190,9 +200,7 @@ def faults(bad: ValidationError, said: Written) -> Iterator[PolicyFault]:
 def repeated(path: tuple[Step, ...], values: Any, places: Mapping[int, int]) -> Iterator[PolicyFault]:
     """Yield a fault for each item that its list has already; `places` maps later positions to first positions."""
     for number, first in places.items():
-        message = (
-            f"{FileValue(values[number]).quoted} is in this list already, as {path[-1]}[{first}]; remove one of the two"
-        )
+        message = f"{FileValue(values[number]).quoted} is a duplicate of {path[-1]}[{first}]; remove one of the two"
         yield PolicyFault(written((*path, number)), message)
 
 

@@ -33,7 +33,7 @@ SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 TAG: Final = "tag:yaml.org,2002:"
 MERGE: Final = "<<"
-MAPPING_AS_KEY: Final = "a key is text, this is a mapping; a template ({{ … }}) has to be rendered first"
+MAPPING_AS_KEY: Final = "the key is a mapping, and a key must be text; if this is a template ({{ … }}), render it first"
 NO_KEY: Final = "?"  # the step in a path for a key that cannot be read
 KINDS: Final = {"null": type(None), "bool": bool, "int": int, "float": float}
 
@@ -90,7 +90,7 @@ def read(text: str, first: int = 1) -> Written:
     if bad := unprintable(text):
         return Written(None, (PolicyFault("", f"not YAML: {bad.says}", Place(bad.line, bad.column)),))
     if (size := len(text.encode())) > LARGEST:
-        return Written(None, (PolicyFault("", f"the file has {size} bytes, {LARGEST} are the most"),))
+        return Written(None, (PolicyFault("", f"the file has {size} bytes, and the limit is {LARGEST} bytes"),))
     composer = Composer(yaml.parse(text.removeprefix("\ufeff"), PARSER))
     content = None
     try:
@@ -114,12 +114,12 @@ def key_complaint(key: Any, event: Any) -> str:
     if isinstance(key, dict):
         return MAPPING_AS_KEY
     if isinstance(key, list):
-        return "a key is text, this is a list"
+        return "the key is a list, and a key must be text"
     written = event.value if isinstance(event, yaml.ScalarEvent) else f"*{event.anchor}"
     if key is None and not written:
-        return "there is no key before the colon"
+        return "the key before the colon is missing"
     kind = "null" if key is None else describe_type(key)
-    return f'a key is text, {written} is {kind}; write it in quotes: "{written}"'
+    return f'the key {written} is {kind}, and a key must be text; write it in quotes: "{written}"'
 
 
 class Composer:
@@ -148,7 +148,10 @@ class Composer:
             if isinstance(first, yaml.ScalarEvent) and not first.value and first.implicit[0] and not first.anchor:
                 continue  # templates leave an empty document between two --- or after the last one
             if is_found:
-                message = "a second document begins here, and a policy file is one; put every other object into a file of its own"
+                message = (
+                    "a second YAML document starts here, and a policy file is one document; move other "
+                    "objects to their own files"
+                )
                 self.fault(message, place(begin.start_mark))
                 break
             is_found = True
@@ -192,7 +195,8 @@ class Composer:
     def _aliased(self, anchor: str | None) -> Any:
         if anchor is None or anchor not in self._anchors:
             return self.fault(
-                f"the alias *{anchor} has no anchor &{anchor} before it; if text is meant, write it in quotes"
+                f"the alias *{anchor} refers to the anchor &{anchor}, which is not defined before it; if this is "
+                "text, write it in quotes"
             )
         value, size = self._anchors[anchor]
         self._take(size)
@@ -202,10 +206,11 @@ class Composer:
         self._count += count
         if self._count > MOST_NODES:
             raise TooMuchError(
-                f"more than {MOST_NODES} keys and values up to here, a long one and an alias count as several"
+                f"the file has more than {MOST_NODES} keys and values up to this line (a long value and an alias "
+                "count as several)"
             )
         if len(self._steps) > DEEPEST:
-            raise TooMuchError(f"nested more than {DEEPEST} deep")
+            raise TooMuchError(f"the nesting is deeper than {DEEPEST} levels")
 
     def _list(self) -> list[Any]:
         found: list[Any] = []
@@ -239,7 +244,7 @@ class Composer:
             elif key == MERGE and event.implicit[0]:
                 merged += self._merged(value, at)
             elif key in found:
-                self.fault(f"the key {key!r} is here for the second time; remove one of the two", at)
+                self.fault(f"duplicate key {key!r}; remove one of the two", at)
             else:
                 found[key], marks[key] = value, at
                 self._note(found, key, behind, value)
@@ -257,7 +262,7 @@ class Composer:
         others = value if isinstance(value, list) else [value]
         if all(isinstance(one, dict) for one in others):
             return others
-        self.fault("what is merged here is a mapping, or a list of them", at)
+        self.fault("the key << must merge a mapping or a list of mappings", at)
         return []
 
     def _scalar(self, event: Any) -> Any:
@@ -278,9 +283,9 @@ class Composer:
 
     def _misfit(self, tag: str) -> None:
         if tag.startswith(TAG):
-            remedy = "does not fit here; remove it, a value's type follows from how it is written"
+            remedy = "does not match the value; remove the tag: the notation of a value determines its type"
         else:
             remedy = (
-                "is read as a tag, as it begins with !; if it is a part of the value, write the whole value in quotes"
+                "starts with ! and is therefore a YAML tag; if it is part of the value, write the whole value in quotes"
             )
         self.fault(f"{tag.replace(TAG, '!!')} {remedy}")

@@ -60,11 +60,11 @@ def sentence(path: Path, value: Any) -> str:
     if alike and (takes(alike[0], value) or not (right or (not before and key in OF_OBJECTS))):
         return f"unknown key; did you mean {alike[0][-1]!r}?"
     if key in RULES and not before:
-        return f"unknown key; a rule has its mode under rules: write rules: {{{key}: MODE}}"
+        return f"unknown key; the key rules contains the mode of a rule: write rules: {{{key}: MODE}}"
     if key in RULES and RULE in keys:
         return f"unknown key; write {RULE}: {key}"
     if not before and key in OF_OBJECTS:
-        return "unknown key; a policy file has no metadata and no spec as objects of a cluster have: its keys are at the top, beside kind"
+        return "unknown key; a policy file has no metadata and no spec: write its keys at the top level, next to kind"
     if places := right or [*inside(path), *elsewhere(path)]:
-        return f"unknown key here; the file has {listed([*map(written, places)], 3, joint=' and ')}"
-    return f"unknown key{f'; the keys here are {listed(keys, 20)}' if keys else ''}"
+        return f"unknown key here; the policy file has this key at {listed([*map(written, places)], 3, joint=' and ')}"
+    return f"unknown key{f'; the valid keys are {listed(keys, 20)}' if keys else ''}"

@@ -31,7 +31,7 @@ def included(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             message = f"{pattern} is exempt ({why_exempt(spaces, pattern)}), so it is not included; remove it here"
             yield PolicyFault(f"namespaces.includeExisting[{number}]", message)
         elif pattern in spaces.include_existing[:number]:
-            yield PolicyFault(f"namespaces.includeExisting[{number}]", f"{pattern} is in this list already; remove it")
+            yield PolicyFault(f"namespaces.includeExisting[{number}]", f"{pattern} is a duplicate; remove it")
     yield from covered("namespaces.includeExisting", spaces.include_existing)
 
 
@@ -48,7 +48,7 @@ def reserved(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     yield from covered("namespaces.reserved.prefixes", spaces.reserved.prefixes)
     for number, name in enumerate(spaces.exempt if "exempt" in spaces.model_fields_set else ()):
         if name.startswith(spaces.reserved.stems) and name not in ALWAYS_EXEMPT:
-            message = f"{name} is exempt by namespaces.reserved.prefixes already; remove it here"
+            message = f"{name} is already exempt because of namespaces.reserved.prefixes; remove it"
             yield PolicyFault(f"namespaces.exempt[{number}]", message)
 
 
@@ -73,7 +73,7 @@ def covered(path: str, patterns: Sequence[str]) -> Iterator[PolicyFault]:
         longest = len(stem) - pattern.endswith("*")
         wider = next((stem[:end] for end in range(longest + 1) if stem[:end] in prefixes), None)
         if wider is not None:
-            yield PolicyFault(f"{path}[{number}]", f"{pattern} is among {wider}* of this list; remove it")
+            yield PolicyFault(f"{path}[{number}]", f"{pattern} is already included in {wider}*; remove it")
 
 
 def overrides(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
@@ -83,7 +83,7 @@ def overrides(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         labels = {*override.labels.items()}
         for before, patterns, wanted in earlier:
             if wanted <= labels and fitted(override.names, patterns):
-                message = f"namespaces.overrides[{before}] fits all of these namespaces, and the first that fits counts"
+                message = f"namespaces.overrides[{before}] matches all of these namespaces, and the first match applies"
                 yield PolicyFault(f"namespaces.overrides[{number}]", message)
                 break
         earlier.append((number, override.names, labels))
@@ -104,7 +104,7 @@ def claims(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         claim, path = role.claim, f"roles.{name}.claim"
         if not (claim.namespaces or claim.service_accounts):
             yield PolicyFault(
-                f"roles.{name}", "it claims nothing and has no effect; name namespaces or serviceAccounts"
+                f"roles.{name}", "the claim is empty and has no effect; add namespaces or serviceAccounts"
             )
         yield from covered(f"{path}.namespaces", claim.namespaces)
         homes = [account.partition("/")[0] for account in claim.service_accounts]
@@ -115,7 +115,10 @@ def claims(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             judged = [not exempts(spaces, place) for place in places]
             for number, word in enumerate(words if any(judged) else ()):
                 if not judged[number]:
-                    message = f"Pods in {places[number]} are exempt from every rule and need no claim; remove {word}"
+                    message = (
+                        f"Pods in {places[number]} are exempt from every rule, so the claim has no effect on "
+                        f"them; remove {word}"
+                    )
                     yield PolicyFault(f"{path}.{key}[{number}]", message)
 
 
@@ -132,7 +135,7 @@ def principals(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         for number, group in enumerate(groups):
             if group in policy.break_glass.groups:
                 yield PolicyFault(
-                    f"{path}[{number}]", f"{group} may do this by breakGlass.groups already; remove it here"
+                    f"{path}[{number}]", f"{group} already has this right from breakGlass.groups; remove it"
                 )
     accounts = [f"{ACCOUNT}{account.replace('/', ':')}" for account in exempt.service_accounts]
     for path, users in (("exempt.users", exempt.users), ("exempt.serviceAccounts", accounts)):
@@ -140,7 +143,7 @@ def principals(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             group = f"system:serviceaccounts:{account_namespace(user)}"
             if user.startswith(ACCOUNT) and group in {*exempt.groups, *policy.break_glass.groups}:
                 yield PolicyFault(
-                    f"{path}[{number}]", f"each account of the group {group} is exempt already; remove it here"
+                    f"{path}[{number}]", f"the group {group} already exempts this ServiceAccount; remove it"
                 )
             elif path == "exempt.users" and user in accounts:
                 yield PolicyFault(
@@ -158,16 +161,17 @@ def values(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         first = earlier.setdefault(one.label, number)
         other = workloads.require[first]
         if first != number and one == other:
-            yield PolicyFault(path, f"it is the same as workloads.require[{first}]; remove one of the two")
+            yield PolicyFault(path, f"it is a duplicate of workloads.require[{first}]; remove one of the two")
             continue
         for place, value in enumerate(one.one_of or ()):
             if one.label == workloads.role.label and value not in workloads.role.one_of:
                 yield PolicyFault(
-                    f"{path}.oneOf[{place}]", f"no Pod can have it: {value!r} is no role of workloads.role.oneOf"
+                    f"{path}.oneOf[{place}]", f"no Pod can have this value: {value!r} is not in workloads.role.oneOf"
                 )
             elif first != number and not other.admits(value):
                 yield PolicyFault(
-                    f"{path}.oneOf[{place}]", f"no Pod can have it: workloads.require[{first}] does not admit {value!r}"
+                    f"{path}.oneOf[{place}]",
+                    f"no Pod can have this value: workloads.require[{first}] does not admit {value!r}",
                 )
 
 

@@ -26,7 +26,7 @@ def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     for name, field in type(network).model_fields.items():
         if name != "engine" and name in set_ and getattr(network, name) != field.default:
             yield PolicyFault(
-                f"network.{field.alias}", "it has no effect: with network.engine: none no policies are written"
+                f"network.{field.alias}", "it has no effect: with network.engine: none catflap writes no policies"
             )
     if policy.namespaces.include_existing not in {NONE, ()}:
         yield PolicyFault(
@@ -45,7 +45,7 @@ def roles(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             if role not in named:
                 yield PolicyFault(
                     f"workloads.role.oneOf[{number}]" if is_listed else "workloads.role.oneOf",
-                    f"no flow names the role {role!r}, so its Pods reach only the name servers",
+                    f"no flow uses the role {role!r}, so its Pods can connect to the name servers only",
                 )
 
 
@@ -54,7 +54,7 @@ def environments(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     environment = policy.namespaces.environment
     if not environment.one_of:
         if environment.label != type(environment).model_fields["label"].default:
-            message = "it has no effect: namespaces.environment.oneOf lists no environment"
+            message = "it has no effect: namespaces.environment.oneOf is empty"
             yield PolicyFault("namespaces.environment.label", message)
         return
     for number, flow in enumerate(policy.network.flows):
@@ -62,8 +62,8 @@ def environments(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         same = len(spaces) == 1 and flow.source.namespaces == flow.to.namespaces
         if spaces and not same and not flow.across and flow.source.is_pods and flow.to.is_pods:
             message = (
-                f"it connects {' and '.join(sorted(spaces))} with namespaces of any environment; "
-                "add across: environment, and it connects namespaces of the same environment only"
+                f"the flow connects {' and '.join(sorted(spaces))} with namespaces of any environment; to connect "
+                "namespaces of the same environment only, add across: environment"
             )
             yield PolicyFault(f"network.flows[{number}]", message)
 
@@ -81,7 +81,7 @@ def servers(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     for number, one in enumerate(() if isinstance(policy.network.dns, str) else policy.network.dns):
         path = f"network.dns[{number}]"
         if (earlier := seen.setdefault(one.model_dump_json(), number)) != number:
-            yield PolicyFault(path, f"it is the same as network.dns[{earlier}]; remove one of the two")
+            yield PolicyFault(path, f"it is a duplicate of network.dns[{earlier}]; remove one of the two")
         yield from inside(f"{path}.cidrs", one.cidrs, [*map(addresses, one.cidrs)])
 
 
@@ -103,7 +103,10 @@ def flows(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         yield from contained({number: every[number].port_ranges for number in alike})
     for number, flow in enumerate(every):
         if not any(may_be_isolated(end, policy) for end in (flow.source, flow.to)):
-            message = "it has no effect: each namespace that it names is exempt, so none gets a policy of it"
+            message = (
+                "it has no effect: each namespace that the flow names is exempt, so catflap writes no policy "
+                "for the flow"
+            )
             yield PolicyFault(f"network.flows[{number}]", message)
 
 
@@ -116,9 +119,11 @@ def contained(flows: Mapping[int, Sequence[PortRange]]) -> Iterator[PolicyFault]
         same = [one for one in around if all(map(known[number].holds, flows[one]))]
         path = f"network.flows[{number}]"
         if same and same[0] < number:
-            yield PolicyFault(path, f"it is the same as network.flows[{same[0]}]; remove one of the two")
+            yield PolicyFault(path, f"it is a duplicate of network.flows[{same[0]}]; remove one of the two")
         elif (wider := next((one for one in around if one not in same), None)) is not None:
-            yield PolicyFault(path, f"network.flows[{wider}] has the same ends and all of these ports; remove this one")
+            yield PolicyFault(
+                path, f"network.flows[{wider}] has the same ends and includes all of these ports; remove this flow"
+            )
 
 
 def may_be_isolated(end: FlowEnd, policy: GuardPolicy) -> bool:
@@ -132,7 +137,7 @@ def inside(path: str, words: Sequence[str], spans: Sequence[Span]) -> Iterator[P
     around: int | None = None
     for one in order:
         if around is not None and spans[one].kind == spans[around].kind and spans[one].last <= spans[around].last:
-            yield PolicyFault(f"{path}[{one}]", f"{words[one]} is inside {words[around]} of this list; remove it")
+            yield PolicyFault(f"{path}[{one}]", f"{words[one]} is already included in {words[around]}; remove it")
         else:
             around = one
 

@@ -27,7 +27,7 @@ def idle(rule: str, policy: GuardPolicy) -> str:
     found = RULES.get(rule)
     if found is None or found.in_cel is None or next(iter(found.in_cel(policy)), None) is not None:
         return ""
-    return f"nothing is asked for under {found.settings}" if found.settings else "the file asks for nothing by it"
+    return f"{found.settings} is empty" if found.settings else "the policy file does not use it"
 
 
 def modes(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
@@ -37,14 +37,14 @@ def modes(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     for path, rules in places:
         for rule in rules:
             if why := idle(rule, policy):
-                yield PolicyFault(f"{path}.{rule}", f"it has no effect: {why}, so the rule {rule} judges nothing")
+                yield PolicyFault(f"{path}.{rule}", f"it has no effect: {why}, so the rule {rule} checks nothing")
 
 
 def asked_for(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     """Yield remarks on the settings that only one rule uses, if that rule is off everywhere."""
     for rule in RULES.values():
         if rule.settings and not idle(rule.id, policy) and not policy.holds(rule.id):
-            yield PolicyFault(rule.settings, f"no Pod is judged by it: the rule {rule.id} {OFF_EVERYWHERE}")
+            yield PolicyFault(rule.settings, f"no Pod is checked: the rule {rule.id} {OFF_EVERYWHERE}")
 
 
 def validating_admission_policy(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
@@ -54,7 +54,9 @@ def validating_admission_policy(policy: GuardPolicy, _: datetime) -> Iterator[Po
     if policy.validating_admission_policy and not any(
         rule.mode(policy, one) is Mode.ENFORCE for rule in copied for one in scopes
     ):
-        message = "it has no effect: the API server gets the rules about labels that refuse, and none of them has the mode enforce anywhere"
+        message = (
+            "it has no effect: the copy contains the label rules with the mode enforce, and no label rule has this mode"
+        )
         yield PolicyFault("validatingAdmissionPolicy", message)
 
 
@@ -69,10 +71,12 @@ def exceptions(policy: GuardPolicy, at: datetime) -> Iterator[PolicyFault]:
         path, last = f"exceptions[{number}]", latest[one.rule, one.namespace]
         if last != number:
             yield PolicyFault(
-                path, f"exceptions[{last}] is for the same rule and namespace and ends no earlier; remove this one"
+                path,
+                f"exceptions[{last}] is for the same rule and namespace and does not end earlier; remove "
+                "this exception",
             )
         elif not one.counts(at):
-            yield PolicyFault(f"{path}.until", f"the exception ended on {one.until}; remove it, or write a later day")
+            yield PolicyFault(f"{path}.until", f"the exception ended on {one.until}; remove it, or set a later date")
         elif why := needless(one, policy):
             yield PolicyFault(f"{path}.{why[0]}", f"{why[1]}, so the exception has no effect")
 
@@ -82,7 +86,7 @@ def needless(one: PolicyException, policy: GuardPolicy) -> tuple[str, str] | Non
     if not policy.holds(one.rule):
         return "rule", f"{one.rule} {OFF_EVERYWHERE}"
     if why := idle(one.rule, policy):
-        return "rule", f"{why}, and {one.rule} judges nothing"
+        return "rule", f"{why}, so {one.rule} checks nothing"
     if policy.namespaces.exempts(one.namespace):
         return "namespace", f"{one.namespace} is exempt from every rule"
     for number, override in enumerate(policy.namespaces.overrides):
@@ -117,9 +121,9 @@ def repeated(rule: CustomRule) -> Iterator[tuple[int, str]]:
     for number, name in enumerate(rule.resources):
         earlier = first.setdefault(full.get(name, name), name)
         if name != ALL_WORKLOADS and ALL_WORKLOADS in rule.resources:
-            yield number, f"{name} is among {ALL_WORKLOADS}, which is in this list; remove it"
+            yield number, f"{name} is among {ALL_WORKLOADS}, which is also in this list; remove it"
         elif earlier != name:
-            yield number, f"{name} is the same as {earlier} of this list; remove one of the two"
+            yield number, f"{name} is a duplicate of {earlier}; remove one of the two"
 
 
 def expression(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
@@ -130,12 +134,12 @@ def expression(rule: CustomRule, path: str) -> Iterator[PolicyFault]:
     except (BadExpressionError, EvaluationError, LibraryMissingError):
         return
     if is_true:
-        yield PolicyFault(f"{path}.cel", "it is true whatever the object is, so the rule refuses nothing")
+        yield PolicyFault(f"{path}.cel", "the expression is true for every object, so the rule rejects nothing")
     if rule.params and "params" not in program.reads:
-        yield PolicyFault(f"{path}.params", "it has no effect: the expression does not read params")
+        yield PolicyFault(f"{path}.params", "it has no effect: the expression does not read params; remove params")
     for operation in compared_operations(rule.cel):
         if operation not in OPERATIONS:
-            message = f"request.operation is never {operation!r}: custom rules judge {' and '.join(OPERATIONS)} only"
+            message = f"request.operation is never {operation!r}: custom rules check {' and '.join(OPERATIONS)} only"
             yield PolicyFault(f"{path}.cel", message)
 
 
@@ -151,7 +155,10 @@ def extra_kinds(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
     """Yield remarks on the extra kinds that this release has built in; an earlier release may lack them."""
     for number, one in enumerate(policy.workloads.extra_kinds):
         if BY_RESOURCE.get((one.group, one.resource)) == one.maker:
-            message = f"{one.resource}.{one.group} is built in with the same template, so this has no effect; remove it"
+            message = (
+                f"{one.resource}.{one.group} is a built-in kind with the same template, so this item has no "
+                "effect; remove it"
+            )
             yield PolicyFault(f"workloads.extraKinds[{number}]", message)
 
 

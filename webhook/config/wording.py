@@ -56,11 +56,11 @@ class Refused(NamedTuple):
     def empty_key(self) -> str:
         """Return how to correct a key without a value."""
         if self.path and isinstance(self.path[-1], int):
-            return "write one, or remove the empty item"
+            return "add a value, or remove the empty item"
         return (
-            "write one, as this key has no default"
+            "add a value: this key has no default"
             if is_required(self.path)
-            else "write one, or remove the key, to have its default"
+            else "add a value, or remove the key to use its default"
         )
 
 
@@ -78,7 +78,7 @@ def one_of(refused: Refused) -> str:
     """Return the sentence for a value that is not in a closed list of words."""
     words = QUOTED.findall(str(refused.facts.get("expected", "")))
     if len(words) == 1:
-        return f"{clause(refused)}; the only value is {words[0]}"
+        return f"{clause(refused)}; the only valid value is {words[0]}"
     others = ", or a list" if refused.facts.get(OR_LIST) else ""
     return f"{clause(refused)}; expected one of {', '.join(words)}{others}{meant(refused, words)}"
 
@@ -98,7 +98,7 @@ def meant(refused: Refused, words: list[str]) -> str:
         return f"; did you mean {found!r}?"
     if isinstance(refused.value, dict):
         inner = [one for one in refused.value.values() if one in words]
-        return f"; write {inner[0]} alone, without a key before it" if len(inner) == 1 else ""
+        return f"; write {inner[0]} without a key before it" if len(inner) == 1 else ""
     off, on = (
         next((one for one in several if one in words), "") for several in ((OFF, "none"), ("enforce", "auto", "all"))
     )
@@ -136,7 +136,7 @@ def text(refused: Refused) -> str:
         case dict() as ports if refused.is_port:
             return f"{refused.found.described}; {as_port(ports.get('port'), ports.get('protocol', 'TCP'))}"
         case dict() as keys if keys and all(one is None for one in keys.values()):
-            return f"{values.expected_text(refused.found)}; braces without quotes begin a mapping: write the whole value in quotes"
+            return f"{values.expected_text(refused.found)}; braces without quotes start a mapping: write the whole value in quotes"
     return confirmed(
         values.expected_text(refused.found), refused, str(refused.found.written or refused.found.word or refused.value)
     )
@@ -150,7 +150,7 @@ def confirmed(told: str, refused: Refused, proposed: Any) -> str:
 def as_port(value: Any, protocol: Any = "TCP") -> str:
     """Return how to write a port that has no protocol, or has it in a separate key."""
     written = f"{value}/{protocol}"
-    return f"a port has its protocol: write {written}" if is_port(written) else PORT_FORMS
+    return f"a port needs a protocol: write {written}" if is_port(written) else PORT_FORMS
 
 
 def boolean(refused: Refused) -> str:
@@ -159,7 +159,7 @@ def boolean(refused: Refused) -> str:
     if refused.value is None:
         return f"{told}; {refused.empty_key}"
     is_other_word = refused.found.word in ON_WORDS | OFF_WORDS and refused.found.word not in {"true", "false"}
-    return f"{told}; in this file yes, no, on and off are text" if is_other_word else told
+    return f"{told}; the words yes, no, on and off are text in this file" if is_other_word else told
 
 
 def list_(refused: Refused) -> str:
@@ -202,7 +202,7 @@ def day(refused: Refused) -> str:
     """Return the sentence for a value where a day is expected."""
     if refused.value is None:
         return f"{refused.found.described}; {refused.empty_key}"
-    return f"{refused.found.described}; expected a day: {DAY_FORM}"
+    return f"{refused.found.described}; expected a date: {DAY_FORM}"
 
 
 def missing(refused: Refused) -> str:
@@ -226,7 +226,9 @@ def too_few(refused: Refused) -> str:
 def too_many(refused: Refused) -> str:
     """Return the sentence for a list with too many items."""
     most = refused.facts.get("max_length")
-    return f"{len(refused.value)} items; {most} are the most" if isinstance(refused.value, list) else own(refused)
+    return (
+        f"{len(refused.value)} items; at most {most} are allowed" if isinstance(refused.value, list) else own(refused)
+    )
 
 
 def too_short(refused: Refused) -> str:
@@ -237,7 +239,7 @@ def too_short(refused: Refused) -> str:
 
 def too_long(refused: Refused) -> str:
     """Return the sentence for a text with too many characters."""
-    return f"the text has {len(refused.value)} characters; {refused.facts.get('max_length')} are the most"
+    return f"the text has {len(refused.value)} characters; at most {refused.facts.get('max_length')} are allowed"
 
 
 WORDS: Final[Mapping[str, Callable[[Refused], str]]] = {

@@ -28,9 +28,9 @@ from webhook.model.reason import Reason, ReasonCode
 # The first lists arrive within milliseconds, unless RBAC forbids them. In that case no event triggers another pass.
 CACHE_SYNC_RETRY_SECONDS: Final = 1.0
 REGISTERED: Final = PHASES[0]
-CREATED: Final = Reason(ReasonCode.ADMISSION_POLICY_CREATED, "created: the policy file asks for it")
-REWRITTEN: Final = Reason(ReasonCode.ADMISSION_POLICY_UPDATED, "rewritten: the policy file asks for it")
-REMOVED: Final = Reason(ReasonCode.ADMISSION_POLICY_REMOVED, "removed: the policy file asks for it no longer")
+CREATED: Final = Reason(ReasonCode.ADMISSION_POLICY_CREATED, "created: the policy file requires it")
+REWRITTEN: Final = Reason(ReasonCode.ADMISSION_POLICY_UPDATED, "rewritten: the policy file requires it")
+REMOVED: Final = Reason(ReasonCode.ADMISSION_POLICY_REMOVED, "removed: the policy file no longer requires it")
 
 
 class ValidatingAdmissionPolicySync(WatchGroup):
@@ -42,7 +42,7 @@ class ValidatingAdmissionPolicySync(WatchGroup):
     """
 
     name = COPY
-    pending = "what the API server judges by itself does not fit the policy file yet"
+    pending = "the ValidatingAdmissionPolicy does not match the policy file yet"
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ class Alerts:
         """Fire an alert: a policy does not stay as catflap writes it. The text names who or what may change it."""
         metadata = manifest["metadata"]
         who = describe_mutators(self._api, kind_of(manifest), found)
-        note = f"{manifest['kind']} {metadata['name']} does not stay as catflap writes it: {what}; what may change it: {who}"
+        note = f"{manifest['kind']} {metadata['name']} changes after catflap writes it: {what}; possible cause: {who}"
         place = (metadata.get("namespace", ""), metadata["name"])
         self.fire(place, manifest, ReasonCode.POLICY_NOT_REPAIRED, note, digest=digest)
 
@@ -62,8 +62,10 @@ class Alerts:
         pods = running_pods(self._api, namespace.name)
         if pods:
             note = (
-                f"namespace {namespace.name} is being deleted and its {manifest['kind']} {DEFAULT_DENY} is gone, while "
-                f"{describe_pods(pods)} may still run; the API server takes no new object there, so it cannot be restored"
+                f"namespace {namespace.name} is being deleted, and its {manifest['kind']} {DEFAULT_DENY} no longer "
+                "exists, but "
+                f"{describe_pods(pods)} may still run; the API server accepts no new object there, so catflap "
+                "cannot restore the policy"
             )
             place = (namespace.name, DEFAULT_DENY)
             self.fire(place, namespace_reference(namespace), ReasonCode.POLICY_NOT_REPAIRED, note, digest=digest)
@@ -78,11 +80,14 @@ class Alerts:
             early = running_pods(self._api, namespace.name)
         except ApiError as error:
             logger.warning(
-                "Pods older than the isolation of namespace %s are not looked for: %s", namespace.name, error
+                "cannot list the Pods that are older than the isolation of namespace %s: %s", namespace.name, error
             )
             return
         if early:
-            note = f"{describe_pods(early)} ran in namespace {namespace.name} before it was isolated; delete them, or find out whom they reached"
+            note = (
+                f"{describe_pods(early)} ran in namespace {namespace.name} before it was isolated; delete them, "
+                "or check their connections"
+            )
             self._metrics.early_pods.inc(len(early))
             self._publish(
                 namespace_reference(namespace), ReasonCode.PODS_BEFORE_ISOLATION, f"found: {note}", note, digest
@@ -95,7 +100,7 @@ class Alerts:
         with self._lock:
             if self._firing.pop(key, None) is not None:
                 self._metrics.not_repaired.set(len(self._firing))
-                logger.info("%s/%s is as it should be again", *key)
+                logger.info("%s/%s is correct again", *key)
 
     def forget(self, namespace: str) -> None:
         """Resolve all alerts of a namespace that was deleted."""

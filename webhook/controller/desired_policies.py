@@ -61,7 +61,7 @@ def cannot_stage(loaded: Loaded, around: ClusterInfo) -> bool:
 def unsupported_features(loaded: Loaded, around: ClusterInfo) -> str:
     """Return which setting of the policy file this cluster does not support; empty if there is none."""
     if cannot_stage(loaded, around):
-        return "network.staged: this cluster takes no staged policies of Calico's, so no policy is written at all"
+        return "network.staged: this cluster does not serve staged policies of Calico, so catflap writes no policy"
     if loaded.policy.network.cluster_wide_default_deny and around.engine is not PolicyEngine.CALICO:
         return "network.clusterWideDefaultDeny: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
     return ""

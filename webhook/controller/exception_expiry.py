@@ -14,7 +14,7 @@ from webhook.model.exemptions import PolicyException
 class ExceptionExpiry:
     """Announces each exception in its last week, and counts exceptions by state."""
 
-    pending = "exceptions that end are not announced yet"
+    pending = "cannot read the exceptions that end soon, so catflap does not announce them yet"
 
     def __init__(self, api: Api, *, metrics: Metrics, own_namespace: str, now: Callable[[], datetime]) -> None:
         self._api = api
@@ -36,7 +36,7 @@ class ExceptionExpiry:
             self._metrics.exceptions.labels(name).set(states[name])
         for one in loaded.policy.exceptions:
             if one.ends_soon(at):
-                note = f"{one}; in namespace {one.namespace} the rule refuses again after that day"
+                note = f"{one}; in namespace {one.namespace} the rule rejects violations again after that day"
                 happened = EventDetails("ExceptionEnds", "Announce", note, key=event_key(one, at))
                 post_event(self._api, policy_file_reference(self._own_namespace), happened, at)
         return seconds_until_tomorrow(at) if loaded.policy.exceptions else 0.0

@@ -56,8 +56,8 @@ class LeaderElector:
             try:
                 self._lease.release()
             except ApiError as error:
-                logger.warning("the Lease is not given back: %s", error)
-        self._notify(Reason(ReasonCode.LEASE_RELEASED, "it stops"))
+                logger.warning("cannot release the Lease: %s", error)
+        self._notify(Reason(ReasonCode.LEASE_RELEASED, "the replica stops"))
 
     def try_acquire(self) -> None:
         """Try once to acquire or renew the Lease; while the API server does not answer, the last result counts until it expires."""
@@ -66,9 +66,9 @@ class LeaderElector:
             held = self._lease.hold()
         except ApiError as error:
             if str(error) != self._last_error:
-                logger.warning("who leads is not known: %s", error)
+                logger.warning("cannot read or renew the Lease: %s", error)
             self._last_error = str(error)
-            self._notify(Reason(ReasonCode.LEASE_NOT_RENEWED, "the Lease could not be renewed in time"))
+            self._notify(Reason(ReasonCode.LEASE_NOT_RENEWED, "the replica could not renew the Lease in time"))
         else:
             self._last_error = ""
             self._leads_until = begun + RENEW_DEADLINE_SECONDS if held and not self._stopped.is_set() else 0.0
@@ -90,9 +90,9 @@ class LeaderElector:
 def transition_reason(lease: Lease, *, held: bool) -> Reason:
     """Return why leadership changed, from the holder that was read."""
     if not held:
-        return Reason(ReasonCode.LEASE_HELD_BY_OTHER, f"the Lease is held by {lease.holder or 'another'}")
+        return Reason(ReasonCode.LEASE_HELD_BY_OTHER, f"{lease.holder or 'another replica'} holds the Lease")
     if lease.holder == lease.candidate:
-        return Reason(ReasonCode.LEASE_RENEWED, "the Lease could be renewed again")
+        return Reason(ReasonCode.LEASE_RENEWED, "the replica could renew the Lease again")
     if lease.holder:
-        return Reason(ReasonCode.LEASE_EXPIRED, f"the Lease had ended, {lease.holder} held it")
-    return Reason(ReasonCode.LEASE_ACQUIRED, "nobody held the Lease")
+        return Reason(ReasonCode.LEASE_EXPIRED, f"the Lease of {lease.holder} expired")
+    return Reason(ReasonCode.LEASE_ACQUIRED, "no replica held the Lease")

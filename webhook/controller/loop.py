@@ -169,9 +169,9 @@ class Controller:
     def _pending(self, name: str) -> str:
         """Return what is not done yet, in words."""
         if name == CLUSTER_SCOPE:
-            return "the cluster-wide default deny is not as it should be yet"
+            return "the cluster-wide default deny is not complete yet"
         follower = self._followers.get(name)
-        return follower.pending if follower else f"namespace {name} is not closed yet"
+        return follower.pending if follower else f"namespace {name} is not isolated yet"
 
     def _inputs(self) -> tuple[Loaded, ClusterInfo] | None:
         """Return the inputs of every reconciliation; None until they are known."""

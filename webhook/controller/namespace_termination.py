@@ -11,8 +11,11 @@ from webhook.kube.webhook_configurations import PHASES, path
 from webhook.model.names import REMOVAL_ANNOTATION
 from webhook.model.reason import Reason, ReasonCode
 
-TERMINATING: Final = "namespace {} is being deleted, so catflap leaves"
-DELETED: Final = "namespace {} was deleted, so catflap left; it registers again once a namespace of that name exists"
+TERMINATING: Final = "namespace {} is being deleted, so catflap removes its registration"
+DELETED: Final = (
+    "namespace {} was deleted, so catflap removed its registration; it registers again when a "
+    "namespace of that name exists"
+)
 
 
 class NamespaceTermination:

@@ -88,7 +88,10 @@ def omitted_results(left_out: int, at: datetime) -> Json:
         "severity": "info",
         "result": "skip",
         "timestamp": timestamp(at),
-        "message": f"{counted(left_out, 'more result')} left out here and counted in the summary; catflap preview shows all",
+        "message": (
+            f"{counted(left_out, 'more result')} not shown here, but counted in the summary; catflap "
+            "preview shows all results"
+        ),
         "properties": {"leftOut": str(left_out)},
     }
 

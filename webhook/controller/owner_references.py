@@ -37,7 +37,7 @@ def owner_difference(stored: Json, target: Json) -> list[tuple[str, str]]:
     found, right = (one["metadata"].get(OWNERS) or [] for one in (stored, target))
     if found == right:
         return []
-    return [(OWNERS, f"they name {format_references(found)}, not {format_references(right)}")]
+    return [(OWNERS, f"the owners are {format_references(found)}, expected {format_references(right)}")]
 
 
 def format_references(references: list[Json]) -> str:

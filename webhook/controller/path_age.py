@@ -41,7 +41,9 @@ class PathAgeReporter:
         self._metrics.path_age.set(max(0.0, age))
         late = trouble if age > self._late else ""
         if late and late != self._reported:
-            note = f"the secret path of reviews is old, as it cannot be changed: {late}"
+            note = (
+                f"the secret path of reviews is older than its period, because the controller cannot change it: {late}"
+            )
             logger.error("%s", note)
             metadata = {"name": PATH_SECRET, "namespace": self._own_namespace}
             about = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}

@@ -37,15 +37,19 @@ def because(code: ReasonCode, words: str) -> Reason:
     return Reason(code, f"the secret path: {words}")
 
 
-UNKNOWN: Final = because(ReasonCode.PATH_ADOPTED, "a path is registered that was not stored")
-ADOPTED: Final = because(ReasonCode.PATH_ADOPTED, "the path that is registered goes on")
-FIRST: Final = because(ReasonCode.PATH_CREATED, "the first path")
-STORED_AGAIN: Final = because(ReasonCode.PATH_RESTORED, "what was stored is stored again")
+UNKNOWN: Final = because(ReasonCode.PATH_ADOPTED, "the registered path was not stored")
+ADOPTED: Final = because(ReasonCode.PATH_ADOPTED, "the registered path stays valid")
+FIRST: Final = because(ReasonCode.PATH_CREATED, "the first path was created")
+STORED_AGAIN: Final = because(ReasonCode.PATH_RESTORED, "the stored path was restored")
 PERIOD_OVER: Final = because(ReasonCode.PATH_EXPIRED, "the path has been registered for its period")
-ACCEPTED: Final = because(ReasonCode.PATH_REGISTERED, "every server accepts the next path, so it is registered")
-USED: Final = because(ReasonCode.PATH_RETIRED, "every API server uses the registered path, so earlier ones end")
+ACCEPTED: Final = because(
+    ReasonCode.PATH_REGISTERED, "every server accepts the next path, so the controller registers it"
+)
+USED: Final = because(
+    ReasonCode.PATH_RETIRED, "every API server uses the registered path, so earlier paths are no longer valid"
+)
 # Why users may know the registered path.
-PUBLIC: Final = because(ReasonCode.PATH_EXPOSED, "reviews come to a path that everybody knows")
+PUBLIC: Final = because(ReasonCode.PATH_EXPOSED, "reviews arrive at a path that is not secret")
 DISTURBED: Final = because(
     ReasonCode.PATH_EXPOSED, "servers did not answer for a while, so users may have seen the path"
 )

@@ -110,14 +110,14 @@ class PathRotator:
         found = self._api.get(path(self._namespace))
         if found is None:
             raise TokenUnavailable(
-                f"Secret {self._namespace}/{path(self._namespace).rpartition('/')[2]} is not there yet"
+                f"Secret {self._namespace}/{path(self._namespace).rpartition('/')[2]} does not exist yet"
             )
         try:
             tokens = parse_tokens(found)
         except InvalidTokensError as bad:
-            raise TokenUnavailable(f"{bad}; the replica that leads writes it anew") from None
+            raise TokenUnavailable(f"{bad}; the leader writes it again") from None
         if tokens.registered is None:
-            raise TokenUnavailable("no path is to be registered yet")
+            raise TokenUnavailable("the secret path does not exist yet")
         self._confirm(tokens, tokens.registered.value)
         return tokens.registered.value
 
@@ -159,13 +159,11 @@ class PathRotator:
         """Verify that a token may replace the registered ones. Raises TokenUnavailable, ApiError."""
         if registered := self._registered() - {token}:
             if registered - set(tokens.accepted):
-                raise TokenUnavailable(
-                    "the path that is registered is not stored; the replica that leads stores it first"
-                )
+                raise TokenUnavailable("the registered path is not stored; the leader stores it first")
             try:
                 self._servers.accept(token)
             except TokenNotAccepted as bad:
-                raise TokenUnavailable(f"the path that is stored is not registered yet: {bad}") from None
+                raise TokenUnavailable(f"the stored path is not registered yet: {bad}") from None
 
     def _situation(
         self, tokens: PathTokens | None, registered: frozenset[str], remembered: PathTokens | None
@@ -194,7 +192,7 @@ class PathRotator:
             heard = self._servers.accept(asked.value)
         except (TokenNotAccepted, ApiError) as bad:
             if str(bad) != self._last_error:
-                logger.warning("the secret path: not every server accepts it: %s", bad)
+                logger.warning("not every server accepts the secret path yet: %s", bad)
             self._last_error = str(bad)
             self._observations.failed = self._observations.failed or tokens.next is None
             return False
@@ -234,7 +232,10 @@ class PathRotator:
 
         Servers keep the tokens that they know in the meantime. Raises ApiError.
         """
-        logger.warning("the Secret of the path cannot be changed, so it is deleted and created again: %s", why)
+        logger.warning(
+            "the controller cannot change the Secret of the path, so it deletes the Secret and creates it again: %s",
+            why,
+        )
         metadata = found["metadata"]
         self._api.delete(path(self._namespace), uid=metadata["uid"], version=metadata["resourceVersion"])
         wanted = build_secret(tokens, self._namespace)
@@ -248,7 +249,7 @@ class PathRotator:
                 wait = min(look, PENDING_PROBE_SECONDS) if self.take_step() else look
             except Exception as error:  # noqa: BLE001 (the next look must come)
                 wait = look
-                logger.warning("the secret path is not looked after: %s", error)
+                logger.warning("cannot check the secret path: %s", error)
                 self._on_probe(self._observations.age, str(error))
 
 
@@ -259,5 +260,5 @@ def read_tokens(found: Json | None) -> PathTokens | None:
     try:
         return parse_tokens(found)
     except InvalidTokensError as bad:
-        logger.warning("the secret path is stored anew: %s", bad)
+        logger.warning("stored the secret path again: %s", bad)
         return None

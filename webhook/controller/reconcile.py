@@ -40,9 +40,9 @@ from webhook.netpol.manifest import Manifest
 logger = logging.getLogger(__name__)
 
 FORBIDDEN = 403
-REMOVED = Reason(ReasonCode.POLICY_REMOVED, "removed: the policy file asks for it no longer")
-LABELLED = Reason(ReasonCode.MANAGED_LABEL_ADDED, "stamped: the namespace is guarded")
-UNLABELLED = Reason(ReasonCode.MANAGED_LABEL_REMOVED, "unstamped: the namespace is exempt")
+REMOVED = Reason(ReasonCode.POLICY_REMOVED, "removed: the policy file no longer requires it")
+LABELLED = Reason(ReasonCode.MANAGED_LABEL_ADDED, "label added: the namespace is managed")
+UNLABELLED = Reason(ReasonCode.MANAGED_LABEL_REMOVED, "label removed: the namespace is exempt")
 
 
 class Reconciler:
@@ -202,7 +202,9 @@ class Reconciler:
             post_repair_event(self._api, manifest, outcome, self._now())
             if self._repair_backoff.record_repair(space):
                 found = read_stored(self._api, manifest) or {"metadata": {}}
-                self._alerts.policy_overwritten(manifest, found, "it is changed again and again", loaded.digest)
+                self._alerts.policy_overwritten(
+                    manifest, found, "another component changes it repeatedly", loaded.digest
+                )
         elif (
             is_isolating
             and outcome is WriteOutcome.CREATED

@@ -42,6 +42,6 @@ def incomplete_error(space: str, failed: Mapping[str, ApiError]) -> ReconcileInc
     """Return the error for the policies of a namespace that could not be written."""
     names, error = ", ".join(failed), next(iter(failed.values()))
     if space == CLUSTER_SCOPE:
-        return ReconcileIncomplete(f"the cluster-wide default deny is not as it should be yet ({names}): {error}")
-    state = "is not isolated yet" if DEFAULT_DENY in failed else f"is isolated, and {names} not as it should be yet"
+        return ReconcileIncomplete(f"the cluster-wide default deny is not complete yet ({names}): {error}")
+    state = "is not isolated yet" if DEFAULT_DENY in failed else f"is isolated, but {names} are not complete yet"
     return ReconcileIncomplete(f"namespace {space} {state}: {error}")

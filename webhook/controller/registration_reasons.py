@@ -7,16 +7,18 @@ from webhook.kube.api import Json
 from webhook.model.reason import Reason, ReasonCode
 
 CREATED: Final = Reason(ReasonCode.REGISTRATION_CREATED, "registered: the servers answer")
-UPGRADED: Final = Reason(ReasonCode.REGISTRATION_UPGRADED, "rewritten: it was not as this release registers it")
+UPGRADED: Final = Reason(
+    ReasonCode.REGISTRATION_UPGRADED, "rewritten: it differed from the registration of this release"
+)
 METADATA_CHANGED: Final = Reason(
     ReasonCode.REGISTRATION_METADATA_UPDATED,
-    "rewritten: its labels, annotations or owners were not as this release writes them",
+    "rewritten: its labels, annotations or owners differed",
 )
 ENDPOINT_CHANGED: Final = Reason(
-    ReasonCode.REGISTRATION_ENDPOINT_UPDATED, "rewritten: reviews come to another address or path"
+    ReasonCode.REGISTRATION_ENDPOINT_UPDATED, "rewritten: the address or path for reviews changed"
 )
 RULES_CHANGED: Final = Reason(
-    ReasonCode.REGISTRATION_RULES_UPDATED, "rewritten: the policy file asks for other requests"
+    ReasonCode.REGISTRATION_RULES_UPDATED, "rewritten: the policy file requires other requests"
 )
 
 

@@ -19,8 +19,10 @@ from webhook.model.reason import Reason, ReasonCode
 
 logger = logging.getLogger(__name__)
 
-DELETED: Final = "the {} webhook configuration was deleted: it stays so until an administrator turns catflap on again"
-RECREATED: Final = "the {} webhook configuration is back: catflap is turned on again"
+DELETED: Final = (
+    "the {} webhook configuration was deleted: catflap does not create it until an administrator turns catflap on again"
+)
+RECREATED: Final = "the {} webhook configuration exists again: catflap is turned on again"
 
 
 class RegistrationStateKeeper:
@@ -109,7 +111,7 @@ class RegistrationStateKeeper:
         except ApiError as error:
             if not error.refused:
                 raise
-            logger.warning("whether an administrator turned catflap off cannot be written down: %s", error)
+            logger.warning("cannot store whether an administrator turned catflap off: %s", error)
             return True
 
     def _record(self, why: Reason, digest: str) -> None:

@@ -57,11 +57,16 @@ class RegistrationStatus:
         """Report a configuration that differs and cannot be repaired: a user reverts each repair, or the API server rejects it."""
         text = self._describe_differences(phase, stored, found)
         if self._weakened.get(phase) != text:
-            logger.error("the registration is not as this release registers it, and does not become so: %s", text)
+            logger.error(
+                "the webhook configuration differs from the registration of this release, and catflap "
+                "cannot repair it: %s",
+                text,
+            )
             happened = EventDetails(
                 "RegistrationWeakened",
                 "Write",
-                f"it is not as this release registers it, and does not become so: {text}",
+                "the webhook configuration differs from the registration of this release, and catflap cannot "
+                f"repair it: {text}",
                 key=digest_key(text),
             )
             post_event(self._api, configuration_reference(phase), happened, self._now())
@@ -71,14 +76,14 @@ class RegistrationStatus:
         """Report that a configuration was repaired after others changed it; return the reason for its record."""
         self._weakened.pop(phase, None)
         text = self._describe_differences(phase, stored, found)
-        logger.warning("the registration was changed by others and is put back: %s", text)
+        logger.warning("another user changed the webhook configuration, and catflap restored it: %s", text)
         post_event(
             self._api,
             configuration_reference(phase),
             EventDetails(ReasonCode.REGISTRATION_RESTORED, "Restore", text),
             self._now(),
         )
-        return Reason(ReasonCode.REGISTRATION_RESTORED, f"put back: {text}")
+        return Reason(ReasonCode.REGISTRATION_RESTORED, f"restored: {text}")
 
     def update(self, *, off: Sequence[str], missing: Sequence[str], waiting: Sequence[str], trouble: str) -> None:
         """Publish the result of one pass.
@@ -121,12 +126,15 @@ class RegistrationStatus:
                 f"kubectl --namespace {self._own_namespace} delete configmap {REGISTRATION_CONFIGMAP}"
             )
         if trouble and missing:
-            return f"not registered yet, no request is judged: {trouble}"
+            return f"not registered yet, so catflap checks no request: {trouble}"
         if trouble:
-            return f"registered as before, but not where it should be: {trouble}"
+            return f"the earlier registration stays, because the new endpoint is not usable: {trouble}"
         if self._weakened:
-            return f"registered, but weaker than it should be: {'; '.join(self._weakened.values())}"
-        return "not registered, and not to be" if missing and not self._waiting else REGISTERED
+            return (
+                "registered, but the webhook configuration is weaker than required: "
+                f"{'; '.join(self._weakened.values())}"
+            )
+        return "not registered, as configured" if missing and not self._waiting else REGISTERED
 
     def _describe_differences(self, phase: str, stored: Json, found: Sequence[tuple[str, str]]) -> str:
         told = "; ".join(f"{name}: {what}" for name, what in found[:MAX_DIFFERENCES])

@@ -64,7 +64,7 @@ class ReportingFollower:
             wait = self._follower.sync(loaded)
         except ApiError as error:
             if error.refused:
-                note = f"what stood before stays; {self.pending}: {error}"
+                note = f"the earlier version stays; {self.pending}: {error}"
                 self._rejected_writes.report(self._follower.name, note, loaded.digest)
             raise
         self._rejected_writes.clear(self._follower.name)

@@ -98,7 +98,7 @@ class ReportWriter:
         before, self._served = self._served, is_served(self._api)
         if before is not self._served:
             logger.info(
-                "%s is %s here", API_VERSION, "served" if self._served else "not served, so no report is written"
+                "%s is %s here", API_VERSION, "served" if self._served else "not served, so catflap writes no report"
             )
         return self._served
 
@@ -110,7 +110,7 @@ class ReportWriter:
         except ApiError as error:
             if error.status not in PASSING:
                 raise
-            logger.info("report on %s is not written: %s", one["metadata"].get("namespace", "the cluster"), error)
+            logger.info("cannot write the report on %s: %s", one["metadata"].get("namespace", "the cluster"), error)
             return
         finally:
             self._pause(PAUSE_SECONDS)
@@ -132,7 +132,7 @@ class ReportWriter:
 
 # The reason and the verb in the record of each write.
 REASONS: Final[Mapping[str, tuple[Reason, str]]] = {
-    "created": (Reason(ReasonCode.REPORT_CREATED, "created: a scan found something to report on"), "create"),
-    "updated": (Reason(ReasonCode.REPORT_UPDATED, "updated: a scan found something else"), "update"),
-    "removed": (Reason(ReasonCode.REPORT_REMOVED, "removed: there is nothing to report on"), "delete"),
+    "created": (Reason(ReasonCode.REPORT_CREATED, "created: a scan found results"), "create"),
+    "updated": (Reason(ReasonCode.REPORT_UPDATED, "updated: the results of the scan changed"), "update"),
+    "removed": (Reason(ReasonCode.REPORT_REMOVED, "removed: the report has no results"), "delete"),
 }

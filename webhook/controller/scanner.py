@@ -108,10 +108,10 @@ class Scanner:
         try:
             self.scan()
         except ScanInterrupted:
-            logger.info("a scan is left to another replica")
+            logger.info("another replica continues the scan")
         except Exception as error:  # noqa: BLE001 (the next one may go better)
             self._metrics.scan_failures.inc()
-            logger.warning("a scan was not completed, reports stay as they were: %s", error)
+            logger.warning("a scan failed, and the reports do not change: %s", error)
 
     def scan(self) -> None:
         """Scan once, and publish the result. Raises ApiError, AuditLogUnwritable, ScanIncomplete, ScanInterrupted."""
@@ -142,10 +142,10 @@ class Scanner:
             raise ScanIncomplete("; ".join(listing.unlisted))
         if tuple(listing.unlisted) != self._last_unseen:
             self._last_unseen = tuple(listing.unlisted)
-            logger.warning("not looked at by scans: %s", "; ".join(self._last_unseen) or "nothing any more")
+            logger.warning("the scan does not read: %s", "; ".join(self._last_unseen) or "everything is readable now")
         if (unread := tuple(unsupported_kind_notes(self._api, extra))) != self._last_unread:
             self._last_unread = unread
-            logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none any more")
+            logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none now")
         return found
 
     def _throttled(self, objects: Iterable[ExistingObject]) -> Iterator[ExistingObject]:
@@ -180,7 +180,7 @@ class Scanner:
         self._metrics.scan_seconds.set(seconds)
         self._metrics.scan_completed.set(self._now().timestamp())
         logger.info(
-            "scanned %d objects of %d owners in %.1f s: %d faulty",
+            "scanned %d objects of %d owners in %.1f s: %d violations",
             found.objects,
             found.owners,
             seconds,

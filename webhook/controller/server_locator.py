@@ -82,7 +82,7 @@ class ServerLocator:
             self._set_account(self._probe(self._api, endpoint, None))
         except Unreachable as error:
             self._account_known_at = monotonic() - KNOWN_SECONDS + RETRY_SECONDS
-            logger.info("the servers' account is not known: %s", error)
+            logger.info("cannot read the account of the servers: %s", error)
 
     def _set_account(self, account: str) -> None:
         self.account, self._account_known_at = account, monotonic()

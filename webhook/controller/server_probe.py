@@ -78,13 +78,13 @@ def resolve_address(api: Api, endpoint: Endpoint) -> ServerAddress:
     found = api.get(under(collection("v1", "services", endpoint.namespace), endpoint.service))
     if found is None:
         raise Unreachable(
-            f"there is no Service {endpoint.namespace}/{endpoint.service}; create it, or name another one"
+            f"Service {endpoint.namespace}/{endpoint.service} does not exist; create it, or name another Service"
         )
     spec = found["spec"]
     host = spec.get("externalName") if spec.get("type") == "ExternalName" else spec.get("clusterIP")
     if not host or host == "None":
         raise Unreachable(
-            f"Service {endpoint.namespace}/{endpoint.service} has no address: the API server takes none without a clusterIP"
+            f"Service {endpoint.namespace}/{endpoint.service} has no clusterIP, so the API server cannot call it"
         )
     return ServerAddress(host, endpoint.port, name=name)
 
@@ -95,8 +95,8 @@ def check_ready_replicas(api: Api, wanted: RequiredReplicas) -> None:
     ready = ((found or {}).get("status") or {}).get("readyReplicas", 0)
     if ready < wanted.required:
         raise Unreachable(
-            f"{ready} of the {wanted.required} replicas that are needed of Deployment {wanted.namespace}/{wanted.name} are ready; "
-            f"see: kubectl --namespace {wanted.namespace} describe deployment {wanted.name}"
+            f"{ready} of the {wanted.required} required replicas of Deployment {wanted.namespace}/{wanted.name} "
+            f"are ready; see: kubectl --namespace {wanted.namespace} describe deployment {wanted.name}"
         )
 
 
@@ -126,7 +126,7 @@ def make_ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
         raise Unreachable(f"the CA certificate cannot be read: {pem_error(bundle) or DAMAGED_MESSAGE}") from bad
     except ValueError as bad:
         raise Unreachable(
-            "the CA certificate cannot be read: its caBundle is no Base64; give a certificate in PEM"
+            "the CA certificate cannot be read: the caBundle is not Base64; give a certificate in PEM"
         ) from bad
     return context
 
@@ -149,8 +149,8 @@ def send_probe(
             status, body = answer.status, answer.read(MAX_ANSWER_BYTES)
     except ssl.SSLCertVerificationError as bad:
         raise Unreachable(
-            f"the certificate at {where} is not the one that the API server would trust: {bad.verify_message}; "
-            f"give it the name {where.name}, and register the CA that signed it"
+            f"the API server would not trust the certificate at {where}: {bad.verify_message}; issue it for the "
+            f"name {where.name}, and register the CA that signed it"
         ) from bad
     except (OSError, http.client.HTTPException) as bad:
         raise Unreachable(f"no answer from {where}: {describe_failure(bad)}") from bad
@@ -176,12 +176,12 @@ def parse_answer(where: ServerAddress, uid: str, status: int, body: bytes) -> Pr
         response: dict[str, Any] = msgspec.json.decode(body)["response"]
         found, allowed, notes = response["uid"], response["allowed"], response.get("auditAnnotations") or {}
     except (msgspec.MsgspecError, LookupError, TypeError, AttributeError) as bad:
-        raise Unreachable(f"{where} answers with something else than an AdmissionReview") from bad
+        raise Unreachable(f"{where} does not answer with an AdmissionReview") from bad
     if found != uid or notes.get("probe") != PROBE:
-        raise Unreachable(f"{where} is no catflap server of this release, or answers another question")
+        raise Unreachable(f"{where} is not a catflap server of this release, or its answer belongs to another review")
     if allowed is not True:
         message = (response.get("status") or {}).get("message", "")
-        raise Unreachable(f"{where} does not serve yet: {message}")
+        raise Unreachable(f"{where} is not ready yet: {message}")
     return ProbeAnswer(str(notes.get(PROBE_SERVER, "")), parse_late_reviews(str(notes.get(PROBE_LATE, ""))))
 
 

@@ -47,7 +47,9 @@ def remove_installation(api: Api, own_namespace: str) -> Iterator[str]:
             yield from remove_registration_state(api, own_namespace)
             return
         sleep(PASS_INTERVAL_SECONDS)
-    raise UninstallIncomplete("what was removed comes back: a catflap controller still runs; stop it, then try again")
+    raise UninstallIncomplete(
+        "the removed objects exist again, because a catflap controller still runs; stop the controller, then try again"
+    )
 
 
 class DryRunApi(Api):
@@ -156,7 +158,7 @@ def remove_managed_labels(api: Api) -> Iterator[str]:
         name, uid = one["metadata"]["name"], one["metadata"]["uid"]
         try:
             api.merge(namespace_path(name), {"metadata": {"uid": uid, "labels": {GUARD_LABEL: None}}})
-            yield f"Namespace {name} unstamped"
+            yield f"label removed from Namespace {name}"
         except ApiError as error:
             if error.status not in {NOT_FOUND, CONFLICT}:  # deleted or created again: the next pass reads it
                 raise

@@ -119,7 +119,7 @@ def entry_differences(stored: Json, wanted: Json) -> Iterator[tuple[str, str]]:
             else:
                 yield name, f"{field} is {format_value(field, is_now)}, not {format_value(field, should)}"
     names = {entry["name"] for entry in wanted["webhooks"]}
-    yield from ((name, "the entry is not catflap's") for name in found if name not in names)
+    yield from ((name, "the entry does not belong to catflap") for name in found if name not in names)
 
 
 def describe_condition_changes(is_now: Sequence[Json], should: Sequence[Json]) -> str:

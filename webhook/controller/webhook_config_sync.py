@@ -79,7 +79,7 @@ class WebhookConfigSync(WatchGroup):
     """
 
     name = REGISTRATION
-    pending = "the registration does not fit the policy file yet"
+    pending = "the webhook configurations do not match the policy file yet"
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ class WebhookConfigSync(WatchGroup):
         """Create all missing configurations; return the reason if that is not possible, else an empty text."""
         begun = structs.replace(state, phases={**state.phases, **dict.fromkeys(missing, BEGUN)})
         if begun.phases != state.phases and not self._state.write(begun):
-            return "another replica registers just now"
+            return "another replica is registering at the same time"
         for phase, wanted in missing.items():
             if self._api.create(collection(phase), wanted) is not None:
                 self._recorder.record(wanted, policy_digest=loaded.digest, why=CREATED, verb="create")

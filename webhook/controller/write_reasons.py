@@ -24,10 +24,10 @@ class PolicyInputs(Struct, frozen=True):
 class WriteCause(StrEnum):
     """Why the controller writes a policy."""
 
-    NEW = "the namespace is guarded"
-    CHANGED = "the policy file or the cluster asks for it"
+    NEW = "the namespace is managed"
+    CHANGED = "the policy file or the cluster requires it"
     REPAIR = "it was edited or deleted"
-    NAME_CONFLICT = "an object of its name stood there that catflap had not written"
+    NAME_CONFLICT = "it replaces an object of the same name that catflap had not written"
 
 
 CODES: Final = {

@@ -154,7 +154,7 @@ def measure(*values: Any) -> ObjectSize:
         if isinstance(value, str):
             size += len(value) if value.isascii() else len(value.encode())
         elif isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
-            raise TooLargeError(f"the object has a number of {value.bit_length()} bits")
+            raise TooLargeError(f"a number in the object has {value.bit_length()} bits")
         elif isinstance(value, dict | list):
             longest = max(longest, len(value))
     return ObjectSize(size, longest)
@@ -177,7 +177,7 @@ def walk_values(values: tuple[Any, ...]) -> Iterator[Any]:
         if not below:
             return
         level = below
-    raise TooLargeError(f"the object is nested more than {DEEPEST} levels deep")
+    raise TooLargeError(f"the nesting of the object is deeper than {DEEPEST} levels")
 
 
 def estimated_cost(shape: ExpressionShape, size: ObjectSize, params: Mapping[str, Any] | None = None) -> int:
@@ -204,7 +204,7 @@ def checked_cost(shape: ExpressionShape, size: ObjectSize, params: Mapping[str, 
     """Return the cost of an expression of a shape for an object of a size; raises TooLargeError above the budget."""
     if (cost := estimated_cost(shape, size, params)) > BUDGET:
         raise TooLargeError(
-            f"the object is too large for it, with about {size.size} bytes and {size.longest} items in one list"
+            f"the object is too large for the expression: about {size.size} bytes, and {size.longest} items in one list"
         )
     return cost
 

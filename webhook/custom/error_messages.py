@@ -13,7 +13,7 @@ from webhook.model.spelling import closest_word
 END: Final = "<EOF>"
 # The token that identifies a place where any value may begin; the parser lists more than twenty tokens there.
 ANY_VALUE: Final = "IDENTIFIER"
-JOINING: Final = "join two conditions by && or ||, and negate one by !"
+JOINING: Final = "join two conditions with && or ||, and negate a condition with !"
 # Words of other languages, and their equivalents in CEL.
 FOREIGN: Final = {
     "and": "&&",
@@ -99,7 +99,7 @@ def translate(what: str, known: tuple[str, ...] = ()) -> str:
     if found := UNKNOWN.fullmatch(what):
         if found[1] in MACROS:
             return f"{found[1]}() takes {MACROS[found[1]]}"
-        return f"nothing is called {found[1]!r} here{suggestion(found[1], known)}"
+        return f"{found[1]!r} is not defined{suggestion(found[1], known)}"
     return what
 
 
@@ -107,7 +107,7 @@ def suggestion(name: str, known: tuple[str, ...]) -> str:
     """Return the suggestion for an undeclared name, as the end of a sentence."""
     first = name.partition(".")[0]
     if cel := FOREIGN.get(name.lower()):
-        return f"; CEL writes {cel}"
+        return f"; CEL uses {cel}"
     near = closest_word(first, known)
     return f"; did you mean {near + name.removeprefix(first)!r}?" if near else ""
 
@@ -116,11 +116,11 @@ def unexpected_token(found: str, expected: str) -> str:
     """Return the sentence for a token where another one is expected."""
     if expected == END:
         cel = FOREIGN.get(found, found)
-        return f"{found!r} cannot follow here; {JOINING if cel == found else f'CEL writes {cel}'}"
+        return f"unexpected {found!r}; {JOINING if cel == found else f'CEL uses {cel}'}"
     wanted = "a value" if ANY_VALUE in expected else " or ".join(dict.fromkeys(QUOTED.findall(expected))) or expected
     if found == END:
-        return f"the expression ends here, and {wanted} is expected"
-    return f"{found!r} cannot be here; expected {wanted}"
+        return f"the expression ends too early; expected {wanted}"
+    return f"unexpected {found!r}; expected {wanted}"
 
 
 def missing_token(expected: str, found: str) -> str:
@@ -132,10 +132,13 @@ def invalid_token(text: str) -> str:
     """Return the sentence for characters that are not part of the language."""
     begin = text.strip()
     if begin[:1] in {"'", '"'}:
-        return f"the quote of {begin} is not closed, or a \\ in it begins an escape that CEL does not have (write \\\\)"
+        return (
+            f"the quote of {begin} is not closed, or a \\ starts an escape sequence that CEL does not have "
+            "(write \\\\ for a backslash)"
+        )
     if begin.startswith("="):
-        return f"{begin!r} is no operator; compare by ==, <= or >="
-    return f"{begin!r} means nothing in CEL"
+        return f"{begin!r} is not an operator; use ==, <= or >="
+    return f"{begin!r} is not valid in CEL"
 
 
 def no_overload(function: str, types: str) -> str:
@@ -151,20 +154,21 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[..., str]], ...]] = (
     (re.compile(r"Syntax error: (?:mismatched|extraneous) input '(.*)' expecting (.*)"), unexpected_token),
     (re.compile(r"Syntax error: missing (.*) at '(.*)'"), missing_token),
     (re.compile(r"Syntax error: token recognition error at: '(.*)'", re.DOTALL), invalid_token),
-    (re.compile(r"Syntax error: no viable alternative at input '(.*)'"), "{0!r} cannot be here".format),
+    (re.compile(r"Syntax error: no viable alternative at input '(.*)'"), "unexpected {0!r}".format),
     (re.compile(r"found no matching overload for '(.*)' applied to '\((.*)\)'"), no_overload),
     (
         re.compile(r"reserved identifier: (.*)"),
-        "{0!r} is a reserved word of CEL; a choice is written CONDITION ? VALUE : OTHER".format,
+        "{0!r} is a reserved word of CEL; write a choice as CONDITION ? VALUE : OTHER".format,
     ),
     (
         re.compile(r"[Ii]nvalid (?:int|uint|double) literal.*"),
-        lambda: "the number is too large; one without quotes has at most 64 bits",
+        lambda: "the number is too large; a number has at most 64 bits",
     ),
     (
         re.compile(r"[Ii]nvalid (?:string|bytes) literal.*", re.DOTALL),
         lambda: (
-            "the text is not closed by its quote, or a \\ in it begins an escape that CEL does not have (write \\\\)"
+            "the closing quote is missing, or a \\ starts an escape sequence that CEL does not have (write \\\\ "
+            "for a backslash)"
         ),
     ),
     (

@@ -46,7 +46,7 @@ ALL_TOGETHER = 2 * BUDGET
 LARGEST_OBJECT = 3 << 19
 # Commas in the JSON of an object. No other thread runs while it is decoded: 50 ms for this number of lists, however short they are.
 MOST_VALUES = 50_000
-REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
+REMEDY = "the author of the rule can use has() or .? and orValue() for fields that can be absent"
 
 
 class CostBudget:
@@ -59,7 +59,7 @@ class CostBudget:
         """Subtract the cost of one run; raises TooLargeError where it exceeds the limit of one run, or the rest of the budget."""
         cost = checked_cost(shape, size, params)
         if cost > self._left:
-            raise TooLargeError("all rules together would take too long over an object of this size")
+            raise TooLargeError("the cost of all rules together is too high for an object of this size")
         self._left -= cost
 
 
@@ -134,9 +134,9 @@ def plain(source: Any) -> Any:
     """Return an object as dicts and lists; convert the types of YAML to those of JSON.  Raises what msgspec raises."""
     if isinstance(source, msgspec.Raw):
         if len(bytes(source)) > LARGEST_OBJECT:
-            raise TooLargeError(f"the object has {len(bytes(source))} bytes, and {LARGEST_OBJECT} are the most")
+            raise TooLargeError(f"the object has {len(bytes(source))} bytes, and the limit is {LARGEST_OBJECT}")
         if (values := bytes(source).count(b",")) > MOST_VALUES:
-            raise TooLargeError(f"the object has some {values} values, and {MOST_VALUES} are the most")
+            raise TooLargeError(f"the object has about {values} values, and the limit is {MOST_VALUES}")
         return msgspec.json.decode(source)
     measure(source)  # before the copy: by aliases, a short file can have many values
     return msgspec.to_builtins(source, str_keys=True)

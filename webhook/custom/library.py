@@ -73,7 +73,10 @@ def compile_expression(expression: str) -> Program:
         kind = found.return_type().name().lower()
         raise BadExpressionError(
             [
-                f"it gives {TYPE_WORDS.get(kind, kind)}, and not true or false; compare it with something, such as == true"
+                (
+                    f"the expression returns {TYPE_WORDS.get(kind, kind)} instead of true or false; compare the value, "
+                    "such as == true"
+                )
             ]
         )
     if wrong := list(bad_patterns(expression)):
@@ -106,7 +109,7 @@ def bad_patterns(expression: str) -> Iterator[str]:
         except EvaluationError as bad:
             is_none = NO_PATTERN in str(bad)
             yield (
-                f"matches: {pattern} is no regular expression: {syntax_error_reason(str(bad))}"
+                f"matches: {pattern} is not a valid regular expression: {syntax_error_reason(str(bad))}"
                 if is_none
                 else f"matches: {bad}"
             )
@@ -139,7 +142,9 @@ def load_library() -> Any:
     try:
         from cel_expr_python import cel  # noqa: PLC0415 (an extra)
     except ImportError as bad:
-        raise LibraryMissingError(f"rules in CEL need a library that is not installed ({bad.name}): {REMEDY}") from None
+        raise LibraryMissingError(
+            f"custom rules in CEL need a library that is not installed ({bad.name}): {REMEDY}"
+        ) from None
     return cel
 
 
@@ -207,7 +212,7 @@ def translate_complaint(what: str, known: tuple[str, ...]) -> str:
     if name and name[1] in ZONED:
         return missing_function(f"{name[1]} by a time zone")
     if name and any(name[1] in known for known in (STANDARD, MEMBERS, GLOBALS)):
-        return f"{name[1]}() cannot be called in this way; look at the number of its arguments, and at what stands before the dot"
+        return f"{name[1]}() cannot be called in this way; check the number of arguments and the value before the dot"
     return translate(what, known)
 
 
@@ -219,5 +224,5 @@ def missing_function(name: str) -> str:
 def error_reason(text: str) -> str:
     """Return the error of a run without the library's status codes."""
     if "Iteration budget exceeded" in text:
-        return "its loops take too many steps"
+        return "the loops of the expression take too many steps"
     return " ".join(STATUS.sub("", STATUS.sub("", text)).split())

@@ -112,13 +112,13 @@ def unavailable_input(rule: CustomRule, request: Request, namespace: NamespaceDa
     """Return which input of a rule is unavailable, as a sentence; empty where all are available."""
     read = fields_read(rule)
     if namespace is not None and namespace.content is None and NAMESPACE in read:
-        return "it reads the namespace, and there is no cluster to ask"
+        return "it reads the namespace, and no cluster is available"
     if request.document is None or not request.document.is_preview:
         return ""
     named = sorted(
         ".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
     )
-    return f"it reads {named[0]}, and nobody has asked yet" if named else ""
+    return f"it reads {named[0]}, and the lookup is not complete" if named else ""
 
 
 def defaulted_input(rule: CustomRule, request: Request) -> str:
@@ -126,4 +126,4 @@ def defaulted_input(rule: CustomRule, request: Request) -> str:
     if request.document is None or not request.document.is_offline:
         return ""
     missing = sorted(defaulted_fields(rule.cel).difference(texts_in(request.document.content)))
-    return f"it reads {missing[0]}, which the API server fills in" if missing else ""
+    return f"it reads {missing[0]}, which the API server sets" if missing else ""

@@ -43,7 +43,7 @@ def admission(warned: tuple[Violation, ...] = (), audited: tuple[Violation, ...]
 
 def label_violation(key: str) -> Violation:
     """Return the violation for one label of a binding."""
-    message = f"a binding does not set {shortened(key)!r} of its Pod; set it on the Pod itself, where it is judged"
+    message = f"a binding cannot set the label {shortened(key)!r} of its Pod; set the label on the Pod"
     return Violation(PROTECTION, shortened(f"metadata.labels{label_field(key)}", MAX_PATH_LENGTH), message)
 
 

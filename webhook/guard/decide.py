@@ -39,15 +39,15 @@ from webhook.model.unsupported_kinds import unsupported_policy_notice
 from webhook.model.workload import Owner
 
 # No rule runs, but the namespace must be isolated. Until it is, a refusal makes the kubelet retry, and is recorded.
-MIRROR_POD = Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it whatever the answer"))
-RESTARTED = Reason(ReasonCode.OLDER_WORKLOAD, "restarted: it is older than catflap")
-MADE_FOR_OLDER = Reason(ReasonCode.OLDER_OWNER, "made for an owner older than catflap")
+MIRROR_POD = Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it even if catflap rejects it"))
+RESTARTED = Reason(ReasonCode.OLDER_WORKLOAD, "restart of a workload that is older than catflap")
+MADE_FOR_OLDER = Reason(ReasonCode.OLDER_OWNER, "a controller created it for an owner that is older than catflap")
 PODS_STILL_CHECKED = (
-    "you pass as exempt; the Pods that a controller makes of it are judged, unless this is older than catflap"
+    "you are exempt, but Pods that a controller creates from this object are checked, unless it is older than catflap"
 )
 CHECKED_AS_PODS = Reason(
     ReasonCode.POD_LABELS_UNKNOWN,
-    "which labels its Pods get is not written in this object alone, so they are judged themselves",
+    "this object alone does not determine the labels of its Pods, so catflap checks the Pods",
 )
 # Later than any exception lasts, so no exception counts if the caller gives no time.
 NO_CLOCK = datetime.max.replace(tzinfo=UTC)
@@ -178,7 +178,7 @@ def with_exceptions(admitted: Decision, used: Iterable[PolicyException], at: dat
     """Return an admission with the exceptions as its reason, and with a notice for each exception that ends soon."""
     exceptions = tuple(used)
     why = Reason(ReasonCode.EXCEPTION_APPLIED, "; ".join(map(str, exceptions)))
-    notices = tuple(f"admitted by an {one}" for one in exceptions if one.ends_soon(at))
+    notices = tuple(f"admitted because of an {one}" for one in exceptions if one.ends_soon(at))
     return replace(admitted, why=why, notices=notices)
 
 
@@ -221,17 +221,17 @@ def writes_object(request: Request) -> bool:
 
 def template_reason(path: str) -> Reason:
     """Return why a workload is not checked whose pod template is in another object, which it names at `path`."""
-    return Reason(ReasonCode.TEMPLATE_REFERENCED, f"{path}: what it names is judged itself")
+    return Reason(ReasonCode.TEMPLATE_REFERENCED, f"{path}: catflap checks the object that it names")
 
 
 def not_applicable_reason(request: Request) -> Reason:
     """Return why no rule applies to a request."""
     target = request.target
     if request.operation in {Operation.DELETE, Operation.CONNECT}:
-        return Reason(ReasonCode.OPERATION_NOT_JUDGED, f"{request.operation} makes no Pod")
+        return Reason(ReasonCode.OPERATION_NOT_JUDGED, f"{request.operation} creates no Pod")
     name = f"{target.resource}.{target.group}" if target.group else target.resource
     name += f"/{target.subresource}" if target.subresource else ""
-    return Reason(ReasonCode.NO_RULE_APPLIES, f"no rule is about {name}")
+    return Reason(ReasonCode.NO_RULE_APPLIES, f"no rule checks {name}")
 
 
 def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
@@ -253,4 +253,4 @@ def owner_to_check(request: Request, policy: GuardPolicy) -> Owner | None:
 def unavailable(code: ReasonCode, words: str) -> Decision:
     """Return the refusal of a request for which a lookup failed; the user may try again."""
     words = shortened(words, LONGEST_SENTENCE)
-    return Decision(Reason(code, words), message=f"not decided: {words}; try again in a moment")
+    return Decision(Reason(code, words), message=f"no decision: {words}; try again in a moment")

@@ -7,12 +7,12 @@ from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import User
 
 # These reasons do not depend on the policy file.
-OWN_ACCOUNT = Reason(ReasonCode.OWN_ACCOUNT, "catflap's own account")
-STORED_BY_CALICO = Reason(ReasonCode.CALICO_STORAGE, "Calico's API server stores what it was asked to")
+OWN_ACCOUNT = Reason(ReasonCode.OWN_ACCOUNT, "ServiceAccount of catflap")
+STORED_BY_CALICO = Reason(ReasonCode.CALICO_STORAGE, "Calico's API server stores an object whose request was checked")
 NAMESPACE_DELETED = Reason(
-    ReasonCode.NAMESPACE_TERMINATING, "Kubernetes removes what is in a namespace that is being deleted"
+    ReasonCode.NAMESPACE_TERMINATING, "Kubernetes deletes the objects of a namespace that is being deleted"
 )
-OWNER_GONE = Reason(ReasonCode.GARBAGE_COLLECTED, "Kubernetes removes what belongs to nothing")
+OWNER_GONE = Reason(ReasonCode.GARBAGE_COLLECTED, "the garbage collector deletes an object whose owner does not exist")
 
 
 def exemption_reason(user: User, policy: GuardPolicy) -> Reason | None:
@@ -39,5 +39,5 @@ def exempt_namespace_reason(name: str, policy: GuardPolicy, own_namespace: str) 
     if name and policy.namespaces.exempts(name):
         return Reason(ReasonCode.NAMESPACE_EXEMPT, f"namespace {name} is exempt")
     if name and name == own_namespace:
-        return Reason(ReasonCode.OWN_NAMESPACE, f"namespace {name} is catflap's own")
+        return Reason(ReasonCode.OWN_NAMESPACE, f"namespace {name} is the namespace of catflap")
     return None

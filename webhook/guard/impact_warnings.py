@@ -33,7 +33,9 @@ def impact_warnings(
         for words, names in isolation_changes(after, before, setting)
     ]
     if cut := list(more):
-        lines.append(truncated(f"previewed in part: there are more {', '.join(cut)} than were looked at{SEE_PREVIEW}"))
+        lines.append(
+            truncated(f"incomplete preview: the cluster has more {', '.join(cut)} than the preview reads{SEE_PREVIEW}")
+        )
     return tuple(lines)
 
 
@@ -48,17 +50,18 @@ def workload_warnings(
     spared = {one.owner for one in outcome_changes(new, old) if one.after and one.after.keeps_running}
     if newly := sorted(refused_then - refused_now):
         yield with_names(
-            f"{counted(len(newly), 'running workload')} would be refused", map(str, newly if named else ())
+            f"{counted(len(newly), 'running workload')} would be rejected", map(str, newly if named else ())
         )
         if older := len(spared.intersection(newly)):
-            yield f"{older} of them older than catflap: their Pods are admitted until they are changed themselves"
+            yield f"{older} of them are older than catflap: their Pods are admitted until the workload changes"
     if freed := sorted(refused_now - refused_then):
         yield with_names(
-            f"{counted(len(freed), 'running workload')} would be refused no longer", map(str, freed if named else ())
+            f"{counted(len(freed), 'running workload')} would no longer be rejected", map(str, freed if named else ())
         )
     if new.unchecked:
         yield with_names(
-            "custom rules not previewed, by what they read", dict.fromkeys(one.rule for one in new.unchecked)
+            "custom rules not previewed (they read data that is unavailable)",
+            dict.fromkeys(one.rule for one in new.unchecked),
         )
 
 

@@ -39,13 +39,13 @@ def reason_not_managed(name: str, policy: GuardPolicy, *, own_namespace: str) ->
     """
     namespaces = policy.namespaces
     if name == own_namespace:
-        return "catflap itself runs there"
+        return "catflap runs in it"
     if name in ALWAYS_EXEMPT:
-        return f"it is one of Kubernetes' own ({', '.join(sorted(ALWAYS_EXEMPT))})"
+        return f"it is a namespace of Kubernetes ({', '.join(sorted(ALWAYS_EXEMPT))})"
     if name in namespaces.exempt:
-        return "namespaces.exempt names it"
+        return "namespaces.exempt contains it"
     if namespaces.exempts(name):
-        return "it begins as one of namespaces.reserved.prefixes does"
+        return "its name starts with a prefix in namespaces.reserved.prefixes"
     if name == DEFAULT_NAMESPACE and not namespaces.includes_existing(name):
         return "it is older than catflap, and namespaces.includeExisting does not name it"
     return ""

@@ -78,7 +78,9 @@ def limit_per_rule(found: Iterable[Violation]) -> tuple[Violation, ...]:
         if rest := violations[MOST_LISTED:]:
             several = "more than " if any(one.identity == NOT_EVALUATED for one in rest) else ""
             count = sum(one.count for one in rest)
-            listed.append(Violation(rule, "", f"and {several}{counted(count, 'more fault')} of this rule", count=count))
+            listed.append(
+                Violation(rule, "", f"and {several}{counted(count, 'more violation')} of this rule", count=count)
+            )
     return tuple(listed)
 
 

@@ -24,8 +24,8 @@ from webhook.rules import RULES
 MAX_STEPS: Final = 50
 # Choices that are tried. A policy file has three or four roles; each further one costs about 20 µs.
 MAX_CHOICES_TRIED: Final = 4
-MORE_LABELS: Final = "Further labels may be needed: set these, and check the object again."
-DEBUG_COPY: Final = "If this is a copy that kubectl debug makes, add --keep-labels to the command."
+MORE_LABELS: Final = "More labels can be necessary: set these labels, and check the object again."
+DEBUG_COPY: Final = "If kubectl debug creates this Pod as a copy, add --keep-labels to the command."
 
 
 class LabelFix(Struct, frozen=True):
@@ -262,13 +262,14 @@ def obstacle_note(values: LabelValues, remedy: Remedy, found: Obstacle | None) -
     place, key, term = found or Obstacle(values.place_at(remedy.place), remedy.label)
     if term is None:
         return (
-            f"{place.at(key)}: no value is admitted here for a Pod like this one; "
-            "an administrator can change the policy file, or add an exception to it"
+            f"{place.at(key)}: the policy file admits no value for this Pod; an administrator can change the "
+            "policy file or add an exception"
         )
     selector = selector_beside(place.path.removesuffix(".metadata"))
     return (
         f"{place.at(key)} cannot change alone: {selector} requires {term}. In a new manifest, change the label and the selector "
-        f"together. The selector of a {values.workload.kind} that exists cannot change: create it under another name, or delete it first. "
+        f"together. The selector of an existing {values.workload.kind} cannot change: create the object under "
+        "another name, or delete it first. "
         "An administrator can also add an exception to the policy file (exceptions)."
     )
 
@@ -276,6 +277,6 @@ def obstacle_note(values: LabelValues, remedy: Remedy, found: Obstacle | None) -
 def contradiction_note(left: Violation) -> str:
     """Return the note on a violation that the labels of a fix do not resolve."""
     return (
-        f"No labels alone mend {left.rule} at {left.path or 'this object'}, as the policy file asks for more than one value there; "
-        "an administrator can change the policy file, or add an exception to it"
+        f"Labels alone cannot fix {left.rule} at {left.path or 'this object'}, because the policy file requires "
+        "more than one value there; an administrator can change the policy file or add an exception"
     )

@@ -21,11 +21,11 @@ PLAIN_KEY = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][-A-Z
 def refusal(reference: str, violations: tuple[Violation, ...], fix: LabelFix = NO_FIX) -> str:
     """Return the whole message: one line for each violation, the labels to set as YAML for the manifest, and notes."""
     faults = sum(violation.count for violation in violations)
-    lines = [f"{shortened(reference)} has {'1 fault' if faults == 1 else f'{faults} faults'}:"]
+    lines = [f"{shortened(reference)} has {'1 violation' if faults == 1 else f'{faults} violations'}:"]
     lines += truncated_lines([f"- {line}" for line in violation_lines(violations)], MAX_MESSAGE_LENGTH)
     if fix.remedies:
-        what = "it" if all(one.remedy for one in violations) else "what labels can mend"
-        lines += [f"To mend {what}, set in the manifest:", *truncated_lines(patch(fix.remedies), MAX_PATCH_LENGTH)]
+        what = "it" if all(one.remedy for one in violations) else "the violations that labels can fix"
+        lines += [f"To fix {what}, set in the manifest:", *truncated_lines(patch(fix.remedies), MAX_PATCH_LENGTH)]
     lines += (
         truncated_lines([shortened(note, LONGEST_SENTENCE) for note in fix.notes], MAX_PATCH_LENGTH)
         if fix.notes

@@ -42,15 +42,18 @@ def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str
     by_name = passed or authorization_reason(request.user, policy.namespaces.reserved.groups)
     faults = tuple(unknown_environments(request.namespace.labels, policy, touched))
     if not by_label:
-        groups = listed(policy.namespaces.labelled_by, joint=" or ") or "nobody"
+        groups = listed(policy.namespaces.labelled_by, joint=" or ") or "the break-glass groups"
         faults += tuple(
-            label_violation(key, f"only members of {groups} set, change or remove it (namespaces.labelledBy)")
+            label_violation(
+                key, f"only members of {groups} may set, change or remove this label (namespaces.labelledBy)"
+            )
             for key in touched
         )
     if reserved and not by_name:
-        groups = listed(policy.namespaces.reserved.groups, joint=" or ") or "nobody"
+        groups = listed(policy.namespaces.reserved.groups, joint=" or ") or "the break-glass groups"
         message = (
-            f"rules hold otherwise in {shortened(name)}: only members of {groups} make it (namespaces.reserved.groups)"
+            f"the namespace name {shortened(name)} is reserved: only members of {groups} may create it "
+            "(namespaces.reserved.groups)"
         )
         faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
@@ -79,7 +82,7 @@ def unknown_environments(labels: Mapping[str, str], policy: GuardPolicy, touched
         hint = f" (did you mean {meant!r}?)" if meant else ""
         known = listed(environment.one_of)
         yield label_violation(
-            environment.label, f"no environment is called {shortened(value)!r}{hint}; the environments are {known}"
+            environment.label, f"unknown environment {shortened(value)!r}{hint}; the environments are {known}"
         )
 
 

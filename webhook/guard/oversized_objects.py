@@ -51,7 +51,7 @@ def judge_oversized_workload(request: Request, policy: GuardPolicy, exempted: Re
     """Return the decision on a binding or on an object that no rule checks; None if the rules decide."""
     target = request.target
     if (target.group, target.resource, target.subresource) not in BINDINGS:
-        why = Reason(ReasonCode.NO_RULE_APPLIES, f"no rule is about it, and {request.unread}")
+        why = Reason(ReasonCode.NO_RULE_APPLIES, f"no rule checks it, and {request.unread}")
         return None if subject_types(request, policy) else Decision(why)
     if exempted:
         return Decision(exempted)

@@ -85,7 +85,7 @@ def list_difference(after: list[Any], before: list[Any]) -> str:
         ("added", [one for one in after if one not in before]),
         ("removed", [one for one in before if one not in after]),
     )
-    return "; ".join(f"{word} {', '.join(map(one_line, some))}" for word, some in sides if some) or "in another order"
+    return "; ".join(f"{word} {', '.join(map(one_line, some))}" for word, some in sides if some) or "different order"
 
 
 def one_line(value: Any) -> str:
@@ -119,7 +119,7 @@ def isolation_changes(
         }
         for policy in (after, before)
     )
-    for words, some in (("will be closed", new - old), ("will be closed no longer", old - new)):
+    for words, some in (("will be isolated", new - old), ("will no longer be isolated", old - new)):
         if some:
             yield words, sorted(some)
 

@@ -11,7 +11,7 @@ from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Resumable
 from webhook.model.workload import reference
 
 PROTECTION = "policy-file"  # reported instead of a rule id; it has no mode, because modes are for rules
-NOT_POLICY_FILE = Decision(Reason(ReasonCode.NOT_POLICY_FILE, "no policy file of catflap's"))
+NOT_POLICY_FILE = Decision(Reason(ReasonCode.NOT_POLICY_FILE, "not the policy file of catflap"))
 
 
 def judge_policy_file(request: Request, policy: GuardPolicy, *, own_namespace: str) -> Resumable[Decision]:
@@ -25,7 +25,7 @@ def judge_policy_file(request: Request, policy: GuardPolicy, *, own_namespace: s
     if request.policy_file is None:
         return judge_deletion(request, policy)
     if request.policy_file == request.policy_file_before:
-        return Decision(Reason(ReasonCode.POLICY_FILE_UNCHANGED, "the policy file stays as it was"))
+        return Decision(Reason(ReasonCode.POLICY_FILE_UNCHANGED, "the policy file does not change"))
     found = yield from PolicyValidation(request.policy_file).result()
     if not found.errors:
         impact = yield from PolicyImpactLookup(request.policy_file, request.user).result()
@@ -52,7 +52,7 @@ def judge_deletion(request: Request, policy: GuardPolicy) -> Decision:
     fault = Violation(
         rule=PROTECTION,
         path="metadata.name",
-        message=f"without it no server of catflap's can start: only members of {allowed} delete it (policyFile.deletedBy); "
-        "to change what it says, edit it",
+        message=f"catflap cannot start without the policy file: only members of {allowed} may delete it "
+        "(policyFile.deletedBy); to change the policy, edit the file",
     )
     return Decision(Reason(ReasonCode.POLICY_FILE_PROTECTED), denied=(fault,), message=refusal(name, (fault,)))

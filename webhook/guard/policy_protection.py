@@ -27,7 +27,7 @@ OWN_NAME_PATTERN = f"^((default|knp|kcnp|ossg|staged)[.])*{POLICY_NAME_PREFIX}"
 OWN_NAME = re.compile(OWN_NAME_PATTERN)
 CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for space in CALICO_NAMESPACES)
 
-UNTOUCHED = Decision(Reason(ReasonCode.FOREIGN_POLICY_DELETED, "not a policy of catflap's own"))
+UNTOUCHED = Decision(Reason(ReasonCode.FOREIGN_POLICY_DELETED, "not a network policy of catflap"))
 
 
 def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
@@ -84,12 +84,13 @@ def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Ident
 def policy_denial(request: Request, policy: GuardPolicy) -> Decision:
     """Return the refusal, with what to do instead."""
     assert request.policy is not None
-    verb = {Operation.CREATE: "made", Operation.UPDATE: "edited", Operation.DELETE: "deleted"}[request.operation]
-    message = f"{request.policy.reference} is catflap's own and is not {verb} by anyone else"
-    ways = "What stays open is said in the network section of catflap's policy file."
+    verb = {Operation.CREATE: "create", Operation.UPDATE: "edit", Operation.DELETE: "delete"}[request.operation]
+    message = f"{request.policy.reference} belongs to catflap: users may not {verb} it"
+    ways = "To allow connections, change the section network of the policy file."
     if policy.break_glass.groups:
         ways += (
-            f" In an emergency, members of {listed(policy.break_glass.groups, joint=' or ')} may; each use is recorded."
+            f" In an emergency, members of {listed(policy.break_glass.groups, joint=' or ')} may do this; each use "
+            "is recorded."
         )
     fault = Violation(rule=PROTECTION, path="metadata.name", message=message)
     return Decision(Reason(ReasonCode.POLICY_PROTECTED), denied=(fault,), message=f"{message}.\n{ways}")

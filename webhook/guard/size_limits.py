@@ -41,13 +41,13 @@ def too_many_labels(place: LabelLocation) -> SizeViolation | None:
     if count <= MAX_LABELS:
         return None
     return size_violation_text(
-        f"{place.path}.labels", count, "labels", MAX_LABELS, "remove those that nothing selects by"
+        f"{place.path}.labels", count, "labels", MAX_LABELS, "remove labels that no selector uses"
     )
 
 
 def size_violation_text(path: str, count: int, what: str, most: int, remedy: str) -> SizeViolation:
     """Return the violation with the count, the limit and the remedy in its message."""
-    return SizeViolation(path, f"it has {count} {what}, and {most} are the most that are judged; {remedy}")
+    return SizeViolation(path, f"the object has {count} {what}, and the limit is {most}; {remedy}")
 
 
 def unread_violations(request: Request, policy: GuardPolicy) -> Iterator[Violation]:

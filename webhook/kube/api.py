@@ -185,13 +185,13 @@ class Api:
         try:
             return msgspec.json.decode(answer)  # type: ignore[no-any-return]
         except msgspec.DecodeError as bad:
-            raise ApiError(0, f"{call}: the answer cannot be read: {invalid_json_message(bad)}") from bad
+            raise ApiError(0, f"{call}: cannot read the answer: {invalid_json_message(bad)}") from bad
 
     def _read(self, call: Call, patience: float | None = None, most: int | None = None) -> bytes:
         """Return the JSON of a successful response.  Raises ApiError, TooLarge above `most` bytes."""
         left = min(patience or self._patience, self._deadline - monotonic())
         if left <= 0:
-            raise ApiError(0, f"{call}: no time left to ask the API server")
+            raise ApiError(0, f"{call}: no time is left to call the API server")
         response = self._send(call, (left, left))
         try:
             content = read_body(response, most)
@@ -262,7 +262,7 @@ def connect(kubeconfig: str | None, context: str | None = None) -> Api:
     except UNUSABLE as bad:
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the Pod's ServiceAccount"
         raise NoClusterError(
-            f"no cluster by {where}: {describe_kubeconfig_error(bad)}; name one by --kubeconfig"
+            f"cannot use {where}: {describe_kubeconfig_error(bad)}; name a kubeconfig with --kubeconfig"
         ) from bad
     return connection_pool(settings)
 
@@ -282,7 +282,7 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
             return connect(None)
         where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
         raise NoClusterError(
-            f"no cluster by {where}: {describe_kubeconfig_error(bad)}; name one by --kubeconfig"
+            f"cannot use {where}: {describe_kubeconfig_error(bad)}; name a kubeconfig with --kubeconfig"
         ) from bad
     return connection_pool(settings)
 

@@ -59,7 +59,7 @@ class ClusterInfoPoller:
     def _complain(self, trouble: str) -> None:
         """Log a failure once, not at every poll."""
         if trouble != self._trouble:
-            logger.warning("the cluster's surroundings are not known: %s", trouble)
+            logger.warning("cannot read the name servers and API groups of the cluster: %s", trouble)
         self._trouble = trouble
 
     def _keep_looking(self) -> None:
@@ -72,7 +72,7 @@ class ClusterInfoPoller:
             else:
                 self._trouble = ""
                 if seen != self.current:
-                    logger.info("surroundings: %s", seen)
+                    logger.info("name servers and API groups: %s", seen)
                     self.current = seen
                     self._on_change(seen)
             self._wake.wait(POLL_SECONDS if self.current else FIRST_POLL_SECONDS)

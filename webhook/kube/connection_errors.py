@@ -10,20 +10,20 @@ from urllib3 import exceptions as of_urllib3
 UNKNOWN: Final = "the connection failed"
 # By the class of the cause, the most specific class first.
 REASONS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
-    ((of_urllib3.NameResolutionError, socket.gaierror), "its name was not resolved by DNS"),
-    ((of_urllib3.ConnectTimeoutError,), "no connection within the time"),
-    ((of_urllib3.ReadTimeoutError, TimeoutError), "no answer within the time"),
+    ((of_urllib3.NameResolutionError, socket.gaierror), "DNS did not resolve the name"),
+    ((of_urllib3.ConnectTimeoutError,), "the connection timed out"),
+    ((of_urllib3.ReadTimeoutError, TimeoutError), "no answer before the timeout"),
     ((ConnectionRefusedError,), "the connection was refused"),
     ((ssl.SSLError, of_urllib3.SSLError), "TLS failed"),
     (
         (of_urllib3.IncompleteRead, of_urllib3.InvalidChunkLength, http.client.IncompleteRead),
-        "the answer was not whole",
+        "the answer was incomplete",
     ),
     ((http.client.RemoteDisconnected, ConnectionError), "the connection was closed before the answer"),
-    ((http.client.BadStatusLine, http.client.HTTPException), "the answer was no HTTP"),
+    ((http.client.BadStatusLine, http.client.HTTPException), "the answer was not HTTP"),
     ((of_urllib3.DecodeError,), "the answer could not be decompressed"),
     ((of_urllib3.ProxyError,), "the proxy failed"),
-    ((OSError,), "the network could not be reached"),
+    ((OSError,), "the network is unreachable"),
 )
 MOST_CAUSES: Final = 8
 

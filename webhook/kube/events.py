@@ -56,7 +56,11 @@ def post_repair_event(api: Api, manifest: Manifest, outcome: WriteOutcome, at: d
 
 def repair_details(manifest: Manifest, outcome: WriteOutcome) -> EventDetails:
     """Return the content of the Event about one repair."""
-    did = "was deleted and is back" if outcome is WriteOutcome.CREATED else "was edited and says again what it should"
+    did = (
+        ("was deleted, and catflap created it again")
+        if outcome is WriteOutcome.CREATED
+        else "was edited, and catflap restored it"
+    )
     return EventDetails(
         ReasonCode.POLICY_RESTORED, "Restore", f"{manifest['kind']} {manifest['metadata']['name']} {did}"
     )
@@ -69,7 +73,7 @@ def policy_file_reference(namespace: str) -> Manifest:
 
 def post_policy_file_refused(api: Api, namespace: str, faults: str, at: datetime) -> None:
     """Post one Event about a refused policy file; a file with the same faults gets no second one."""
-    note = f"the last good file stays in force: {faults}"
+    note = f"the last valid policy stays in force: {faults}"
     post_event(
         api,
         policy_file_reference(namespace),
@@ -116,7 +120,7 @@ def post_event(api: Api, regarding: Manifest, happened: EventDetails, at: dateti
         api.create(collection(event), event)
     except ApiError as error:
         space, name = event["metadata"]["namespace"], regarding["metadata"]["name"]
-        logger.warning("no Event on %s/%s: %s", space, name, error)
+        logger.warning("cannot write an Event on %s/%s: %s", space, name, error)
 
 
 def build_event(regarding: Manifest, happened: EventDetails, at: datetime, reporter: Reporter) -> Json:

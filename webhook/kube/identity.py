@@ -107,13 +107,15 @@ class ProcessIdentity:
             if error.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:
                 raise
             logger.warning(
-                "this process cannot ask who it is (%s); it takes itself for one of %s", error, self._chart.users
+                "the API server did not return the user name of this process (%s); the process assumes one of %s",
+                error,
+                self._chart.users,
             )
             return
         logger.info("this process acts as %s", self.user)
         if not self.user.startswith(SERVICE_ACCOUNT):
             logger.warning(
-                "%s is no ServiceAccount: whatever is done under this name to catflap's policies and to namespaces' labels "
-                "counts as catflap's own act and is not judged; give catflap an account of its own (docs/registration.md)",
+                "%s is not a ServiceAccount: catflap does not check requests of this user for policies of catflap "
+                "and labels of namespaces; give catflap its own ServiceAccount (docs/registration.md)",
                 self.user,
             )

@@ -62,9 +62,9 @@ def parse_install_time(data: Mapping[str, str], key: str, span: TimeRange) -> da
         raise ValueError(f"{key} is {text[:50]!r}, expected a time such as 2026-01-31T12:00:00Z")
     at = parse_time(text)
     if span.earliest is not None and at < span.earliest:
-        raise ValueError(f"{key} is {text}, and namespace kube-system was made later, at {span.earliest:{TIME}}")
+        raise ValueError(f"{key} is {text}, , but namespace kube-system was created later, at {span.earliest:{TIME}}")
     if at > span.latest:
-        raise ValueError(f"{key} is {text}, which is in the future of the API server")
+        raise ValueError(f"{key} is {text}, which is later than the clock of the API server")
     return at
 
 
@@ -118,8 +118,9 @@ class InstallRecord:
         if oldest is None or created <= oldest:
             return InstallTimes(created, created)
         logger.warning(
-            "policies of catflap's own are older than its registration, and no ConfigMap %s says why: "
-            "namespaces count as closed since %s, owners of Pods as older before %s",
+            "policies of catflap are older than its registration, and ConfigMap %s does not exist: catflap "
+            "isolates namespaces that were created since %s, and treats owners of Pods as older if they were "
+            "created before %s",
             INSTALL_RECORD_CONFIGMAP, f"{oldest:{TIME}}", f"{created:{TIME}}",
         )  # fmt: skip
         return InstallTimes(created, oldest)
@@ -142,8 +143,10 @@ class InstallRecord:
                 self._bad.add(space)
                 self._report(
                     space,
-                    f"ConfigMap {space}/{INSTALL_RECORD_CONFIGMAP} is not believed: {bad}; the other record counts, or what the cluster shows. "
-                    f"Find out who wrote it, then delete it, and the controller writes it again: kubectl -n {space} delete configmap {INSTALL_RECORD_CONFIGMAP}",
+                    f"ConfigMap {space}/{INSTALL_RECORD_CONFIGMAP} is not valid: {bad}; catflap uses the other "
+                    "record, or the creation times in the cluster. Find out who wrote the ConfigMap, then delete "
+                    f"it, and the controller writes it again: kubectl -n {space} delete configmap "
+                    f"{INSTALL_RECORD_CONFIGMAP}",
                 )
         if not sound:
             return None
@@ -169,7 +172,7 @@ class InstallRecord:
         except ApiError as error:
             if (namespace, "") not in self._reported:
                 self._reported.add((namespace, ""))
-                logger.warning("the epoch cannot be recorded in namespace %s: %s", namespace, error)
+                logger.warning("cannot store the installation time in namespace %s: %s", namespace, error)
             return False
         return True
 

@@ -10,27 +10,31 @@ import yaml
 from webhook.files import Form, UnreadableFileError, reason
 from webhook.syntax.yaml_errors import explain
 
-NO_KUBECONFIG: Final = "it is no kubeconfig, which is a mapping with clusters, users, contexts and current-context"
+NO_KUBECONFIG: Final = (
+    "the file is not a kubeconfig; expected a mapping with clusters, users, contexts and current-context"
+)
 KINDS: Final = {"contexts": "context", "clusters": "cluster", "users": "user"}
 WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...]] = (
     (re.compile(r"file is empty"), lambda _: "the file is empty"),
-    (re.compile(r"No configuration found"), lambda _: "there is no kubeconfig"),
-    (re.compile(r"Service host/port is not set"), lambda _: "this process runs in no Pod of a cluster"),
+    (re.compile(r"No configuration found"), lambda _: "the kubeconfig does not exist"),
+    (re.compile(r"Service host/port is not set"), lambda _: "this process does not run in a Pod"),
     (
         re.compile(r"Service token file|Service certification file"),
         lambda _: "the Pod has no ServiceAccount token or CA",
     ),
     (
         re.compile(r"Expected key current-context"),
-        lambda _: "it has no current-context; choose one by --context, or by kubectl config use-context NAME",
+        lambda _: "it has no current-context; select a context with --context or with kubectl config use-context NAME",
     ),
     (
         re.compile(r"Expected object with name (.*) in .*/(contexts|clusters|users) list"),
-        lambda found: f"no {KINDS[found[2]]} is called {found[1]!r} in it; kubectl config get-{found[2]} lists them",
+        lambda found: (
+            f"the {KINDS[found[2]]} {found[1]!r} does not exist in it; kubectl config get-{found[2]} lists them"
+        ),
     ),
-    (re.compile(r"Expected key (\S+) in"), lambda found: f"the key {found[1]} is missing in it"),
-    (re.compile(r"Multiple entries"), lambda _: "two of its entries have the same name; remove one of them"),
-    (re.compile(r"File does not exist: (.*)"), lambda found: f"it names the file {found[1]}, which does not exist"),
+    (re.compile(r"Expected key (\S+) in"), lambda found: f"the key {found[1]} is missing"),
+    (re.compile(r"Multiple entries"), lambda _: "two entries have the same name; remove one of them"),
+    (re.compile(r"File does not exist: (.*)"), lambda found: f"it refers to the file {found[1]}, which does not exist"),
 )
 # A cluster, a user and a context with certificates inside have about 10 KiB together; 1,600 of them.
 KUBECONFIG: Final = Form("a kubeconfig", 16 << 20)

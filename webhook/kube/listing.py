@@ -34,7 +34,7 @@ BUILT_IN_RESOURCES = frozenset({"namespaces", *(f"{one.resource}.{one.group}".rs
 
 # Users do not read longer lists.
 MOST_NAMED = 10
-TOO_LARGE = f"its JSON has more than {LARGEST_PAGE // 2**20} MiB"
+TOO_LARGE = f"the JSON has more than {LARGEST_PAGE // 2**20} MiB"
 
 # While a page is decoded, no other thread runs: 20 to 50 ms for so many Deployments; each page costs a read of etcd.
 SMALL_PAGE = 250
@@ -80,9 +80,7 @@ class ObjectLister:
         try:
             if self._namespaces:
                 one_by_one = {name: self._api.get(namespace_path(name)) for name in self._namespaces}
-                self.unlisted += [
-                    f"namespace {name}: it is not there" for name, one in one_by_one.items() if one is None
-                ]
+                self.unlisted += [f"namespace {name} does not exist" for name, one in one_by_one.items() if one is None]
                 found = [one for one in one_by_one.values() if one is not None]
             else:
                 found = [one for page in self._api.pages(NAMESPACES) for one in page["items"]]
@@ -146,7 +144,7 @@ class ObjectLister:
         if error.status in {0, HTTPStatus.UNAUTHORIZED}:
             raise error
         self.failed = self.failed or error.status != HTTPStatus.FORBIDDEN or resource in BUILT_IN_RESOURCES
-        why = "no right to list" if error.status == HTTPStatus.FORBIDDEN else str(error)
+        why = "the account may not list this resource" if error.status == HTTPStatus.FORBIDDEN else str(error)
         self.unlisted.append(f"{resource}: {why}")
 
 

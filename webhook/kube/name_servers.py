@@ -99,13 +99,22 @@ def describe_name_servers(dns: str, found: DetectedDns) -> str:
 
 def sentences(dns: str, found: DetectedDns) -> Iterator[str]:
     """Yield the sentences of a description."""
-    yield f"network.dns: {dns}: open are the name servers of the preset {found.preset}."
+    yield f"network.dns: {dns}: Pods can connect to the name servers of the preset {found.preset}."
     if found.addresses:
-        yield f"Open are also {', '.join(found.addresses)}, the addresses of the DNS Service and the node cache in {DNS_NAMESPACE}."
+        yield (
+            f"Pods can also connect to {', '.join(found.addresses)}, the addresses of the DNS Service and the "
+            f"node cache in {DNS_NAMESPACE}."
+        )
     for one in found.pods:
         pods = ", ".join(f"{key}={value}" for key, value in one.pod_labels.items())
-        yield f"Open are also the Pods {pods} in {DNS_NAMESPACE} on {', '.join(one.ports)}."
+        yield f"Pods can also connect to the Pods {pods} in {DNS_NAMESPACE} on {', '.join(one.ports)}."
     if not found.addresses and found.preset in WITH_ADDRESSES:
-        yield f"No address was found: {DNS_NAMESPACE} has no {' or '.join(SERVICES)} (Service), no {' or '.join(DAEMON_SETS)} (DaemonSet)."
+        yield (
+            f"catflap found no address: namespace {DNS_NAMESPACE} has no {' or '.join(SERVICES)} (Service), no "
+            f"{' or '.join(DAEMON_SETS)} (DaemonSet)."
+        )
     if found.unread:
-        yield f"Not readable in {DNS_NAMESPACE}: {', '.join(found.unread)}; grant the controller get, or list addresses in network.dns."
+        yield (
+            f"The controller may not read in namespace {DNS_NAMESPACE}: {', '.join(found.unread)}; grant the "
+            "controller get, or list addresses in network.dns."
+        )

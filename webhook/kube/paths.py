@@ -34,7 +34,8 @@ def under(base: str, *segments: str) -> str:
             shown = segment if len(segment) <= LONGEST_SEGMENT else f"{segment[:LONGEST_SEGMENT]}…"
             raise ApiError(
                 BAD_REQUEST,
-                f"{shown!r} is no name of an object or namespace: expected 1 to {LONGEST_SEGMENT} printable ASCII characters "
+                f"{shown!r} is not a valid name of an object or namespace: expected 1 to {LONGEST_SEGMENT} "
+                "printable ASCII characters "
                 "without '/' and '%', and neither '.' nor '..'",
             )
     return "/".join((base, *(quote(segment, safe=UNESCAPED) for segment in segments)))
@@ -64,5 +65,5 @@ def validated_path(path: str) -> str:
     """
     root, *segments = path.split("/")
     if root or not all(map(SEGMENT.fullmatch, segments)):
-        raise ApiError(BAD_REQUEST, f"{path[:LONGEST_SEGMENT]!r} is no path of the API server's")
+        raise ApiError(BAD_REQUEST, f"{path[:LONGEST_SEGMENT]!r} is not a path of the API server")
     return path

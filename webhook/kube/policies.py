@@ -59,7 +59,7 @@ class PolicyAlteredError(ApiError):
         parts = ", ".join(differing_fields(found, manifest))
         metadata = manifest["metadata"]
         name = f"{manifest['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
-        super().__init__(CONFLICT, f"{name} is not stored as it was written; what differs: {parts}")
+        super().__init__(CONFLICT, f"{name} is stored with other values than catflap wrote; differences: {parts}")
 
 
 def ensure_policy(api: Api, manifest: Manifest) -> WriteOutcome:
@@ -76,7 +76,7 @@ def ensure_policy(api: Api, manifest: Manifest) -> WriteOutcome:
             return verified_outcome(made, manifest, WriteOutcome.CREATED)
         found = read_stored(api, manifest)  # another writer was faster, most likely another replica
     if found is None:
-        raise ApiError(CONFLICT, f"{path(manifest)} came and went while it was written")
+        raise ApiError(CONFLICT, f"{path(manifest)} was created and deleted during the write")
     if matches_manifest(found, manifest):
         return WriteOutcome.UNCHANGED
     return repair(api, manifest, found)

@@ -14,7 +14,7 @@ ADMISSION_POLICY_PATHS: Final = tuple(
     f"{ADMISSION_GROUP_PATH}/{version}/mutatingadmissionpolicies" for version in ("v1", "v1beta1", "v1alpha1")
 )
 MOST_NAMED: Final = 5
-NONE_FOUND: Final = "nothing that catflap can see; ask who administers admission in this cluster"
+NONE_FOUND: Final = "unknown; ask the administrators of admission in this cluster"
 
 
 def describe_mutators(api: Api, kind: PolicyKind, found: Json) -> str:
@@ -28,7 +28,7 @@ def describe_mutators(api: Api, kind: PolicyKind, found: Json) -> str:
         try:
             named += look(api, kind)
         except ApiError as error:
-            unseen.append(f"not looked at: {error}")
+            unseen.append(f"could not be listed: {error}")
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     return "; ".join([", ".join(named[:MOST_NAMED]) + more if named else NONE_FOUND, *unseen])
 

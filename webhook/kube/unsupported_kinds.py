@@ -23,9 +23,9 @@ def unsupported_kind_notes(api: Api, extra: Makers) -> Iterator[str]:
         elif is_unsupported_pod_maker(group, kind, extra):
             makers.append(resource)
     if makers:
-        yield f"not judged, but for the Pods that they make: {listed(sorted(makers))}"
+        yield f"not checked, except the Pods that they create: {listed(sorted(makers))}"
     if policies:
-        yield f"not judged, though they say who may connect to whom: {listed(sorted(policies))}"
+        yield f"not checked, although they allow or deny connections: {listed(sorted(policies))}"
 
 
 def served_unsupported_kinds(api: Api) -> Iterator[tuple[str, str, str]]:

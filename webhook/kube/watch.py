@@ -121,7 +121,7 @@ class Source:
 
     def _refused(self, error: ApiError) -> None:
         if not self._failures:  # once, not at every retry
-            logger.warning("what is watched is not seen for now: %s", error)
+            logger.warning("the watch failed, and catflap tries again: %s", error)
         later = error.status in {0, TOO_MANY_REQUESTS} or error.status >= SERVER_ERRORS
         self._back_off(SHORT_BACKOFF_SECONDS if later else BACKOFF_SECONDS)
 

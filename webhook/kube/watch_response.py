@@ -25,7 +25,9 @@ class WatchResponse:
         try:
             yield from self._response.stream(**options)
         except urllib3.exceptions.ReadTimeoutError:
-            logger.info("the watch on %s was silent for long; it begins anew from where it was", self._path)
+            logger.info(
+                "the watch on %s received nothing for a long time; it starts again from its last position", self._path
+            )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._response, name)

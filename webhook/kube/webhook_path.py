@@ -58,7 +58,7 @@ def parse_tokens(found: Json) -> PathTokens:
         raise InvalidTokensError(f"Secret {PATH_SECRET} has {len(values)} tokens; expected 1 to {MOST_TOKENS}")
     if not all(value == PLAIN or well_formed(value) for value in values):
         raise InvalidTokensError(
-            f"Secret {PATH_SECRET} has a token that is too short, or that a URL would have to escape"
+            f"Secret {PATH_SECRET} has a token that is too short or contains characters that a URL must escape"
         )
     return tokens
 

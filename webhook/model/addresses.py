@@ -14,7 +14,7 @@ from webhook.model.intervals import Intervals, contains, merged, shared, size, w
 
 V4, V6 = 4, 6
 BITS: Final = {V4: 32, V6: 128}
-FORMS: Final = "write it as 203.0.113.0/24 or 2001:db8::/32"
+FORMS: Final = "write a network such as 203.0.113.0/24 or 2001:db8::/32"
 
 
 class Addresses(Struct, frozen=True):
@@ -59,15 +59,17 @@ def range_of(cidr: str) -> tuple[int, int, int]:
     if "%" in text or (
         slash and not (length.isascii() and length.isdigit() and len(length) <= LONGEST_PREFIX and int(length) <= bits)
     ):
-        raise ValueError(f"{cidr[:60]!r} is not a network: {FORMS}")
+        raise ValueError(f"{cidr[:60]!r} is not a valid network: {FORMS}")
     try:
         number = int(address(text))
     except ValueError:
-        raise ValueError(f"{cidr[:60]!r} is not a network: {FORMS}") from None
+        raise ValueError(f"{cidr[:60]!r} is not a valid network: {FORMS}") from None
     hosts = (1 << (bits - int(length or bits))) - 1
     first, last = number & ~hosts, number | hosts
     if version == V6 and MAPPED[0] <= first and last <= MAPPED[1]:
-        raise ValueError(f"{cidr!r} is IPv4 written as IPv6, which engines read in different ways: write it as IPv4")
+        raise ValueError(
+            f"{cidr!r} is an IPv4 network in IPv6 form, which network engines interpret differently: write it as IPv4"
+        )
     return version, first, last
 
 

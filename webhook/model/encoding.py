@@ -27,7 +27,10 @@ def undecodable(content: bytes) -> Iterator[tuple[str, tuple[int, int]]]:
     except UnicodeDecodeError as bad:
         before = behind[: bad.start].decode(encoding or UTF_8, "replace")
         called = UTF_8.upper() if encoding == UTF_8 else "UTF-16"
-        says = f"byte 0x{behind[bad.start]:02x} is not {called}, and kubectl reads U+FFFD in its place; save the file as UTF-8"
+        says = (
+            f"byte 0x{behind[bad.start]:02x} is not {called}, and kubectl replaces it with U+FFFD; save the "
+            "file as UTF-8"
+        )
         yield says, (before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 

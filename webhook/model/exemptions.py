@@ -74,7 +74,7 @@ class PolicyException(Node):
     until: Day = Field(description="the last day of the exception, until 24:00 UTC")
 
     def __str__(self) -> str:
-        return f"exception from {self.rule} until {self.until}, {self.owner}: {self.reason}"
+        return f"exception to {self.rule} until {self.until}, {self.owner}: {self.reason}"
 
     def counts(self, at: datetime) -> bool:
         """Return whether the exception is in force at a time."""

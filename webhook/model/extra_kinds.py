@@ -43,10 +43,11 @@ KUBERNETES_GROUPS = frozenset(
 def custom_group(group: str) -> str:
     """Return the API group of a CustomResourceDefinition; raises ValueError otherwise."""
     if group in KUBERNETES_GROUPS or DNS_LABEL.fullmatch(group) or not group:
-        raise ValueError(f"{group!r} is a group of Kubernetes' own; what makes Pods there is built in")
+        raise ValueError(f"{group!r} is a group of Kubernetes, whose kinds are built in; remove this item")
     if len(group) > LONGEST_GROUP or not all(map(DNS_LABEL.fullmatch, group.split("."))):
         raise ValueError(
-            f"{group!r} is no API group: write it as apiVersion does before the slash, such as example.com{proposal(custom_group, group, group.partition('/')[0])}"
+            f"{group!r} is not a valid API group: write the part of apiVersion before the slash, such as "
+            f"example.com{proposal(custom_group, group, group.partition('/')[0])}"
         )
     return group
 
@@ -55,7 +56,8 @@ def plural(resource: str) -> str:
     """Return a resource's name; raises ValueError otherwise."""
     if not DNS_LABEL.fullmatch(resource) or resource[0].isdigit():
         raise ValueError(
-            f"{resource!r} is no resource: write the plural as `kubectl api-resources` does, such as widgets{proposal(plural, resource, resource.lower().partition('.')[0])}"
+            f"{resource!r} is not a valid resource: write the plural that `kubectl api-resources` prints, such as "
+            f"widgets{proposal(plural, resource, resource.lower().partition('.')[0])}"
         )
     return resource
 
@@ -64,7 +66,8 @@ def kind_name(kind: str) -> str:
     """Return a kind; raises ValueError otherwise."""
     if not KIND.fullmatch(kind):
         raise ValueError(
-            f"{kind!r} is no kind: write it as manifests do, such as Widget{proposal(kind_name, kind, kind[:1].upper() + kind[1:])}"
+            f"{kind!r} is not a valid kind: write the kind as in manifests, such as "
+            f"Widget{proposal(kind_name, kind, kind[:1].upper() + kind[1:])}"
         )
     return kind
 
@@ -75,12 +78,13 @@ def template_path(path: str) -> str:
     if not all(map(STEP.fullmatch, steps)):
         meant = proposal(template_path, path, path.strip("."))
         raise ValueError(
-            f"{path!r} is no path of fields: write their names with dots, such as spec.template; no lists{meant}"
+            f"{path!r} is not a valid field path: write field names with dots and without lists, such as "
+            f"spec.template{meant}"
         )
     if steps[0] in NO_PLACE:
-        raise ValueError(f"{path!r} leads to no pod template: nobody may write one below {steps[0]}")
+        raise ValueError(f"{path!r} is not the path of a pod template: {steps[0]} cannot contain one")
     if steps[-1] in {"metadata", "labels"}:
-        raise ValueError(f"{path!r} leads too far: the path of the pod template ends before its metadata")
+        raise ValueError(f"{path!r} is too long: the path of the pod template ends before its metadata")
     return path
 
 

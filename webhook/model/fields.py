@@ -20,7 +20,7 @@ RULE_ID = re.compile(r"[a-z]+(-[a-z]+)*")
 SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 PORT = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?/(TCP|UDP|SCTP)")
 HIGHEST_PORT = 65535
-PORT_FORMS = f"write 53/UDP, 9000/SCTP or 8000-8100/TCP, by number, from 1 to {HIGHEST_PORT}"
+PORT_FORMS = f"write 53/UDP, 9000/SCTP or 8000-8100/TCP, with port numbers from 1 to {HIGHEST_PORT}"
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Calico's limits on one rule (projectcalico.org/v3 schema, maxItems).
 MOST_PORTS = 50
@@ -31,11 +31,11 @@ MAPPED_PREFIX = IPV4_MAPPED.prefixlen
 IPV4_BITS = 2**32 - 1
 LONGEST_YEAR = 4  # digits
 NETWORK_FORMS = "write 10.0.0.0/8 or fd00::/8"
-DAY_FORM = "write it as 2027-01-31"
+DAY_FORM = "write YYYY-MM-DD, such as 2027-01-31"
 NO_DAY = "no_day"  # the type of the error for a value that is no text
 TWICE = "twice"  # the type of the error for values that a list has more than once
 EMPTY = "the text is empty; expected "
-ONE_NAME = "; here is one name, and no star"
+ONE_NAME = "; this key takes one name without a star"
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SEPARATORS = re.compile(r"[\s_-]+")
 # How people write a ServiceAccount: as its user name, or with another character between namespace and name.
@@ -64,17 +64,18 @@ def label_key(key: str) -> str:
     """Return a label key as Kubernetes takes it; raises ValueError otherwise."""
     prefix, slash, name = key.rpartition("/")
     if not LABEL_NAME.fullmatch(name) or (slash and not LABEL_PREFIX.fullmatch(prefix)):
-        form = "[prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
-        raise ValueError(f"{key!r} is no label key: {form}" if key else f"{EMPTY}a label key: {form}")
+        form = "[prefix.example/]name, where name has at most 63 letters, digits and '-_.'"
+        raise ValueError(f"{key!r} is not a valid label key: expected {form}" if key else f"{EMPTY}a label key: {form}")
     return key
 
 
 def label_value(value: str) -> str:
     """Return a label value as Kubernetes takes it, and not empty; raises ValueError otherwise."""
     if not LABEL_NAME.fullmatch(value):
-        form = "1 to 63 letters, digits, '-_.', alphanumeric at both ends"
+        form = "1 to 63 letters, digits and '-_.', with a letter or digit at both ends"
         raise ValueError(
-            f"{value!r} is no label value: {form}{proposal(label_value, value, '-'.join(value.split()))}"
+            f"{value!r} is not a valid label value: expected "
+            f"{form}{proposal(label_value, value, '-'.join(value.split()))}"
             if value
             else f"{EMPTY}a label value: {form}"
         )
@@ -89,7 +90,7 @@ def namespace_name(name: str) -> str:
     if not name:
         raise ValueError(f"{EMPTY}a namespace name: {form}")
     meant = ONE_NAME if "*" in name else proposal(namespace_name, name, joined(name).lower())
-    raise ValueError(f"{name!r} is no namespace name: {form}{meant}")
+    raise ValueError(f"{name!r} is not a valid namespace name: expected {form}{meant}")
 
 
 def namespace_pattern(pattern: str) -> str:
@@ -98,12 +99,12 @@ def namespace_pattern(pattern: str) -> str:
         return namespace_name(pattern)
     stem = pattern.removesuffix("*")
     if "*" in stem or not pattern.endswith("*"):
-        raise ValueError(f"{pattern!r} begins no namespace name: a star stands at the end only, as in team-*")
+        raise ValueError(f"{pattern!r} is not a valid prefix: the star must be the last character, as in team-*")
     if not stem:
-        raise ValueError(f"{pattern!r} alone would be every namespace; write what comes before the star, as in team-*")
+        raise ValueError(f"{pattern!r} matches every namespace; write a prefix before the star, as in team-*")
     if not DNS_LABEL.fullmatch(stem.rstrip("-")) or len(stem) > LONGEST_NAMESPACE:
         raise ValueError(
-            f"{pattern!r} begins no namespace name: lower-case letters, digits and '-' before the star, at most 63"
+            f"{pattern!r} is not a valid prefix: expected at most 63 lower-case letters, digits and '-' before the star"
         )
     return pattern
 
@@ -114,9 +115,9 @@ def rule_id(text: str) -> str:
         return text
     form = "lower-case words joined by hyphens"
     if not text:
-        raise ValueError(f"{EMPTY}a rule's id: {form}")
+        raise ValueError(f"{EMPTY}a rule id: {form}")
     meant = proposal(rule_id, text, joined(CAPITAL.sub("-", text)).lower())
-    raise ValueError(f"{text!r} is no rule's id: {form}{meant}")
+    raise ValueError(f"{text!r} is not a valid rule id: expected {form}{meant}")
 
 
 def fits(pattern: str, name: str) -> bool:
@@ -129,7 +130,7 @@ def namespace_prefix(pattern: str) -> str:
     if not pattern.endswith("*"):
         example = f"{pattern.rstrip('-')}-*"
         meant = example if DNS_LABEL.fullmatch(example[:-2]) and len(example) <= LONGEST_NAMESPACE else "kube-*"
-        raise ValueError(f"{pattern!r} is no prefix: end it with a star, as in {meant}")
+        raise ValueError(f"{pattern!r} is not a prefix: end it with a star, as in {meant}")
     return namespace_pattern(pattern)
 
 
@@ -143,7 +144,7 @@ def service_account_name(text: str) -> str:
     parts = ACCOUNT_FORMS.fullmatch(text)
     meant = proposal(service_account_name, text, *([f"{joined(parts[1]).lower()}/{parts[2].lower()}"] if parts else []))
     example = "argocd/server" if parts or SUBDOMAIN.fullmatch(text) is None else f"NAMESPACE/{text}"
-    raise ValueError(f"{text!r} is no ServiceAccount: write namespace/name{meant or f', such as {example}'}")
+    raise ValueError(f"{text!r} is not a valid ServiceAccount: write namespace/name{meant or f', such as {example}'}")
 
 
 def principal(name: str) -> str:
@@ -152,7 +153,7 @@ def principal(name: str) -> str:
         raise ValueError(f"{EMPTY}the name of a user or of a group")
     if not 1 <= len(name) <= LONGEST_PRINCIPAL or not name.isprintable():
         raise ValueError(
-            f"{name!r} names no user or group: write 1 to {LONGEST_PRINCIPAL} characters that can be printed"
+            f"{name!r} is not a valid user or group name: write 1 to {LONGEST_PRINCIPAL} printable characters"
         )
     return name
 
@@ -160,21 +161,22 @@ def principal(name: str) -> str:
 def cidr(text: str) -> str:
     """Return an IPv4 or IPv6 network with no host bits set; raises ValueError otherwise."""
     if "%" in text:
-        raise ValueError(f"{text!r} has a zone, which means something on one node only; remove it with its %")
+        raise ValueError(f"{text!r} has a zone, which is valid on one node only; remove the % and the zone")
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(
-            f"{text!r} is no network: {NETWORK_FORMS}" if text else f"{EMPTY}a network: {NETWORK_FORMS}"
+            f"{text!r} is not a valid network: {NETWORK_FORMS}" if text else f"{EMPTY}a network: {NETWORK_FORMS}"
         ) from None
     address = ipaddress.ip_interface(text).ip
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(IPV4_MAPPED):
         meant = ipaddress.ip_network((int(network.network_address) & IPV4_BITS, network.prefixlen - MAPPED_PREFIX))
         raise ValueError(
-            f"{text!r} is IPv4 in IPv6, which engines read in two ways: write it as IPv4; did you mean {meant}?"
+            f"{text!r} is an IPv4 network in IPv6 form, which network engines interpret differently: write it as "
+            f"IPv4; did you mean {meant}?"
         )
     if address != network.network_address:
-        alone = "" if address in IPV4_MAPPED else f", or {address} for this address alone"
+        alone = "" if address in IPV4_MAPPED else f", or {address} for this single address"
         raise ValueError(f"{text!r} is an address inside a network; did you mean {network}{alone}?")
     return str(network)
 
@@ -204,7 +206,7 @@ def port_range(text: str) -> PortRange:
     meant = next(
         (f"did you mean {one}? " for one in candidates if PORT.fullmatch(one) and one != text and is_port(one)), ""
     )
-    raise ValueError(f"{text!r} is no port: {meant}{PORT_FORMS}")
+    raise ValueError(f"{text!r} is not a valid port: {meant}{PORT_FORMS}")
 
 
 def is_port(text: str) -> bool:
@@ -229,13 +231,15 @@ def day(value: object) -> date:
     if not isinstance(value, str):
         raise PydanticCustomError(NO_DAY, "no day")  # its value is worded where the file's words are known
     if not value:
-        raise ValueError(f"{EMPTY}a day: {DAY_FORM}")
+        raise ValueError(f"{EMPTY}a date: {DAY_FORM}")
     if not DAY.fullmatch(value):
-        raise ValueError(f"{value!r} is no day: {DAY_FORM}{proposal(date.fromisoformat, value, *other_days(value))}")
+        raise ValueError(
+            f"{value!r} is not a valid date: {DAY_FORM}{proposal(date.fromisoformat, value, *other_days(value))}"
+        )
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError(f"{value!r} is no day of the calendar: {DAY_FORM}") from None
+        raise ValueError(f"{value!r} does not exist in the calendar: {DAY_FORM}") from None
 
 
 def other_days(text: str) -> list[str]:
@@ -256,7 +260,7 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     twice = {number: place for number, one in enumerate(values) if (place := first.setdefault(one, number)) != number}
     if twice:
         words = ", ".join(sorted({str(values[number]) for number in twice}))
-        raise PydanticCustomError(TWICE, "listed more than once: {words}", {"words": words, "places": twice})
+        raise PydanticCustomError(TWICE, "duplicate values: {words}", {"words": words, "places": twice})
     return values
 
 

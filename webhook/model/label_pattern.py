@@ -33,7 +33,8 @@ CLASS_SIZE: Final = 100  # the cost of a class with hundreds of Unicode ranges
 MAX_SIZE: Final = 15_000  # takes the engine 30 ms to read
 ANY_CASE: Final = "(?i)"
 SUPPORTED_SYNTAX: Final = (  # as Markdown, too
-    r"letters, digits and marks, `\` before those that mean something; `.`, `\d`, `\w`, `\s`; classes such as `[a-z]` and `[^a-z]`; "
+    r"letters, digits and punctuation, with `\` before special characters; `.`, `\d`, `\w`, `\s`; classes such as "
+    r"`[a-z]` and `[^a-z]`; "
     rf"`(`…`)`, `(?:`…`)`, `|`, `^`, `$`; `*`, `+`, `?`, `{{2}}`, `{{2,}}`, `{{2,4}}`, up to {MAX_COPIES} times; `(?i)` at the beginning"
 )
 
@@ -47,8 +48,8 @@ def size_error(pattern: str) -> str:
     """Return why a pattern is too large; empty if it is not."""
     if (found := size(pattern)) > MAX_SIZE:
         return (
-            f"with its repetitions written out it is {found} characters large, {MAX_SIZE} are the most; "
-            rf"\d, \w and \s count for {CLASS_SIZE} each: write [0-9] or [a-z0-9]"
+            f"with expanded repetitions, the pattern has {found} characters, and the limit is {MAX_SIZE}; "
+            rf"\d, \w and \s count as {CLASS_SIZE} each: write [0-9] or [a-z0-9]"
         )
     return ""
 
@@ -64,7 +65,7 @@ def portability_error(pattern: str) -> str:
     while at < len(pattern):
         found = TOKEN.match(pattern, at)
         if found is None or (found["times"] and not last):
-            return f"{pattern[at:]!r} is not read alike in the API server, which takes {SUPPORTED_SYNTAX}"
+            return f"{pattern[at:]!r} has another meaning in the API server; use only {SUPPORTED_SYNTAX}"
         at = found.end()
         if found["open"]:
             copies.append(1)
@@ -77,7 +78,7 @@ def portability_error(pattern: str) -> str:
             last = 1 if found["one"] else 0
         copies[-1] = max(copies[-1], last)
         if copies[-1] > MAX_COPIES:
-            return f"{pattern[:at]!r} makes {copies[-1]} copies of one thing, {MAX_COPIES} are the most"
+            return f"{pattern[:at]!r} makes {copies[-1]} copies of one part, and the limit is {MAX_COPIES}"
         last = 0 if found["times"] else last
     return ""
 
@@ -113,30 +114,32 @@ def repetitions(times: re.Match[str]) -> int:
 # Error messages of pydantic's engine (Rust, regex-syntax) and of CEL's (RE2), with an explanation of each.
 REASONS: Final = {
     "unclosed group": "a ( is not closed",
-    "unopened group": "a ) has no ( before it",
+    "unopened group": "a ) has no matching (",
     "unclosed character class": "a [ is not closed",
     "invalid repetition count": "in {2,4} the smaller number comes first",
     "unclosed counted repetition": "a { is not closed; write \\{ for the character itself",
-    "repetition quantifier expects a valid decimal": "there is no number in { }; write \\{ for the character itself",
+    "repetition quantifier expects a valid decimal": "the number in { } is missing; write \\{ for the character itself",
     "repetition operator missing": "*, + or ? has nothing before it to repeat; for any characters write .*",
-    "unrecognized escape": "a \\ before a letter that has no meaning; write \\d, \\w or \\s, or leave the \\ out",
-    "incomplete escape": "it ends with a \\; write \\\\ for the character itself",
-    "backreferences": "it refers to a group before, as by \\1, which no label pattern may",
-    "look-around": "it looks around, as by (?=…) or (?<!…), which no label pattern may",
+    "unrecognized escape": "a \\ before a letter without a special meaning; write \\d, \\w or \\s, or remove the \\",
+    "incomplete escape": "the pattern ends with a \\; write \\\\ for the character itself",
+    "backreferences": "back references such as \\1 are not supported",
+    "look-around": "lookarounds such as (?=…) and (?<!…) are not supported",
     "missing )": "a ( is not closed",
-    "unexpected )": "a ) has no ( before it",
+    "unexpected )": "a ) has no matching (",
     "missing ]": "a [ is not closed",
     "no argument for repetition operator": "*, + or ? has nothing before it to repeat; for any characters write .*",
-    "bad repetition operator": "two of *, +, ? and {2} follow each other; put what is repeated in brackets",
-    "invalid repetition size": "in {2,4} the smaller number comes first, and 1000 is the most",
-    "invalid escape sequence": "a \\ before a letter that has no meaning; write \\d, \\w or \\s, or leave the \\ out",
-    "trailing \\": "it ends with a \\; write \\\\ for the character itself",
-    "invalid perl operator": "it looks around or sets a flag, as by (?=…), which these patterns may not",
+    "bad repetition operator": "two of *, +, ? and {2} follow each other; put the repeated part in brackets",
+    "invalid repetition size": "in {2,4} the smaller number comes first, and the limit is 1000",
+    "invalid escape sequence": (
+        "a \\ before a letter without a special meaning; write \\d, \\w or \\s, or remove the \\"
+    ),
+    "trailing \\": "the pattern ends with a \\; write \\\\ for the character itself",
+    "invalid perl operator": "lookarounds and flags such as (?=…) are not supported",
     "invalid character class range": "in a range such as [a-z] the smaller character comes first",
-    "exceeds size limit": "it is too large, by its counts such as {1000}",
+    "exceeds size limit": "the pattern is too large because of counts such as {1000}",
 }
 
 
 def syntax_error_reason(says: str) -> str:
     """Return why a pattern is invalid, from the error message of the engine."""
-    return next((words for found, words in REASONS.items() if found in says), f"it may have {SUPPORTED_SYNTAX}")
+    return next((words for found, words in REASONS.items() if found in says), f"supported are {SUPPORTED_SYNTAX}")

@@ -43,14 +43,12 @@ class DnsEndpoint(Node):
     def _is_pods_or_networks(self) -> Self:
         has_labels = bool(self.namespace_labels or self.pod_labels)
         if self.cidrs and has_labels:
-            raise ValueError(
-                "it has labels and cidrs; a name server is Pods by labels, or addresses: remove one of the two"
-            )
+            raise ValueError("labels and cidrs exclude each other; name Pods by labels or addresses by cidrs")
         if not self.cidrs and not has_labels:
-            raise ValueError("it names no name server; give namespaceLabels and podLabels, or cidrs")
+            raise ValueError("the name server is missing; add namespaceLabels and podLabels, or cidrs")
         if has_labels and not (self.namespace_labels and self.pod_labels):
             lacking = "podLabels" if self.namespace_labels else "namespaceLabels"
-            raise ValueError(f"{lacking} are missing: Pods are named by namespaceLabels and podLabels together")
+            raise ValueError(f"{lacking} are missing; namespaceLabels and podLabels are required together")
         return self
 
 
@@ -68,13 +66,11 @@ class FlowEnd(Node):
     @model_validator(mode="after")
     def _is_pods_or_networks(self) -> Self:
         if self.cidrs and (self.role or self.namespaces):
-            raise ValueError(
-                "cidrs stand alone: an end of a flow is Pods by role and namespaces, or networks; write two flows"
-            )
+            raise ValueError("cidrs exclude role and namespaces in one end of a flow; write two flows")
         if not (self.cidrs or self.role or self.namespaces):
-            raise ValueError("it names no end of the flow; give a role, namespaces or both; or cidrs alone")
+            raise ValueError("the end of the flow is empty; add a role, namespaces or both, or only cidrs")
         if self.is_outside and self.namespaces:
-            raise ValueError("outside lies in no namespace")
+            raise ValueError("outside cannot have namespaces; remove namespaces")
         return self
 
     @property
@@ -115,9 +111,9 @@ class Flow(Node):
     @model_validator(mode="after")
     def _touches_pods(self) -> Self:
         if not (self.source.is_pods or self.to.is_pods):
-            raise ValueError("one end must be Pods: their policies are what a flow becomes")
+            raise ValueError("at least one end must select Pods, because catflap writes the policies for these Pods")
         if self.across and not (self.source.is_pods and self.to.is_pods):
-            raise ValueError("across: networks are in no environment")
+            raise ValueError("across: networks do not belong to an environment; remove across")
         return self
 
     @cached_property

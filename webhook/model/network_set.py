@@ -17,20 +17,22 @@ def set_faults(labels: Mapping[str, str], networks: Addresses, check: OpeningChe
     Calico's selectors select network sets as well as Pods, and look for the labels of a namespace or an account among the
     set's own first (libcalico-go, lib/backend/syncersv1/updateprocessors).
     """
-    counts = {check.role: "it makes addresses count as Pods of that role"}
+    counts = {check.role: "the label makes the addresses count as Pods of that role; remove the label"}
     for wanted in check.server_labels:
         if all(labels.get(key) in values for key, values in wanted.items()):
-            counts |= dict.fromkeys(wanted, "it makes addresses count as name servers")
+            counts |= dict.fromkeys(wanted, "the label makes the addresses count as name servers; remove the label")
     for key in labels:
         if key == CALICO_NAMESPACE or key.startswith(tuple(RESERVED_PREFIXES)):
-            counts[key] = "it makes addresses count as Pods of another namespace or account"
+            counts[key] = (
+                "the label makes the addresses count as Pods of another namespace or ServiceAccount; remove the label"
+            )
     for key, says in counts.items():
         if key in labels:
             yield RuleFinding(f"metadata.labels{label_field(key)}", says, parts=(digest((key, labels[key], networks)),))
     if reason := too_large(networks, check.cluster):
         yield RuleFinding(
             "spec.nets",
-            f"it has {reason}: every policy that selects it by a label opens its Pods to nobody in particular; name "
+            f"the set includes {reason}, so every policy that selects the set allows too many connections; list "
             "particular networks",
             parts=(digest(networks),),
         )

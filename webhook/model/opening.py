@@ -71,8 +71,8 @@ class Peers(Struct, frozen=True):
 
     def __str__(self) -> str:
         if self.everybody:
-            return "everybody"
-        return listed([*self.written, *map(str, self.selected), *self.named], "no one")
+            return "anywhere"
+        return listed([*self.written, *map(str, self.selected), *self.named], "no peer")
 
 
 EVERYBODY = Peers(everybody=True)

@@ -32,7 +32,7 @@ NAMESPACE_PREFIX: Final = "pcns."  # Calico's prefix of namespace labels among t
 # Labels with the name of a namespace: set by the API server, and by Calico for its selectors (k8s/conversion, NameLabel).
 NAMESPACE_NAME_LABELS: Final = (NAMESPACE_NAME, "projectcalico.org/name")
 
-NO_PARTICULAR_PEER: Final = "nobody in particular"
+NO_PARTICULAR_PEER: Final = "are not restricted"
 
 # Steps for one object against the networks of all flows: about 30 ms. A network costs one step for each part into which the networks of
 # flows divide it, so only large networks and thousands of networks in the policy file reach this limit.
@@ -132,7 +132,9 @@ class OpeningCheck:
         if not selected and not large:
             return None, ""
         networks, written = (peers.networks, peers.written) if large else (NO_ADDRESS, ())
-        return Peers(networks=networks, written=written, selected=selected), NO_PARTICULAR_PEER if selected else large
+        return Peers(
+            networks=networks, written=written, selected=selected
+        ), NO_PARTICULAR_PEER if selected else f"include {large}"
 
     def _is_too_broad(self, selected: Selected, opening: Opening) -> bool:
         """Return whether a selector is too broad."""

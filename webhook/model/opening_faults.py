@@ -11,7 +11,7 @@ from webhook.model.rule import RuleFinding
 from webhook.model.traffic import Direction
 
 MAX_DESCRIBED: Final = 10  # of each kind that are described; the rest is one finding with a count
-BEYOND_FLOWS: Final = "no flow of the policy file does; one has to be written there first"
+BEYOND_FLOWS: Final = "no flow of the policy file allows this; add a flow to the policy file first"
 
 
 def opening_faults(openings: Sequence[Opening], check: OpeningCheck) -> Iterator[RuleFinding]:
@@ -46,7 +46,7 @@ def classified(
             continue
         broad, reason = check.too_broad(opening, peers)
         if broad:
-            wide.append(OpeningIssue(opening, broad, f"that means {reason}; say whom it is for"))
+            wide.append(OpeningIssue(opening, broad, f"the peers {reason}; select particular peers"))
         if check.has_flows and (rest := peers.without(broad)):
             beyond.append(OpeningIssue(opening, rest, BEYOND_FLOWS))
         if peers.networks and not (broad and broad.networks):
@@ -65,16 +65,19 @@ class FaultWriter:
         """Yield the first findings of a kind, and one that counts the rest."""
         for one in found[:MAX_DESCRIBED]:
             way = f"{self._way(one.opening)} {one.peers} on {one.opening.ports}"
-            yield RuleFinding(one.opening.path, f"it opens the way {way}: {one.says}", parts=tuple(self._parts(one)))
+            yield RuleFinding(
+                one.opening.path, f"the rule allows connections {way}: {one.says}", parts=tuple(self._parts(one))
+            )
         if rest := found[MAX_DESCRIBED:]:
-            more = "1 more rule opens a way" if len(rest) == 1 else f"{len(rest)} more rules open ways"
+            more = "1 more rule allows connections" if len(rest) == 1 else f"{len(rest)} more rules allow connections"
             parts = tuple(part for one in rest for part in self._parts(one))
-            yield RuleFinding(rest[0].opening.path, f"from here on, {more}: {rest[0].says}", parts=parts)
+            yield RuleFinding(rest[0].opening.path, f"from this rule on, {more}: {rest[0].says}", parts=parts)
 
     def combined_finding(self, found: Sequence[Opening], reason: str) -> RuleFinding:
         """Return the finding about rules that are too broad together."""
         message = (
-            f"its rules together open the way {self._way(found[0])} networks that are {reason}; say whom it is for"
+            f"the rules together allow connections {self._way(found[0])} networks that include {reason}; "
+            "select particular peers"
         )
         return RuleFinding(
             f"spec.{found[0].direction.lower()}",

@@ -51,7 +51,7 @@ class ReasonCode(StrEnum):
     NO_VIOLATION = "NoViolation", Verdict.ALLOWED, "The request violates no rule."
     VIOLATION_NOT_ENFORCED = "ViolationNotEnforced", Verdict.ALLOWED, "The request violates rules, and the mode of each of them is `warn` or `audit`."
     EXCEPTION_APPLIED = "ExceptionApplied", Verdict.ALLOWED, "An exception in the policy file covers at least one violation, and no other violation is enforced."
-    POLICY_FILE_VALID = "PolicyFileValid", Verdict.ALLOWED, "The new content of the policy file has no fault."
+    POLICY_FILE_VALID = "PolicyFileValid", Verdict.ALLOWED, "The new content of the policy file is valid."
     LABELS_ADDED = "LabelsAdded", Verdict.ALLOWED, "The mutating phase adds labels to the object."
     NO_LABELS_TO_ADD = "NoLabelsToAdd", Verdict.ALLOWED, "The mutating phase has no label to add to the object."
 
@@ -65,16 +65,21 @@ class ReasonCode(StrEnum):
     OWN_ACCOUNT = "OwnAccount", Verdict.EXEMPT, "The user is an account of catflap itself."
     NAMESPACE_TERMINATING = "NamespaceTerminating", Verdict.EXEMPT, "Kubernetes deletes the contents of a namespace that is being deleted."
     GARBAGE_COLLECTED = "GarbageCollected", Verdict.EXEMPT, "The garbage collector of Kubernetes deletes an object whose owner does not exist."
-    CALICO_STORAGE = "CalicoStorage", Verdict.EXEMPT, "The API server of Calico stores an object; the request that it serves was judged."
-    MIRROR_POD = "MirrorPod", Verdict.EXEMPT, "The Pod is a mirror Pod: the kubelet runs it whatever the answer is."
+    CALICO_STORAGE = "CalicoStorage", Verdict.EXEMPT, ("The API server of Calico stores an object whose request "
+                                                      "catflap has checked.")
+    MIRROR_POD = "MirrorPod", Verdict.EXEMPT, ("The Pod is a mirror Pod: the kubelet runs it even if catflap "
+                                              "rejects it is.")
     OLDER_OWNER = "OlderOwner", Verdict.EXEMPT, "A controller creates the object for an owner that is older than catflap and has the same violations."
     OLDER_WORKLOAD = "OlderWorkload", Verdict.EXEMPT, "The request restarts a workload that is older than catflap and had the same violations before."
 
-    NO_RULE_APPLIES = "NoRuleApplies", Verdict.UNJUDGED, "No rule is about objects of this kind."
-    OPERATION_NOT_JUDGED = "OperationNotJudged", Verdict.UNJUDGED, "No rule is about DELETE and CONNECT requests for this kind."
+    NO_RULE_APPLIES = "NoRuleApplies", Verdict.UNJUDGED, "No rule checks objects of this kind."
+    OPERATION_NOT_JUDGED = "OperationNotJudged", Verdict.UNJUDGED, ("No rule checks DELETE and CONNECT requests for "
+                                                                   "this kind.")
     OPERATION_NOT_MUTATED = "OperationNotMutated", Verdict.UNJUDGED, "The mutating phase adds labels only when an object is created."
-    TEMPLATE_REFERENCED = "TemplateReferenced", Verdict.UNJUDGED, "The pod template is in another object, which is judged itself."
-    POD_LABELS_UNKNOWN = "PodLabelsUnknown", Verdict.UNJUDGED, "The object does not determine the labels of its Pods, which are judged themselves."
+    TEMPLATE_REFERENCED = "TemplateReferenced", Verdict.UNJUDGED, ("The pod template is in another object, which "
+                                                                  "catflap checks.")
+    POD_LABELS_UNKNOWN = "PodLabelsUnknown", Verdict.UNJUDGED, ("The object does not determine the labels of its "
+                                                               "Pods, so catflap checks the Pods.")
     FOREIGN_POLICY_DELETED = "ForeignPolicyDeleted", Verdict.UNJUDGED, "The deleted network policy does not belong to catflap."
     NOT_POLICY_FILE = "NotPolicyFile", Verdict.UNJUDGED, "The ConfigMap is not the policy file of catflap."
     POLICY_FILE_UNCHANGED = "PolicyFileUnchanged", Verdict.UNJUDGED, "The request does not change the text of the policy file."
@@ -85,63 +90,89 @@ class ReasonCode(StrEnum):
     POLICY_PROTECTED = "PolicyProtected", Verdict.DENIED, "The network policy belongs to catflap, and the user may not change it."
     NAMESPACE_PROTECTED = "NamespaceProtected", Verdict.DENIED, "The user may not change this label or create this namespace, or the environment is unknown."
     POLICY_FILE_PROTECTED = "PolicyFileProtected", Verdict.DENIED, "The user may not delete the policy file."
-    POLICY_FILE_INVALID = "PolicyFileInvalid", Verdict.DENIED, "The new content of the policy file has faults."
+    POLICY_FILE_INVALID = "PolicyFileInvalid", Verdict.DENIED, "The new content of the policy file is invalid."
     PROTECTED_OBJECT_NOT_READ = "ProtectedObjectNotRead", Verdict.DENIED, "The object may be one that catflap protects, and it is too large to be read."
 
     NO_POLICY_FILE = "NoPolicyFile", Verdict.UNAVAILABLE, "No policy file is in force yet."
     INTERNAL_ERROR = "InternalError", Verdict.UNAVAILABLE, "catflap failed; its own log has the error."
     OVERLOAD = "Overload", Verdict.UNAVAILABLE, "Too many requests wait in the server."
-    TIMEOUT = "Timeout", Verdict.UNAVAILABLE, "The request was not decided in time."
-    CLUSTER_NOT_KNOWN = "ClusterNotKnown", Verdict.UNAVAILABLE, "The server has not read yet what it has to know of the cluster."
+    TIMEOUT = "Timeout", Verdict.UNAVAILABLE, "The decision took too long."
+    CLUSTER_NOT_KNOWN = "ClusterNotKnown", Verdict.UNAVAILABLE, ("The server has not read the namespaces, the name "
+                                                                "servers or the API groups of the cluster yet.")
     CLUSTER_LOOKUP_FAILED = "ClusterLookupFailed", Verdict.UNAVAILABLE, "The API server did not answer a lookup that the decision depends on."
     NAMESPACE_NOT_FOUND = "NamespaceNotFound", Verdict.UNAVAILABLE, "The namespace of the object does not exist."
     ISOLATION_NOT_PROVEN = "IsolationNotProven", Verdict.UNAVAILABLE, "The default-deny policy of the namespace could not be read or written in time."
     AUDIT_LOG_UNWRITABLE = "AuditLogUnwritable", Verdict.UNAVAILABLE, "The decision could not be recorded. Only the audit annotation of the answer has this code."
 
     POLICY_CREATED = "PolicyCreated", Activity.WRITE, "A network policy that the namespace needs did not exist, and was created."
-    POLICY_UPDATED = "PolicyUpdated", Activity.WRITE, "A network policy was written because the policy file, or what catflap knows of the cluster, changed."
-    POLICY_RESTORED = "PolicyRestored", Activity.WRITE, "A network policy that was edited or deleted was written again."
-    POLICY_REPLACED = "PolicyReplaced", Activity.WRITE, "A network policy took the place of an object of the same name that catflap had not written."
-    POLICY_REMOVED = "PolicyRemoved", Activity.WRITE, "A network policy that the policy file no longer asks for was deleted."
+    POLICY_UPDATED = "PolicyUpdated", Activity.WRITE, ("A network policy was written because the policy file or the "
+                                                      "data about the cluster changed.")
+    POLICY_RESTORED = "PolicyRestored", Activity.WRITE, ("A network policy that another user edited or deleted was "
+                                                        "restored.")
+    POLICY_REPLACED = "PolicyReplaced", Activity.WRITE, ("A network policy replaced an object of the same name that "
+                                                        "catflap had not written.")
+    POLICY_REMOVED = "PolicyRemoved", Activity.WRITE, ("A network policy that the policy file no longer requires "
+                                                      "was deleted.")
     POLICY_NOT_REPAIRED = "PolicyNotRepaired", Activity.WRITE, "Nothing was written: a network policy differs or is missing, and catflap cannot correct it."
     PODS_BEFORE_ISOLATION = "PodsBeforeIsolation", Activity.WRITE, "Nothing was written: Pods ran in a namespace before it was isolated."
     MANAGED_LABEL_ADDED = "ManagedLabelAdded", Activity.WRITE, "The label of managed namespaces was added to a namespace."
     MANAGED_LABEL_REMOVED = "ManagedLabelRemoved", Activity.WRITE, "The label of managed namespaces was removed from an exempt namespace."
-    REGISTRATION_CREATED = "RegistrationCreated", Activity.WRITE, "A webhook configuration was created, as the servers answer."
-    REGISTRATION_RESTORED = "RegistrationRestored", Activity.WRITE, "A webhook configuration that others changed was written again."
-    REGISTRATION_UPGRADED = "RegistrationUpgraded", Activity.WRITE, "The first look of a controller found a webhook configuration that differs, and the controller wrote it."
-    REGISTRATION_RULES_UPDATED = "RegistrationRulesUpdated", Activity.WRITE, "A webhook configuration was written, as the policy file asks for other requests."
-    REGISTRATION_ENDPOINT_UPDATED = "RegistrationEndpointUpdated", Activity.WRITE, "A webhook configuration was written, as reviews come to another address or path."
+    REGISTRATION_CREATED = "RegistrationCreated", Activity.WRITE, ("A webhook configuration was created after the "
+                                                                  "servers answered.")
+    REGISTRATION_RESTORED = "RegistrationRestored", Activity.WRITE, ("A webhook configuration that another user "
+                                                                    "changed was restored.")
+    REGISTRATION_UPGRADED = "RegistrationUpgraded", Activity.WRITE, ("A controller started, found a webhook "
+                                                                    "configuration that differed, and wrote it.")
+    REGISTRATION_RULES_UPDATED = "RegistrationRulesUpdated", Activity.WRITE, ("A webhook configuration was written "
+                                                                             "because the policy file requires "
+                                                                             "other requests.")
+    REGISTRATION_ENDPOINT_UPDATED = "RegistrationEndpointUpdated", Activity.WRITE, ("A webhook configuration was "
+                                                                                   "written because the address or "
+                                                                                   "path of reviews changed.")
     REGISTRATION_METADATA_UPDATED = "RegistrationMetadataUpdated", Activity.WRITE, "The labels, annotations or owners of a webhook configuration were written."
-    REGISTRATION_REMOVED = "RegistrationRemoved", Activity.WRITE, "A webhook configuration was deleted, as the namespace of catflap is being deleted."
-    REGISTRATION_TURNED_OFF = "RegistrationTurnedOff", Activity.WRITE, "catflap noted that an administrator deleted a webhook configuration."
-    REGISTRATION_TURNED_ON = "RegistrationTurnedOn", Activity.WRITE, "catflap noted that a webhook configuration exists again."
+    REGISTRATION_REMOVED = "RegistrationRemoved", Activity.WRITE, ("A webhook configuration was deleted because the "
+                                                                  "namespace of catflap is being deleted.")
+    REGISTRATION_TURNED_OFF = "RegistrationTurnedOff", Activity.WRITE, ("catflap stored that an administrator "
+                                                                       "deleted a webhook configuration.")
+    REGISTRATION_TURNED_ON = "RegistrationTurnedOn", Activity.WRITE, ("catflap stored that a webhook configuration "
+                                                                     "exists again.")
     ADMISSION_POLICY_CREATED = "AdmissionPolicyCreated", Activity.WRITE, "The ValidatingAdmissionPolicy copy, or its binding, was created."
     ADMISSION_POLICY_UPDATED = "AdmissionPolicyUpdated", Activity.WRITE, "The ValidatingAdmissionPolicy copy, or its binding, differed and was written."
-    ADMISSION_POLICY_REMOVED = "AdmissionPolicyRemoved", Activity.WRITE, "The ValidatingAdmissionPolicy copy, or its binding, was deleted, as the policy file no longer asks for it."
-    REPORT_CREATED = "ReportCreated", Activity.WRITE, "A report on what runs was created."
-    REPORT_UPDATED = "ReportUpdated", Activity.WRITE, "A scan found something else, and a report on what runs was written."
-    REPORT_REMOVED = "ReportRemoved", Activity.WRITE, "A report on what runs was deleted, as it has no subject."
+    ADMISSION_POLICY_REMOVED = "AdmissionPolicyRemoved", Activity.WRITE, ("The ValidatingAdmissionPolicy copy, or "
+                                                                         "its binding, was deleted because the "
+                                                                         "policy file no longer requires it.")
+    REPORT_CREATED = "ReportCreated", Activity.WRITE, "A report on existing objects was created."
+    REPORT_UPDATED = "ReportUpdated", Activity.WRITE, ("The results of a scan changed, and a report on existing "
+                                                      "objects was updated.")
+    REPORT_REMOVED = "ReportRemoved", Activity.WRITE, ("A report was deleted because its subject no longer exists "
+                                                      "or has no results.")
     PATH_CREATED = "WebhookPathCreated", Activity.WRITE, "The first secret path was stored."
-    PATH_ADOPTED = "WebhookPathAdopted", Activity.WRITE, "A path that was registered and not stored was stored."
+    PATH_ADOPTED = "WebhookPathAdopted", Activity.WRITE, "A path that was registered but not stored was stored."
     PATH_RESTORED = "WebhookPathRestored", Activity.WRITE, "The stored paths were deleted or replaced, and were stored again."
-    PATH_EXPIRED = "WebhookPathExpired", Activity.WRITE, "The next path was stored, as the current one was registered for its period."
-    PATH_EXPOSED = "WebhookPathExposed", Activity.WRITE, "The next path was stored, as users may know the current one."
-    PATH_REGISTERED = "WebhookPathRegistered", Activity.WRITE, "The next path became the one to be registered, as every server accepts it."
-    PATH_RETIRED = "WebhookPathRetired", Activity.WRITE, "Earlier paths ended, as every API server uses the current one."
+    PATH_EXPIRED = "WebhookPathExpired", Activity.WRITE, ("The next path was stored because the period of the "
+                                                         "current path ended.")
+    PATH_EXPOSED = "WebhookPathExposed", Activity.WRITE, ("The next path was stored because users may know the "
+                                                         "current path.")
+    PATH_REGISTERED = "WebhookPathRegistered", Activity.WRITE, ("The next path became the current path because "
+                                                               "every server accepts it.")
+    PATH_RETIRED = "WebhookPathRetired", Activity.WRITE, ("Earlier paths became invalid because every API server "
+                                                         "uses the current path.")
 
     POLICY_FILE_ACCEPTED = "PolicyFileAccepted", Activity.CONFIGURATION, "A policy file came into force."
-    POLICY_FILE_REFUSED = "PolicyFileRefused", Activity.CONFIGURATION, "A policy file has faults; the last good one stays in force."
+    POLICY_FILE_REFUSED = "PolicyFileRefused", Activity.CONFIGURATION, ("A policy file is invalid; the last valid "
+                                                                       "policy stays in force.")
 
     CERTIFICATE_LOADED = "CertificateLoaded", Activity.CERTIFICATE, "A server started with this certificate."
-    CERTIFICATE_REPLACED = "CertificateReplaced", Activity.CERTIFICATE, "A running server found another certificate and uses it."
+    CERTIFICATE_REPLACED = "CertificateReplaced", Activity.CERTIFICATE, "A running server loaded a new certificate."
 
-    LEASE_ACQUIRED = "LeaseAcquired", Activity.LEADER, "No replica held the Lease, and this one took it."
-    LEASE_EXPIRED = "LeaseExpired", Activity.LEADER, "The replica that held the Lease did not renew it, and this one took it."
-    LEASE_RENEWED = "LeaseRenewed", Activity.LEADER, "The replica could renew its Lease again."
+    LEASE_ACQUIRED = "LeaseAcquired", Activity.LEADER, "No replica held the Lease, and this replica acquired it."
+    LEASE_EXPIRED = "LeaseExpired", Activity.LEADER, ("The Lease of another replica expired, and this replica "
+                                                     "acquired it.")
+    LEASE_RENEWED = "LeaseRenewed", Activity.LEADER, "The replica renewed its Lease again."
     LEASE_NOT_RENEWED = "LeaseNotRenewed", Activity.LEADER, "The replica could not renew the Lease in time, and no longer leads."
     LEASE_RELEASED = "LeaseReleased", Activity.LEADER, "The replica stops, and no longer leads."
-    LEASE_HELD_BY_OTHER = "LeaseHeldByOther", Activity.LEADER, "Another replica holds the Lease, and this one no longer leads."
+    LEASE_HELD_BY_OTHER = "LeaseHeldByOther", Activity.LEADER, ("Another replica holds the Lease, so this replica "
+                                                               "no longer leads.")
     # fmt: on
 
 

@@ -133,7 +133,7 @@ class Rule(Struct, frozen=True):
         found = tuple([to_violation(self.id, fault) for fault in islice(faults, MAX_FINDINGS)])
         if len(found) < MAX_FINDINGS or next(faults, None) is None:
             return found
-        message = f"it has more than {MAX_FINDINGS} faults of this rule; mend these first"
+        message = f"the object has more than {MAX_FINDINGS} violations of this rule; fix these first"
         return (*found, Violation(rule=self.id, path="", message=message, identity=NOT_EVALUATED))
 
 

@@ -233,7 +233,7 @@ def quoted(value: str) -> str:
     """Return a quoted value, with single quotes if possible; raises ValueError for a value with both kinds of quotes."""
     mark = '"' if "'" in value else "'"
     if mark in value:
-        raise ValueError(f"a Calico selector cannot say {value!r}")
+        raise ValueError(f"a Calico selector cannot express {value!r}")
     return f"{mark}{value}{mark}"
 
 
@@ -251,5 +251,5 @@ def printed(selector: Selector) -> str:
     """Return the selector's text; raises ValueError above Calico's limit."""
     text = str(selector)
     if len(text) > LONGEST:
-        raise ValueError(f"the selector has {len(text)} characters, Calico takes {LONGEST}: {text[:80]}…")
+        raise ValueError(f"the selector has {len(text)} characters, and the limit of Calico is {LONGEST}: {text[:80]}…")
     return text

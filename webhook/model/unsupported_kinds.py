@@ -102,10 +102,7 @@ def unsupported_policy_notice(group: str, kind: str) -> str:
     """Return the notice about a kind that controls traffic and is not checked; else an empty string."""
     if not is_unsupported_policy(group, kind):
         return ""
-    return (
-        f"catflap does not read {kind} of {group}, and what it allows or denies counts beside the network policies that catflap reads; "
-        "review it yourself"
-    )
+    return f"catflap does not read {kind} of {group}, which also allows or denies connections; review it yourself"
 
 
 def is_unsupported_pod_maker(group: str, kind: str, extra: Makers) -> bool:

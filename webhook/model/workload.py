@@ -54,7 +54,7 @@ class LabelLocation(Struct, frozen=True):
         if not lack or written is None:
             return lack
         kind = "boolean" if written in {"true", "false"} else "number"
-        return f'the {kind} {written} and no text, so write it in quotes: "{written}"'
+        return f'the {kind} {written} instead of text; write it in quotes: "{written}"'
 
     @property
     def spec_path(self) -> str:

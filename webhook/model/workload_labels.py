@@ -107,10 +107,10 @@ class LabelRequirement(Node):
     def _is_one_of_two(self) -> Self:
         if self.one_of is None and self.matches is None:
             raise ValueError(
-                "it says of no value that it is admitted; add oneOf: [VALUE, …], or matches: PATTERN (.+ is any value)"
+                "the admitted values are missing; add oneOf: [VALUE, …], or matches: PATTERN (.+ matches any value)"
             )
         if self.one_of is not None and self.matches is not None:
-            raise ValueError("it has both oneOf and matches; remove one of the two")
+            raise ValueError("oneOf and matches exclude each other; remove one of the two")
         if self.matches is not None and (what := size_error(self.matches)):
             raise ValueError(f"matches: {what}")
         try:
@@ -119,7 +119,7 @@ class LabelRequirement(Node):
             self.admits("")
         except SchemaError as bad:
             raise ValueError(
-                f"matches: {self.matches!r} is no regular expression: {syntax_error_reason(str(bad))}"
+                f"matches: {self.matches!r} is not a valid regular expression: {syntax_error_reason(str(bad))}"
             ) from None
         if self.matches is not None and (what := portability_error(self.matches)):
             raise ValueError(f"matches: {what}")
@@ -159,7 +159,8 @@ class Workloads(Node):
         (), max_length=MOST_REQUIRED, description="further required labels"
     )
     fill_from_aliases: StrictBool = Field(
-        default=True, description="whether catflap adds the label to new Pods that have only aliases, if these agree"
+        default=True,
+        description="whether catflap adds the label to new Pods that have only aliases, if their values do not differ",
     )
     existing_workloads: Literal["admit", "judge"] = Field(
         "admit", description="what happens to Pods that Kubernetes' controllers create for owners older than catflap"

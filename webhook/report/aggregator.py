@@ -18,9 +18,9 @@ NAMESPACE_CREATED, POLICY_EXISTS, POLICY_CREATED, POLICY_RESTORED, POLICY_WRITTE
     "born", "stands", "created", "restored", "written", "removed", "left", "ending",
 )  # fmt: skip
 ISOLATION_PROOFS: Final = frozenset({IsolationStatus.PROVEN, IsolationStatus.WRITTEN})
-ACCEPTED, REFUSED = "came into force", "refused"
+ACCEPTED, REFUSED = "came into force", "rejected"
 # The API server asks twice about most requests; only the second phase decides.
-MUTATING_PHASE: Final = "decision of the labelling phase, which refuses nothing"
+MUTATING_PHASE: Final = "decision of the mutating phase, which rejects nothing"
 
 
 class Aggregator:
@@ -112,7 +112,7 @@ class Aggregator:
         count, time = self.counts.add, entry.time
         count("namespace", entry.object_ref.namespace or CLUSTER_SCOPED, time)
         count("user", entry.username, time)
-        count("refused", "in a dry run" if entry.dry_run else "for good", time)
+        count("refused", "dry run" if entry.dry_run else "stored request", time)
         for rule in dict.fromkeys(fault.rule for fault in entry.denied):
             count("rule", rule, time)
             self.refusals.add(rule, time)
@@ -175,7 +175,7 @@ def describe(entry: LogEntry) -> tuple[str, str]:
             certificate = entry.serving
             return entry.why, f"serial {certificate.get('serial')}, until {certificate.get('notAfter')}"
         case "leader":
-            return "leads" if entry.leads else "leads no longer", f"{entry.candidate}: {entry.why}"
+            return "leads" if entry.leads else "no longer leads", f"{entry.candidate}: {entry.why}"
         case "start":
             pod = entry.writer.get("pod")
             name = pod.get("name") if isinstance(pod, dict) else None
@@ -184,4 +184,4 @@ def describe(entry: LogEntry) -> tuple[str, str]:
                 f"{entry.writer.get('process')} {name or entry.writer.get('pid')}, catflap {entry.catflap}",
             )
         case _:
-            return "stopped in order", f"chain {entry.chain[:8]}"
+            return "stopped normally", f"chain {entry.chain[:8]}"

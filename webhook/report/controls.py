@@ -43,20 +43,20 @@ def isolation(figures: Figures) -> tuple[str, ...]:
     """Return how namespaces are closed."""
     found = figures.coverage
     if not found.known:
-        return ("not known, because no record of this period tells of a default-deny policy",)
+        return ("not known, because no record of this period mentions a default-deny policy",)
     sentences = [
-        f"{counted(found.known, 'namespace')} with a default-deny policy for both directions on record",
+        f"{counted(found.known, 'namespace')} with a recorded default-deny policy for both directions",
         open_time(found),
     ]
     if found.slowest is not None:
         sentences.append(
-            f"from creation to default-deny at most {format_duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
+            f"from creation to isolation at most {format_duration(found.slowest)}, in {counted(found.born, 'namespace')}; "
             "no Pod is admitted in between"
         )
     if figures.isolated_now is not None:
         closed, of = figures.isolated_now
         sentences.append(
-            f"when this page was made, {closed:,} of {counted(of, 'namespace')} that are not exempt were closed"
+            f"when this page was created, {closed:,} of {counted(of, 'namespace')} that are not exempt were isolated"
         )
     return tuple(sentences)
 
@@ -64,14 +64,14 @@ def isolation(figures: Figures) -> tuple[str, ...]:
 def open_time(found: IsolationHistory) -> str:
     """Return how long namespaces were open, in words."""
     untold = (
-        f"; {counted(found.unexplained, 'write')} of an earlier release may have restored it or not"
+        f"; {counted(found.unexplained, 'write')} of an earlier release may or may not be a restoration"
         if found.unexplained
         else ""
     )
     if not found.lapses:
-        return f"no time without the policy is on record{untold}"
+        return f"no record of a time without the policy{untold}"
     bound = "" if found.exact else "at most "
-    clauses = f"; of {counted(found.unknown, 'gap')} nothing tells how long" if found.unknown else ""
+    clauses = f"; the duration of {counted(found.unknown, 'gap')} is not known" if found.unknown else ""
     gaps = counted(found.lapses, "gap")
     return f"{gaps} in {counted(found.lapsed, 'namespace')}, together {bound}{format_duration(found.without)}{clauses}{untold}"
 
@@ -81,11 +81,11 @@ def exceptions_from_default_deny(figures: Figures) -> tuple[str, ...]:
     if not figures.decisions:
         return (
             *isolation(figures),
-            "refusals and exemptions: not known, because no decision is on record in this period",
+            "rejections and exemptions: not known, because no decision was recorded in this period",
         )
     return (
         *isolation(figures),
-        f"{counted(figures.refused, 'request')} refused of {figures.decisions:,} decided",
+        f"{counted(figures.refused, 'request')} rejected of {figures.decisions:,} decided",
         exemptions(figures),
     )
 
@@ -94,23 +94,29 @@ def exemptions(figures: Figures) -> str:
     """Return how many requests passed as exempt, and how many of these by break-glass, as far as records say."""
     passed = f"{counted(figures.exempt, 'request')} passed as exempt, {figures.break_glass:,} of them by break-glass"
     untold = figures.exempt_without_code
-    return f"{passed}; of {untold:,} an earlier release did not record whether it was that" if untold else passed
+    return (
+        (f"{passed}; for {untold:,}, an earlier release did not record whether it was break-glass")
+        if untold
+        else passed
+    )
 
 
 def rulesets(figures: Figures) -> tuple[str, ...]:
     """Return how the policy file changed."""
-    changed = f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} refused as faulty"
-    unknown = "policy files: not known, because none came into force or was refused in this period"
+    changed = f"{counted(figures.files, 'policy file')} came into force, {figures.files_refused:,} rejected as invalid"
+    unknown = "policy files: not known, because no record of this period contains one"
     return (
         changed if figures.files or figures.files_refused else unknown,
-        f"{counted(figures.guard_refused, 'attempt')} to change what catflap itself keeps, refused",
+        f"{counted(figures.guard_refused, 'attempt')} to change objects of catflap, rejected",
     )
 
 
 def recording(figures: Figures) -> tuple[str, ...]:
     """Return what is recorded."""
     chains = counted(len(figures.report.chains), "chain")
-    writers = f"{counted(figures.decisions, 'decision')} of this period: who, what, when, where, the outcome and why"
+    writers = (
+        f"{counted(figures.decisions, 'decision')} of this period: user, object, time, namespace, result and reason"
+    )
     return (f"{counted(figures.report.records, 'record')} in {chains}", writers)
 
 
@@ -122,9 +128,9 @@ def protection(figures: Figures) -> tuple[str, ...]:
     clauses = "no damage was found" if report.is_sound else f"DAMAGED: {counted(found, 'finding')}"
     against = "was" if figures.compared else "was not"
     return (
-        f"{clauses} in {counted(report.records, 'record')}, each bound to the one before it by SHA-256",
-        f"the log {against} held against the API server's own audit log",
-        f"by their writers' own account, {counted(lost, 'record')} could not be written",
+        f"{clauses} in {counted(report.records, 'record')}, each linked to the previous one with SHA-256",
+        f"the log {against} compared with the audit log of the API server",
+        f"the writers state that {counted(lost, 'record')} could not be written",
     )
 
 
@@ -134,30 +140,38 @@ def signing(figures: Figures) -> tuple[str, ...]:
     signed = sum(chain.signed_to >= 0 for chain in chains)
     vouched = sum(chain.is_key_certified for chain in chains)
     key = (
-        f"a trusted root key vouches for the keys of {vouched:,} of them"
+        f"a trusted root key signed the keys of {vouched:,} of them"
         if figures.trusted
-        else "no root key was given to trust"
+        else "no trusted root key was given"
     )
-    return (f"of {counted(len(chains), 'chain')}, {signed:,} with Ed25519 signatures that hold", key)
+    return (f"of {counted(len(chains), 'chain')}, {signed:,} with valid Ed25519 signatures", key)
 
 
-STORED: Final = "A policy that is stored is not yet a packet that is dropped: that is the network plug-in's doing, and no record tells of it. "
-UNSEEN: Final = "What the API server did not send to catflap is not in the log; see “What is kept from catflap”."
-CNI: Final = f"{STORED}Whether the policies that teams add are adequate is not judged."
-AUDITED: Final = "How long logs are kept, who may read them, and whether somebody reviews them."
+STORED: Final = (
+    "A stored policy does not prove that packets are dropped: the network plug-in enforces policies, "
+    "and no record shows this. "
+)
+UNSEEN: Final = "Requests that the API server did not send to catflap are not in the log; see “Exemptions”."
+CNI: Final = f"{STORED}The report does not show whether the policies that teams add are adequate."
+AUDITED: Final = "The retention of logs, the users who may read them, and reviews of the logs."
 
 CONTROLS: Final = (
-    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", isolation, f"{CNI} Exempt namespaces have none of catflap's."),
+    Control("CIS Kubernetes Benchmark", "5.3.2", "Ensure that all Namespaces have Network Policies defined", isolation, f"{CNI} Exempt namespaces have no policies of catflap."),
     Control("NSA/CISA Kubernetes Hardening Guide", "Network separation and hardening", "A default policy denies all ingress and egress", isolation, CNI),
-    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", exceptions_from_default_deny, f"{STORED}Which namespaces are the CDE, and which flows it needs."),
-    Control("PCI DSS 4.0.1", "1.2.2", "Changes to configurations of network security controls are approved and managed", rulesets, "Who approved a policy file: your change management and the API server's audit log tell."),
-    Control("PCI DSS 4.0.1", "10.2", "Audit logs are implemented", recording, f"The caller's address and program: the API server's own audit log has them. {UNSEEN}"),
+    Control("PCI DSS 4.0.1", "1.3.1, 1.3.2", "Traffic to and from the CDE is restricted to what is necessary; all other is denied", exceptions_from_default_deny, f"{STORED}The namespaces that are the CDE, and the flows that it needs."),
+    Control("PCI DSS 4.0.1", "1.2.2", "Changes to configurations of network security controls are approved and managed", rulesets, "The approver of a policy file: see your change management and the audit log of the API server."),
+    Control("PCI DSS 4.0.1", "10.2", "Audit logs are implemented", recording, "The address and program of the "
+                                                                              "caller: see the audit log of the "
+                                                                              f"API server. {UNSEEN}"),
     Control("PCI DSS 4.0.1", "10.3, 10.5.1", "Audit logs are protected from destruction and unauthorized modification, and kept", protection, AUDITED),
     Control("NIST SP 800-53 r5", "AC-4", "Information Flow Enforcement", exceptions_from_default_deny, STORED + UNSEEN),
     Control("NIST SP 800-53 r5", "SC-7(5)", "Deny by Default, Allow by Exception", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster."),
     Control("NIST SP 800-53 r5", "AU-9", "Protection of Audit Information", protection, AUDITED),
-    Control("NIST SP 800-53 r5", "AU-10", "Non-repudiation", signing, "Users do not sign: who asked is the API server's word. Records behind a chain's last signature rest on hashes alone."),
-    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster, and whether the criterion is met as a whole."),
+    Control("NIST SP 800-53 r5", "AU-10", "Non-repudiation", signing, "Users do not sign requests: the API server "
+                                                                      "states the user. Records after the last "
+                                                                      "signature of a chain are protected only by "
+                                                                      "hashes."),
+    Control("SOC 2", "CC6.6", "Logical access security measures against threats from outside the system's boundaries", exceptions_from_default_deny, f"{STORED}Boundaries outside the cluster, and the criterion as a whole."),
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from webhook.report.aggregator import (
 from webhook.report.count_store import PolicyEvent
 from webhook.report.timeline import parse_time
 
-CREATION = "its birth"
+CREATION = "its creation"
 
 
 class NamespaceHistory(Struct):
@@ -50,7 +50,7 @@ class NamespaceHistory(Struct):
             return "deleted"
         if self.open_since:
             return f"open since {self.open_since[:19]}, by {self.open_by}"
-        return "closed" if self.closed else "not known to be closed"
+        return "isolated" if self.closed else "not known to be isolated"
 
 
 class IsolationHistory(Struct, frozen=True):

@@ -17,7 +17,7 @@ from webhook.netpol.manifest import Manifest, RenderTarget
 from webhook.netpol.render import render_namespace
 
 DEFAULTS: Final = GuardPolicy.model_validate({"apiVersion": "catflap.dev/v1", "kind": "GuardPolicy"})
-ISOLATED, OPEN, EXEMPT, OLDER = "closed", "OPEN", "exempt", "older than catflap, not included"
+ISOLATED, OPEN, EXEMPT, OLDER = "isolated", "OPEN", "exempt", "older than catflap, not included"
 
 
 class NamespaceState(Struct, frozen=True):

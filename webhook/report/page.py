@@ -73,10 +73,10 @@ def render_page(
     tops = {kind: gathering.counts.top(kind, MOST_ROWS) for kind in COUNTS}
     drawn = {}
     if series:
-        drawn["time"] = charts.time_chart(series, "Refusals over time by rule; the table below has the same figures.")
-        drawn["rule"] = charts.ranking_chart(tops["rule"], "Refusals by rule; the table below has the same figures.")
+        drawn["time"] = charts.time_chart(series, "Rejections over time by rule; the table below has the same figures.")
+        drawn["rule"] = charts.ranking_chart(tops["rule"], "Rejections by rule; the table below has the same figures.")
         drawn["namespace"] = charts.ranking_chart(
-            tops["namespace"], "Refusals by namespace; the table below has the same figures."
+            tops["namespace"], "Rejections by namespace; the table below has the same figures."
         )
     context: dict[str, Any] = {
         "asked": options,

@@ -48,16 +48,18 @@ def exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
 
 def rule_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
     """Yield where and for whom no rule applies."""
-    yield Exclusion("namespaces, by name or prefix", join_names(policy.namespaces.exempted), "rules and closing")
+    yield Exclusion("namespaces, by name or prefix", join_names(policy.namespaces.exempted), "rules and isolation")
     for subject, names in (
         ("users", policy.exempt.users),
         ("groups", policy.exempt.groups),
         ("ServiceAccounts", policy.exempt.service_accounts),
     ):
         if names:
-            yield Exclusion(subject, join_names(names), "rules; their Pods' namespaces are closed all the same")
+            yield Exclusion(subject, join_names(names), "rules; the namespaces of their Pods are isolated nevertheless")
     yield Exclusion(
-        "break-glass groups", join_names(policy.break_glass.groups), "rules, and the protection of catflap's policies"
+        "break-glass groups",
+        join_names(policy.break_glass.groups),
+        "rules, and the protection of the policies of catflap",
     )
     if policy.workloads.existing_workloads == "admit":
         yield Exclusion("Pods of owners older than catflap", "workloads.existingWorkloads: admit", "rules")
@@ -66,15 +68,15 @@ def rule_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
 def mode_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
     """Yield where rules apply and do not refuse."""
     if policy.mode is not Mode.ENFORCE:
-        yield Exclusion("every rule that says nothing of its own", f"mode {policy.mode}", "refusing")
+        yield Exclusion("every rule without its own mode", f"mode {policy.mode}", "rejections")
     for rule, mode in policy.rules.items():
         if mode is not Mode.ENFORCE:
-            yield Exclusion(f"rule {rule}", f"mode {mode}", "refusing")
+            yield Exclusion(f"rule {rule}", f"mode {mode}", "rejections")
     for one in policy.namespaces.overrides:
         namespaces = join_names((*one.names, *(f"{key}={value}" for key, value in one.labels.items())))
         modes = (*((one.mode,) if one.mode else ()), *(f"{rule}: {mode}" for rule, mode in one.rules.items()))
         yield Exclusion(
-            "namespaces with modes of their own", namespaces, f"the modes elsewhere: {join_names(modes)} there"
+            "namespaces with an override", namespaces, f"the modes of other namespaces: {join_names(modes)} in these"
         )
 
 
@@ -90,7 +92,7 @@ def isolation_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
             "namespaces older than catflap", f"namespaces.includeExisting: {included}", "closing, unless included"
         )
     if policy.network.staged:
-        yield Exclusion("all namespaces", "network.staged: true", "closing: staged policies drop nothing")
+        yield Exclusion("all namespaces", "network.staged: true", "isolation: staged policies drop nothing")
     if policy.network.engine == "none":
         yield Exclusion("all namespaces", "network.engine: none", "closing")
 

@@ -113,7 +113,7 @@ def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
         for path, source in (("request.object", request.object), ("request.oldObject", request.old_object))
     )
     if new is None and old is None:
-        raise BadReview(f"request.object: a {request.operation} carries an object, got null")
+        raise BadReview(f"request.object: a {request.operation} must contain an object, got null")
     return msgspec.structs.replace(parsed, policy=new or old, policy_before=old)
 
 
@@ -150,7 +150,7 @@ def with_workload(parsed: Request, request: AdmissionRequest, maker: PodMaker) -
     if request.operation is Operation.CREATE:
         return msgspec.structs.replace(parsed, document=Document(request.object, user_uid=request.user_info.uid))
     if bytes(request.old_object) == NULL:
-        raise BadReview("request.oldObject: an UPDATE carries the object as it was, got null")
+        raise BadReview("request.oldObject: an UPDATE must contain the old object, got null")
     old = decoded_workload(maker, request.old_object, "request.oldObject", like=new)
     try:
         changed = templates_differ(maker, new, old)
@@ -201,10 +201,10 @@ def decode_kind(request: AdmissionRequest, expected: str) -> KubernetesObject:
 def check_target(request: AdmissionRequest, expected: str) -> None:
     """Check that there is an object, and that the resource and the request's kind agree."""
     if bytes(request.object) == NULL:
-        raise BadReview(f"request.object: a {request.operation} carries an object, got null")
+        raise BadReview(f"request.object: a {request.operation} must contain an object, got null")
     if request.kind.kind != expected:
         raise BadReview(
-            f"request.kind.kind: {request.resource.resource} are of kind {expected}, got {request.kind.kind!r}"
+            f"request.kind.kind: {request.resource.resource} must have the kind {expected}, got {request.kind.kind!r}"
         )
 
 

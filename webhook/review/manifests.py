@@ -146,7 +146,7 @@ def type_meta_errors(document: Any) -> tuple[TypeMetaError, ...]:
     if not isinstance(document, dict):
         raise NotKubernetesError(not_a_mapping(document))
     if lacking := missing_type_meta(document):
-        raise NotKubernetesError(f"no Kubernetes object: {lacking}")
+        raise NotKubernetesError(f"not a Kubernetes object: {lacking}")
     found = tuple(wrong_type_meta(document))
     if any(len(fault.path) == 1 for fault in found):
         raise BadValuesError(owner_of(document), found)

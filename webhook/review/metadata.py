@@ -16,7 +16,9 @@ from webhook.syntax.values import FileValue, Step, field_path, to_json
 
 LONGEST_VALUE: Final = 63  # characters (apimachinery, pkg/util/validation, LabelValueMaxLength)
 ALLOWED_VALUE: Final = f"a label has at most {LONGEST_VALUE} characters: letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
-KEY_ALLOWED: Final = "a key is a name of at most 63 letters, digits, '-', '_' and '.', where needed with a DNS name and a slash before it"
+KEY_ALLOWED: Final = (
+    "a key is a name of at most 63 letters, digits, '-', '_' and '.', with an optional prefix of a DNS name and a slash"
+)
 SELECTOR: Final = "matchLabels"
 # The values of a spec that are searched for selectors; a spec that people write has hundreds.
 MOST_VALUES: Final = 20_000
@@ -55,14 +57,14 @@ class MetadataError(Struct, frozen=True):
         noun = "an annotation" if self.field == "annotations" else "a label"
         value = FileValue(self.value, written)
         if isinstance(self.value, dict | list):
-            return f"{value.described}, and {noun} is text"
+            return f"{value.described}, and {noun} must be text"
         if not isinstance(self.value, str):
-            return f"{value.described}, and {noun} is text; {value.in_quotes}"
+            return f"{value.described}, and {noun} must be text; {value.in_quotes}"
         if advice := label_value_hint(self.value):
-            return f"{shortened(self.value)!r} is no label value: {advice}"
+            return f"{shortened(self.value)!r} is not a valid label value: {advice}"
         if len(self.value) > LONGEST_VALUE:
             return f"{shortened(self.value)!r} has {len(self.value)} characters; {ALLOWED_VALUE}"
-        return f"{self.value!r} is no label value; {ALLOWED_VALUE}"
+        return f"{self.value!r} is not a valid label value; {ALLOWED_VALUE}"
 
 
 class LabelKeyError(MetadataError, frozen=True):
@@ -74,7 +76,7 @@ class LabelKeyError(MetadataError, frozen=True):
 
     def words(self, written: str | None = None) -> str:  # noqa: ARG002 (the key is at fault)
         """Return the fault in words."""
-        return f"{shortened(str(self.path[-1]))!r} is no label key; {KEY_ALLOWED}"
+        return f"{shortened(str(self.path[-1]))!r} is not a valid label key; {KEY_ALLOWED}"
 
 
 def wrong_types(document: Mapping[str, Any], maker: PodMaker | None) -> Iterator[MetadataError]:

@@ -57,7 +57,7 @@ def split_head(head: bytes) -> tuple[AdmissionRequest, bytes]:
             return REVIEW.decode(head[: found.start()] + b"}}").request, head[found.start() :]
         except UNDECODABLE:
             continue
-    raise BadReview("request: what is asked is not at the beginning")
+    raise BadReview("request: the request is not at the beginning of the review")
 
 
 def policy_metadata(rest: bytes, request: AdmissionRequest) -> PolicyObject | None:

@@ -10,9 +10,7 @@ from webhook.syntax.values import FileValue, describe_type, expected_text
 # The noun for each field in a message.
 REQUIRED_FIELDS: Final = {"apiVersion": "an apiVersion", "kind": "a kind"}
 NAMES: Final = {"name": "a name", "generateName": "a name", "namespace": "a namespace"}
-NAMELESS_KINDS: Final = (
-    "it has neither metadata.name nor metadata.generateName, and Kubernetes creates nothing without a name"
-)
+NAMELESS_KINDS: Final = "metadata.name and metadata.generateName are missing; Kubernetes needs one of them"
 
 
 class OtherFileFormat(NamedTuple):
@@ -36,7 +34,7 @@ OTHER_FILE_FORMATS: Final = (
     OtherFileFormat(
         frozenset({"services"}),
         frozenset({"version", "volumes", "networks", "secrets", "name", "services"}),
-        "a file of Docker Compose, of which Kubernetes reads nothing",
+        "a file of Docker Compose, which Kubernetes cannot read",
     ),
     OtherFileFormat(
         frozenset(),
@@ -56,13 +54,13 @@ KIND_NOTES: Final = {
     (
         "kustomize.config.k8s.io",
         "Kustomization",
-    ): f"it makes other objects; check these: kubectl kustomize FOLDER | {CHECK_COMMAND}",
+    ): f"it is the source of other objects; check these objects: kubectl kustomize FOLDER | {CHECK_COMMAND}",
     (
         "catflap.dev",
         "GuardPolicy",
-    ): "this is a policy file of catflap; catflap config check FILE says what is wrong with it",
-    ("", "Config"): "this is a kubeconfig, and no object of a cluster",
-    ("", "Status"): "this is an answer of the API server, and no object that it creates",
+    ): "this is a policy file of catflap; check it with catflap config check FILE",
+    ("", "Config"): "this is a kubeconfig instead of an object of a cluster",
+    ("", "Status"): "this is a response of the API server instead of an object",
 }
 
 
@@ -91,16 +89,16 @@ def missing_type_meta(document: Mapping[str, Any]) -> str:
         return f"{' and '.join(missing)} are missing" if missing else ""
     [field] = missing
     how = "missing" if field not in document else "empty" if document[field] == "" else "null"
-    return f"{field} is {how}; every object has apiVersion and kind, as in apiVersion: v1 and kind: Pod"
+    return f"{field} is {how}; every object needs apiVersion and kind, such as apiVersion: v1 and kind: Pod"
 
 
 def not_a_mapping(document: Any) -> str:
     """Return the sentence for a document that is not a mapping."""
     advice = ""
     if isinstance(document, list):
-        advice = "; write each item as a document behind ---, or all below items: of kind: List"
+        advice = "; write each item as a document after ---, or all items below items: of an object with kind: List"
     elif isinstance(document, str) and document.startswith("NAME "):
-        advice = "; this is a table of kubectl get, which prints manifests with -o yaml"
+        advice = "; this is a table of kubectl get; add -o yaml to print manifests"
     return f"expected an object with apiVersion and kind, got {describe_type(document)}{advice}"
 
 

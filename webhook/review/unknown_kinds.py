@@ -63,16 +63,16 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
     if found is None:
         makes_pods = is_unsupported_pod_maker(group, kind, extra)
         return (
-            f"{kind} of {group} makes Pods, and catflap does not read its fields; {PODS_ARE_CHECKED}"
+            f"{kind} of {group} creates Pods, and catflap does not read its fields; {PODS_ARE_CHECKED}"
             if makes_pods
             else ""
         )
-    unknown = f"catflap does not know {kind} of {group or 'the core group'}, and it has {found}"
+    unknown = f"catflap does not know {kind} of {group or 'the core group'}, and the object has {found}"
     added = extra_kind(group, kind, found.path, extra) if found.is_template else None
     if added is None:
         return f"{unknown}; {PODS_ARE_CHECKED}"
     return (
-        f"{unknown}; to judge it, add to workloads.extraKinds: {extra_kind_yaml(added)} "
+        f"{unknown}; to check it, add to workloads.extraKinds: {extra_kind_yaml(added)} "
         "(resource is the plural that kubectl api-resources shows)"
     )
 
@@ -129,14 +129,14 @@ class PodsLocation(NamedTuple):
         return f"{'a pod template' if self.is_template else 'containers'} at {self.path}"
 
 
-PODS_ARE_CHECKED: Final = "the server judges its Pods when they are created"
+PODS_ARE_CHECKED: Final = "the server checks its Pods when they are created"
 
 
 def version_note(api_version: str, kind: str) -> str:
     """Return the note on a judged object whose version is no longer served; empty for any other object."""
     current = current_version(api_version, kind)
     return (
-        f"judged as {current}: Kubernetes serves no {api_version} {kind} any more; write apiVersion: {current}"
+        f"checked as {current}: Kubernetes no longer serves {api_version} {kind}; write apiVersion: {current}"
         if current
         else ""
     )

@@ -21,7 +21,7 @@ def changed(relabelling: Relabelling, policy: GuardPolicy) -> Iterator[RuleFindi
         now = f"to {after.value!r}" if after and after.value else "to none"
         yield RuleFinding(
             path=relabelling.after.at(after.key if after else before.key),
-            message=f"the role of a Pod that runs does not change, from {before.value!r} {now}; make a new Pod with that role",
+            message=f"the role of a running Pod cannot change from {before.value!r} {now}; create a new Pod instead",
         )
 
 

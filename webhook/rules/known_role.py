@@ -22,7 +22,7 @@ def unknown(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
             hint = f" (did you mean {nearest!r}?)" if nearest else ""
             yield RuleFinding(
                 path=place.at(role.label),
-                message=f"the role {value!r} is not known{hint}; the roles are {listed(role.one_of)}",
+                message=f"unknown role {value!r}{hint}; the roles are {listed(role.one_of)}",
                 remedy=Remedy(place.path, role.label, value=role.intended(place.labels), choices=role.one_of),
             )
 

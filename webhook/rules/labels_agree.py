@@ -19,7 +19,8 @@ def apart(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
             if own and own.value and found and found.value and found.value != own.value:
                 yield RuleFinding(
                     place.at(found.key),
-                    f"{found.key!r} is {found.value!r} on the Pods and {own.value!r} on the {workload.kind} itself; let them agree",
+                    f"{found.key!r} is {found.value!r} on the Pods and {own.value!r} on the {workload.kind}; use "
+                    "the same value for both",
                     Remedy(workload.own.path, own.key, value=found.value),
                 )
 

@@ -19,7 +19,10 @@ def conflicting(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding
         for alias in role.aliases if role.counts(named) else ():
             other = place.labels.get(alias, "")
             if role.counts(other) and other != named:
-                message = f"{alias!r} names the role {other!r}, and {role.label!r} names {named!r}; let them agree"
+                message = (
+                    f"{alias!r} contains the role {other!r}, and {role.label!r} contains {named!r}; use the "
+                    "same value for both"
+                )
                 yield RuleFinding(place.at(alias), message, Remedy(place.path, alias, value=named))
 
 

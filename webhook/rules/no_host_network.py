@@ -7,7 +7,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.rule import Rule, RuleFinding
 from webhook.model.workload import Workload
 
-MEND: Final = "remove it, or have an exception written into the policy file"
+MEND: Final = "remove hostNetwork, or ask an administrator for an exception"
 
 
 def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  # noqa: ARG001 (a rule)
@@ -19,7 +19,9 @@ def unpoliced(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
     for place in workload.places:
         if place.host_network:
             path = f"{place.spec_path}hostNetwork"
-            yield RuleFinding(path, f"the Pod would be in its node's network, where no network policy holds; {MEND}")
+            yield RuleFinding(
+                path, f"the Pod would use the network of its node, where network policies do not apply; {MEND}"
+            )
 
 
 RULE = Rule(id="no-host-network", since="0.1", check=unpoliced, managed_only=True)

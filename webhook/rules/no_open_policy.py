@@ -19,7 +19,9 @@ def opened(found: PolicyObject, policy: GuardPolicy) -> Iterator[RuleFinding]:
     """
     check = OpeningCheck(policy, found.namespace)
     if found.unreadable:
-        yield RuleFinding("spec", f"cannot determine what it opens: {found.unreadable}", parts=(found.fingerprint,))
+        yield RuleFinding(
+            "spec", f"cannot determine the allowed traffic: {found.unreadable}", parts=(found.fingerprint,)
+        )
     if found.kind in NETWORK_SETS:
         yield from set_faults(found.labels, found.networks, check)
     yield from opening_faults(found.openings, check)

@@ -20,7 +20,7 @@ def claims(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:  #
             if key.startswith(PREFIXES):
                 whose = RESERVED_PREFIXES[key[:PREFIX_LENGTH]]
                 yield RuleFinding(
-                    place.at(key), f"for Calico '{key}={value}' is a label of the Pod's {whose}; remove it here"
+                    place.at(key), f"Calico reads '{key}={value}' as a label of the Pod's {whose}; remove this label"
                 )
 
 

@@ -16,7 +16,8 @@ def unnamed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
             value = place.not_text.get(app.label) or app.intended(place.labels) or workload.label_from_name
             yield RuleFinding(
                 path=place.at(app.label),
-                message=f"the label {app.label!r} is {place.described(app.label, lack)}; it names the application",
+                message=f"the label {app.label!r} is {place.described(app.label, lack)}; set it to the name of the "
+                "application",
                 remedy=Remedy(place=place.path, label=app.label, value=value),
             )
 

@@ -1,4 +1,4 @@
-"""A claimed role is used only by those who claim it."""
+"""Only the namespaces and ServiceAccounts in the policy file use a claimed role."""
 
 from collections.abc import Iterator
 
@@ -20,15 +20,16 @@ def unclaimed(workload: Workload, policy: GuardPolicy) -> Iterator[RuleFinding]:
         if not claim.admits_namespace(workload.namespace):
             yield RuleFinding(
                 place.at(found.key),
-                f"the role {found.value!r} is for namespaces {listed(claim.namespaces)} alone; create it there, or take another role",
+                f"the role {found.value!r} is reserved for the namespaces {listed(claim.namespaces)}; create the "
+                "object there, or use another role",
                 other,
             )
         account = f"{workload.namespace}/{place.account}"
         if not claim.admits_account(account):
             yield RuleFinding(
                 f"{place.spec_path}serviceAccountName",
-                f"the role {found.value!r} is for ServiceAccounts {listed(claim.service_accounts)} alone, this is {account}; "
-                "run it under one of them, or take another role",
+                f"the role {found.value!r} is reserved for the ServiceAccounts {listed(claim.service_accounts)}, "
+                f"and this Pod uses {account}; use a listed ServiceAccount, or use another role",
                 other,
             )
 

@@ -63,7 +63,7 @@ class AcceptedTokens:
             self._current, self._trouble = tokens(), ""
         except (InvalidTokensError, BadTokenFile) as bad:
             if str(bad) != self._trouble:
-                logger.error("the tokens of the review path stay as they were: %s", bad)  # noqa: TRY400 (no bug)
+                logger.error("the tokens of the review path do not change: %s", bad)  # noqa: TRY400 (no bug)
             self._trouble = str(bad)
 
     def _after(self, stored: PathTokens) -> tuple[str, ...]:
@@ -100,16 +100,17 @@ def read_token_file(path: Path) -> tuple[str, ...]:
     except UnreadableFileError as bad:
         raise BadTokenFile(str(bad)) from None
     except UnicodeDecodeError:
-        raise BadTokenFile(f"{path}: expected tokens in ASCII, one a line") from None
+        raise BadTokenFile(f"{path}: expected tokens in ASCII, one per line") from None
     tokens = []
     for number, line in enumerate(lines, start=1):
         if not (token := line.strip()):
             continue
         if not well_formed(token):
             raise BadTokenFile(
-                f"{path}:{number}: expected 22 to 128 characters of a-z, 0-9 and -; make one by: openssl rand -hex 32"
+                f"{path}:{number}: expected 22 to 128 characters of a-z, 0-9 and -; create one with: openssl rand "
+                "-hex 32"
             )
         tokens.append(token)
     if not tokens:
-        raise BadTokenFile(f"{path}: expected at least one token, one a line")
+        raise BadTokenFile(f"{path}: expected at least one token, one per line")
     return tuple(tokens)

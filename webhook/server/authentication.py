@@ -16,8 +16,8 @@ PHASES: Final = {str(phase): phase for phase in Phase}
 
 UNAUTHENTICATED: Final = error_reply(
     HTTPStatus.UNAUTHORIZED,
-    "the sender is not authenticated; the API server sends reviews with the client certificate, or to the secret path, "
-    "that catflap's security page describes",
+    "the sender is not authenticated; catflap accepts reviews only with the client certificate or at the secret "
+    "path of the API server (docs/security.md)",
 )
 
 

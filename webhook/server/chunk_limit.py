@@ -9,7 +9,7 @@ from webhook.server.http_reply import error_reply
 # maxPayloadSizeForWrite), and the API server does not use chunked encoding, so the largest body arrives in at most 6,000 reads.
 FREE_CHUNKS: Final = 256
 MIN_MEAN_CHUNK_BYTES: Final = 256
-MESSAGE: Final = "it arrives in too many pieces; send 1,024 bytes or more in each chunk, or no chunks at all"
+MESSAGE: Final = "the body has too many chunks; send at least 1,024 bytes in each chunk, or send no chunks"
 TOO_MANY_CHUNKS: Final = error_reply(HTTPStatus.BAD_REQUEST, f"body: {MESSAGE}")
 
 

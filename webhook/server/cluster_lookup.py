@@ -81,20 +81,16 @@ class ApiServerLookup:
         try:
             return self._gate.is_managed(api, name, loaded)
         except ApiError as error:
-            raise Unavailable(
-                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
-            ) from error
+            raise Unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, f"cannot read namespace {name}: {error}") from error
 
     def _live_namespace(self, api: Api, name: str) -> Json:
         """Return a namespace by a live read, as rules may depend on its current labels."""
         try:
             live = api.get(namespace_path(name))
         except ApiError as error:
-            raise Unavailable(
-                ReasonCode.CLUSTER_LOOKUP_FAILED, f"namespace {name} cannot be looked at: {error}"
-            ) from error
+            raise Unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, f"cannot read namespace {name}: {error}") from error
         if live is None:
-            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} does not exist")
         return live
 
     def _preexisting_owners(self, api: Api, wanted: OwnerLookup) -> tuple[OldOwner, ...]:
@@ -106,7 +102,7 @@ class ApiServerLookup:
             owner = wanted.owner
             raise Unavailable(
                 ReasonCode.CLUSTER_LOOKUP_FAILED,
-                f"the age of {owner.kind} {wanted.namespace}/{owner.name} is not known: {error}",
+                f"cannot read the age of {owner.kind} {wanted.namespace}/{owner.name}: {error}",
             ) from error
         return preexisting_owners(found, epoch.installed) if epoch else ()
 

@@ -80,7 +80,7 @@ class EventRecorder:
             done = act()
         except Exception as error:
             if not self._failing:
-                logger.warning("no Event: %s", error, exc_info=not isinstance(error, ApiError))
+                logger.warning("cannot write an Event: %s", error, exc_info=not isinstance(error, ApiError))
             self._failing = True
             return EventOutcome.FAILED
         if done is EventOutcome.CREATED:
@@ -105,7 +105,7 @@ def refusal_event(request: Request, decision: Decision) -> EventRequest | None:
     owner = trusted_owner(request)
     what = f"a {subject.kind} of {owner.kind} {owner.name}" if owner else f"{subject.kind} {subject.name}"
     reason = "WorkloadRefused" if request.workload else "NetworkPolicyRefused"
-    happened = EventDetails(reason, "Refuse", f"{what} was refused: {violations_line(decision.denied)}")
+    happened = EventDetails(reason, "Refuse", f"{what} was rejected: {violations_line(decision.denied)}")
     return EventRequest(involved_object(request, subject), happened, owner)
 
 
@@ -114,7 +114,11 @@ def policy_file_deletion_event(request: Request, decision: Decision) -> EventReq
     if decision.verdict not in {Verdict.DENIED, Verdict.EXEMPT}:
         return None
     allowed = decision.verdict is Verdict.EXEMPT
-    did = f"deletes it ({decision.reason})" if allowed else "was refused its deletion"
+    did = (
+        (f"deletes the policy file ({decision.reason})")
+        if allowed
+        else "may not delete the policy file: the request was rejected"
+    )
     happened = EventDetails(
         "PolicyFileDeleted" if allowed else "PolicyFileDeletionRefused", "Delete", f"user {request.user.name} {did}"
     )

@@ -38,11 +38,14 @@ def error_reply(status: HTTPStatus, message: str) -> HttpReply:
     return HttpReply(status, msgspec.json.encode({"status": int(status), "error": message}))
 
 
-TRUNCATED_REASON = f"its review has more than {MAX_BODY_BYTES} bytes, and a larger one is not read; make the object smaller (of <, > and & each takes six bytes)"
+TRUNCATED_REASON = (
+    f"the review of the object has more than {MAX_BODY_BYTES} bytes, which is the limit; make the "
+    "object smaller (each <, > and & counts as six bytes)"
+)
 BODY_TOO_LARGE = error_reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"body: more than {MAX_BODY_BYTES} bytes")
-BODY_TIMEOUT = error_reply(HTTPStatus.REQUEST_TIMEOUT, f"body: not whole after {BODY_SECONDS:g} s")
+BODY_TIMEOUT = error_reply(HTTPStatus.REQUEST_TIMEOUT, f"body: not complete after {BODY_SECONDS:g} s")
 BODY_BUDGET_EXCEEDED = error_reply(
-    HTTPStatus.SERVICE_UNAVAILABLE, "body: too many bytes of other requests are held; try again"
+    HTTPStatus.SERVICE_UNAVAILABLE, "body: the server holds too many bytes of other requests; try again"
 )
 
 

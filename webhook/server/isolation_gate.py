@@ -29,10 +29,10 @@ from webhook.server.unavailable import Unavailable
 
 MIN_SERVER_ERROR = 500
 WRITTEN = {
-    WriteOutcome.CREATED: Reason(ReasonCode.POLICY_CREATED, "created: a Pod waits for it"),
-    WriteOutcome.REPLACED: Reason(ReasonCode.POLICY_REPLACED, "rewritten: a Pod waits for it"),
+    WriteOutcome.CREATED: Reason(ReasonCode.POLICY_CREATED, "created: a Pod waits for the policy"),
+    WriteOutcome.REPLACED: Reason(ReasonCode.POLICY_REPLACED, "rewritten: a Pod waits for the policy"),
 }
-RESTORED = Reason(ReasonCode.POLICY_RESTORED, "restored: a Pod waits for it")
+RESTORED = Reason(ReasonCode.POLICY_RESTORED, "restored: a Pod waits for the policy")
 # Namespaces that are known to have been isolated; about 300 bytes each.
 MAX_REMEMBERED = 10_000
 
@@ -77,7 +77,7 @@ class IsolationGate:
             return self._verify_default_deny(api, wanted, loaded, self._require_cluster_info())
         except ApiError as error:
             raise Unavailable(
-                ReasonCode.ISOLATION_NOT_PROVEN, f"namespace {wanted.namespace} is not proven closed: {error}"
+                ReasonCode.ISOLATION_NOT_PROVEN, f"cannot verify the isolation of namespace {wanted.namespace}: {error}"
             ) from error
 
     def is_managed(self, api: Api, name: str, loaded: Loaded) -> bool:
@@ -87,7 +87,7 @@ class IsolationGate:
             return True
         live = api.get(namespace_path(name))
         if live is None:
-            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} does not exist")
         return self._is_managed(live, loaded, cluster_info)
 
     def cached_uid(self, name: str) -> str:
@@ -98,7 +98,10 @@ class IsolationGate:
     def _require_cluster_info(self) -> ClusterInfo:
         cluster_info = self._cluster_info()
         if cluster_info is None:
-            raise Unavailable(ReasonCode.CLUSTER_NOT_KNOWN, "the cluster's surroundings are not known yet")
+            raise Unavailable(
+                ReasonCode.CLUSTER_NOT_KNOWN,
+                "the server has not read the name servers and API groups of the cluster yet",
+            )
         return cluster_info
 
     def _is_managed(self, found: Json | None, loaded: Loaded, cluster_info: ClusterInfo) -> bool:
@@ -130,14 +133,14 @@ class IsolationGate:
     def _write(self, api: Api, name: str, loaded: Loaded, engine: PolicyEngine) -> IsolationStatus:
         live = api.get(namespace_path(name))
         if live is None:
-            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} is not there")
+            raise Unavailable(ReasonCode.NAMESPACE_NOT_FOUND, f"namespace {name} does not exist")
         found: Namespace = parse_namespace(live)
         manifest = render_default_deny(RenderTarget(name, found.uid, loaded.digest), engine)
         outcome = apply_policy(api, manifest)
         if not matches_spec(read_stored(api, manifest), manifest):
             raise Unavailable(
                 ReasonCode.ISOLATION_NOT_PROVEN,
-                f"namespace {name}: the policy that was written does not stand as it was",
+                f"namespace {name}: the stored policy differs from the policy that catflap wrote",
             )
         if outcome is WriteOutcome.UNCHANGED:  # the controller was faster
             return IsolationStatus.PROVEN

@@ -36,7 +36,7 @@ SLICE_SECONDS = 0.005
 PAUSE_SECONDS = 0.003
 # The kinds that the analysis reads. A user that may list all of them in all namespaces may read the names of the objects.
 LISTED_KINDS = (*sorted(LONG_RUNNING), NAMESPACES)
-LISTING_FAILED = "the cluster could not be looked at"
+LISTING_FAILED = "the API server did not answer in time"
 
 
 class TooSlowError(Exception):
@@ -76,26 +76,28 @@ class PolicyImpactAnalyzer:
         except TooSlowError as bad:
             return (not_previewed(str(bad)),)
         except (ApiError, BadManifestError) as bad:
-            logger.warning("a policy file is not previewed: %s", bad)
+            logger.warning("cannot preview the policy file: %s", bad)
             return (not_previewed(str(bad) if named else LISTING_FAILED),)
         except Exception:
-            logger.exception("a policy file is not previewed")
-            return (not_previewed("an error of catflap's own, see its log"),)
+            logger.exception("cannot preview the policy file")
+            return (not_previewed("internal error of catflap, see its log"),)
         finally:
-            logger.info("a policy file was previewed in %.2f s", monotonic() - begun)
+            logger.info("previewed the policy file in %.2f s", monotonic() - begun)
 
     def _may_name_objects(self, api: Api, user: User) -> bool:
         try:
             return self._can_list(api, user)
         except ApiError as error:
-            logger.warning("what %s may see is not known, so a preview names nothing: %s", shortened(user.name), error)
+            logger.warning(
+                "cannot check the permissions of %s, so the preview contains no names: %s", shortened(user.name), error
+            )
             return False
 
     def _analyze(self, api: Api, text: str, loaded: Loaded, *, until: float, named: bool) -> tuple[str, ...]:
         try:
             after, before = load(text, until - monotonic()).policy, loaded.policy
         except ReadingTooSlowError:
-            raise TooSlowError("the file takes too long to read") from None
+            raise TooSlowError("reading the file takes too long") from None
         where = build_setting(self._own_namespace, self._now(), self._namespaces(), self._epoch.read(api))
         more: list[str] = []
         objects = within_deadline(running_objects(api, more), (after, before), until)
@@ -126,5 +128,5 @@ def within_deadline(
             sleep(PAUSE_SECONDS)
             begun = monotonic()
         if monotonic() > until or sum(CustomRuleCheck(one.creation, policy).cost for policy in policies) > BUDGET:
-            raise TooSlowError("there is too much to judge; see catflap preview")
+            raise TooSlowError("the cluster has too many objects to check; see catflap preview")
         yield one

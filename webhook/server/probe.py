@@ -10,8 +10,10 @@ from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.review.encode import encode_validation
 
-READY = Decision(Reason(ReasonCode.NO_RULE_APPLIES, "a question of catflap's own controller"))
-NOT_READY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet; see this server's log")
+READY = Decision(Reason(ReasonCode.NO_RULE_APPLIES, "a probe of the catflap controller"))
+NOT_READY = unavailable(
+    ReasonCode.NO_POLICY_FILE, "the server has not read a valid policy file yet; see the log of this server"
+)
 
 
 def is_probe(request: Request) -> bool:

@@ -45,13 +45,13 @@ from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)
 
-NO_POLICY = unavailable(ReasonCode.NO_POLICY_FILE, "no policy file is in force yet")
-INTERNAL_ERROR = unavailable(ReasonCode.INTERNAL_ERROR, "an error of catflap's own, see its log")
-QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests wait for the API server, or for the audit log's disk")
-HEAVY_QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests wait that take long to be judged")
-DEADLINE_EXCEEDED = unavailable(ReasonCode.TIMEOUT, "it waited too long to be judged")
-LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the cluster could not be asked, see catflap's log")
-AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "the audit log cannot be written")
+NO_POLICY = unavailable(ReasonCode.NO_POLICY_FILE, "the server has not read a valid policy file yet")
+INTERNAL_ERROR = unavailable(ReasonCode.INTERNAL_ERROR, "internal error of catflap, see its log")
+QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests are waiting for the API server or the audit log")
+HEAVY_QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many expensive requests are waiting")
+DEADLINE_EXCEEDED = unavailable(ReasonCode.TIMEOUT, "the request waited too long")
+LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the API server did not answer, see the log of catflap")
+AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "cannot write the audit log")
 
 # Both objects of a review together. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy
 # (benchmarks/fuzzing.py), so 32 KiB take at most 3 ms. Few Pods have 10 KiB.

@@ -47,7 +47,7 @@ class SingleFlight:
         if not slot.running.acquire(timeout=timeout):
             with self._lock:
                 slot.next = None
-            call.fail(Unavailable(ReasonCode.ISOLATION_NOT_PROVEN, "the proof before this one does not end"))
+            call.fail(Unavailable(ReasonCode.ISOLATION_NOT_PROVEN, "the isolation check before this one does not end"))
             return call.result(0)
         try:
             with self._lock:
@@ -85,7 +85,7 @@ class SharedCall:
         Raises what the verification raised, and Unavailable after `timeout` seconds.
         """
         if not self._done.wait(timeout):
-            raise Unavailable(ReasonCode.ISOLATION_NOT_PROVEN, "the proof takes too long")
+            raise Unavailable(ReasonCode.ISOLATION_NOT_PROVEN, "the isolation check takes too long")
         if self._error is not None:
             raise self._error
         assert self._closure is not None

@@ -51,7 +51,7 @@ class FlaskApp(Flask):
 
     def log_exception(self, exc_info: Any) -> None:
         """Log the exception of a handler without the request."""
-        logger.error("a request could not be answered", exc_info=exc_info)
+        logger.error("the server could not answer a request", exc_info=exc_info)
 
 
 def create_app(

@@ -36,16 +36,16 @@ INCOMPLETE_CHARACTER: Final = re.compile(
 
 # The messages of Python's decoder for a text that is not JSON, with plain words for each.
 JSON_WORDS: Final = {
-    "Expecting property name": "expected a key in double quotes here",
-    "Expecting ':'": "expected a : behind the key",
-    "Expecting ','": "expected a comma or the closing bracket here",
+    "Expecting property name": "expected a key in double quotes",
+    "Expecting ':'": "expected a colon after the key",
+    "Expecting ','": "expected a comma or the closing bracket",
     "Expecting value": "expected a value here",
-    "Illegal trailing comma": "a comma behind the last item; remove it",
-    "Invalid control character": "a tab or a line end inside a text; write \\t or \\n",
-    "Invalid \\": "\\ begins an escape, and this one is unknown; write \\\\ for the character itself",
+    "Illegal trailing comma": "a comma after the last item; remove it",
+    "Invalid control character": "a tab or a line end inside a string; write \\t or \\n",
+    "Invalid \\": "unknown escape sequence; write \\\\ for a backslash",
     "Unterminated string": "this quote is not closed",
 }
-UNKNOWN: Final = "it cannot be read from here on"
+UNKNOWN: Final = "the rest of the text is invalid"
 
 
 def parse_float(digits: str) -> float:
@@ -57,7 +57,7 @@ def parse_float(digits: str) -> float:
 
 def reject_constant(constant: str) -> Any:
     """Refuse NaN and Infinity, which JSON lacks.  Raises ValueError."""
-    raise ValueError(f"{constant} is no number of JSON")
+    raise ValueError(f"{constant} is not a valid JSON number")
 
 
 DECODER: Final = json.JSONDecoder(parse_constant=reject_constant, parse_float=parse_float)
@@ -114,8 +114,8 @@ def decode_text(data: bytes) -> str:
     encoding, behind = detect_encoding(data)
     if not encoding:
         raise BadTextError(
-            "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, "
-            "in PowerShell by `… | Out-File -Encoding utf8 FILE`"
+            "the file is UTF-16 without a byte order mark, which kubectl cannot read; save it as UTF-8, in "
+            "PowerShell with `… | Out-File -Encoding utf8 FILE`"
         )
     return behind.decode(encoding, "replace")
 
@@ -166,7 +166,7 @@ def skip_blanks(text: str, position: int) -> int:
 def json_error(text: str, position: int) -> BadTextError:
     """Return the error for text that is not JSON from a position on, with its place."""
     position = len(text) - len(text[position:].lstrip())
-    message, at = "something else follows the last value", position
+    message, at = "other text follows the last value", position
     try:
         DECODER.raw_decode(text, position)
     except json.JSONDecodeError as bad:
@@ -200,11 +200,11 @@ def split_yaml(text: str, first: int) -> Iterator[DocumentText]:
         behind = found[0].removeprefix(SEPARATOR).strip()
         if behind and not behind.strip("-"):
             raise BadTextError(
-                f"not YAML: a separator has three dashes, and this line has {len(behind) + 3}; write ---", number
+                f"not YAML: a separator has three dashes, but this line has {len(behind) + 3}; write ---", number
             )
         if behind and not behind.startswith("#"):
             raise BadTextError(
-                f"not YAML: {behind[:LONGEST_QUOTE]!r} stands on the line of the separator ---; begin a new line for it",
+                f"not YAML: {behind[:LONGEST_QUOTE]!r} is on the line of the separator ---; start a new line",
                 number,
             )
         if found.start() > begin:

@@ -24,17 +24,20 @@ LARGEST_YAML: Final = 8 << 20
 # YAML is read at 1 to 2 MiB a second, so the place of a fault takes a few seconds at this size.
 LARGEST_WITH_POSITIONS: Final = 4 << 20
 LIST: Final = "List"
-SPLIT_ADVICE: Final = "write its objects as documents of their own, or as JSON (kubectl get -o json)"
+SPLIT_ADVICE: Final = "split its objects into separate documents, or use JSON (kubectl get -o json)"
 # The beginning of a comment in JavaScript, and in the JSON of some programs.
 SLASH_COMMENT: Final = re.compile(r"(?m)^[ \t]*(?://|/\*)|[,{\[]\s*(?://|/\*)")
-SLASH_COMMENT_ADVICE: Final = "; in JSON kubectl takes no comments with // or /*, but with #"
-DUPLICATE_KEY: Final = "the key {!r} is here for the second time in one mapping; kubectl takes the last one"
+SLASH_COMMENT_ADVICE: Final = "; kubectl accepts comments in JSON only with #, not with // or /*"
+DUPLICATE_KEY: Final = "duplicate key {!r} in one mapping; kubectl uses the last one"
 TEXT_AFTER_END: Final = (
-    "... ends the document, and kubectl reads nothing of what follows it up to the next ---; begin a document with ---"
+    "... ends the document, and kubectl ignores the lines after it up to the next ---; start a document with ---"
 )
 NO_BREAK_SPACE: Final = "\u00a0"
 NO_BREAK_INDENT: Final = re.compile(rf"(?m)^[ \t]*{NO_BREAK_SPACE}")
-NO_BREAK_MESSAGE: Final = "a no-break space (U+00A0) before the first word of a line is part of the word, and no indentation; replace it by a blank"
+NO_BREAK_MESSAGE: Final = (
+    "a no-break space (U+00A0) at the start of a line belongs to the first word instead of the "
+    "indentation; replace it with a space"
+)
 Path = tuple[Step, ...]
 
 
@@ -141,7 +144,7 @@ def located_objects(text: str, reader: str = CHECK_COMMAND) -> Iterator[LocatedO
     """
     for number, found in enumerate(chain.from_iterable(map(objects, read_documents(text, reader)))):
         if number >= MOST_OBJECTS:
-            yield BadManifestError(f"more than {MOST_OBJECTS:,} objects, the most of one file", is_last=True)
+            yield BadManifestError(f"more than {MOST_OBJECTS:,} objects, which is the limit of one file", is_last=True)
             return
         yield found
         if isinstance(found, BadManifestError) and found.is_last:
@@ -154,7 +157,7 @@ def read_documents(text: str, reader: str = CHECK_COMMAND) -> Iterator[LocatedOb
         for number, chunk in enumerate(split_documents(text)):
             if number >= MOST_OBJECTS:
                 yield BadManifestError(
-                    f"more than {MOST_OBJECTS:,} documents, empty ones too, the most of one file",
+                    f"more than {MOST_OBJECTS:,} documents (including empty ones), which is the limit of one file",
                     place=YamlPosition(chunk.line, 1),
                     is_last=True,
                 )
@@ -191,7 +194,7 @@ def compose_chunk(chunk: DocumentText, reader: str) -> LocatedObject | BadManife
             )
         advice = ""
         if chunk.is_json_like:
-            advice = SLASH_COMMENT_ADVICE if SLASH_COMMENT.search(chunk.text) else "; it is no JSON either"
+            advice = SLASH_COMMENT_ADVICE if SLASH_COMMENT.search(chunk.text) else "; it is not JSON either"
         return BadManifestError(f"not YAML: {bad}{advice}", place=shift_position(place, chunk.line))
     return unexpected_document(chunk, found.value) or LocatedObject(
         found.value, chunk, duplicates=found.repeated, unexpected=tuple(unexpected_parts(chunk.text, found))
@@ -213,7 +216,7 @@ def unexpected_document(chunk: DocumentText, value: Any) -> BadManifestError | N
     """Return the fault of a document that is YAML only for a parser; None if it has none."""
     if isinstance(value, str) and chunk.is_json_like:
         return BadManifestError(
-            f"not JSON: it begins with a comment{SLASH_COMMENT_ADVICE}", place=YamlPosition(chunk.first_line, 1)
+            f"not JSON: it starts with a comment{SLASH_COMMENT_ADVICE}", place=YamlPosition(chunk.first_line, 1)
         )
     marked = chunk.text.find(BYTE_ORDER_MARK)
     if marked >= 0 and not (isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys()):
@@ -236,7 +239,9 @@ def objects(document: LocatedObject | BadManifestError, depth: int = 0) -> Itera
     value = document.value
     kind = value.get("kind") if isinstance(value, dict) else None
     if depth > DEEPEST_LIST:
-        yield BadManifestError(f"Lists in Lists, more than {DEEPEST_LIST} deep", place=document.place(), is_last=True)
+        yield BadManifestError(
+            f"the nesting of Lists is deeper than {DEEPEST_LIST} levels", place=document.place(), is_last=True
+        )
     elif is_template(value):
         yield from template_objects(document, depth)
     elif kind == LIST and not isinstance(value.get("items", ""), list | None):
@@ -265,7 +270,7 @@ def template_objects(document: LocatedObject, depth: int) -> Iterator[LocatedObj
     try:
         found = list(objects_of(document.value))
     except RecursionError:
-        yield BadManifestError("the Template is nested too deep", place=document.place())
+        yield BadManifestError("the nesting of the Template is too deep", place=document.place())
         return
     for number, one in enumerate(found):
         yield from objects(at_path(document, one, ("objects", number)), depth + 1)

@@ -12,8 +12,10 @@ PUBLIC_KEY: Final = "PUBLIC KEY"
 BEGIN: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----")
 END: Final = b"-----END "
 ENCRYPTED: Final = re.compile(rb"BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED")
-ENCRYPTED_MESSAGE: Final = "the key has a password; give one without: openssl pkey -in FILE -out NEW_FILE"
-DAMAGED_MESSAGE: Final = "what is between BEGIN and END is damaged; write the file again"
+ENCRYPTED_MESSAGE: Final = (
+    "the key has a password; create a key without a password: openssl pkey -in FILE -out NEW_FILE"
+)
+DAMAGED_MESSAGE: Final = "the content between BEGIN and END is damaged; write the file again"
 CONVERT: Final = {
     CERTIFICATE: "openssl x509 -inform DER -in FILE -out NEW_FILE",
     PRIVATE_KEY: "openssl pkey -inform DER -in FILE -out NEW_FILE",
@@ -33,9 +35,9 @@ def pem_error(content: bytes, expected_label: str = CERTIFICATE) -> str:
     kinds = [found.decode() for found in BEGIN.findall(content)]
     if not kinds:
         binary = f" but looks like DER, the binary form (convert it: {CONVERT[expected_label]})"
-        return f"it is no PEM{binary if content.startswith(DER) else ''}; {expected}"
+        return f"it is not PEM{binary if content.startswith(DER) else ''}; {expected}"
     if not any(kind.endswith(expected_label) for kind in kinds):
-        return f"it holds {' and '.join(dict.fromkeys(kinds))}; {expected}"
+        return f"it contains {' and '.join(dict.fromkeys(kinds))}; {expected}"
     if content.count(END) < len(kinds):
         return f"its last line is missing; {expected}"
     return ENCRYPTED_MESSAGE if ENCRYPTED.search(content) else ""

@@ -131,7 +131,7 @@ def decode_base64(text: str) -> str:
     try:
         return base64.b64decode("".join(text.split()), validate=True).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
-        raise BadScalarError("the value with the tag !!binary is no Base64") from None
+        raise BadScalarError("the value with the tag !!binary is not Base64") from None
 
 
 def key_of(value: Scalar) -> str:

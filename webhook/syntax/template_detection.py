@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 # The command that reads the rendered text, unless the caller names another one.
 CHECK_COMMAND: Final = "catflap check -c POLICY -"
 LONGEST_QUOTE: Final = 60
-QUOTE_ADVICE: Final = "where the braces are meant as text, write the value in quotes"
+QUOTE_ADVICE: Final = "if the braces are text, write the value in quotes"
 # The beginning of a value or a line; in the middle of a text, braces may be literal.
 BEGINNING: Final = r"(?m)^[ \t]*(?:-[ \t]+)*(?:[\w./\"'$(){}-]+:[ \t]+)?"
 HELM_WORDS: Final = "if|else|end|range|with|include|template|define|block|toYaml|tpl|printf|default|required|quote|fail"
@@ -43,14 +43,14 @@ def never() -> re.Pattern[str]:
 
 ENVSUBST: Final = TemplateEngine(
     "text with variables for envsubst",
-    "put their values in first: envsubst < FILE",
+    "replace the variables first: envsubst < FILE",
     re.compile(r"\$\{[A-Za-z_][^}\n]{0,200}\}"),
     re.compile(r"\$\{[A-Za-z_]\w*"),
 )
 ENGINES: Final = (
     TemplateEngine(
         "Jinja template",
-        "render it first and give the result: …",
+        "render it first and pass the result: …",
         re.compile(r"\{%-?\s*\w+"),
         re.compile(r"\{%"),
     ),
@@ -62,13 +62,13 @@ ENGINES: Final = (
     ),
     TemplateEngine(
         "template with {{ … }}",
-        "render it first and give the result: …",
+        "render it first and pass the result: …",
         re.compile(rf"{BEGINNING}\{{\{{[^\n]*"),
         re.compile(r"\{\{"),
     ),
     TemplateEngine(
         "ERB template",
-        "render it first and give the result: …",
+        "render it first and pass the result: …",
         re.compile(r"<%[-=]?\s*\w+"),
         re.compile(r"<%"),
     ),

@@ -193,12 +193,12 @@ def invalid_json_message(bad: Exception) -> str:
     if isinstance(bad, RecursionError):
         return "nested too deeply"
     if isinstance(bad, UnicodeEncodeError):
-        return "it has half a character (\\ud800 to \\udfff), which is no text"
+        return "it contains half of a surrogate pair (\\ud800 to \\udfff), which is not text"
     if isinstance(bad, UnicodeError):
         return "not UTF-8"
     found = NOT_READ.search(str(bad))
     return (
-        f"not JSON: it cannot be read from byte {found[1]} on"
+        f"not JSON: it is invalid from byte {found[1]} on"
         if found
-        else "not JSON: it ends before its last value does"
+        else "not JSON: it ends before its last value is complete"
     )

@@ -62,7 +62,7 @@ class FileValue(NamedTuple):
         written = shortened(self.written or "", LONGEST_VALUE)
         match self.value:
             case None:
-                return f"{written} is no value" if written else "there is no value"
+                return f"{written} is not a value" if written else "the value is missing"
             case bool() | int() | float():
                 return self._read(written)
             case str():
@@ -74,7 +74,7 @@ class FileValue(NamedTuple):
         kind = "boolean" if isinstance(self.value, bool) else "number"
         if written in {"", read}:
             return f"{read} is a {kind}"
-        trap = ", as YAML 1.1 and kubectl do" if written.lower() in MISREAD_WORDS else ""
+        trap = ", because kubectl uses YAML 1.1" if written.lower() in MISREAD_WORDS else ""
         return f"{written} is read as the {kind} {read}{trap}"
 
     @property
@@ -106,8 +106,8 @@ def expected_text(found: FileValue) -> str:
         case bool() | int() | float():
             return f"{expected}: {found.in_quotes}"
         case list():
-            return f"{expected}, one value without brackets and without '- '"
-    return f"{expected}, one value without keys"
+            return f"{expected}; give one value without brackets and without '- '"
+    return f"{expected}; give one value without keys"
 
 
 def expected_boolean(found: FileValue) -> str:
@@ -131,7 +131,7 @@ def expected_number(found: FileValue) -> str:
 def expected_list(found: FileValue, item: str = "") -> str:
     """Return the sentence for a value where a list is expected; `item` is the value as a list of one."""
     if isinstance(found.value, dict):
-        return f"{found.described}; expected a list, each item on a line that begins with '- '"
+        return f"{found.described}; expected a list: start each item on its own line with '- '"
     return f"{found.described}; expected a list{f': write {item}' if item else ''}"
 
 

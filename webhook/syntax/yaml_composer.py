@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import yaml
 from msgspec import Struct
 
+from webhook.syntax.alias_limit import exceeds_alias_limit
 from webhook.syntax.scalars import BadScalarError, key_of, resolve
 from webhook.syntax.values import Step
 from webhook.syntax.yaml_errors import explain
@@ -22,16 +23,12 @@ from webhook.syntax.yaml_errors import explain
 PARSER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MERGE: Final = "<<"
 MERGE_TAG: Final = "tag:yaml.org,2002:merge"
-INVALID_MERGE: Final = "the key << takes a mapping or a list of mappings"
+INVALID_MERGE: Final = "the key << must merge a mapping or a list of mappings"
 # The limit is far above the depth of any manifest; the API server stops at 10,000.
 DEEPEST: Final = 1_000
 # This many values take half a minute. A document of the largest size reaches the limit only if each value takes less
 # than nine bytes, which happens in no manifest.
 MOST_VALUES: Final = 1_000_000
-# decode.go: the share of a document that may come from aliases, by the number of values.
-MIN_ALIASED, MIN_VALUES = 100, 1_000
-SMALL_DOCUMENT, LARGE_DOCUMENT = 400_000, 4_000_000
-SMALL_DOCUMENT_RATIO, LARGE_DOCUMENT_RATIO = 0.99, 0.10
 
 
 class YamlPosition(NamedTuple):
@@ -182,7 +179,7 @@ class YamlComposer:
         except BadScalarError as bad:
             raise BadYamlError(str(bad), position_of(event)) from None
         if isinstance(value, float) and not awaits_key and not isfinite(value):
-            raise BadYamlError(f"{text} is no number of JSON; write it in quotes", position_of(event))
+            raise BadYamlError(f"{text} is not a valid JSON number; write it in quotes", position_of(event))
         if event.anchor:
             self._anchors[event.anchor] = AnchoredValue(value, 1)
         self._add_value(value, event)
@@ -192,7 +189,7 @@ class YamlComposer:
         if self._count > MOST_VALUES:
             raise too_many_values(event)
         if len(self._open) >= DEEPEST:
-            raise BadYamlError(f"lists and mappings are nested more than {DEEPEST} deep", position_of(event))
+            raise BadYamlError(f"the nesting of lists and mappings is deeper than {DEEPEST} levels", position_of(event))
         is_mapping = type(event) is yaml.MappingStartEvent
         if self._open and self._open[-1].is_mapping and self._open[-1].key is None:
             raise BadYamlError(f"a {'mapping' if is_mapping else 'list'} cannot be a key", position_of(event))
@@ -212,7 +209,10 @@ class YamlComposer:
 
     def _alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            raise BadYamlError(f"the alias *{event.anchor} has no anchor &{event.anchor} before it", position_of(event))
+            raise BadYamlError(
+                f"the alias *{event.anchor} refers to the anchor &{event.anchor}, which is not defined before it",
+                position_of(event),
+            )
         found = self._anchors[event.anchor]
         if not found.weight:
             raise BadYamlError(f"the anchor &{event.anchor} contains itself", position_of(event))
@@ -220,12 +220,8 @@ class YamlComposer:
             raise BadYamlError(INVALID_MERGE, position_of(event))
         self._count += found.weight + 1
         self._aliased += found.weight
-        if (
-            self._aliased > MIN_ALIASED
-            and self._count > MIN_VALUES
-            and self._aliased > self._count * allowed_alias_ratio(self._count)
-        ):
-            raise BadYamlError("aliases stand for too many values", position_of(event))
+        if exceeds_alias_limit(self._aliased, self._count):
+            raise BadYamlError("the aliases expand to too many values", position_of(event))
         self._add_value(found.value, event)
 
     def _add_value(self, value: Any, event: Any) -> None:
@@ -273,7 +269,7 @@ class YamlComposer:
 def too_many_values(event: Any) -> BadYamlError:
     """Return the error for a document with too many values."""
     return BadYamlError(
-        f"more than {MOST_VALUES:,} values, the most of one document; split it by ---", position_of(event)
+        f"more than {MOST_VALUES:,} values, the limit of a document; split it at ---", position_of(event)
     )
 
 
@@ -287,14 +283,3 @@ def key_in_json(value: Any, event: Any) -> str:
         return key_of(value)
     except BadScalarError as bad:
         raise BadYamlError(str(bad), position_of(event)) from None
-
-
-def allowed_alias_ratio(count: int) -> float:
-    """Return the share of a document that may come from aliases (decode.go, allowedAliasRatio)."""
-    if count <= SMALL_DOCUMENT:
-        return SMALL_DOCUMENT_RATIO
-    if count >= LARGE_DOCUMENT:
-        return LARGE_DOCUMENT_RATIO
-    return SMALL_DOCUMENT_RATIO - (SMALL_DOCUMENT_RATIO - LARGE_DOCUMENT_RATIO) * (
-        (count - SMALL_DOCUMENT) / (LARGE_DOCUMENT - SMALL_DOCUMENT)
-    )

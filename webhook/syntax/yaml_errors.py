@@ -13,9 +13,9 @@ import yaml
 UNPRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
 BYTE_ORDER_MARK: Final = "\ufeff"
 INCOMPLETE_CHARACTER: Final = (
-    "\\ud800 to \\udfff are no characters, but halves of one: write it as it is, or as \\U0001f600"
+    "\\ud800 to \\udfff are halves of a surrogate pair: write the character itself, or an escape such as \\U0001f600"
 )
-TAB: Final = "a tab, where YAML takes blanks only; replace it by blanks"
+TAB: Final = "YAML does not allow a tab here; replace it with spaces"
 CONFLICT: Final = re.compile(r"<{7}|={7}|>{7}|\|{7}")
 NO_BLANK: Final = re.compile(r"""[^\s:"'\[{#][^\s:"']*:[^\s/:]""")
 SECOND_VALUE: Final = re.compile(r":\s")
@@ -23,12 +23,12 @@ ITEM_NO_BLANK: Final = re.compile(r"-[^\s-]")
 LONGEST_KEY: Final = 1024  # characters (YAML 1.1, 9.3.2)
 LONGEST_QUOTE: Final = 40
 CODE_FENCE: Final = "```"
-AS_TEXT: Final = "if text is meant, write it in quotes"
+AS_TEXT: Final = "if this is text, write it in quotes"
 OPENING: Final = {"]": "[", "}": "{"}
 PREFIXES: Final = {"&": "anchor", "!": "tag"}
 # Each quote, and its spelling inside a value with such quotes.
 QUOTES: Final = {"'": "''", '"': '\\"'}
-UNKNOWN: Final = "this cannot be read as YAML; see the quotes, colons and blanks of this line and of the line above it"
+UNKNOWN: Final = "this is not valid YAML; check the quotes, colons and spaces of this line and of the previous line"
 
 
 class YamlComplaint(NamedTuple):
@@ -102,9 +102,9 @@ def explain(bad: yaml.YAMLError, text: str, first: int = 1) -> YamlComplaint:
     stop = parser_position(bad, text, first)
     for number in (stop.line, stop.begun, stop.above):
         if CONFLICT.match(stop.line_at(number)):
-            return stop.at("a merge conflict of git that is not resolved; keep one of its two parts", number)
+            return stop.at("an unresolved merge conflict of git; keep one of its two parts", number)
     if (mark := f"{stop.before}{stop.character}".find(BYTE_ORDER_MARK, int(stop.line == 0))) >= 0:
-        return stop.at("U+FEFF (a byte order mark) is no character of a text; remove it", stop.line, mark)
+        return stop.at("U+FEFF (a byte order mark) is not allowed in text; remove it", stop.line, mark)
     problem = f"{bad.problem}, {bad.context or ''}"
     found = next((words(stop) for pattern, words in WORDS if pattern.search(problem)), UNKNOWN)
     return found if isinstance(found, YamlComplaint) else stop.at(found)
@@ -117,7 +117,7 @@ def unprintable(text: str) -> YamlComplaint | None:
         return None
     line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
     what = " (a byte order mark)" if found[0] == BYTE_ORDER_MARK else ""
-    return YamlComplaint(f"U+{ord(found[0]):04X}{what} is no character of a text; remove it", line, column)
+    return YamlComplaint(f"U+{ord(found[0]):04X}{what} is not allowed in text; remove it", line, column)
 
 
 def parser_position(bad: yaml.MarkedYAMLError, text: str, first: int) -> ParserPosition:
@@ -143,34 +143,34 @@ def indent(line: str) -> int:
 def character(stop: ParserPosition) -> str:
     """Return the sentence for a character that cannot begin a value."""
     if stop.here.startswith(CODE_FENCE):
-        return f"{CODE_FENCE} is of Markdown; give the lines between the two {CODE_FENCE} alone"
+        return f"{CODE_FENCE} is a fence of Markdown; use only the lines between the two {CODE_FENCE}"
     is_tab = "\t" in f"{stop.before}{stop.character}"
-    return TAB if is_tab else f"a value cannot begin with {stop.character}; write it in quotes"
+    return TAB if is_tab else f"a value cannot start with {stop.character}; write it in quotes"
 
 
 def colon(stop: ParserPosition) -> str | YamlComplaint:
     """Return the sentence for a misplaced colon."""
     if stop.before.startswith("---"):
-        return "text on the line of the separator ---; begin a new line for it"
+        return "text on the line of the separator ---; start a new line"
     if SECOND_VALUE.search(stop.before):
-        return "a second ': ' in one line; write a value that has one in quotes"
+        return "a second ': ' in one line; write the value in quotes"
     above, line = stop.above, stop.line_at(stop.above)
     if above is None:
         return UNKNOWN
     if indent(stop.here) > indent(line):
-        return f"this line is indented further than line {above + stop.first}, which has a value already; keys of one mapping begin in one column"
+        return f"this line has more indentation than line {above + stop.first}, which has a value already; keys of one mapping start in the same column"
     return stop.at(unfinished(line.strip()), above, indent(line))
 
 
 def unfinished(line: str) -> str:
     """Return the sentence for a line that is neither a key with a value nor an item of a list."""
     if ITEM_NO_BLANK.match(line):
-        return "no blank behind the - of a list item; write - value"
+        return "the space after the - of a list item is missing; write - value"
     if NO_BLANK.match(line):
-        return "no blank behind the colon; write key: value"
+        return "the space after the colon is missing; write key: value"
     if len(line) > LONGEST_KEY:
-        return f"no colon in the first {LONGEST_KEY} characters of this line, so it has no key; write a long text behind key: |"
-    return "this line has no colon behind its key; write key: value, with a blank behind the colon"
+        return f"the first {LONGEST_KEY} characters of this line contain no colon, so it has no key; write long text after key: |"
+    return "this line has no colon after its key; write key: value, with a space after the colon"
 
 
 def no_colon(stop: ParserPosition) -> YamlComplaint:
@@ -184,27 +184,23 @@ def key(stop: ParserPosition) -> str:
     if before := stop.before.strip():
         return text_after_value(before[-1], stop.character)
     if stop.character == ":":
-        return "there is no key before the colon"
+        return "the key before the colon is missing"
     if "collection" in stop.context:
-        return f"this line does not belong to the list{stop.since}; the items of one list begin in one column, each with '- '"
+        return f"this line does not belong to the list{stop.since}; the items of one list start in the same column, each with '- '"
     if stop.here[stop.column :].startswith("- "):
-        return f"a list item among the keys of the mapping{stop.since}; write a list below a key of its own"
-    return f"this line does not belong to the mapping{stop.since}; keys of one mapping begin in one column, and the lines of a text behind | further right"
+        return f"a list item is between the keys of the mapping{stop.since}; write the list below its own key"
+    return f"this line does not belong to the mapping{stop.since}; keys of one mapping start in the same column, and the lines of text after | have more indentation"
 
 
 def text_after_value(last: str, first: str) -> str:
     """Return the sentence for text after a value, by the value's last character and the text's first one."""
     if first in OPENING:
-        return f"a {first} too many; no {OPENING[first]} is open here"
+        return f"an extra {first}; no {OPENING[first]} is open here"
     if first in PREFIXES:
         return f"a second {PREFIXES[first]} before one value; {AS_TEXT}"
     if last in QUOTES:
-        return (
-            f"text behind the closing quote; write the whole value in quotes, and a quote inside it as {QUOTES[last]}"
-        )
-    return (
-        "text behind the end of a value; nothing follows a closing bracket, an alias or a key's value on the same line"
-    )
+        return f"text after the closing quote; write the whole value in quotes, and write a quote inside it as {QUOTES[last]}"
+    return "text after the end of a value; remove the text after the closing bracket, the alias or the value"
 
 
 def bracket(opening: str, closing: str) -> Callable[[ParserPosition], str]:
@@ -223,7 +219,7 @@ def value(stop: ParserPosition) -> str:
     """Return the sentence for text that is no value."""
     if stop.character and stop.character in "]},":
         return f"expected a value before {stop.character}; {AS_TEXT}"
-    return f"expected a value here{f', and not {stop.character}' if stop.character else ''}"
+    return f"expected a value here{f'instead of {stop.character}' if stop.character else ''}"
 
 
 def name(stop: ParserPosition) -> str:
@@ -231,15 +227,15 @@ def name(stop: ParserPosition) -> str:
     if "directive" in stop.context:
         return DIRECTIVE
     if "anchor" in stop.context:
-        return f"& begins an anchor, whose name has letters, digits, - and _ only; {AS_TEXT}"
-    return f"* begins an alias, whose name has letters, digits, - and _ only; {AS_TEXT}"
+        return f"& starts an anchor, whose name can have only letters, digits, - and _; {AS_TEXT}"
+    return f"* starts an alias, whose name can have only letters, digits, - and _; {AS_TEXT}"
 
 
 def tag(stop: ParserPosition) -> YamlComplaint | str:
     """Return the sentence for a tag that cannot be read."""
     line, column = (stop.line, stop.column) if stop.begun is None else (stop.begun, stop.begun_column)
     written = stop.line_at(line)[column:].split(" ", 1)[0][:LONGEST_QUOTE]
-    return stop.at(f"{written} is no tag that is known; remove it; {AS_TEXT}", line, column)
+    return stop.at(f"{written} is an unknown tag; remove it; {AS_TEXT}", line, column)
 
 
 def document_end(stop: ParserPosition) -> YamlComplaint | str:
@@ -249,7 +245,7 @@ def document_end(stop: ParserPosition) -> YamlComplaint | str:
     )
     if directive is not None:
         return stop.at(CUT_OFF_DIRECTIVE, directive)
-    return "text behind the end of the document; the next document begins with ---"
+    return "text after the end of the document; start the next document with ---"
 
 
 def constant(sentence: str) -> Callable[[Any], str]:
@@ -258,11 +254,9 @@ def constant(sentence: str) -> Callable[[Any], str]:
 
 
 CUT_OFF_DIRECTIVE: Final = (
-    "a line that begins with % (%YAML, %TAG) has no --- behind it, where kubectl ends a document; remove the line"
+    "the line with % (%YAML, %TAG) has no --- after it, so kubectl ends the document there; remove the line"
 )
-DIRECTIVE: Final = (
-    "a line that begins with % (%YAML, %TAG) is for the parser, which cannot use this one; remove the line"
-)
+DIRECTIVE: Final = "the parser cannot use this line with % (%YAML, %TAG); remove the line"
 WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[ParserPosition], str | YamlComplaint]], ...]] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -278,22 +272,20 @@ WORDS: Final[tuple[tuple[re.Pattern[str], Callable[[ParserPosition], str | YamlC
         (r"expected ',' or '\]'", bracket("[", "]")),
         (r"expected ',' or '\}'", bracket("{", "}")),
         (r"unexpected (?:end of stream|document (?:indicator|separator))", quote),
-        (r"sequence entries are not allowed", constant("a list item cannot begin here; begin a new line for its '- '")),
-        (r"mapping keys are not allowed", constant("a value cannot begin with '? '; write it in quotes")),
+        (r"sequence entries are not allowed", constant("a list item cannot start here; start a new line with '- '")),
+        (r"mapping keys are not allowed", constant("a value cannot start with '? '; write it in quotes")),
         (r"Unicode character escape|unexpected low surrogate", constant(INCOMPLETE_CHARACTER)),
         (
             r"unknown escape|hexdecimal|expected escape sequence",
-            constant(
-                "in double quotes \\ begins an escape, and this one is unknown; write \\\\, or take single quotes"
-            ),
+            constant("unknown escape sequence in double quotes; write \\\\ for a backslash, or use single quotes"),
         ),
         (r"alphabetic or numeric|non-alphabetical", name),
         (
             r"scanning a block scalar|indentation indicator|comment or line break",
-            constant("text behind | or >; it begins on the next line"),
+            constant("text after | or >; start the text on the next line"),
         ),
         (r"tag|'>'|URI|expected '!'|whitespace", tag),
-        (r"unexpected ':'", constant("a colon cannot be here inside brackets; write a value that has one in quotes")),
+        (r"unexpected ':'", constant("a colon inside brackets; write the value in quotes")),
         (r"node content", value),
         (r"document start", document_end),
     )

@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 OTHER_KEY = "KEY_VALUES_MISMATCH"
 
 
-REISSUE = "put another pair there, or empty the folder to have one issued, and register its CA"
+REISSUE = "put another pair there, or empty the folder so that catflap issues one, and register its CA"
 
 
 class BadCertificateError(Exception):
@@ -64,7 +64,9 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
     host_names = list(hosts)
     missing = [path for path in (folder.certificate, folder.key) if not path.exists()]
     if len(missing) == 1:
-        raise BadCertificateError(f"{missing[0]} is missing beside its other half; put it there, or empty the folder")
+        raise BadCertificateError(
+            f"{missing[0]} is missing, but the other file of the pair exists; add it, or empty the folder"
+        )
     try:
         if missing:
             issue_pair(folder, host_names, now)
@@ -72,7 +74,8 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
         found = read_certificate(folder.certificate.read_bytes())
     except (OSError, ValueError) as bad:
         raise BadCertificateError(
-            f"{folder.path}: {describe_bad_pair(folder, bad)}; it must hold tls.crt and tls.key of one pair, as PEM"
+            f"{folder.path}: {describe_bad_pair(folder, bad)}; the folder must contain tls.crt and tls.key of one "
+            "pair in PEM"
         ) from bad
     if found.expires <= now:
         raise BadCertificateError(f"{folder.certificate} ended on {found.expires:%Y-%m-%d}; {REISSUE}")
@@ -126,7 +129,7 @@ class CertificateReloader:
         self._on_load = on_load
         self._loaded_version = self._version()  # before the files are read: the next poll sees a renewal in between
         self.context = server_context(folder)
-        on_load(self._certificate(), Reason(ReasonCode.CERTIFICATE_LOADED, "this process began to serve"))
+        on_load(self._certificate(), Reason(ReasonCode.CERTIFICATE_LOADED, "the server started"))
 
     def start(self) -> None:
         """Poll the folder on a thread of its own."""
@@ -143,14 +146,14 @@ class CertificateReloader:
             load_pair(self.context, self._folder)
         except (OSError, ValueError) as bad:
             logger.warning(
-                "the new certificate in %s does not load, the old one stays: %s",
+                "cannot load the new certificate in %s, and the old one stays in use: %s",
                 self._folder.path,
                 describe_bad_pair(self._folder, bad),
             )
             return
         self._loaded_version = version
-        logger.info("the certificate in %s was loaded anew", self._folder.path)
-        self._on_load(found, Reason(ReasonCode.CERTIFICATE_REPLACED, "another pair was in the folder"))
+        logger.info("loaded the new certificate in %s", self._folder.path)
+        self._on_load(found, Reason(ReasonCode.CERTIFICATE_REPLACED, "the folder contains another pair"))
 
     def _certificate(self) -> Certificate:
         return read_certificate(self._folder.certificate.read_bytes())
@@ -178,7 +181,7 @@ def describe_bad_pair(folder: TlsFolder, bad: OSError | ValueError) -> str:
             return f"{path.name}: {problem}"
     if isinstance(bad, ssl.SSLError) and bad.reason == OTHER_KEY:
         return "tls.key is not the key of the certificate in tls.crt"
-    return "what is between BEGIN and END in one of the files is damaged"
+    return "the content between BEGIN and END in one of the files is damaged"
 
 
 def describe_unreadable(bad: OSError) -> str:

@@ -24,14 +24,17 @@ def request_client_certificates(serving: ssl.SSLContext, authority: Path) -> Non
         raise BadCertificateError(f"--client-ca {bad}") from bad
     except ssl.SSLError as bad:
         problem = pem_error(authority.read_bytes()) or DAMAGED_MESSAGE
-        raise BadCertificateError(f"--client-ca {authority}: {problem}; it must hold CA certificates as PEM") from bad
+        raise BadCertificateError(
+            f"--client-ca {authority}: {problem}; the file must contain CA certificates in PEM"
+        ) from bad
     except OSError as bad:
         raise BadCertificateError(
-            f"--client-ca {authority}: {reason(bad)}; it must hold CA certificates as PEM"
+            f"--client-ca {authority}: {reason(bad)}; the file must contain CA certificates in PEM"
         ) from bad
     if not serving.get_ca_certs():
         raise BadCertificateError(
-            f"--client-ca {authority}: no CA certificate in it; it must hold CA certificates as PEM"
+            f"--client-ca {authority}: the file contains no CA certificate; the file must contain CA certificates "
+            "in PEM"
         )
     serving.verify_mode = ssl.CERT_OPTIONAL
 

@@ -160,51 +160,51 @@ labels:
 {{- define "catflap.validate" -}}
 {{- $external := eq .Values.service.type "ExternalName" -}}
 {{- if and $external (not .Values.service.externalName) -}}
-{{- fail "service.type ExternalName: name the server's host in service.externalName" -}}
+{{- fail "service.type ExternalName: set service.externalName to the host of the server" -}}
 {{- end -}}
 {{- if and (not $external) .Values.service.externalName -}}
-{{- fail "service.externalName counts only with service.type ExternalName" -}}
+{{- fail "service.externalName has an effect only with service.type ExternalName" -}}
 {{- end -}}
 {{- if and .Values.registration.enabled (not .Values.server.enabled) (not $external) -}}
-{{- fail "server.enabled false: every Pod would be refused; name a server outside of the cluster (service.type ExternalName), or register nothing (registration.enabled false)" -}}
+{{- fail "server.enabled false: every Pod would be rejected; name a server outside of the cluster (service.type ExternalName), or register nothing (registration.enabled false)" -}}
 {{- end -}}
 {{- if and .Values.controller.enabled (lt (int .Values.controller.replicas) 1) -}}
-{{- fail "controller.replicas 0: no namespace would be isolated and nothing repaired; run one or more, or say that it runs elsewhere (controller.enabled false)" -}}
+{{- fail "controller.replicas 0: no namespace would be isolated, and no policy repaired; set one replica or more, or set controller.enabled to false if the controller runs elsewhere" -}}
 {{- end -}}
 {{- if and .Values.registration.enabled .Values.server.enabled (lt (int .Values.server.replicas) 1) -}}
-{{- fail "server.replicas 0: every Pod would be refused while catflap is registered; register nothing (registration.enabled false), or run one or more" -}}
+{{- fail "server.replicas 0: every Pod would be rejected while catflap is registered; register nothing (registration.enabled false), or run one or more" -}}
 {{- end -}}
 {{- if and .Values.server.enabled (eq (int .Values.server.ports.https) (int .Values.server.ports.status)) -}}
-{{- fail "server.ports: https and status are the same port" -}}
+{{- fail "server.ports: https and status must be different ports" -}}
 {{- end -}}
 {{- if and $external (or .Values.service.ipFamilyPolicy .Values.service.ipFamilies) -}}
-{{- fail "service.ipFamilyPolicy and service.ipFamilies count only with service.type ClusterIP" -}}
+{{- fail "service.ipFamilyPolicy and service.ipFamilies have an effect only with service.type ClusterIP" -}}
 {{- end -}}
 {{- range $role := list "server" "controller" -}}
 {{- $its := get $.Values $role -}}
 {{- $update := include "catflap.rollingUpdate" (list $ $role) | fromYaml -}}
 {{- $gone := toString $update.maxUnavailable -}}
 {{- if and (has (toString $update.maxSurge) (list "0" "0%")) (has $gone (list "0" "0%")) -}}
-{{- fail "rollingUpdate: maxSurge and maxUnavailable are both 0, so that no pod could ever be replaced" -}}
+{{- fail "rollingUpdate: maxSurge and maxUnavailable are both 0, so no Pod could be replaced; increase one of them" -}}
 {{- end -}}
 {{- if and $its.enabled (not (hasSuffix "%" $gone)) (ge (int $gone) (max 1 (int $its.replicas))) -}}
-{{- fail (printf "rollingUpdate.maxUnavailable %s: all %d replicas of the %s may be gone at once, and Pods would be refused meanwhile" $gone (int $its.replicas) $role) -}}
+{{- fail (printf "rollingUpdate.maxUnavailable %s: all %d replicas of the %s may be gone at once, and Pods would be rejected meanwhile" $gone (int $its.replicas) $role) -}}
 {{- end -}}
 {{- end -}}
 {{- $volumes := list -}}
 {{- range .Values.extraVolumes -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- if not (has .name $volumes) -}}
-{{- fail (printf "extraVolumeMounts: no volume of extraVolumes is called %q" .name) -}}
+{{- fail (printf "extraVolumeMounts: the volume %q does not exist in extraVolumes" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.audit.file.volume .Values.podSecurityContext.fsGroup (ne (int .Values.podSecurityContext.fsGroup) (int .Values.audit.file.group)) -}}
-{{- fail "podSecurityContext.fsGroup and audit.file.group name two groups; a pod has one" -}}
+{{- fail "podSecurityContext.fsGroup and audit.file.group are different groups; a Pod can have only one" -}}
 {{- end -}}
 {{- $roles := .Values.policy.workloads.role.oneOf -}}
 {{- range $name, $_ := .Values.policy.roles -}}
 {{- if not (has $name $roles) -}}
-{{- fail (printf "policy.roles.%s: no role is called so; the roles are %s" $name (join ", " $roles)) -}}
+{{- fail (printf "policy.roles.%s: unknown role so; the roles are %s" $name (join ", " $roles)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $number, $flow := .Values.policy.network.flows -}}
@@ -212,25 +212,25 @@ labels:
 {{- $end := get $flow $side -}}
 {{- $role := kindIs "map" $end | ternary $end (dict "role" $end) | dig "role" "" -}}
 {{- if and $role (ne $role "outside") (not (has $role $roles)) -}}
-{{- fail (printf "policy.network.flows[%d].%s: no role is called %q; the roles are %s" $number $side $role (join ", " $roles)) -}}
+{{- fail (printf "policy.network.flows[%d].%s: unknown role %q; the roles are %s" $number $side $role (join ", " $roles)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if eq .Values.tls.mode "secret" -}}
 {{- if and .Values.server.enabled (not .Values.tls.secretName) -}}
-{{- fail "tls.mode secret: name the Secret in tls.secretName" -}}
+{{- fail "tls.mode secret: set tls.secretName to the name of the Secret" -}}
 {{- end -}}
 {{- if and .Values.registration.enabled (not .Values.tls.caBundle) -}}
-{{- fail "tls.mode secret: give the CA's certificate, --set-file tls.caBundle=ca.crt" -}}
+{{- fail "tls.mode secret: set the certificate of the CA with --set-file tls.caBundle=ca.crt" -}}
 {{- end -}}
 {{- else if or .Values.tls.secretName .Values.tls.caBundle -}}
-{{- fail "tls.secretName and tls.caBundle count only with tls.mode secret" -}}
+{{- fail "tls.secretName and tls.caBundle have an effect only with tls.mode secret" -}}
 {{- end -}}
 {{- if and (eq .Values.audit.durability "synced") (not .Values.audit.file.volume) -}}
-{{- fail "audit.durability synced: nobody can sync standard output; give a volume for a file in audit.file.volume" -}}
+{{- fail "audit.durability synced: standard output cannot be synced; set a volume for the log file in audit.file.volume" -}}
 {{- end -}}
 {{- if and (eq .Values.audit.durability "best-effort") (eq .Values.audit.failure "refuse") -}}
-{{- fail "audit.durability best-effort never waits to see a failure, so it cannot refuse for it (audit.failure)" -}}
+{{- fail "audit.durability best-effort does not wait for the write, so it cannot reject requests after a failure (audit.failure)" -}}
 {{- end -}}
 {{- end }}
 
@@ -268,4 +268,17 @@ keys that they do not know. Values may have the former name of such a key, but n
 {{- end -}}
 {{- end -}}
 {{- toYaml $policy -}}
+{{- end }}
+
+{{- /* The keys of earlier releases that the values have; empty without any. */}}
+{{- define "catflap.formerKeys" -}}
+{{- $found := list -}}
+{{- range $path := list "twin" "network.standingNet" "namespaces.adopt" "workloads.existing" "gate" -}}
+{{- $keys := splitList "." $path -}}
+{{- $in := gt (len $keys) 1 | ternary (get $.Values.policy (first $keys)) $.Values.policy -}}
+{{- if hasKey $in (last $keys) -}}
+{{- $found = append $found (printf "policy.%s" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- join ", " $found -}}
 {{- end }}

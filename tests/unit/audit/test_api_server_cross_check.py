@@ -68,7 +68,10 @@ def test_missing_record_is_reported_at_its_event() -> None:
     """The event's annotation has the chain and the number."""
     [one] = compare([make_record(1)], make_event(seq=1), make_event(seq=2)).findings()
     assert (one.kind, one.place.line, one.chain, one.seq) == (FindingKind.MISSING, 2, CHAIN, 2)
-    assert one.message == "the API server's log has its hash, and it is not here: create pods shop/web (auditID id-30)"
+    assert one.message == (
+        "the log of the API server contains the hash of this record, but the record is missing: "
+        "create pods shop/web (auditID id-30)"
+    )
 
 
 def test_record_with_another_hash_is_forged() -> None:
@@ -81,13 +84,16 @@ def test_missing_chain_is_one_finding() -> None:
     events = [make_event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
     [one] = compare([make_record(1)], make_event(seq=1), *events).findings()
     assert (one.kind, one.chain, one.seq) == (FindingKind.MISSING, OTHER, 7)
-    assert one.message.startswith("none of this chain's decisions, of which the API server's log has 3,")
+    assert one.message.startswith("the log of the API server contains 3 decisions of this chain,")
 
 
 def test_records_of_the_mutating_phase_are_not_expected() -> None:
     """Answers of the mutating phase have no hash."""
     assert [*compare([make_record(1), make_record(2, phase="mutate")], make_event(seq=1)).notes()] == [
-        "the API server's log, from 2026-01-31T12:30:00.000000Z to 2026-01-31T12:30:00.000000Z, has the hashes of 1 decision"
+        (
+            "the log of the API server, from 2026-01-31T12:30:00.000000Z to 2026-01-31T12:30:00.000000Z, contains the "
+            "hashes of 1 decision"
+        )
     ]
 
 
@@ -118,8 +124,12 @@ class TestUnmatchedDecisions:
         """The finding names catflap's own line and the evidence."""
         [one] = compare([*AGREED, make_decision(7, minute=45)], *USUAL).findings()
         assert (one.kind, one.place.file, one.place.line, one.seq) == (FindingKind.INSERTED, "ours.log", 3, 7)
-        assert one.message.startswith("the API server never asked for this decision (create pods shop/web by alice): ")
-        assert "its log has 3 requests to write pods, 3 by this user, and none like it within 5 minutes" in one.message
+        assert one.message.startswith(
+            "the log of the API server contains no request for this decision (create pods shop/web by alice): "
+        )
+        assert (
+            "it has 3 requests to write pods, 3 by this user, and none of them matches within 5 minutes" in one.message
+        )
 
     @pytest.mark.parametrize(
         "ours",
@@ -156,7 +166,7 @@ class TestUnmatchedDecisions:
         monkeypatch.setattr("webhook.audit.unmatched_decisions.MOST_FINDINGS", 2)
         comparison = compare([*AGREED, *(make_decision(seq, minute=45) for seq in range(7, 12))], *USUAL)
         assert len([*comparison.findings()]) == 2
-        assert "3 more decisions that the API server never asked for" in [*comparison.notes()]
+        assert "3 more decisions without a request in the log of the API server" in [*comparison.notes()]
 
 
 class TestUnsentPodRequests:
@@ -188,7 +198,8 @@ class TestUnsentPodRequests:
         others = [make_event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
         *_, note = compare([make_record(1)], make_event(seq=1), *others).notes()
         assert note.startswith(
-            "of nothing made in these namespaces we were asked, as should be if they are exempt: n0 (2), n"
+            "the API server sent no request from these namespaces to catflap, which is correct if they are exempt: "
+            "n0 (2), n"
         )
         assert note.endswith(" and 2 more")
 
@@ -228,7 +239,8 @@ class TestOtherUnsentRequests:
             [make_record(1)], make_event(seq=1), make_event(minute=31, verb=verb, objectRef=OURS)
         ).findings()
         assert one.message.startswith(
-            f"the API server never asked, though the policy is ours: {verb} networkpolicies quiet/"
+            f"the API server did not send this request to catflap, although the policy belongs to catflap: {verb} "
+            "networkpolicies quiet/"
         )
         asked = make_event(minute=31, verb=verb, objectRef=OURS, entry="policies", seq=2)
         assert find([make_record(1), make_record(2, minute=31)], make_event(seq=1), asked) == []
@@ -272,10 +284,11 @@ class TestOtherUnsentRequests:
         [one] = comparison.findings()
         assert (one.kind, one.place.line) == (FindingKind.SKIPPED, 2)
         assert one.message.startswith(
-            "ann had the API server ask us about nothing any more, until it was told to again: delete"
+            "ann deleted a webhook configuration, so the API server sent no more requests until it existed again: "
+            "delete"
         )
         assert any(
-            note.startswith("ann changed what the API server asks us about, 1 time;") for note in comparison.notes()
+            note.startswith("ann changed the webhook configurations of catflap, 1 time;") for note in comparison.notes()
         )
 
 
@@ -286,22 +299,22 @@ def test_failed_open_request_is_a_finding(phase: str) -> None:
     said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
     [one] = compare([make_record(1)], make_event(seq=1), make_event(annotations=said)).findings()
     assert (one.kind, one.place.line) == (FindingKind.SKIPPED, 2)
-    assert one.message.startswith("the API server went on without an answer to pods.catflap.dev: create pods shop/web")
+    assert one.message.startswith(
+        "the API server continued without an answer from pods.catflap.dev: create pods shop/web"
+    )
 
 
 @pytest.mark.parametrize(
     ("events", "says"),
     [
-        pytest.param([], "no event of a request that was answered", id="empty"),
-        pytest.param(
-            [make_event(stage="RequestReceived", seq=1)], "no event of a request that was answered", id="too early"
-        ),
-        pytest.param([make_event(), make_event()], "no event bears a hash", id="without our hashes"),
+        pytest.param([], "no event of a completed request", id="empty"),
+        pytest.param([make_event(stage="RequestReceived", seq=1)], "no event of a completed request", id="too early"),
+        pytest.param([make_event(), make_event()], "no event contains a hash", id="without our hashes"),
     ],
 )
 def test_log_without_evidence_differs_from_a_log_that_agrees(events: list[dict[str, Any]], says: str) -> None:
     """The exit code also distinguishes the two."""
-    with pytest.raises(UnreadableLogError, match=rf"proves nothing: .*{says}.*; its audit policy has to"):
+    with pytest.raises(UnreadableLogError, match=rf"cannot be compared: .*{says}.*; the audit policy must"):
         compare([make_record(1)], *events).check()
     compare([make_record(1)], make_event(seq=1)).check()
 
@@ -309,7 +322,7 @@ def test_log_without_evidence_differs_from_a_log_that_agrees(events: list[dict[s
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}'])
 def test_line_that_is_no_event_is_unreadable(text: bytes) -> None:
     """Another file is never accepted as the API server's log."""
-    with pytest.raises(UnreadableLogError, match=r"api\.log:3: no "):
+    with pytest.raises(UnreadableLogError, match=r"api\.log:3: not an "):
         ApiServerCrossCheck().add_event(LogLine("api.log", 3, text))
 
 

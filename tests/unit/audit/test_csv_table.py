@@ -44,7 +44,7 @@ def non_empty_cells(row: dict[str, str]) -> dict[str, str]:
 def test_rejection_is_complete() -> None:
     """The row has the user, the object, the place and the reason."""
     [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [VIOLATION, VIOLATION]})
-    fault = "known-role at metadata.labels.role: the role 'fronted' is not known"
+    fault = "known-role at metadata.labels.role: unknown role 'fronted'"
     assert non_empty_cells(row) == {
         "time": TIME,
         "type": "decision",

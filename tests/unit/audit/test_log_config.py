@@ -87,11 +87,9 @@ def test_lost_record_is_counted_in_the_next_record(
     assert [record["seq"] for record in read(path)] == [0, 1, 2, 3, 4]
     report = verify_logs(path, closed=True)
     assert report.is_sound
-    assert report.notes == (
-        f"chain {read(path)[0]['chain']} says of itself that it lacks the records of 3 admitted requests",
-    )
+    assert report.notes == (f"chain {read(path)[0]['chain']} states that it lacks the records of 3 admitted requests",)
     assert caplog.text.count("requests are admitted without a record") == 1
-    assert caplog.text.count("can be written again") == 1
+    assert caplog.text.count("is writable again") == 1
     assert_sound(path)
 
 
@@ -107,7 +105,7 @@ def test_rejected_request_is_not_counted_as_lost(
     log.append(RECORD)
     assert "lost" not in read(path)[-1]
     assert counts.told == ["failed"]
-    assert "requests are refused for it" in caplog.text
+    assert "requests are rejected meanwhile" in caplog.text
 
 
 def test_stop_record_counts_lost_records(path: Path, counts: Counts, full_disk: list[int]) -> None:
@@ -153,7 +151,7 @@ def test_failed_sync_counts_as_failed_write(
     if failure is LogFailurePolicy.ADMIT:
         assert log.append(RECORD) is not None
     else:
-        with pytest.raises(AuditLogUnwritable, match="the disk did not take it"):
+        with pytest.raises(AuditLogUnwritable, match="the disk did not store it"):
             log.append(RECORD)
     assert counts.told == ["failed"]
     monkeypatch.undo()
@@ -215,7 +213,7 @@ def test_a_copy_that_is_not_taken_is_counted_and_nothing_more(
 
 def refuse(_queued: QueuedSink, _line: bytes) -> None:
     """Refuse every line."""
-    raise AuditLogUnwritable("no room")
+    raise AuditLogUnwritable("which is the limit")
 
 
 def test_pipe_without_a_reader_is_awaited_once(tmp_path: Path) -> None:
@@ -225,7 +223,7 @@ def test_pipe_without_a_reader_is_awaited_once(tmp_path: Path) -> None:
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     sink = Sink(str(pipe), reader_timeout=0.01)
     line = b"x" * 5999 + b"\n"
-    with pytest.raises(AuditLogUnwritable, match="bytes were taken"):
+    with pytest.raises(AuditLogUnwritable, match="bytes were written"):
         deque(map(sink.write, repeat(line, 100)))
     assert sink._reader_is_slow
     with pytest.raises(AuditLogUnwritable, match="0 of"):

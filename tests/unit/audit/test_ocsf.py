@@ -90,7 +90,7 @@ def test_rejection_is_complete() -> None:
         "status_id": 2,
         "message": "alice create deployments shop/web: denied",
         "status_code": "RuleViolated",
-        "status_detail": "known-role at metadata.labels.role: the role 'fronted' is not known",
+        "status_detail": "known-role at metadata.labels.role: unknown role 'fronted'",
         "metadata": {
             "version": "1.8.0",
             "product": {"name": "catflap", "vendor_name": "catflap", "version": "0"},

@@ -64,8 +64,7 @@ class TestDecisions:
             {
                 "rule": "known-role",
                 "path": "spec.template.metadata.labels.role",
-                "message": "the role 'fronted' is not known (did you mean 'frontend'?); "
-                "the roles are frontend, backend, data",
+                "message": "unknown role 'fronted' (did you mean 'frontend'?); the roles are frontend, backend, data",
             }
         ]
         assert [fault["rule"] for fault in found["warned"]] == ["require-app"]
@@ -90,7 +89,11 @@ class TestDecisions:
                 id="exempt",
             ),
             pytest.param(
-                asked(None, operation="DELETE"), "unjudged", "OperationNotJudged", "DELETE makes no Pod", id="unjudged"
+                asked(None, operation="DELETE"),
+                "unjudged",
+                "OperationNotJudged",
+                "DELETE creates no Pod",
+                id="unjudged",
             ),
         ],
     )
@@ -167,7 +170,7 @@ def test_a_write_of_ours_is_recorded() -> None:
         "kind": "NetworkPolicy",
         "metadata": {"namespace": "shop", "name": "catflap-default-deny"},
     }
-    why = Reason(ReasonCode.POLICY_CREATED, "created: the namespace is guarded")
+    why = Reason(ReasonCode.POLICY_CREATED, "created: the namespace is managed")
     assert write_record(manifest, why=why, policy_digest="0123", at=AT) == {
         "type": "write",
         "time": WHEN,
@@ -179,7 +182,7 @@ def test_a_write_of_ours_is_recorded() -> None:
             "name": "catflap-default-deny",
         },
         "reasonCode": "PolicyCreated",
-        "reason": "created: the namespace is guarded",
+        "reason": "created: the namespace is managed",
         "policyDigest": "0123",
     }
 

@@ -105,7 +105,7 @@ def test_deleted_file_that_cannot_be_created_rejects_records(tmp_path: Path) -> 
     written.write(LINE)
     shutil.rmtree(folder)
     for _ in range(2):
-        with pytest.raises(AuditLogUnwritable, match="was deleted, and cannot be made anew"):
+        with pytest.raises(AuditLogUnwritable, match="was deleted, and catflap cannot create it again"):
             written.write(LINE)
     folder.mkdir()
     written.poll()
@@ -163,7 +163,7 @@ def test_failed_rotation_keeps_the_old_file(path: Path, caplog: pytest.LogCaptur
     written.write(LINE)
     written.poll()
     assert path.read_bytes() == LINE + LINE
-    assert "not in order" in caplog.text
+    assert "cannot rotate the files of the audit log" in caplog.text
 
 
 def run_during_start(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
@@ -247,7 +247,7 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
     path.write_bytes(b"")
     AuditLog(str(path), process="serve").append(RECORD)
     path.write_bytes(before + path.read_bytes())
-    assert any("began in an empty file" in note for note in verify_logs(path).notes)
+    assert any("started in an empty file" in note for note in verify_logs(path).notes)
 
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])

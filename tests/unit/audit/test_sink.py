@@ -82,7 +82,7 @@ class TestShortWrites:
     def refuse(self, sink: Sink, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
         """Write a line of which `count` bytes are taken."""
         self.take(monkeypatch, count)
-        with pytest.raises(AuditLogUnwritable, match=rf"^{count} of \d+ bytes were taken$"):
+        with pytest.raises(AuditLogUnwritable, match=rf"^{count} of \d+ bytes were written$"):
             sink.write(LINE)
 
     @pytest.mark.parametrize("count", [0, 1, 6])

@@ -1,4 +1,4 @@
-"""Test whether readiness sees that records can be written again, without a request."""
+"""Test whether readiness sees that records is writable again, without a request."""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ class Cache:
 
 @pytest.mark.parametrize(
     ("in_force", "said"),
-    [(False, "so this process is not ready, and what is judged is refused"), (True, "goes on with the last one")],
+    [(False, "is not ready, and rejects the requests that it must check"), (True, "uses the last policy")],
 )
 def test_what_is_missing_is_said_once(said: str, *, in_force: bool) -> None:
     """It is reported after the first list, with what it means and how to fix it."""
@@ -38,7 +38,7 @@ def test_what_is_missing_is_said_once(said: str, *, in_force: bool) -> None:
         presence.check()
     [note] = told
     assert note == presence.trouble
-    assert note.startswith("ConfigMap guards/catflap-policy, which holds the policy file, is missing")
+    assert note.startswith("ConfigMap guards/catflap-policy, which contains the policy file, is missing")
     assert said in note
     cache.found = {}
     for _ in range(3):

@@ -61,11 +61,13 @@ def test_options_become_a_log_config(arguments: tuple[str, ...], log_config: Log
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param(("--audit-durability=synced",), "give --audit-log FILE", id="synced standard output"),
-        pytest.param(("--audit-rotate-age=1d",), "give --audit-log FILE", id="rotated standard output"),
-        pytest.param(("--audit-log=f", "--audit-rotate-keep=1"), "nothing is put aside", id="kept of nothing"),
+        pytest.param(("--audit-durability=synced",), "add --audit-log FILE", id="synced standard output"),
+        pytest.param(("--audit-rotate-age=1d",), "add --audit-log FILE", id="rotated standard output"),
         pytest.param(
-            ("--audit-durability=best-effort", "--audit-failure=refuse"), "cannot refuse", id="best effort that refuses"
+            ("--audit-log=f", "--audit-rotate-keep=1"), "no file is rotated without them", id="kept of nothing"
+        ),
+        pytest.param(
+            ("--audit-durability=best-effort", "--audit-failure=refuse"), "cannot reject", id="best effort that refuses"
         ),
     ],
 )
@@ -90,5 +92,5 @@ def test_invalid_age_is_rejected(text: str) -> None:
 def test_unwritable_file_is_reported(tmp_path: Path) -> None:
     """The error precedes the start: a server would otherwise restart a worker again and again."""
     assert parse_options(f"--audit-log={tmp_path}/no/log") == (
-        f"catflap: --audit-log {tmp_path}/no/log: its folder is not there; give a file that this user may write\n"
+        f"catflap: --audit-log {tmp_path}/no/log: its folder does not exist; choose a file that this user may write\n"
     )

@@ -125,9 +125,7 @@ def test_text_that_is_no_record_is_skipped_and_counted(log: Path) -> None:
         done = run_audit(verb, log, *options)
         assert done.exit_code == 0
         assert "alicf" not in done.stdout
-        assert (
-            done.stderr == "catflap: passed over 2 pieces without a record; catflap audit verify says what they are\n"
-        )
+        assert done.stderr == "catflap: skipped 2 lines without a valid record; catflap audit verify describes them\n"
 
 
 def test_collector_copy_is_read_with_lenient(log: Path) -> None:
@@ -232,15 +230,16 @@ def read_all(descriptor: int) -> bytes:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--rule", "requre-role"), "--rule 'requre-role' is no rule of catflap, and none of the 6 records names it. Did you mean 'require-role'?"),
-        (("--rule", "nothing-*"), "--rule 'nothing-*' is no rule of catflap"),
+        (("--rule", "requre-role"), ("--rule 'requre-role' is not a rule of catflap, and no record of 6 records "
+                                    "contains it. Did you mean 'require-role'?")),
+        (("--rule", "nothing-*"), "--rule 'nothing-*' is not a rule of catflap"),
         (("--from", "2026-02-01", "--to", "2026-01-31"), "--from 2026-02-01T00:00:00.000000Z is not before --to 2026-01-31T00:00:00.000000Z"),
         (("--from", "2026-02-01", "--to", "2026-02-01"), "is not before --to"),
         (("--decision", "denid"), "Did you mean 'denied'?"),
         (("--type", "decisions"), "Did you mean 'decision'?"),
         (("-o", "jsn"), "Did you mean 'json'?"),
-        (("-n", "Shop"), "'Shop' is no namespace name"),
-        (("-n", ""), "'' is no namespace name"),
+        (("-n", "Shop"), "'Shop' is not a valid namespace name"),
+        (("-n", ""), "'' is not a valid namespace name"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_refused(log: Path, arguments: tuple[str, ...], says: str) -> None:
@@ -257,7 +256,7 @@ def test_a_value_that_may_be_and_matches_nothing_is_noted(log: Path, arguments: 
     """The note has the number of records, which distinguishes an empty log from a wrong query."""
     done = run_audit("query", log, *arguments, "-o", "json")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "catflap: no record matches, of 6 records read\n"
+    assert done.stderr == "catflap: no record matches; 6 records read\n"
 
 
 def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) -> None:
@@ -273,4 +272,4 @@ def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) ->
 def test_standard_input_is_read_as_one_log(verb: tuple[str, ...]) -> None:
     """A second read would be empty."""
     done = run_audit(*verb, "-", "-")
-    assert (done.exit_code, "standard input can be read once" in done.stderr) == (2, True)
+    assert (done.exit_code, "standard input can be read only once" in done.stderr) == (2, True)

@@ -17,15 +17,15 @@ OTHER = "version: 2\nservices: {}\n"
 BROKEN = "a: b: c\n"
 
 TEXT = """\
-pods.yaml: Pod default/bad has 1 fault:
-- known-role: metadata.labels.role: the role 'fronted' is not known (did you mean 'frontend'?); \
+pods.yaml: Pod default/bad has 1 violation:
+- known-role: metadata.labels.role: unknown role 'fronted' (did you mean 'frontend'?); \
 the roles are frontend, backend, data
-To mend it, set in the manifest:
+To fix it, set in the manifest:
   metadata:
     labels:
       role: "frontend"  # or: backend, data
 
-3 objects, 2 of them make Pods, 1 refused
+3 objects, 2 of them create Pods, 1 rejected
 """
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
 
@@ -57,10 +57,10 @@ WIDGETS = "workloads: {extraKinds: [{group: example.com, resource: widgets, kind
 def test_extra_kinds_of_the_policy_are_checked(check: Check) -> None:
     """A kind is identified by group and name in any version; another policy treats its objects as ordinary ones."""
     write({"widget.yaml": "apiVersion: example.com/v7\nkind: Widget\nmetadata: {name: web}\nspec: {}\n"})
-    assert check("widget.yaml").stdout == "1 object, 0 of them make Pods, 0 refused\n"
+    assert check("widget.yaml").stdout == "1 object, 0 of them create Pods, 0 rejected\n"
     write({"policy.yml": HEAD + WIDGETS})
     outcome = check("widget.yaml")
-    assert "Widget default/web has 2 faults:\n- require-app: spec.pod.metadata.labels.app: " in outcome.stdout
+    assert "Widget default/web has 2 violations:\n- require-app: spec.pod.metadata.labels.app: " in outcome.stdout
     assert outcome.exit_code == 1
 
 
@@ -87,7 +87,7 @@ def test_rules_about_isolated_namespaces_hold_only_if_there_are_any(check: Check
             "objects.yaml": f"{ON_HOST}---{OPEN_POLICIES}",
         }
     )
-    assert check("objects.yaml").stdout.endswith(f"3 objects, 1 of them makes Pods, {refused} refused\n")
+    assert check("objects.yaml").stdout.endswith(f"3 objects, 1 of them creates Pods, {refused} rejected\n")
 
 
 def test_output_has_the_server_message(check: Check) -> None:
@@ -114,7 +114,7 @@ def test_a_program_reads_json(check: Check) -> None:
                     "rule": "known-role",
                     "effect": "refused",
                     "path": "metadata.labels.role",
-                    "message": "the role 'fronted' is not known (did you mean 'frontend'?); "
+                    "message": "unknown role 'fronted' (did you mean 'frontend'?); "
                     "the roles are frontend, backend, data",
                     "remedy": {
                         "path": "metadata",
@@ -141,11 +141,13 @@ def test_a_program_reads_json(check: Check) -> None:
     ("files", "arguments", "status", "complaint"),
     [
         pytest.param({"a.yaml": GOOD}, ["a.yaml"], 0, "", id="all would be admitted"),
-        pytest.param({"a.yaml": BAD}, ["a.yaml"], 1, "", id="one would be refused"),
+        pytest.param({"a.yaml": BAD}, ["a.yaml"], 1, "", id="one would be rejected"),
         pytest.param({"a.yaml": BROKEN}, ["a.yaml"], 2, "a.yaml:1:5: not YAML: ", id="one is not YAML"),
         pytest.param({"a.yaml": BAD, "b.yaml": BROKEN}, ["a.yaml", "b.yaml"], 2, "b.yaml:1:5: not YAML: ", id="both"),
         pytest.param({}, ["a.yaml"], 2, "a.yaml: no such file; expected manifests: ", id="it is not there"),
-        pytest.param({"a.yaml": OTHER}, ["a.yaml"], 2, "a.yaml:1:1: no Kubernetes object", id="named, and no manifest"),
+        pytest.param(
+            {"a.yaml": OTHER}, ["a.yaml"], 2, "a.yaml:1:1: not a Kubernetes object", id="named, and no manifest"
+        ),
         pytest.param({"d/a.yaml": OTHER, "d/b.yaml": GOOD}, ["d"], 0, "", id="another program's file in a folder"),
         pytest.param({"d/x/a.yml": BAD}, ["d"], 1, "", id="a folder in a folder"),
         pytest.param({"d/a.json": '{"apiVersion": "v1", "kind": "Pod"}'}, ["d"], 1, "", id="JSON"),
@@ -179,14 +181,14 @@ def test_all_files_are_read_before_the_end(check: Check) -> None:
     """A broken file does not hide violations in the others."""
     write({"a.yaml": f"{BROKEN}", "b.yaml": BAD})
     outcome = check("a.yaml", "b.yaml")
-    assert "Pod default/bad has 1 fault" in outcome.stdout
+    assert "Pod default/bad has 1 violation" in outcome.stdout
     assert outcome.stderr.startswith("catflap: a.yaml:1:5: not YAML: ")
 
 
 def test_standard_input_is_read_as_dash(check: Check) -> None:
     """The form is `kubectl … -o yaml | catflap check -`."""
     outcome = check("-n", "shop", "-", input=BAD)
-    assert "-: Pod shop/bad has 1 fault:" in outcome.stdout
+    assert "-: Pod shop/bad has 1 violation:" in outcome.stdout
     assert outcome.exit_code == 1
 
 
@@ -195,7 +197,7 @@ def test_text_that_is_not_utf_8_is_read_like_kubectl(check: Check) -> None:
     Path("a.yaml").write_bytes(GOOD.replace("web,", "web\xff,").encode("latin-1"))
     outcome = check("a.yaml")
     assert outcome.exit_code == 1
-    assert "api-server: metadata.labels.app: 'web\ufffd' is no label value" in outcome.stdout
+    assert "api-server: metadata.labels.app: 'web\ufffd' is not a valid label value" in outcome.stdout
 
 
 def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> None:
@@ -204,9 +206,9 @@ def test_a_fault_that_only_warns_is_shown_and_refuses_nothing(check: Check) -> N
     outcome = check("a.yaml")
     assert outcome.exit_code == 0
     assert outcome.stdout.startswith(
-        "a.yaml: warning: Pod default/bad: known-role: metadata.labels.role: the role 'fronted'"
+        "a.yaml: warning: Pod default/bad: known-role: metadata.labels.role: unknown role 'fronted'"
     )
-    assert outcome.stdout.endswith("1 object, 1 of them makes Pods, 0 refused\n")
+    assert outcome.stdout.endswith("1 object, 1 of them creates Pods, 0 rejected\n")
 
 
 def test_invalid_policy_reports_every_fault(check: Check) -> None:
@@ -229,9 +231,9 @@ def test_custom_rules_are_evaluated(check: Check) -> None:
     write({"pods.yaml": GOOD, "policy.yml": f"{HEAD}custom: [{', '.join(rules)}]\n"})
     outcome = check("pods.yaml")
     assert outcome.exit_code == 1
-    assert "pods.yaml: Pod default/good has 1 fault:\n- small: a shorter name\n" in outcome.stdout
+    assert "pods.yaml: Pod default/good has 1 violation:\n- small: a shorter name\n" in outcome.stdout
     assert (
-        "pods.yaml: not checked: Pod default/good: gold: it reads the namespace, and there is no cluster to ask"
+        "pods.yaml: not checked: Pod default/good: gold: it reads the namespace, and no cluster is available"
         in outcome.stdout
     )
     [found] = json.loads(check("--format", "json", "pods.yaml").stdout)
@@ -248,11 +250,11 @@ def test_strict_fails_for_unchecked_objects(check: Check, arguments: list[str], 
     outcome = check(*arguments, "vm.yaml")
     assert outcome.exit_code == status
     assert outcome.stdout.startswith(
-        "vm.yaml:1:1: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods"
+        "vm.yaml:1:1: not checked: VirtualMachine vm: VirtualMachine of kubevirt.io creates Pods"
     )
-    assert outcome.stdout.endswith("2 objects, 1 of them makes Pods, 0 refused, 1 not judged\n")
+    assert outcome.stdout.endswith("2 objects, 1 of them creates Pods, 0 rejected, 1 not checked\n")
     [found, _] = json.loads(check("-o", "json", "vm.yaml").stdout)
-    assert found["notJudged"].startswith("VirtualMachine of kubevirt.io makes Pods")
+    assert found["notJudged"].startswith("VirtualMachine of kubevirt.io creates Pods")
 
 
 def test_extra_kind_is_checked_without_a_note(check: Check) -> None:
@@ -261,7 +263,7 @@ def test_extra_kind_is_checked_without_a_note(check: Check) -> None:
     write({"vm.yaml": VM, "policy.yml": f"{HEAD}workloads: {{extraKinds: [{kinds}]}}\n"})
     outcome = check("--strict", "vm.yaml")
     assert "not judged" not in outcome.stdout
-    assert "VirtualMachine default/vm has 2 faults" in outcome.stdout
+    assert "VirtualMachine default/vm has 2 violations" in outcome.stdout
 
 
 def test_an_empty_pipe_is_no_success(check: Check) -> None:
@@ -269,7 +271,7 @@ def test_an_empty_pipe_is_no_success(check: Check) -> None:
     for text in ("", "\n", "# Source: chart/templates/web.yaml\n---\n"):
         outcome = check("-", input=text)
         assert outcome.exit_code == 2
-        assert "standard input has no manifest; if another command writes it (helm template" in outcome.stderr
+        assert "standard input contains no manifest; if another command writes it (helm template" in outcome.stderr
 
 
 def test_named_file_does_not_hide_an_empty_pipe(check: Check) -> None:
@@ -294,11 +296,11 @@ def test_labels_that_the_api_server_rejects_are_attributed_to_it(check: Check) -
     outcome = check("-n", "kube-system", "a.yaml")
     assert outcome.exit_code == 1
     assert (
-        "Pod kube-system/good has 1 fault:\n- api-server: metadata.labels.app: 'my shop' is no label value; "
-        in outcome.stdout
+        "Pod kube-system/good has 1 violation:\n- api-server: metadata.labels.app: 'my shop' is not a valid label "
+        "value; " in outcome.stdout
     )
     assert (
-        "Service shop/web has 1 fault:\n- api-server: metadata.labels['a/b/c']: 'a/b/c' is no label key; "
+        "Service shop/web has 1 violation:\n- api-server: metadata.labels['a/b/c']: 'a/b/c' is not a valid label key; "
         in outcome.stdout
     )
     write({"b.yaml": GOOD.replace("frontend", '"front end"')})
@@ -318,7 +320,9 @@ def test_a_name_that_no_namespace_can_have_is_refused(check: Check, option: str)
     write({"a.yaml": GOOD})
     outcome = check(option, "A_B", "a.yaml")
     assert outcome.exit_code == 2
-    assert "namespace': 'A_B' is no namespace name" in outcome.stderr or f"'{option}': 'A_B' is no" in outcome.stderr
+    assert (
+        "namespace': 'A_B' is not a valid namespace name"
+    ) in outcome.stderr or f"'{option}': 'A_B' is no" in outcome.stderr
 
 
 def test_own_namespace_is_exempt(check: Check) -> None:
@@ -333,7 +337,7 @@ def test_rendered_policies_are_rejected_with_the_reason(check: Check) -> None:
     rendered = CliRunner().invoke(main, ["render", "-c", "policy.yml", "-n", "shop"]).stdout
     outcome = check("-", input=rendered)
     assert outcome.exit_code == 1
-    assert "catflap's controller writes this policy itself" in outcome.stdout
+    assert "the controller of catflap writes this policy" in outcome.stdout
 
 
 def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
@@ -345,7 +349,7 @@ def test_files_of_other_programs_in_a_folder_are_counted(check: Check) -> None:
     write({**others, "d/web.yaml": GOOD})
     outcome = check("d")
     assert outcome.exit_code == 0
-    assert outcome.stdout == "1 object, 1 of them makes Pods, 0 refused, 6 files of other programs passed over\n"
+    assert outcome.stdout == "1 object, 1 of them creates Pods, 0 rejected, 6 files of other programs skipped\n"
 
 
 def test_audited_violation_is_no_warning(check: Check) -> None:

@@ -24,7 +24,7 @@ SOUND: Final = (
 FAULTY: Final = HEAD + "mode: wan\nrules:\n  require-ap: warn\n"
 FAULTS: Final = (
     "3:1: mode: 'wan' is unknown; expected one of enforce, warn, audit, off; did you mean 'warn'?",
-    "5:3: rules.require-ap: no rule has the id 'require-ap'; did you mean 'require-app'?",
+    "5:3: rules.require-ap: unknown rule 'require-ap'; did you mean 'require-app'?",
 )
 
 
@@ -117,7 +117,7 @@ class TestCheck:
         )
         assert (
             outcome.exit_code,
-            outcome.stdout.startswith("-:4:21: data['policy.yaml']: there is no policy in it; "),
+            outcome.stdout.startswith("-:4:21: data['policy.yaml']: it contains no policy; "),
         ) == (1, True)
 
     def test_a_file_that_is_not_there_hides_no_fault_of_another(self, tmp_path: Path) -> None:
@@ -135,14 +135,14 @@ class TestCheck:
     def test_standard_input_is_named_once(self) -> None:
         """A second read would be empty."""
         outcome = run("check", "-", "-", stdin=SOUND)
-        assert (outcome.exit_code, "standard input can be read once" in outcome.stderr) == (2, True)
+        assert (outcome.exit_code, "standard input can be read only once" in outcome.stderr) == (2, True)
 
     def test_setting_without_effect_is_a_warning(self, tmp_path: Path) -> None:
         """The warning is on standard error, and the status is 0."""
         path = write_file(tmp_path, f"{HEAD}network: {{clusterCIDRs: [10.0.0.0/8, 10.1.0.0/16]}}\n")
         outcome = run("check", path)
         told = (
-            f"{path}:3:38: warning: network.clusterCIDRs[1]: 10.1.0.0/16 is inside 10.0.0.0/8 of this list; remove it\n"
+            f"{path}:3:38: warning: network.clusterCIDRs[1]: 10.1.0.0/16 is already included in 10.0.0.0/8; remove it\n"
         )
         assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", told)
 

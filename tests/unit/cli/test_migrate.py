@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD
 from webhook.cli import main
-from webhook.config.parse import parse
+from webhook.config.parse import digest, parse
 
 BEFORE: Final = f"# é\r\n{HEAD}twin: true # twin\nnetwork: {{standingNet: false}}\ngate: {{freshness: 5}}\n"
 AFTER: Final = f"# é\r\n{HEAD}validatingAdmissionPolicy: true # twin\nnetwork: {{clusterWideDefaultDeny: false}}\n"
@@ -135,7 +135,7 @@ def test_a_symbolic_link_stays_and_its_file_is_rewritten(policy: Path, tmp_path:
         ("mode: loud\n", "7:1: mode: 'loud' is unknown; expected one of enforce, warn, audit, off"),
         ("mode: [\n", "not YAML: "),
         ("validatingAdmissionPolicy: true\n", "twin: this is the former name of validatingAdmissionPolicy"),
-        ("custom: [{id: a-b, resources: [pods], cel: 'true', params: &p {standingNet: true}}]\nnetwork: *p\n", "is here for the second time"),
+        ("custom: [{id: a-b, resources: [pods], cel: 'true', params: &p {standingNet: true}}]\nnetwork: *p\n", "duplicate key 'network'"),
     ],
 )  # fmt: skip
 def test_a_file_with_faults_is_not_touched(policy: Path, more: str, told: str) -> None:
@@ -190,7 +190,7 @@ def test_a_failed_write_leaves_the_file_as_it_was(policy: Path, monkeypatch: pyt
     monkeypatch.setattr(os, failing, fail)
     outcome = run(policy)
     assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert f"catflap: {policy}: no space left on device; give a file that this user may write" in outcome.stderr
+    assert f"catflap: {policy}: no space left on device; the file was not written" in outcome.stderr
     assert is_untouched(policy)
 
 
@@ -218,3 +218,37 @@ def test_the_result_has_no_warning(policy: Path) -> None:
     """`config check` has nothing to report about the keys."""
     assert run(policy).exit_code == 0
     assert parse(policy.read_text("utf-8")).warnings == ()
+
+
+FORMER: Final = (
+    f"{HEAD}twin: true\nnetwork: {{engine: calico, standingNet: true}}\nnamespaces: {{adopt: all}}\n"
+    "workloads: {existing: judge}\ngate: {freshness: 5}\n"
+)
+POD: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: []}\n"
+VERBS: Final = {
+    "check": ("check", "-c", "policy.yaml", "pod.yaml"),
+    "preview": ("preview", "-c", "policy.yaml", "pod.yaml"),
+    "render": ("render", "-c", "policy.yaml", "-n", "shop"),
+    "config show": ("config", "show", "policy.yaml"),
+}
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_each_verb_gives_the_same_result_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Before, standard error has a warning for each key; the digest of the text is in what some verbs print."""
+    monkeypatch.chdir(tmp_path)
+    Path("pod.yaml").write_text(POD, encoding="utf-8")
+    Path("policy.yaml").write_text(FORMER, encoding="utf-8")
+    before = CliRunner().invoke(main, VERBS[verb])
+    warnings = [line for line in before.stderr.splitlines() if ": warning: " in line]
+    assert [line.partition(": ")[0] for line in warnings] == [
+        f"policy.yaml:{place}" for place in ("3:1", "4:27", "5:14", "6:13", "7:1")
+    ]
+    assert run("policy.yaml").exit_code == 0
+    text = Path("policy.yaml").read_text("utf-8")
+    after = CliRunner().invoke(main, VERBS[verb])
+    assert (after.exit_code, ": warning: " in after.stderr) == (before.exit_code, False)
+    assert after.stdout == before.stdout.replace(digest(FORMER), digest(text))
+    assert len(after.stdout) > len(verb), "a verb without a result would always give the same one"

@@ -35,7 +35,7 @@ def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) ->
 )
 def test_invalid_address_is_rejected(text: str) -> None:
     """The message says how to write an address."""
-    with pytest.raises(click.BadParameter, match="write HOST:PORT, an IPv6 host in brackets"):
+    with pytest.raises(click.BadParameter, match=r"write HOST:PORT, such as 0\.0\.0\.0:8443"):
         AddressType().convert(text, None, None)
 
 
@@ -98,14 +98,14 @@ def test_every_verb_reports_a_fault_with_its_place_in_the_manifest(reader: str, 
 def test_standard_input_is_read_once(arguments: tuple[str, ...]) -> None:
     """A second read would find an empty input, and accept it as a file."""
     outcome = CliRunner().invoke(main, arguments, input=CONFIG_MAP)
-    assert (outcome.exit_code, "standard input can be read once" in outcome.stderr) == (2, True)
+    assert (outcome.exit_code, "standard input can be read only once" in outcome.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("verb", ["serve", "controller"])
 def test_verbs_that_watch_a_file_reject_standard_input(verb: str) -> None:
     """Standard input would never change."""
     outcome = CliRunner().invoke(main, [verb, "-c", "-", *(["--tls-dir", "tls"] if verb == "serve" else [])])
-    assert (outcome.exit_code, "standard input does not change; name a file" in outcome.stderr) == (2, True)
+    assert (outcome.exit_code, "standard input does not change; pass a file" in outcome.stderr) == (2, True)
 
 
 def test_a_context_needs_a_kubeconfig(folder: Path) -> None:

@@ -19,22 +19,20 @@ spec: {template: {metadata: {labels: {app: web}}}}
 """
 GOOD = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, labels: {app: web, role: frontend}}\n"
 BAD = "apiVersion: v1\nkind: Pod\nmetadata: {name: bad, uid: u, labels: {app: web, role: fronted}}\n"
-MESSAGE = (
-    "the role 'fronted' is not known (did you mean 'frontend'?); the roles are frontend, backend, data"  # of known-role
-)
+MESSAGE = "unknown role 'fronted' (did you mean 'frontend'?); the roles are frontend, backend, data"  # of known-role
 
 TABLE = """\
 NAMESPACE   OWNER            RULE           PODS   WOULD BE
 default     Pod/bad          known-role        1   refused
 shop        Deployment/web   require-role      -   refused
-3 objects of 3 owners: 2 would be refused (1 Pod running)
-refused by rule: known-role 1, require-role 1
+3 objects of 3 owners: 2 would be rejected (1 Pod running)
+rejected by rule: known-role 1, require-role 1
 """
 CHANGED = """\
 NAMESPACE   OWNER     RULE         PODS   WAS      WOULD BE
 default     Pod/bad   known-role      1   warned   refused
 rules.known-role: not set, was warn
-1 object of 1 owner: 1 would fare otherwise, 1 would be newly refused
+1 object of 1 owner: 1 would have another result, 1 would be newly rejected
 """
 
 Previewed = Callable[..., Result]
@@ -117,7 +115,7 @@ def test_rules_that_read_the_namespace_are_named(preview: Previewed) -> None:
     rule = "{id: mine, resources: [pods], cel: \"namespaceObject.metadata.name == 'x'\"}"
     Path("policy.yml").write_text(f"{HEAD}custom: [{rule}]\n", encoding="utf-8")
     outcome = preview("good.yaml")
-    assert "not checked: mine: it reads the namespace, and there is no cluster to ask" in outcome.stdout
+    assert "not checked: mine: it reads the namespace, and no cluster is available" in outcome.stdout
     assert outcome.exit_code == 0
 
 
@@ -148,7 +146,7 @@ def test_newly_admitted_owner_is_shown(preview: Previewed) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
-        pytest.param(["good.yaml"], 0, "", id="nothing would be refused"),
+        pytest.param(["good.yaml"], 0, "", id="nothing would be rejected"),
         pytest.param(["bad.yaml"], 1, "", id="something would"),
         pytest.param(["-n", "kube-system", "bad.yaml"], 0, "", id="in an exempt namespace"),
         pytest.param(["bad.yaml", "none.yaml"], 2, "none.yaml:1:5: not YAML: ", id="one cannot be read"),
@@ -156,13 +154,13 @@ def test_newly_admitted_owner_is_shown(preview: Previewed) -> None:
         pytest.param(["--against", "old.yml"], 1, "", id="files alone, which differ"),
         pytest.param(["--against", "policy.yml"], 0, "", id="files alone, which do not"),
         pytest.param(["--against", "policy.yml", "bad.yaml"], 0, "", id="refused by both"),
-        pytest.param([], 2, "give PATH..., or --cluster", id="nothing to look at"),
-        pytest.param(["--cluster", "good.yaml"], 2, "give either PATH... or a cluster", id="both"),
+        pytest.param([], 2, "pass PATH... or --cluster", id="nothing to look at"),
+        pytest.param(["--cluster", "good.yaml"], 2, "pass either PATH... or a cluster", id="both"),
         pytest.param(["-n", "a", "-n", "b", "good.yaml"], 2, "-n/--namespace: ", id="two namespaces of files"),
         pytest.param(["--against", "old.yml", "--against-cluster"], 2, "--against and --against-cluster ", id="two old"),
         pytest.param(["--against", "broken.yml", "good.yaml"], 2, "broken.yml:3:1: mode: ", id="a bad file before"),
-        pytest.param(["--cluster"], 2, "no cluster by the default kubeconfig: ", id="no cluster"),
-        pytest.param(["--kubeconfig", "none.yaml"], 2, "no cluster by --kubeconfig none.yaml: ", id="no kubeconfig"),
+        pytest.param(["--cluster"], 2, "cannot use the default kubeconfig: ", id="no cluster"),
+        pytest.param(["--kubeconfig", "none.yaml"], 2, "cannot use --kubeconfig none.yaml: ", id="no kubeconfig"),
     ],
 )  # fmt: skip
 def test_exit_status(preview: Previewed, arguments: list[str], status: int, complaint: str) -> None:
@@ -175,7 +173,7 @@ def test_exit_status(preview: Previewed, arguments: list[str], status: int, comp
 
 def test_comparison_without_differences_has_a_message(preview: Previewed) -> None:
     """Silence would be ambiguous."""
-    assert preview("--against", "policy.yml").stdout == "nothing differs\n"
+    assert preview("--against", "policy.yml").stdout == "no differences\n"
 
 
 def test_a_name_is_no_markup(preview: Previewed) -> None:
@@ -187,8 +185,8 @@ def test_a_name_is_no_markup(preview: Previewed) -> None:
 def test_a_pod_of_a_manifest_does_not_run(preview: Previewed) -> None:
     """Only a Pod with an identity from an API server may run."""
     Path("bare.yaml").write_text(BAD.replace("uid: u, ", ""), encoding="utf-8")
-    assert "1 would be refused\n" in preview("bare.yaml").stdout
-    assert "1 would be refused (1 Pod running)\n" in preview("bad.yaml").stdout
+    assert "1 would be rejected\n" in preview("bare.yaml").stdout
+    assert "1 would be rejected (1 Pod running)\n" in preview("bad.yaml").stdout
 
 
 def test_unchecked_objects_are_listed_below_the_table(preview: Previewed) -> None:
@@ -197,17 +195,17 @@ def test_unchecked_objects_are_listed_below_the_table(preview: Previewed) -> Non
         "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: vm}\n", encoding="utf-8"
     )
     outcome = preview("vm.yaml")
-    assert "vm.yaml:1:1: not judged: VirtualMachine vm: VirtualMachine of kubevirt.io makes Pods" in outcome.stdout
+    assert "vm.yaml:1:1: not checked: VirtualMachine vm: VirtualMachine of kubevirt.io creates Pods" in outcome.stdout
     assert outcome.exit_code == 0
     [note] = json.loads(preview("-o", "json", "vm.yaml").stdout)["notes"]
-    assert note.startswith("vm.yaml:1:1: not judged: ")
+    assert note.startswith("vm.yaml:1:1: not checked: ")
 
 
 def test_an_empty_pipe_is_no_success(preview: Previewed) -> None:
     """The previous command may have failed."""
     outcome = preview("-", input="")
     assert outcome.exit_code == 2
-    assert "standard input has no manifest" in outcome.stderr
+    assert "standard input contains no manifest" in outcome.stderr
 
 
 def test_a_label_that_the_api_server_refuses_is_a_line(preview: Previewed) -> None:

@@ -56,8 +56,8 @@ def test_the_configurations_are_printed(tmp_path: Path, arguments: list[str], en
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        pytest.param([], "give either --url or --service", id="neither"),
-        pytest.param(["--url", "https://a", "--service", "a/b"], "give either --url or --service", id="both"),
+        pytest.param([], "pass either --url or --service", id="neither"),
+        pytest.param(["--url", "https://a", "--service", "a/b"], "pass either --url or --service", id="both"),
         pytest.param(["--url", "http://a"], "--url http://a: write https://HOST:PORT", id="no TLS"),
         pytest.param(["--url", "a:8443"], "--url a:8443: write https://HOST:PORT", id="no scheme"),
         pytest.param(["--url", "https://"], "--url https://: write https://HOST:PORT", id="no host"),

@@ -49,7 +49,7 @@ def test_sound_log_is_reported_as_sound(log: Path, output: Path) -> None:
     """The page also says what the result rests on."""
     assert report(log, "-o", output).exit_code == 0
     assert "The log is sound." in page(output).text
-    assert "No root key was given to trust" in page(output).text
+    assert "No trusted root key was given" in page(output).text
     assert report(log, "-o", "-").stdout.startswith("<!DOCTYPE html>")
 
 
@@ -77,7 +77,7 @@ def test_the_api_servers_log_is_compared(log: Path, output: Path, tmp_path: Path
     kept.write_text(anchor(log, "hash"))
     changed.write_text(anchor(log, "prev"))
     assert report(log, "--against", kept, "-o", output).exit_code == 0
-    assert f"own audit log: {kept}" in page(output).text
+    assert f"audit log of the API server: {kept}" in page(output).text
     assert report(log, "--against", changed, "-o", output).exit_code == 1
     assert {row[2] for row in page(output).tables["Findings"][1:]} == {"forged"}
 
@@ -156,7 +156,7 @@ def test_no_file_that_is_read_is_written_over(log: Path, tmp_path: Path, spellin
     link.symlink_to(log)
     names = {"the same": log, "another path": log.parent / ".." / log.parent.name / log.name, "a link": link}
     done = report(log, "-o", names[spelling])
-    assert (done.exit_code, "give --output another name" in done.stderr) == (2, True)
+    assert (done.exit_code, "choose another --output" in done.stderr) == (2, True)
     assert log.read_bytes() == before
 
 
@@ -183,7 +183,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
         command = [sys.executable, "-c", PEAK, "report", str(tmp_path / "log"), "-o", str(tmp_path / "page")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         peaks.append(int(done.stdout))
-        assert page(tmp_path / "page").figures("Refusals by rule, in figures")["known-role"] == count / 10
+        assert page(tmp_path / "page").figures("Rejections by rule, in figures")["known-role"] == count / 10
     assert peaks[1] - peaks[0] < ROOM_KIB
 
 

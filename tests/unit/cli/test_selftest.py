@@ -10,7 +10,9 @@ from tests.unit.samples import HEAD
 from webhook.cli import main, selftest
 from webhook.kube.api import ApiError
 
-OURS = 'POST: 403: admission webhook "pods.catflap.dev" denied the request: Pod default/catflap-selftest has 2 faults:'
+OURS = (
+    'POST: 403: admission webhook "pods.catflap.dev" denied the request: Pod default/catflap-selftest has 2 violations:'
+)
 OTHERS = 'POST: 403: admission webhook "other.example" denied the request: no'
 
 
@@ -55,7 +57,7 @@ def test_the_labels_follow_from_the_policy_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, arguments: list[str], labels: dict[str, str]
 ) -> None:
     """The labels are those of a printed fix."""
-    api = FakeApi(unlabelled=OURS.replace("2 faults", "4 faults") if "require" in text else OURS)
+    api = FakeApi(unlabelled=OURS.replace("2 violations", "4 violations") if "require" in text else OURS)
     outcome = run(tmp_path, monkeypatch, api, *arguments, text=text)
     assert outcome.exit_code == 0, outcome.stderr
     assert api.asked == [labels, {}]
@@ -64,15 +66,17 @@ def test_the_labels_follow_from_the_policy_file(
 @pytest.mark.parametrize(
     ("api", "text", "outcome"),
     [
-        pytest.param(FakeApi(), "", (0, "a Pod without labels is refused"), id="as it should be"),
+        pytest.param(FakeApi(), "", (0, "a Pod without labels is rejected"), id="as it should be"),
         pytest.param(FakeApi(unlabelled=""), "", (1, "a Pod without labels is admitted in namespace default"), id="not registered"),
-        pytest.param(FakeApi(labelled=OTHERS), "", (1, "a Pod with labels is refused: "), id="refused"),
-        pytest.param(FakeApi(unlabelled=OTHERS), "", (1, "refused, but not by catflap"), id="by another webhook"),
-        pytest.param(FakeApi(unlabelled=""), "mode: warn", (0, "the policy file refuses no Pod without labels there"), id="a mode that refuses nothing"),
+        pytest.param(FakeApi(labelled=OTHERS), "", (1, "a Pod with labels is rejected: "), id="refused"),
+        pytest.param(FakeApi(unlabelled=OTHERS), "", (1, "rejected, but not by catflap"), id="by another webhook"),
+        pytest.param(FakeApi(unlabelled=""), "mode: warn", (0, ("the policy file does not reject Pods without "
+                                                               "labels there")), id="a mode that refuses nothing"),
         pytest.param(FakeApi(labelled="POST: 403: pods is forbidden"), "", (2, "pods is forbidden"), id="no right"),
         pytest.param(FakeApi(labelled="POST: 0: no answer", status=0), "", (2, "no answer"), id="no answer"),
-        pytest.param(FakeApi(), "namespaces: {exempt: [default]}", (2, "name another namespace by -n"), id="an exempt namespace"),
-        pytest.param(FakeApi(), REQUIRING, (2, "give them by --label"), id="a label that nobody can guess"),
+        pytest.param(FakeApi(), "namespaces: {exempt: [default]}", (2, ("choose another namespace with "
+                                                                       "-n")), id="an exempt namespace"),
+        pytest.param(FakeApi(), REQUIRING, (2, "pass them with --label"), id="a label that nobody can guess"),
     ],
 )  # fmt: skip
 def test_status_follows_the_result(

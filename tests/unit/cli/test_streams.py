@@ -49,7 +49,7 @@ READING: Final = (
     "audit export -o csv -",
     "report -o page.html -",
 )
-INCOMPLETE: Final = "; what it has so far is incomplete\n"
+INCOMPLETE: Final = "; the output is incomplete\n"
 
 
 @pytest.fixture(autouse=True)
@@ -177,4 +177,4 @@ def test_interrupt_and_lack_of_memory_have_separate_codes(capsys: pytest.Capture
         raise MemoryError(standalone_mode)
 
     assert _streams.run_command(lacking) == 2
-    assert "may take no more memory" in capsys.readouterr().err
+    assert "reached its memory limit" in capsys.readouterr().err

@@ -35,86 +35,87 @@ def test_a_file_that_has_as_much_as_it_may_is_good() -> None:
     [
         pytest.param(
             lambda whole: whole["workloads"]["role"]["aliases"].append("one-more"),
-            "workloads.role.aliases: 17 items; 16 are the most",
+            "workloads.role.aliases: 17 items; at most 16 are allowed",
             id="aliases",
         ),
         pytest.param(
             lambda whole: whole["workloads"]["role"]["oneOf"].append("one-more"),
-            "workloads.role.oneOf: 257 items; 256 are the most",
+            "workloads.role.oneOf: 257 items; at most 256 are allowed",
             id="roles",
         ),
         pytest.param(
             lambda whole: whole["workloads"]["require"].append(REQUIRED),
-            "workloads.require: 17 items; 16 are the most",
+            "workloads.require: 17 items; at most 16 are allowed",
             id="further labels",
         ),
         pytest.param(
             lambda whole: whole["workloads"]["require"][3]["oneOf"].append("one-more"),
-            "workloads.require[3].oneOf: 257 items; 256 are the most",
+            "workloads.require[3].oneOf: 257 items; at most 256 are allowed",
             id="values of a further label",
         ),
         pytest.param(
             lambda whole: whole["workloads"]["extraKinds"].append(kind(100)),
-            "workloads.extraKinds: 101 items; 100 are the most",
+            "workloads.extraKinds: 101 items; at most 100 are allowed",
             id="kinds",
         ),
         pytest.param(
             lambda whole: whole["namespaces"]["overrides"].append({"names": ["a"], "mode": "off"}),
-            "namespaces.overrides: 101 items; 100 are the most",
+            "namespaces.overrides: 101 items; at most 100 are allowed",
             id="overrides",
         ),
         pytest.param(
             lambda whole: whole["breakGlass"]["groups"].append("one-more"),
-            "breakGlass.groups: 101 items; 100 are the most",
+            "breakGlass.groups: 101 items; at most 100 are allowed",
             id="groups for an emergency",
         ),
         pytest.param(
             lambda whole: whole["exempt"]["users"].append("one-more"),
-            "exempt.users: 101 items; 100 are the most",
+            "exempt.users: 101 items; at most 100 are allowed",
             id="users",
         ),
         pytest.param(
             lambda whole: whole["exempt"]["serviceAccounts"].append("one/more"),
-            "exempt.serviceAccounts: 251 items; 250 are the most",
+            "exempt.serviceAccounts: 251 items; at most 250 are allowed",
             id="ServiceAccounts",
         ),
         pytest.param(
             lambda whole: whole["exceptions"].append({**whole["exceptions"][0], "namespace": "one-more"}),
-            "exceptions: 1001 items; 1000 are the most",
+            "exceptions: 1001 items; at most 1000 are allowed",
             id="exceptions",
         ),
         pytest.param(
             lambda whole: whole["namespaces"]["exempt"].append("one-more"),
-            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
-            "let a prefix stand for many",
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts; the limit is 1000; "
+            "replace several items with a prefix",
             id="exempt namespaces",
         ),
         pytest.param(
             lambda whole: whole["namespaces"]["reserved"]["prefixes"].append("one-more*"),
-            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
-            "let a prefix stand for many",
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts; the limit is 1000; "
+            "replace several items with a prefix",
             id="reserved prefixes",
         ),
         pytest.param(
             lambda whole: whole["namespaces"]["overrides"][0]["names"].append("one-more"),
-            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
-            "let a prefix stand for many",
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts; the limit is 1000; "
+            "replace several items with a prefix",
             id="names in overrides",
         ),
         pytest.param(
             lambda whole: whole["namespaces"]["overrides"][0]["labels"].update({"one-more": "a"}),
-            "namespaces.overrides: 65 labels in all of them, 64 are the most; let one label stand for many",
+            "namespaces.overrides: 65 labels in all of them; the limit is 64; replace several items with one label",
             id="labels in overrides",
         ),
         pytest.param(
             lambda whole: claim(whole, 9)["namespaces"].append("one-more"),
-            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts, 1000 are the most; "
-            "let a prefix stand for many",
+            "namespaces: 1001 names and prefixes here and in claims, exceptions and accounts; the limit is 1000; "
+            "replace several items with a prefix",
             id="namespaces in claims",
         ),
         pytest.param(
             lambda whole: claim(whole, 1)["serviceAccounts"].append(f"{space('ns')}/more"),
-            "roles: 251 ServiceAccounts in all claims, 250 are the most; let the namespace they are in stand for many",
+            "roles: 251 ServiceAccounts in all claims; the limit is 250; replace several items with the namespace "
+            "they are in",
             id="ServiceAccounts in claims",
         ),
     ],
@@ -137,17 +138,17 @@ def claim(whole: Json, number: int) -> Json:
     [
         pytest.param(
             {"workloads": {"extraKinds": [{**kind(0), "template": ".".join(["a"] * 300)}]}},
-            "workloads.extraKinds[0].template: the text has 599 characters; 150 are the most",
+            "workloads.extraKinds[0].template: the text has 599 characters; at most 150 are allowed",
             id="a path of three hundred steps",
         ),
         pytest.param(
             {"namespaces": {"overrides": [{"labels": {f"tier-{one}": "a"}, "mode": "off"} for one in range(900)]}},
-            "namespaces.overrides: 900 items; 100 are the most",
+            "namespaces.overrides: 900 items; at most 100 are allowed",
             id="nine hundred overrides",
         ),
         pytest.param(
             {"namespaces": {"overrides": [{"names": [f"team-{one}" for one in range(2500)], "mode": "off"}]}},
-            "namespaces.overrides: 2500 names in all of them, 1000 are the most",
+            "namespaces.overrides: 2500 names in all of them; the limit is 1000",
             id="an override of two and a half thousand names",
         ),
     ],

@@ -118,11 +118,11 @@ def test_a_file_that_is_not_read_in_time_leaves_the_last_good_one_and_may_come_a
     store.offer(DEFAULT_POLICY)
 
     def slow(_text: str) -> Loaded:
-        raise ReadingTooSlowError("in the time that there was")
+        raise ReadingTooSlowError("in the available time")
 
     monkeypatch.setattr("webhook.config.store.load", slow)
     store.offer(GOOD)
-    assert [str(one) for one in complaints] == ["the file was not read in the time that there was"]
+    assert [str(one) for one in complaints] == ["the file was not read in the available time"]
     assert store.current == parse(DEFAULT_POLICY)
     monkeypatch.undo()
     store.offer(GOOD)

@@ -12,11 +12,12 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.selector import LONGEST
 
 ENVIRONMENTS: Final = "namespaces: {environment: {oneOf: [production, test]}}"
-ADOPTED: Final = "namespaces: {includeExisting: all}"
+INCLUDED: Final = "namespaces: {includeExisting: all}"
 OUT_OF_ENVIRONMENT: Final = (
-    "both reach addresses of Pods; name the networks of Pods in network.clusterCIDRs and leave them out here"
+    "because the addresses of both flows can include Pods; list the networks of Pods in network.clusterCIDRs and "
+    "exclude them from this flow"
 )
-NO_POLICY_NAME: Final = "cannot be part of a policy's name: at most 50 of a-z, 0-9 and '-'"
+NO_POLICY_NAME: Final = "cannot be part of the name of a policy: use at most 50 characters of a-z, 0-9 and '-'"
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class TestRoles:
         """An unknown role is a fault at either end, with the nearest role as a proposal."""
         roles = "the roles are frontend, backend, data"
         assert faults(network(Flow("frontent"))) == [
-            "network.flows[0].from: no role is called 'frontent'; did you mean 'frontend'?"
+            "network.flows[0].from: unknown role 'frontent'; did you mean 'frontend'?"
         ]
         assert faults(network(Flow(), Flow(to="{role: queue, namespaces: [mq]}"))) == [
-            f"network.flows[1].to: no role is called 'queue'; {roles}"
+            f"network.flows[1].to: unknown role 'queue'; {roles}"
         ]
         assert faults(network(Flow(), Flow(to="{role: data, namespaces: [mq]}"))) == []
 
@@ -71,7 +72,10 @@ class TestRoles:
         roles = "workloads: {role: {oneOf: [outside, web]}}"
         flow = Flow("web", "web")
         assert faults(roles, network(flow)) == [
-            "workloads.role.oneOf: 'outside' is no role where there are flows: it means the outside"
+            (
+                "workloads.role.oneOf: 'outside' is a reserved word in flows and means all addresses outside of the "
+                "cluster; rename the role"
+            )
         ]
         assert faults(roles) == []
         assert faults("workloads: {role: {oneOf: [outsides, web]}}", network(flow)) == []
@@ -92,7 +96,10 @@ class TestRoles:
         """A Pod with an alias alone must therefore get the role's own label."""
         left = "workloads: {fillFromAliases: false}"
         assert faults(left, network(Flow())) == [
-            "workloads.fillFromAliases: flows select Pods by the label 'role', which a Pod with an alias alone would not get"
+            (
+                "workloads.fillFromAliases: flows select Pods by the label 'role', and catflap does not add this label "
+                "to Pods that have only an alias; set fillFromAliases: true"
+            )
         ]
         assert faults(left) == []
         assert faults("workloads: {fillFromAliases: true}", network(Flow())) == []
@@ -105,16 +112,18 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("app", "role", "fault"),
         [
-            ("{}", "{label: app}", "role.label: 'app' is workloads.app.label as well"),
-            ("{label: role}", "{}", "role.label: 'role' is workloads.app.label as well"),
-            ("{aliases: [a]}", "{aliases: [b, a]}", "role.aliases[1]: 'a' is workloads.app.aliases[0] as well"),
-            ("{aliases: [a]}", "{aliases: [app]}", "role.aliases[0]: 'app' is workloads.app.label as well"),
-            ("{label: a, aliases: [a]}", "{}", "app.aliases[0]: 'a' is workloads.app.label as well"),
+            ("{}", "{label: app}", "role.label: 'app' is also used by workloads.app.label"),
+            ("{label: role}", "{}", "role.label: 'role' is also used by workloads.app.label"),
+            ("{aliases: [a]}", "{aliases: [b, a]}", "role.aliases[1]: 'a' is also used by workloads.app.aliases[0]"),
+            ("{aliases: [a]}", "{aliases: [app]}", "role.aliases[0]: 'app' is also used by workloads.app.label"),
+            ("{label: a, aliases: [a]}", "{}", "app.aliases[0]: 'a' is also used by workloads.app.label"),
         ],
     )
     def test_a_label_says_one_thing(self, app: str, role: str, fault: str) -> None:
         """A label is the application's or the role's, not both."""
-        assert faults(f"workloads: {{app: {app}, role: {role}}}") == [f"workloads.{fault}, and a label says one thing"]
+        assert faults(f"workloads: {{app: {app}, role: {role}}}") == [
+            (f"workloads.{fault}; a label can have only one meaning")
+        ]
 
     @pytest.mark.parametrize(
         ("line", "path"),
@@ -127,7 +136,7 @@ class TestLabels:
     def test_no_label_is_calicos(self, line: str, path: str) -> None:
         """Pods cannot carry a label that Calico reserves."""
         [found] = faults(f"workloads: {{{line}}}")
-        assert found.startswith(f"workloads.{path}: no Pod may carry 'pc")
+        assert found.startswith(f"workloads.{path}: Calico uses 'pc")
         assert faults(f"workloads: {{{line}}}".replace("pcns.", "pcn.").replace("pcsa.", "pcs.")) == []
 
     @pytest.mark.parametrize(
@@ -161,8 +170,8 @@ class TestLabels:
     def test_no_label_is_one_that_kubernetes_writes(self, line: str, path: str, key: str) -> None:
         """Users do not choose its value, and a Pod gets it after its review."""
         [found] = faults(line.replace("KEY", key))
-        assert found.startswith(f"{path}: {key!r} is written by the ")
-        assert found.endswith("so no user chooses its value; name a label that users set")
+        assert found.startswith(f"{path}: {key!r} is set by the ")
+        assert found.endswith("so users cannot choose its value; name another label")
         assert faults(line.replace("KEY", f"example.com/{key.replace('/', '-')}")) == []
 
     @pytest.mark.parametrize(
@@ -180,7 +189,7 @@ class TestLabels:
         found = faults(
             f"workloads: {{require: [{{label: team, {first}}}, {{label: x, oneOf: [q]}}, {{label: team, {second}}}]}}"
         )
-        fault = "workloads.require[2]: no value of 'team' is admitted both here and by workloads.require[0]"
+        fault = "workloads.require[2]: no value of 'team' satisfies both this requirement and workloads.require[0]"
         assert found == ([fault] if told else [])
 
     @pytest.mark.parametrize(
@@ -197,8 +206,8 @@ class TestLabels:
     def test_the_roles_label_is_not_required_to_be_something_else(self, required: str, refused: str) -> None:
         """An alias may have another requirement, because the role's own label takes precedence."""
         found = faults(f"workloads: {{require: [{{{required}}}]}}")
-        told = [f"workloads.require[0]: no Pod could have the role {refused!r}"] if refused else []
-        assert [fault.partition(": 'role' says")[0].partition(": 'app.")[0] for fault in found] == told
+        told = [f"workloads.require[0]: no Pod can have the role {refused!r}"] if refused else []
+        assert [fault.partition(": this requirement")[0] for fault in found] == told
 
 
 class TestEnvironments:
@@ -207,7 +216,9 @@ class TestEnvironments:
     def test_a_flow_across_an_environment_needs_one(self) -> None:
         """Without environments it would be a flow inside of namespaces."""
         flows = network(Flow(), Flow(across=True))
-        assert faults(flows) == ["network.flows[1].across: namespaces.environment.oneOf names no environment"]
+        assert faults(flows) == [
+            ("network.flows[1].across: namespaces.environment.oneOf is empty; list the environments there")
+        ]
         assert faults(ENVIRONMENTS, flows) == []
         assert faults(network(Flow(), Flow())) == []
 
@@ -215,7 +226,7 @@ class TestEnvironments:
         """A selector would require two values of one label."""
         lines = "namespaces: {environment: {label: catflap.dev/guard, oneOf: [enabled, test]}}"
         assert faults(lines) == [
-            "namespaces.environment.label: catflap.dev/guard says that a namespace is guarded, no more"
+            "namespaces.environment.label: catflap.dev/guard is the label of managed namespaces; name another label"
         ]
         assert faults(lines.replace("guard,", "guards,")) == []
 
@@ -231,7 +242,10 @@ class TestEnvironments:
         """If no setting names the networks of Pods, a list of all addresses includes them."""
         flows = Flow("frontend", to), Flow(source, "backend")
         assert faults(ENVIRONMENTS, network(*flows)) == [
-            f"network.flows[1]: with network.flows[0] it leads from one environment into another on 80/TCP: {OUT_OF_ENVIRONMENT}"
+            (
+                "network.flows[1]: with network.flows[0] this flow connects two environments on 80/TCP, "
+                f"{OUT_OF_ENVIRONMENT}"
+            )
         ]
         assert faults(network(*flows)) == []
         assert faults(ENVIRONMENTS, network(flows[0])) == []
@@ -250,7 +264,7 @@ class TestEnvironments:
     def test_they_lead_out_on_a_shared_port_alone(self, inward: str, outward: str, shared: str) -> None:
         """The flows must share a port of one protocol."""
         found = faults(ENVIRONMENTS, network(Flow("outside", "frontend", inward), Flow("backend", "outside", outward)))
-        message = f"network.flows[0]: with network.flows[1] it leads from one environment into another on {shared}: "
+        message = f"network.flows[0]: with network.flows[1] this flow connects two environments on {shared}, "
         assert found == ([f"{message}{OUT_OF_ENVIRONMENT}"] if shared else [])
 
     @pytest.mark.parametrize(
@@ -278,7 +292,7 @@ class TestEnvironments:
         ways_in = [Flow("outside", "backend", port) for port in ("80/TCP", "1-99/TCP", "443/TCP", "53/UDP")]
         ways_out = [Flow("backend", "outside", port) for port in ("80/TCP", "81/TCP", "82-443/TCP")]
         found = faults(ENVIRONMENTS, network(*ways_in, *ways_out))
-        told = [fault.partition(" it leads")[0] for fault in found]
+        told = [fault.partition(" this flow connects")[0] for fault in found]
         assert told == [
             "network.flows[0]: with network.flows[4]",
             "network.flows[1]: with network.flows[6]",
@@ -290,7 +304,7 @@ class TestEnvironments:
         """This is a fault only if a flow names the outside."""
         everywhere = "clusterCIDRs: [0.0.0.0/1, 128.0.0.0/1]"
         assert faults(network(Flow("outside"), rest=everywhere)) == [
-            "network.clusterCIDRs: nothing is left outside of these networks"
+            "network.clusterCIDRs: these networks contain every address, so no address is left for outside"
         ]
         assert faults(network(Flow(), rest=everywhere)) == []
         assert faults(network(Flow("outside"), rest="clusterCIDRs: [0.0.0.0/1, 128.0.0.0/2]")) == []
@@ -312,7 +326,8 @@ class TestLengths:
         assert faults(network(Flow(end(fits)))) == []
         (fault,) = faults(network(Flow(), Flow(end(fits + 1))))
         assert fault.startswith(
-            f"network.flows[1].from: the selector has {LONGEST + 1} characters, Calico takes {LONGEST}: environment == ''"
+            f"network.flows[1].from: the selector has {LONGEST + 1} characters, and the limit of Calico is "
+            f"{LONGEST}: environment == ''"
         )
         assert faults(ENVIRONMENTS, network(Flow(end(fits - len("production"))))) == []
         assert len(faults(ENVIRONMENTS, network(Flow(to=end(fits))))) == 1
@@ -341,49 +356,49 @@ class TestWindows:
             pytest.param(
                 network(Flow(), Flow(ports="53/UDP, 9000/SCTP"), rest="windowsNodes: true"),
                 "network.flows[1]",
-                "SCTP: Windows nodes have none",
+                "SCTP: Windows nodes do not enforce SCTP",
                 ("SCTP", "TCP"),
                 id="a flow of SCTP",
             ),
             pytest.param(
                 network(Flow(cidrs("10.0.0.0/8", "fd00::/8")), rest="windowsNodes: true"),
                 "network.flows[0]",
-                "fd00::/8: Windows nodes have no IPv6 policies",
+                "fd00::/8: Windows nodes do not enforce IPv6 policies",
                 ("fd00::/8", "11.0.0.0/8"),
                 id="a flow from IPv6",
             ),
             pytest.param(
                 network(Flow(to=cidrs("fd00::/8")), rest="windowsNodes: true"),
                 "network.flows[0]",
-                "fd00::/8: Windows nodes have no IPv6 policies",
+                "fd00::/8: Windows nodes do not enforce IPv6 policies",
                 ("fd00::/8", "10.0.0.0/8"),
                 id="a flow to IPv6",
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8]}, {cidrs: ['fd00::/8']}], windowsNodes: true}",
                 "network.dns[1]",
-                "fd00::/8: Windows nodes have no IPv6 policies",
+                "fd00::/8: Windows nodes do not enforce IPv6 policies",
                 ("fd00::/8", "11.0.0.0/8"),
                 id="a name server's network",
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8], ports: [53/UDP, 53/SCTP]}], windowsNodes: true}",
                 "network.dns[0]",
-                "SCTP: Windows nodes have none",
+                "SCTP: Windows nodes do not enforce SCTP",
                 ("SCTP", "TCP"),
                 id="a name server's port",
             ),
             pytest.param(
                 "network: {clusterCIDRs: [10.0.0.0/8, 'fd00::/8'], windowsNodes: true}",
                 "network.clusterCIDRs",
-                "fd00::/8: Windows nodes have no IPv6 policies",
+                "fd00::/8: Windows nodes do not enforce IPv6 policies",
                 ("fd00::/8", "11.0.0.0/8"),
                 id="the cluster's networks",
             ),
             pytest.param(
                 "network: {nodeCIDRs: ['fd00::/8'], windowsNodes: true}",
                 "network.nodeCIDRs",
-                "fd00::/8: Windows nodes have no IPv6 policies",
+                "fd00::/8: Windows nodes do not enforce IPv6 policies",
                 ("fd00::/8", "11.0.0.0/8"),
                 id="the nodes' networks",
             ),
@@ -408,7 +423,7 @@ class TestPresets:
     def test_probes_come_from_networks_that_somebody_names(self) -> None:
         """Only the policy file can name these networks."""
         assert faults("network: {presets: [istio, kubelet-probes]}") == [
-            "network.nodeCIDRs: the preset kubelet-probes opens the networks of nodes: name them here"
+            "network.nodeCIDRs: the preset kubelet-probes allows connections from nodes: list the networks of the nodes"
         ]
         assert faults("network: {presets: [istio, kubelet-probes], nodeCIDRs: [10.0.0.0/16]}") == []
         assert faults("network: {presets: [istio]}") == []
@@ -421,7 +436,7 @@ class TestKinds:
     def test_staged_policies_need_calico(self, engine: str) -> None:
         """The engine is set by name or detected in the cluster."""
         assert faults(f"network: {{staged: true, engine: {engine}}}") == [
-            f"network.staged: the engine {engine!r} has no staged policies, Calico has"
+            f"network.staged: the engine {engine!r} has no staged policies; set network.engine: calico"
         ]
         assert faults(f"network: {{staged: false, engine: {engine}}}") == []
         assert faults("network: {staged: true, engine: calico}") == []
@@ -430,12 +445,12 @@ class TestKinds:
     @pytest.mark.parametrize("engine", ["kubernetes", "none"])
     def test_the_cluster_wide_default_deny_needs_calico(self, engine: str) -> None:
         """The engine is set by name or detected in the cluster."""
-        assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: true, engine: {engine}}}") == [
-            f"network.clusterWideDefaultDeny: the engine {engine!r} has no GlobalNetworkPolicy, Calico has"
+        assert faults(INCLUDED, f"network: {{clusterWideDefaultDeny: true, engine: {engine}}}") == [
+            f"network.clusterWideDefaultDeny: the engine {engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
         ]
-        assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: false, engine: {engine}}}") == []
-        assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: calico}") == []
-        assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: auto}") == []
+        assert faults(INCLUDED, f"network: {{clusterWideDefaultDeny: false, engine: {engine}}}") == []
+        assert faults(INCLUDED, "network: {clusterWideDefaultDeny: true, engine: calico}") == []
+        assert faults(INCLUDED, "network: {clusterWideDefaultDeny: true, engine: auto}") == []
 
     @pytest.mark.parametrize("included", ["none", "[team-*]"])
     def test_the_cluster_wide_default_deny_isolates_older_namespaces_too(self, included: str) -> None:
@@ -472,7 +487,7 @@ def test_an_exception_is_from_a_rule_that_there_is() -> None:
     line = "{{rule: {}, namespace: shop, owner: ann, reason: old, until: 2026-12-31}}"
     good, bad = line.format("require-app"), line.format("require-ap")
     assert faults(f"exceptions: [{good}, {bad}]") == [
-        "exceptions[1].rule: no rule has the id 'require-ap'; did you mean 'require-app'?"
+        "exceptions[1].rule: unknown rule 'require-ap'; did you mean 'require-app'?"
     ]
     assert faults(f"exceptions: [{good}]") == []
 
@@ -516,11 +531,15 @@ class TestOverrides:
     @pytest.mark.parametrize(
         ("override", "fault"),
         [
-            ("labels: {catflap.dev/guard: enabled}, mode: audit", ".labels.catflap.dev/guard: it says that a namespace is guarded, no more"),
-            ("labels: {kubernetes.io/metadata.name: shop}, mode: audit", ".labels.kubernetes.io/metadata.name: every namespace has it: give names instead"),
+            ("labels: {catflap.dev/guard: enabled}, mode: audit", (".labels.catflap.dev/guard: it is the label of "
+                                                                  "managed namespaces; name another label")),
+            ("labels: {kubernetes.io/metadata.name: shop}, mode: audit", (".labels.kubernetes.io/metadata.name: "
+                                                                         "every namespace has this label; use "
+                                                                         "names instead")),
             ("mode: audit", ": give names or labels; for every namespace, set mode or rules at the top of the file"),
             ("names: [shop]", ": give mode or rules"),
-            ("names: [shop], rules: {known-rol: warn}", ".rules.known-rol: no rule has the id 'known-rol'; did you mean 'known-role'?"),
+            ("names: [shop], rules: {known-rol: warn}", (".rules.known-rol: unknown rule 'known-rol'; did you mean "
+                                                        "'known-role'?")),
         ],
     )  # fmt: skip
     def test_it_says_where_and_what(self, override: str, fault: str) -> None:
@@ -532,7 +551,7 @@ class TestOverrides:
         """A misspelt environment would select no namespace, and the user would not notice."""
         lines = "namespaces: {environment: {oneOf: [production, test]}, overrides: [{labels: {environment: tst}, mode: audit}]}"
         assert faults(lines) == [
-            "namespaces.overrides[0].labels.environment: no environment is called 'tst'; did you mean 'test'?"
+            "namespaces.overrides[0].labels.environment: unknown environment 'tst'; did you mean 'test'?"
         ]
         assert faults(lines.replace("tst", "test")) == []
 
@@ -577,16 +596,28 @@ class TestExempt:
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [
-        ("breakGlass: {groups: [sre, GROUP]}", "breakGlass.groups[1]: GROUP is everybody: an emergency is for a few"),
+        (
+            "breakGlass: {groups: [sre, GROUP]}",
+            ("breakGlass.groups[1]: GROUP contains all users: name groups with few members"),
+        ),
         (
             "namespaces: {labelledBy: [sre, GROUP]}",
-            "namespaces.labelledBy[1]: GROUP is everybody: labels by which a namespace is judged are for a few to set",
+            (
+                "namespaces.labelledBy[1]: GROUP contains all users: these labels determine the rules for a namespace; "
+                "name groups with few members"
+            ),
         ),
         (
             "namespaces: {reserved: {groups: [sre, GROUP]}}",
-            "namespaces.reserved.groups[1]: GROUP is everybody: namespaces that are free of rules are for a few to make",
+            (
+                "namespaces.reserved.groups[1]: GROUP contains all users: the rules do not apply in these namespaces; "
+                "name groups with few members"
+            ),
         ),
-        ("exempt: {groups: [sre, GROUP]}", "exempt.groups[1]: GROUP is everybody: no rule would hold for anybody"),
+        (
+            "exempt: {groups: [sre, GROUP]}",
+            ("exempt.groups[1]: GROUP contains all users: no rule would apply to any user"),
+        ),
     ],
 )
 @pytest.mark.parametrize(
@@ -604,7 +635,7 @@ class TestClaims:
     def test_they_are_roles_that_there_are(self) -> None:
         """An unknown role is a fault, with the nearest role as a proposal."""
         assert faults("roles: {dta: {claim: {namespaces: [shop]}}}") == [
-            "roles.dta: no role is called 'dta'; did you mean 'data'?"
+            "roles.dta: unknown role 'dta'; did you mean 'data'?"
         ]
         assert faults("roles: {data: {claim: {namespaces: [shop], serviceAccounts: [shop/store]}}}") == []
 
@@ -614,15 +645,21 @@ class TestClaims:
             "roles: {data: {claim: {namespaces: [shop, team-*], serviceAccounts: [shop/a, team-b/a, team/a, other/a]}}}"
         )
         assert faults(claim) == [
-            "roles.data.claim.serviceAccounts[2]: no Pod of team/a could have the role: 'team' is none of its namespaces",
-            "roles.data.claim.serviceAccounts[3]: no Pod of other/a could have the role: 'other' is none of its namespaces",
+            (
+                "roles.data.claim.serviceAccounts[2]: no Pod of team/a can have the role, because 'team' does not "
+                "match the namespaces of the claim"
+            ),
+            (
+                "roles.data.claim.serviceAccounts[3]: no Pod of other/a can have the role, because 'other' does not "
+                "match the namespaces of the claim"
+            ),
         ]
 
     def test_an_account_has_a_namespace(self) -> None:
         """Without a namespace, every user could create an account of that name."""
         [found] = faults("roles: {data: {claim: {serviceAccounts: [store]}}}")
         assert found.startswith(
-            "roles.data.claim.serviceAccounts[0]: 'store' is no ServiceAccount: write namespace/name"
+            "roles.data.claim.serviceAccounts[0]: 'store' is not a valid ServiceAccount: write namespace/name"
         )
 
 

@@ -44,19 +44,25 @@ def test_a_namespace_may_have_a_mode_of_its_own() -> None:
         ),
         (
             '{id: mine, resources: [pods], cel: "object.a"}',
-            "4:35 custom[0].cel: it gives a value of any type (dyn), and not true or false; compare it with something, such as == true",
+            (
+                "4:35 custom[0].cel: the expression returns a value of any type (dyn) instead of true or false; "
+                "compare the value, such as == true"
+            ),
         ),
         (
             '{id: mine, resources: [pods], cel: "params.a == 1"}',
-            "4:35 custom[0].cel: it reads params, and the rule has none",
+            "4:35 custom[0].cel: the expression reads params, and the rule has no params; add params",
         ),
         (
             '{id: require-app, resources: [pods], cel: "true"}',
-            "4:6 custom[0].id: 'require-app' is the id of a built-in rule",
+            "4:6 custom[0].id: 'require-app' is the id of a built-in rule; choose another id",
         ),
         (
             '{id: Mine, resources: [pods], cel: "true"}',
-            "4:6 custom[0].id: 'Mine' is no rule's id: lower-case words joined by hyphens; did you mean 'mine'?",
+            (
+                "4:6 custom[0].id: 'Mine' is not a valid rule id: expected lower-case words joined by hyphens; did you "
+                "mean 'mine'?"
+            ),
         ),
         (
             '{id: mine, resources: [], cel: "true"}',
@@ -73,8 +79,8 @@ def test_a_resource_that_makes_no_pods_is_refused() -> None:
     """The message lists the resources that make Pods."""
     [fault] = faults('custom:\n  - {id: mine, resources: [configmaps], cel: "true"}\n')
     assert (
-        "custom[0].resources[0]: 'configmaps' is no resource that is judged, as it makes no Pods: write workloads for all"
-        in fault
+        "custom[0].resources[0]: 'configmaps' is not a resource that custom rules can check: write workloads for "
+        "all" in fault
     )
 
 
@@ -98,7 +104,10 @@ def test_a_resource_is_named_with_its_group(name: str) -> None:
 def test_a_plural_alone_means_kubernetes_own(name: str, full: str) -> None:
     """A rule about `services` means Kubernetes' own Services, which make no Pods."""
     [fault] = faults(f'{EXTRA}custom:\n  - {{id: mine, resources: [{name}], cel: "true"}}\n')
-    assert f"{name!r} is no resource that is judged: write {full}, as the plural alone means Kubernetes' own" in fault
+    assert (
+        f"{name!r} is not a resource that custom rules can check: write {full}, because a plural without a "
+        "group means the resource of Kubernetes"
+    ) in fault
 
 
 @pytest.mark.parametrize(
@@ -113,8 +122,11 @@ def test_a_rule_is_about_the_resource_that_it_names(name: str, own: bool, others
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ("{a: [1, 18446744073709551616]}", "custom[0].params.a[1]: a whole number of more than 64 bits: quote it"),
-        ("{a: -9223372036854775809}", "custom[0].params.a: a whole number of more than 64 bits"),
+        (
+            "{a: [1, 18446744073709551616]}",
+            ("custom[0].params.a[1]: the number has more than 64 bits; write it in quotes"),
+        ),
+        ("{a: -9223372036854775809}", "custom[0].params.a: the number has more than 64 bits"),
         ("{a: {b: {null: 1}}}", "custom[0].params.a.b"),
         ("{a: {1: 1}}", "custom[0].params.a"),
         ("{a: !!set {b}}", "custom[0].params.a"),
@@ -137,12 +149,14 @@ def test_a_rule_that_no_object_could_afford_is_refused() -> None:
     cel = "params.a.all(x, params.a.all(y, x != y + 'z'))"
     items = ", ".join(f"item-{number}" for number in range(900))
     [fault] = faults(f'custom:\n  - {{id: mine, resources: [pods], cel: "{cel}", params: {{a: [{items}]}}}}\n')
-    assert "custom[0].cel: it may cost too much over any object" in fault
+    assert "custom[0].cel: the expression can exceed the cost limit for every object" in fault
 
 
 def test_an_id_stands_once() -> None:
     """With a repeated id, a mode or an exception would apply to both rules."""
-    assert faults(f"custom:\n{GOOD}{GOOD}") == ["5:6 custom[1].id: an earlier custom rule has the id 'mine'"]
+    assert faults(f"custom:\n{GOOD}{GOOD}") == [
+        ("5:6 custom[1].id: an earlier custom rule has the id 'mine'; choose another id")
+    ]
 
 
 def test_expressions_are_bounded_together() -> None:
@@ -152,7 +166,10 @@ def test_expressions_are_bounded_together() -> None:
         for number in range(6)
     )
     assert faults(f"custom:\n{rules}") == [
-        f"3:1 custom: all expressions together have {6 * (1_200 * 8 - 4)} characters, 50000 are the most"
+        (
+            f"3:1 custom: the expressions of all custom rules have {6 * (1_200 * 8 - 4)} characters together; the "
+            "limit is 50000"
+        )
     ]
 
 
@@ -161,16 +178,16 @@ def test_their_patterns_are_bounded_together(pattern: str, large: int) -> None:
     """The limit counts their repetitions written out."""
     rule = f"cel: \"object.a.matches('{pattern}') || 'it{{9999}}' == object.b || object.b.matches('{pattern}')\""
     [fault] = faults(f"custom:\n  - {{id: mine, resources: [pods], {rule}}}\n")
-    assert fault.startswith("3:1 custom: with their repetitions written out all patterns together are ")
-    assert fault.endswith(f" {large} characters large, 150000 are the most")
+    assert fault.startswith("3:1 custom: with expanded repetitions, the patterns of all custom rules have ")
+    assert fault.endswith(f" {large} characters together; the limit is 150000")
 
 
 def test_an_unknown_id_is_answered_with_the_custom_ones_too() -> None:
     """The answer treats them like built-in rules."""
     [fault] = faults(f"rules: {{min: warn}}\ncustom:\n{GOOD}")
-    assert "rules.min: no rule has the id 'min'; did you mean 'mine'?" in fault
+    assert "rules.min: unknown rule 'min'; did you mean 'mine'?" in fault
     [fault] = faults(f"namespaces: {{overrides: [{{names: [a], rules: {{min: warn}}}}]}}\ncustom:\n{GOOD}")
-    assert "namespaces.overrides[0].rules.min: no rule has the id 'min'; did you mean 'mine'?" in fault
+    assert "namespaces.overrides[0].rules.min: unknown rule 'min'; did you mean 'mine'?" in fault
     [fault] = faults(
         f"exceptions: [{{rule: min, namespace: a, owner: b, reason: c, until: 2030-01-01}}]\ncustom:\n{GOOD}"
     )
@@ -188,7 +205,8 @@ def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         library.load_library.cache_clear()
     assert fault == (
-        "3:1 custom: rules in CEL need a library that is not installed (cel_expr_python): pip install catflap[cel]"
+        "3:1 custom: custom rules in CEL need a library that is not installed (cel_expr_python): pip install "
+        "catflap[cel]"
     )
 
 
@@ -219,7 +237,7 @@ def test_without_the_library_the_file_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_a_resource_that_may_be_meant_is_proposed(written: str, meant: str) -> None:
     """The test compares whole sentences for a kind, a singular, a short name, a version and a typing error."""
     [fault] = faults(f"custom: [{{id: mine, resources: [{written}], cel: object.a == 1}}]\n")
-    assert fault.endswith(f"is no resource that is judged; did you mean {meant!r}?")
+    assert fault.endswith(f"is not a resource that custom rules can check; did you mean {meant!r}?")
 
 
 @pytest.mark.parametrize("written", ["configmaps", "ingress", "namespaces"])

@@ -77,12 +77,16 @@ def test_a_fault_in_one_line_of_json_is_told_with_the_line_of_the_inner_file() -
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param(f"{OUTER}  policy.yml: x\n", "has no key policy.yaml with the policy file as text; its keys are policy.yml", id="another key"),
-        pytest.param("kind: ConfigMap\nmetadata: {name: a}\n", "'a' has no key policy.yaml with the policy file as text; it has no keys", id="no keys"),
-        pytest.param(f"{OUTER}  policy.yaml:\n{indent(HEAD, '    ')}", "this is a mapping; a ConfigMap holds text: write it under data as policy.yaml: |", id="no text"),
+        pytest.param(f"{OUTER}  policy.yml: x\n", "has no key policy.yaml with the policy file; its keys are "
+                                                  "policy.yml", id="another key"),
+        pytest.param("kind: ConfigMap\nmetadata: {name: a}\n", "'a' has no key policy.yaml with the policy file; "
+                                                               "it has no keys", id="no keys"),
+        pytest.param(f"{OUTER}  policy.yaml:\n{indent(HEAD, '    ')}", "this is a mapping; a value in a ConfigMap "
+                                                                       "must be text: write it below data as "
+                                                                       "policy.yaml: |", id="no text"),
         pytest.param(
             "kind: ConfigMap\nmetadata: {name: a}\ndata: {policy.yaml: x}\n---\nkind: ConfigMap\nmetadata: {name: b}\ndata: {policy.yaml: x}\n",
-            "the ConfigMaps 'a' and 'b' both have policy.yaml",
+            "the ConfigMaps 'a' and 'b' both have the key policy.yaml",
             id="two",
         ),
     ],
@@ -114,9 +118,12 @@ ODD: Final = [
     pytest.param(OUTER.replace("ConfigMap", "configMaps"), (2, 7), "kind: 'configMaps' is unknown; write kind: ConfigMap", id="a plural"),
     pytest.param(OUTER.replace("ConfigMap", "Config-Map"), (2, 7), "write kind: ConfigMap", id="a hyphen"),
     pytest.param(f"{OUTER}  size: 5\n", (5, 9), 'data.size: 5 is a number; expected text: write it in quotes: "5"', id="a number beside it"),
-    pytest.param(f"{OUTER}  on.off: no\n", (5, 11), 'no is read as the boolean false, as YAML 1.1 and kubectl do; expected text: write it in quotes: "no"', id="a trap of YAML beside it"),
-    pytest.param(f"{OUTER}  policy.yaml: x\n", (6, 3), "the key 'policy.yaml' is here for the second time; remove one of the two", id="the file twice"),
-    pytest.param(f"{OUTER}  other: x\ndata:\n", (6, 1), "the key 'data' is here for the second time; remove one of the two", id="data twice"),
+    pytest.param(f"{OUTER}  on.off: no\n", (5, 11), 'no is read as the boolean false, because kubectl uses YAML '
+                                                    '1.1; expected text: write it in quotes: '
+                                                    '"no"', id="a trap of YAML beside it"),
+    pytest.param(f"{OUTER}  policy.yaml: x\n", (6, 3), "duplicate key 'policy.yaml'; remove one of the "
+                                                       "two", id="the file twice"),
+    pytest.param(f"{OUTER}  other: x\ndata:\n", (6, 1), "duplicate key 'data'; remove one of the two", id="data twice"),
 ]  # fmt: skip
 
 
@@ -135,19 +142,26 @@ def test_a_config_map_that_the_api_server_would_refuse_is_a_fault(
 @pytest.mark.parametrize(
     ("text", "place", "told"),
     [
-        pytest.param(OUTER.replace("\ndata:", "\nbinaryData:") + f"  policy.yaml: {BASE64}\n", (5, 16), "policy.yaml is Base64 here, as kubectl create configmap writes a file that is not UTF-8", id="binaryData"),
-        pytest.param(OUTER.removesuffix("data:\n"), (1, 1), "has no key policy.yaml with the policy file as text; it has no keys", id="nothing in it"),
+        pytest.param(OUTER.replace("\ndata:", "\nbinaryData:") + f"  policy.yaml: {BASE64}\n", (5, 16), "policy.yaml is Base64, because kubectl create configmap found a file that is not UTF-8", id="binaryData"),
+        pytest.param(OUTER.removesuffix("data:\n"), (1, 1), "has no key policy.yaml with the policy file; it has "
+                                                            "no keys", id="nothing in it"),
         pytest.param(OUTER.replace("\ndata:", "\ndata: {}"), (4, 7), "it has no keys", id="data of nothing"),
         pytest.param(OUTER.replace("\ndata:", "\ndata: [a]"), (4, 7), "data: this is a list; expected a mapping", id="data that is a list"),
-        pytest.param(f"{OUTER}  policy.yaml:\n", (5, 15), "there is no value; a ConfigMap holds text", id="an empty key"),
-        pytest.param(f"{OUTER}  policy.yaml: 5\n", (5, 16), "5 is a number; a ConfigMap holds text", id="a number"),
-        pytest.param(f"{OUTER}  policy.yaml: |\n\tapiVersion: v1\n", (6, 1), "not YAML: a tab, where YAML takes blanks only", id="a block with tabs"),
+        pytest.param(f"{OUTER}  policy.yaml:\n", (5, 15), "the value is missing; a value in a ConfigMap must be "
+                                                          "text", id="an empty key"),
+        pytest.param(f"{OUTER}  policy.yaml: 5\n", (5, 16), "5 is a number; a value in a ConfigMap must be "
+                                                            "text", id="a number"),
+        pytest.param(f"{OUTER}  policy.yaml: |\n\tapiVersion: v1\n", (6, 1), "not YAML: YAML does not allow a tab "
+                                                                             "here", id="a block with tabs"),
         pytest.param(f"{OUTER}  policy.yaml: |\n{POLICY}---\na: [\n", (10, 5), "not YAML: expected a value here", id="a later document that is broken"),
         pytest.param(f"{OUTER}  policy.yaml: |\n{POLICY}--- b\n", (9, 1), "on the line of the separator ---", id="text behind a separator"),
         pytest.param(f"{OUTER}  policy.yaml: |\n{indent(HEAD, '    ')}    rules: [a\n    mode: warn\n", (9, 9), "expected , or ] here; the [ of line 8 is not closed", id="a line of the manifest in a message"),
-        pytest.param(f"{OUTER}  policy.yaml: >\n{POLICY}", (5, 16), "data['policy.yaml']: > joins the lines of a text; write policy.yaml: |", id="a folded block"),
+        pytest.param(f"{OUTER}  policy.yaml: >\n{POLICY}", (5, 16), "data['policy.yaml']: > joins the lines of the "
+                                                                    "text; write policy.yaml: |", id="a folded block"),
         pytest.param("kind: ConfigMap: [", (1, 16), "not YAML: a second ': ' in one line", id="a broken manifest"),
-        pytest.param("{{ x }}: y\nkind: ConfigMap\n", (1, 1), "that is not rendered: {{ x }}: y; render it first and give the result: … | catflap config check -", id="a template"),
+        pytest.param("{{ x }}: y\nkind: ConfigMap\n", (1, 1), "that is not rendered: {{ x }}: y; render it first "
+                                                              "and pass the result: … | catflap config check "
+                                                              "-", id="a template"),
     ],
 )  # fmt: skip
 def test_a_manifest_with_a_fault_is_told_at_its_line(text: str, place: tuple[int, int], told: str) -> None:

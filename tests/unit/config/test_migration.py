@@ -111,9 +111,9 @@ def test_a_file_that_cannot_be_rewritten_is_refused_with_the_keys(text: str) -> 
         pytest.param(f"{HEAD}twin: true\nmode: loud\n", "'loud' is unknown", id="a wrong value"),
         pytest.param(f"{HEAD}twin: true\nvalidatingAdmissionPolicy: true\n", "this is the former name", id="both names"),
         pytest.param("policy:\n  twin: true\n  validatingAdmissionPolicy: true\n", "this is the former name", id="both names in values"),
-        pytest.param("policy: {twin: true}\nimage: *x\n", "has no anchor", id="values with a fault of syntax"),
+        pytest.param("policy: {twin: true}\nimage: *x\n", "which is not defined before it", id="values with a fault of syntax"),
         pytest.param("apiVersion: v1\nkind: Service\n", "this is a v1 Service", id="another object"),
-        pytest.param("", "there is no policy in it", id="nothing"),
+        pytest.param("", "the file is empty", id="nothing"),
     ],
 )  # fmt: skip
 def test_a_file_with_faults_is_refused_with_them(text: str, fault: str) -> None:

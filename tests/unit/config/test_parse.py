@@ -15,13 +15,12 @@ from webhook.model.policy import GuardPolicy
 
 MODES: Final = "expected one of enforce, warn, audit, off"
 KEYS: Final = (
-    "the keys here are apiVersion, kind, mode, rules, workloads, namespaces, network, roles, policyFile, breakGlass, custom, "
+    "the valid keys are apiVersion, kind, mode, rules, workloads, namespaces, network, roles, policyFile, "
+    "breakGlass, custom, "
     "exempt, validatingAdmissionPolicy, reports, exceptions"
 )
-NO_END: Final = "it names no end of the flow; give a role, namespaces or both; or cidrs alone"
-NO_VALUE: Final = (
-    "it says of no value that it is admitted; add oneOf: [VALUE, …], or matches: PATTERN (.+ is any value)"
-)
+NO_END: Final = "the end of the flow is empty; add a role, namespaces or both, or only cidrs"
+NO_VALUE: Final = "the admitted values are missing; add oneOf: [VALUE, …], or matches: PATTERN (.+ matches any value)"
 WHOLE: Final = """
 mode: warn
 rules: {known-role: enforce, require-app: off}
@@ -191,7 +190,7 @@ class TestFaults:
             ),
             pytest.param(
                 "mode:",
-                f"mode: there is no value; {MODES}; write one, or remove the key, to have its default",
+                f"mode: the value is missing; {MODES}; add a value, or remove the key to use its default",
                 id="a mode left empty",
             ),
             pytest.param(
@@ -208,7 +207,7 @@ class TestFaults:
             ),
             pytest.param(
                 "rules: {known-roles: warn}",
-                "rules.known-roles: no rule has the id 'known-roles'; did you mean 'known-role'?",
+                "rules.known-roles: unknown rule 'known-roles'; did you mean 'known-role'?",
                 id="a misspelt rule",
             ),
             pytest.param(
@@ -218,13 +217,13 @@ class TestFaults:
             ),
             pytest.param(
                 "workloads: {app: {label: a b}}",
-                "workloads.app.label: 'a b' is no label key: [prefix.example/]name, "
-                "the name of at most 63 letters, digits, '-_.'",
+                "workloads.app.label: 'a b' is not a valid label key: expected [prefix.example/]name, where name "
+                "has at most 63 letters, digits and '-_.'",
                 id="a label that is none",
             ),
             pytest.param(
                 "workloads: {role: {aliases: [a, b, a]}}",
-                "workloads.role.aliases[2]: 'a' is in this list already, as aliases[0]; remove one of the two",
+                "workloads.role.aliases[2]: 'a' is a duplicate of aliases[0]; remove one of the two",
                 id="an alias twice",
             ),
             pytest.param(
@@ -249,29 +248,29 @@ class TestFaults:
             ),
             pytest.param(
                 "workloads: {require: [{label: a, oneOf: [b], matches: c}]}",
-                "workloads.require[0]: it has both oneOf and matches; remove one of the two",
+                "workloads.require[0]: oneOf and matches exclude each other; remove one of the two",
                 id="a requirement with two minds",
             ),
             pytest.param(
                 'workloads: {require: [{label: a, matches: "("}]}',
-                "workloads.require[0]: matches: '(' is no regular expression: a ( is not closed",
+                "workloads.require[0]: matches: '(' is not a valid regular expression: a ( is not closed",
                 id="a pattern that is none",
             ),
             pytest.param(
                 'workloads: {require: [{label: a, matches: "(?=b)"}]}',
-                "workloads.require[0]: matches: '(?=b)' is no regular expression: "
-                "it looks around, as by (?=…) or (?<!…), which no label pattern may",
+                "workloads.require[0]: matches: '(?=b)' is not a valid regular expression: "
+                "lookarounds such as (?=…) and (?<!…) are not supported",
                 id="a pattern that could take forever",
             ),
             pytest.param(
                 'workloads: {require: [{label: a, matches: "b)|(?:c"}]}',
-                "workloads.require[0]: matches: 'b)|(?:c' is no regular expression: a ) has no ( before it",
+                "workloads.require[0]: matches: 'b)|(?:c' is not a valid regular expression: a ) has no matching (",
                 id="a pattern that would break out of its anchors",
             ),
             pytest.param(
                 "workloads: {fillFromAliases: yes}",
-                "workloads.fillFromAliases: 'yes' is text; expected true or false: write true; "
-                "in this file yes, no, on and off are text",
+                "workloads.fillFromAliases: 'yes' is text; expected true or false: write true; the words yes, no, "
+                "on and off are text in this file",
                 id="a word for a truth",
             ),
             pytest.param(
@@ -281,7 +280,8 @@ class TestFaults:
             ),
             pytest.param(
                 "namespaces: {exempt: [team-*]}",
-                "namespaces.exempt[0]: 'team-*' is no namespace name: lower-case letters, digits and '-', at most 63; here is one name, and no star",
+                "namespaces.exempt[0]: 'team-*' is not a valid namespace name: expected lower-case letters, digits "
+                "and '-', at most 63; this key takes one name without a star",
                 id="a pattern where names are asked for",
             ),
             pytest.param(
@@ -300,53 +300,54 @@ class TestFaults:
         [
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.1/8]}]}",
-                "network.dns[0].cidrs[0]: '10.0.0.1/8' is an address inside a network; did you mean 10.0.0.0/8, or 10.0.0.1 for this address alone?",
+                "network.dns[0].cidrs[0]: '10.0.0.1/8' is an address inside a network; did you mean 10.0.0.0/8, or "
+                "10.0.0.1 for this single address?",
                 id="a network with host bits",
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8], ports: [53]}]}",
-                "network.dns[0].ports[0]: 53 is a number; a port has its protocol: write 53/TCP",
+                "network.dns[0].ports[0]: 53 is a number; a port needs a protocol: write 53/TCP",
                 id="a port without protocol",
             ),
             pytest.param(
                 "network: {dns: [{namespaceLabels: {a: b}}]}",
-                "network.dns[0]: podLabels are missing: Pods are named by namespaceLabels and podLabels together",
+                "network.dns[0]: podLabels are missing; namespaceLabels and podLabels are required together",
                 id="half a name server",
             ),
             pytest.param(
                 "network: {dns: [{podLabels: {a: b}}]}",
-                "network.dns[0]: namespaceLabels are missing: Pods are named by namespaceLabels and podLabels together",
+                "network.dns[0]: namespaceLabels are missing; namespaceLabels and podLabels are required together",
                 id="the other half of a name server",
             ),
             pytest.param(
                 "network: {dns: [{ports: [53/TCP]}]}",
-                "network.dns[0]: it names no name server; give namespaceLabels and podLabels, or cidrs",
+                "network.dns[0]: the name server is missing; add namespaceLabels and podLabels, or cidrs",
                 id="no name server",
             ),
             pytest.param(
                 "network: {dns: [{namespaceLabels: {a: b}, podLabels: {a: b}, cidrs: [10.0.0.0/8]}]}",
-                "network.dns[0]: it has labels and cidrs; a name server is Pods by labels, or addresses: remove one of the two",
+                "network.dns[0]: labels and cidrs exclude each other; name Pods by labels or addresses by cidrs",
                 id="a name server of two kinds",
             ),
             pytest.param(
                 "network: {dns: [{namespaceLabels: {a: b}, cidrs: [10.0.0.0/8]}]}",
-                "network.dns[0]: it has labels and cidrs; a name server is Pods by labels, or addresses: remove one of the two",
+                "network.dns[0]: labels and cidrs exclude each other; name Pods by labels or addresses by cidrs",
                 id="half of one kind beside the other, which would be passed over",
             ),
             pytest.param(
                 "network: {dns: [{podLabels: {a: b}, cidrs: [10.0.0.0/8]}]}",
-                "network.dns[0]: it has labels and cidrs; a name server is Pods by labels, or addresses: remove one of the two",
+                "network.dns[0]: labels and cidrs exclude each other; name Pods by labels or addresses by cidrs",
                 id="the other half",
             ),
             pytest.param(
                 'network: {dns: [{namespaceLabels: {a: "it\'s"}, podLabels: {a: b}}]}',
-                'network.dns[0].namespaceLabels.a: "it\'s" is no label value: '
-                "1 to 63 letters, digits, '-_.', alphanumeric at both ends",
+                'network.dns[0].namespaceLabels.a: "it\'s" is not a valid label value: expected '
+                "1 to 63 letters, digits and '-_.', with a letter or digit at both ends",
                 id="a quote in a label value",
             ),
             pytest.param(
                 "network: {dns: [{cidrs: [10.0.0.0/8, 10.0.0.0/8]}]}",
-                "network.dns[0].cidrs[1]: '10.0.0.0/8' is in this list already, as cidrs[0]; remove one of the two",
+                "network.dns[0].cidrs[1]: '10.0.0.0/8' is a duplicate of cidrs[0]; remove one of the two",
                 id="a network twice, which Calico's schema refuses",
             ),
             pytest.param(
@@ -377,32 +378,34 @@ class TestFaults:
             ),
             pytest.param(
                 "from: {role: frontend, cidrs: [10.0.0.0/8]}, to: backend",
-                ".from: cidrs stand alone: an end of a flow is Pods by role and namespaces, or networks; write two flows",
+                ".from: cidrs exclude role and namespaces in one end of a flow; write two flows",
                 id="Pods and networks",
             ),
             pytest.param(
                 "from: {role: outside, namespaces: [a]}, to: backend",
-                ".from: outside lies in no namespace",
+                ".from: outside cannot have namespaces; remove namespaces",
                 id="the outside of a namespace",
             ),
             pytest.param(
                 "from: {namespaces: [a, b, a]}, to: backend",
-                ".from.namespaces[2]: 'a' is in this list already, as namespaces[0]; remove one of the two",
+                ".from.namespaces[2]: 'a' is a duplicate of namespaces[0]; remove one of the two",
                 id="a namespace twice",
             ),
             pytest.param(
                 "from: frontend, to: {namespaces: [team-*]}",
-                ".to.namespaces[0]: 'team-*' is no namespace name: lower-case letters, digits and '-', at most 63; here is one name, and no star",
+                ".to.namespaces[0]: 'team-*' is not a valid namespace name: expected lower-case letters, digits "
+                "and '-', at most 63; this key takes one name without a star",
                 id="a pattern where names are asked for",
             ),
             pytest.param(
                 "from: {cidrs: [192.0.2.1, 192.0.2.1/32]}, to: backend",
-                ".from.cidrs[1]: '192.0.2.1/32' is in this list already, as cidrs[0]; remove one of the two",
+                ".from.cidrs[1]: '192.0.2.1/32' is a duplicate of cidrs[0]; remove one of the two",
                 id="a network twice, in two ways",
             ),
             pytest.param(
                 "from: a b, to: backend",
-                ".from.role: 'a b' is no label value: 1 to 63 letters, digits, '-_.', alphanumeric at both ends; did you mean 'a-b'?",
+                ".from.role: 'a b' is not a valid label value: expected 1 to 63 letters, digits and '-_.', with a "
+                "letter or digit at both ends; did you mean 'a-b'?",
                 id="no label value",
             ),
             pytest.param(
@@ -420,17 +423,17 @@ class TestFaults:
             ),
             pytest.param(
                 "from: outside, to: {cidrs: [10.0.0.0/8]}",
-                ": one end must be Pods: their policies are what a flow becomes",
+                ": at least one end must select Pods, because catflap writes the policies for these Pods",
                 id="networks at both ends",
             ),
             pytest.param(
                 "from: outside, to: backend, across: environment",
-                ": across: networks are in no environment",
+                ": across: networks do not belong to an environment; remove across",
                 id="a network across an environment",
             ),
             pytest.param(
                 "from: frontend, to: backend, across: cluster",
-                ".across: 'cluster' is unknown; the only value is environment",
+                ".across: 'cluster' is unknown; the only valid value is environment",
                 id="any further",
             ),
         ],
@@ -456,12 +459,12 @@ class TestFaults:
             ),
             pytest.param(
                 ", ports: [80/TCP, 80/TCP]",
-                "network.flows[0].ports[1]: '80/TCP' is in this list already, as ports[0]; remove one of the two",
+                "network.flows[0].ports[1]: '80/TCP' is a duplicate of ports[0]; remove one of the two",
                 id="one of them twice",
             ),
             pytest.param(
                 f", ports: [{', '.join(f'{number}/TCP' for number in range(1, 52))}]",
-                "network.flows[0].ports: 51 items; 50 are the most",
+                "network.flows[0].ports: 51 items; at most 50 are allowed",
                 id="more than a rule of Calico's has",
             ),
         ],
@@ -486,18 +489,19 @@ class TestFaults:
             ),
             pytest.param(
                 "network: {presets: [osm, osm]}",
-                "network.presets[1]: 'osm' is in this list already, as presets[0]; remove one of the two",
+                "network.presets[1]: 'osm' is a duplicate of presets[0]; remove one of the two",
                 id="a preset twice",
             ),
             pytest.param(
                 "network: {nodeCIDRs: ['::ffff:10.0.0.0/104']}",
-                "network.nodeCIDRs[0]: '::ffff:10.0.0.0/104' is IPv4 in IPv6, which engines read in two ways: "
-                "write it as IPv4; did you mean 10.0.0.0/8?",
+                "network.nodeCIDRs[0]: '::ffff:10.0.0.0/104' is an IPv4 network in IPv6 form, which network "
+                "engines interpret differently: write it as IPv4; did you mean 10.0.0.0/8?",
                 id="IPv4 in IPv6",
             ),
             pytest.param(
                 "network: {clusterWideDefaultDeny: yes}",
-                "network.clusterWideDefaultDeny: 'yes' is text; expected true or false: write true; in this file yes, no, on and off are text",
+                "network.clusterWideDefaultDeny: 'yes' is text; expected true or false: write true; the words yes, no, on and "
+                "off are text in this file",
                 id="a word for a truth",
             ),
             pytest.param(
@@ -507,22 +511,24 @@ class TestFaults:
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old, until: 2027-02-30}]",
-                "exceptions[0].until: '2027-02-30' is no day of the calendar: write it as 2027-01-31",
+                "exceptions[0].until: '2027-02-30' does not exist in the calendar: write YYYY-MM-DD, such as "
+                "2027-01-31",
                 id="a day that the calendar lacks",
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old, until: 0}]",
-                "exceptions[0].until: 0 is a number; expected a day: write it as 2027-01-31",
+                "exceptions[0].until: 0 is a number; expected a date: write YYYY-MM-DD, such as 2027-01-31",
                 id="a number, which might be seconds since 1970",
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old, until: 2027-01-31T00:00:00Z}]",
-                "exceptions[0].until: '2027-01-31T00:00:00Z' is no day: write it as 2027-01-31; did you mean '2027-01-31'?",
+                "exceptions[0].until: '2027-01-31T00:00:00Z' is not a valid date: write YYYY-MM-DD, such as "
+                "2027-01-31; did you mean '2027-01-31'?",
                 id="a moment",
             ),
             pytest.param(
                 "exceptions: [{rule: require-app, namespace: shop, owner: ann, reason: old, until: '20270131'}]",
-                "exceptions[0].until: '20270131' is no day: write it as 2027-01-31",
+                "exceptions[0].until: '20270131' is not a valid date: write YYYY-MM-DD, such as 2027-01-31",
                 id="a day in other letters",
             ),
             pytest.param(
@@ -563,18 +569,27 @@ class TestFaults:
             "workloads: {role: {oneOf: [a, a], label: -}, require: [{label: a}, {label: b}]}\n"
             "namespaces: {exempt: [A, B]}\n"
         )
-        no_key = "'-' is no label key: [prefix.example/]name, the name of at most 63 letters, digits, '-_.'"
+        no_key = (
+            "'-' is not a valid label key: expected [prefix.example/]name, where name has at most 63 letters, "
+            "digits and '-_.'"
+        )
         assert faults(text) == [
-            "apiVersion: 'catflap.dev/v2' is unknown; the only value is catflap.dev/v1",
-            "kind: 'Policy' is unknown; the only value is GuardPolicy",
+            "apiVersion: 'catflap.dev/v2' is unknown; the only valid value is catflap.dev/v1",
+            "kind: 'Policy' is unknown; the only valid value is GuardPolicy",
             f"mode: 'loud' is unknown; {MODES}",
             "ruls: unknown key; did you mean 'rules'?",
-            "workloads.role.oneOf[1]: 'a' is in this list already, as oneOf[0]; remove one of the two",
+            "workloads.role.oneOf[1]: 'a' is a duplicate of oneOf[0]; remove one of the two",
             f"workloads.role.label: {no_key}",
             f"workloads.require[0]: {NO_VALUE}",
             f"workloads.require[1]: {NO_VALUE}",
-            "namespaces.exempt[0]: 'A' is no namespace name: lower-case letters, digits and '-', at most 63; did you mean 'a'?",
-            "namespaces.exempt[1]: 'B' is no namespace name: lower-case letters, digits and '-', at most 63; did you mean 'b'?",
+            (
+                "namespaces.exempt[0]: 'A' is not a valid namespace name: expected lower-case letters, digits and '-', "
+                "at most 63; did you mean 'a'?"
+            ),
+            (
+                "namespaces.exempt[1]: 'B' is not a valid namespace name: expected lower-case letters, digits and '-', "
+                "at most 63; did you mean 'b'?"
+            ),
         ]
 
     def test_what_is_at_fault_as_yaml_hides_nothing(self) -> None:
@@ -595,34 +610,38 @@ class TestFaults:
         """The list, its lines and their characters are limited."""
         assert len(faults(HEAD + "".join(f"x{number}: 1\n" for number in range(MOST_TOLD)))) == MOST_TOLD
         found = faults(HEAD + "".join(f"x{number}: 1\n" for number in range(MOST_TOLD + 1)))
-        assert (len(found), found[-1]) == (MOST_TOLD + 1, f"there is more to mend than these {MOST_TOLD} faults")
+        assert (len(found), found[-1]) == (MOST_TOLD + 1, f"the file has more than {MOST_TOLD} errors; fix these first")
         [line] = faults(f"{HEAD}namespaces: {{exempt: [{'x' * 100_000}]}}")
         assert len(line) < 600
-        assert line.endswith("x' is no namespace name: lower-case letters, digits and '-', at most 63")
+        assert line.endswith(
+            "x' is not a valid namespace name: expected lower-case letters, digits and '-', at most 63"
+        )
         assert faults(f'{HEAD}"\u200b\\tx": 1') == [f"\\u200b\\tx: unknown key; {KEYS}"]
 
     def test_a_misspelt_rule_is_found_among_other_faults(self) -> None:
         """Users can correct all faults together."""
         found = faults(f"{HEAD}mode: loud\nrules: {{known-roles: warn}}\n")
         assert len(found) == 2
-        assert any(fault.startswith("rules.known-roles: no rule has the id 'known-roles'") for fault in found)
+        assert any(fault.startswith("rules.known-roles: unknown rule 'known-roles'") for fault in found)
 
     @pytest.mark.parametrize(
         ("text", "fault"),
         [
-            pytest.param("", "there is no policy in it; ", id="nothing"),
+            pytest.param("", "the file is empty; ", id="nothing"),
             pytest.param("- a", "expected a mapping with apiVersion and kind, got a list", id="a list"),
             pytest.param("GuardPolicy", "expected a mapping with apiVersion and kind, got text", id="a word"),
-            pytest.param(f"{HEAD}---\n{HEAD}", "a second document begins here, ", id="two documents"),
-            pytest.param(HEAD + "mode: \x07", "not YAML: U+0007 is no character of a text", id="a control character"),
+            pytest.param(f"{HEAD}---\n{HEAD}", "a second YAML document starts here, ", id="two documents"),
+            pytest.param(HEAD + "mode: \x07", "not YAML: U+0007 is not allowed in text", id="a control character"),
             pytest.param(
                 HEAD + "\ufeffmode: off",
-                "not YAML: U+FEFF (a byte order mark) is no character",
+                "not YAML: U+FEFF (a byte order mark) is not allowed",
                 id="a mark that nobody sees",
             ),
-            pytest.param(HEAD + "mode: \ud83d", "not YAML: U+D83D is no character of a text", id="half a character"),
+            pytest.param(HEAD + "mode: \ud83d", "not YAML: U+D83D is not allowed in text", id="half a character"),
             pytest.param(
-                HEAD + "#" * LARGEST, f"the file has {LARGEST + len(HEAD)} bytes, {LARGEST} are the most", id="huge"
+                HEAD + "#" * LARGEST,
+                f"the file has {LARGEST + len(HEAD)} bytes, and the limit is {LARGEST} bytes",
+                id="huge",
             ),
             pytest.param(HEAD + "#" + "ü" * (LARGEST // 2), "the file has ", id="huge for what a ConfigMap counts"),
         ],

@@ -115,20 +115,50 @@ b:
 c: {<<: 5, d: *x, e: !!str [], x: !foo y}
 """
     assert complaints(text) == [
-        ("a", "!!int does not fit here; remove it, a value's type follows from how it is written", Place(1, 1)),
-        ("a", "the key 'a' is here for the second time; remove one of the two", Place(2, 1)),
-        ("b[0]", "!!binary does not fit here; remove it, a value's type follows from how it is written", Place(4, 5)),
-        ("b[2]", "!!set does not fit here; remove it, a value's type follows from how it is written", Place(6, 5)),
-        ("1", 'a key is text, 1 is a number; write it in quotes: "1"', Place(7, 1)),
-        ("?.z", "!!bool does not fit here; remove it, a value's type follows from how it is written", Place(9, 4)),
-        ("", "a key is text, this is a list", Place(8, 3)),
-        ("~", 'a key is text, ~ is null; write it in quotes: "~"', Place(10, 1)),
-        ("c.<<", "what is merged here is a mapping, or a list of them", Place(11, 5)),
-        ("c.d", "the alias *x has no anchor &x before it; if text is meant, write it in quotes", Place(11, 12)),
-        ("c.e", "!!str does not fit here; remove it, a value's type follows from how it is written", Place(11, 19)),
+        (
+            "a",
+            ("!!int does not match the value; remove the tag: the notation of a value determines its type"),
+            Place(1, 1),
+        ),
+        ("a", "duplicate key 'a'; remove one of the two", Place(2, 1)),
+        (
+            "b[0]",
+            ("!!binary does not match the value; remove the tag: the notation of a value determines its type"),
+            Place(4, 5),
+        ),
+        (
+            "b[2]",
+            ("!!set does not match the value; remove the tag: the notation of a value determines its type"),
+            Place(6, 5),
+        ),
+        ("1", 'the key 1 is a number, and a key must be text; write it in quotes: "1"', Place(7, 1)),
+        (
+            "?.z",
+            ("!!bool does not match the value; remove the tag: the notation of a value determines its type"),
+            Place(9, 4),
+        ),
+        ("", "the key is a list, and a key must be text", Place(8, 3)),
+        ("~", 'the key ~ is null, and a key must be text; write it in quotes: "~"', Place(10, 1)),
+        ("c.<<", "the key << must merge a mapping or a list of mappings", Place(11, 5)),
+        (
+            "c.d",
+            (
+                "the alias *x refers to the anchor &x, which is not defined before it; if this is text, write it "
+                "in quotes"
+            ),
+            Place(11, 12),
+        ),
+        (
+            "c.e",
+            ("!!str does not match the value; remove the tag: the notation of a value determines its type"),
+            Place(11, 19),
+        ),
         (
             "c.x",
-            "!foo is read as a tag, as it begins with !; if it is a part of the value, write the whole value in quotes",
+            (
+                "!foo starts with ! and is therefore a YAML tag; if it is part of the value, write the whole value in "
+                "quotes"
+            ),
             Place(11, 32),
         ),
     ]
@@ -151,9 +181,9 @@ def test_half_a_character_is_no_text(value: str) -> None:
         ("mode: [", "mode", "expected a value here", Place(1, 8)),
         ("a: b: c", "", "a second ': ' in one line", Place(1, 5)),
         ("a: 1\nb: [1,\n  {c: 'x\n", "b", "this quote is not closed", Place(3, 7)),
-        ("a:\n\t- b", "a", "a tab, where YAML takes blanks only", Place(2, 1)),
-        ("%YAML 1.3\n---\na: 1", "", "a line that begins with % (%YAML, %TAG) is for the parser", Place(1, 1)),
-        ("é: \x07", "", "U+0007 is no character of a text", Place(1, 4)),
+        ("a:\n\t- b", "a", "YAML does not allow a tab here", Place(2, 1)),
+        ("%YAML 1.3\n---\na: 1", "", "the parser cannot use this line with % (%YAML, %TAG)", Place(1, 1)),
+        ("é: \x07", "", "U+0007 is not allowed in text", Place(1, 4)),
     ],
 )
 def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Place) -> None:
@@ -167,13 +197,19 @@ def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Plac
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("*x : y", "the alias *x has no anchor &x before it; if text is meant, write it in quotes"),
-        ("a: {*x : y}", "the alias *x has no anchor &x before it"),
-        ("a: &x 5\n*x : y", 'a key is text, *x is a number; write it in quotes: "*x"'),
-        ("a: &x ~\n*x : y", 'a key is text, *x is null; write it in quotes: "*x"'),
-        ("a: &x [b]\n*x : y", "a key is text, this is a list"),
-        ("? !!int [a]\n: b", "!!int does not fit here"),
-        ("? !!str {a: b}\n: b", "!!str does not fit here"),
+        (
+            "*x : y",
+            (
+                "the alias *x refers to the anchor &x, which is not defined before it; if this is text, write "
+                "it in quotes"
+            ),
+        ),
+        ("a: {*x : y}", "the alias *x refers to the anchor &x, which is not defined before it"),
+        ("a: &x 5\n*x : y", 'the key *x is a number, and a key must be text; write it in quotes: "*x"'),
+        ("a: &x ~\n*x : y", 'the key *x is null, and a key must be text; write it in quotes: "*x"'),
+        ("a: &x [b]\n*x : y", "the key is a list, and a key must be text"),
+        ("? !!int [a]\n: b", "!!int does not match the value"),
+        ("? !!str {a: b}\n: b", "!!str does not match the value"),
     ],
 )
 def test_a_key_that_is_no_word_is_told(text: str, says: str) -> None:
@@ -196,7 +232,7 @@ class TestBounds:
         assert len(said(f"a: [{','.join(items)}]")["a"]) == len(items)
         [(path, message, _)] = complaints(f"a: [{','.join(items)}, x, {{]")
         assert path == f"a[{len(items)}]"
-        assert message.startswith(f"more than {MOST_NODES} keys and values")
+        assert message.startswith(f"the file has more than {MOST_NODES} keys and values")
 
     @pytest.mark.parametrize("times", [10, 10_000, 300_000])
     def test_an_alias_counts_for_what_it_stands_for(self, times: int) -> None:
@@ -220,7 +256,7 @@ class TestBounds:
     def test_so_deep_and_no_deeper(self, opening: str) -> None:
         """Every reader can recurse to this depth; deeper values are not read."""
         [(_, message, _)] = complaints(opening * 100_000)
-        assert message == f"nested more than {DEEPEST} deep"
+        assert message == f"the nesting is deeper than {DEEPEST} levels"
         assert not read("[" * DEEPEST + "]" * DEEPEST).faults
 
     def test_merging_again_and_again_is_counted(self) -> None:

@@ -151,7 +151,7 @@ def test_a_fault_of_syntax_below_a_former_name_hides_no_other_fault() -> None:
 def test_a_former_name_at_another_place_is_unknown() -> None:
     """The message names the place of the current name."""
     assert faults(f"{HEAD}standingNet: true\n") == [
-        "standingNet: unknown key here; the file has network.clusterWideDefaultDeny"
+        "standingNet: unknown key here; the policy file has this key at network.clusterWideDefaultDeny"
     ]
     assert "twin" in faults(f"{HEAD}network: {{twin: true}}\n")[0]
 

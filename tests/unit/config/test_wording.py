@@ -80,18 +80,22 @@ def test_the_paths_are_those_of_the_file() -> None:
     [
         ("network: {flows: [{from: frontend, to: backend, ports: 80}]}", "80 is a number; expected a list: write ports: [80/TCP]"),
         ("network: {flows: [{from: frontend, to: backend, ports: 80/TCP}]}", "'80/TCP' is text; expected a list: write ports: [80/TCP]"),
-        ("network: {flows: [{from: frontend, to: backend, ports: [0x50]}]}", "0x50 is read as the number 80; a port has its protocol: write 80/TCP"),
+        ("network: {flows: [{from: frontend, to: backend, ports: [0x50]}]}", ("0x50 is read as the number 80; a "
+                                                                             "port needs a protocol: write 80/TCP")),
         ("network: {flows: [{from: frontend, to: backend, ports: [80/tcp]}]}", "did you mean 80/TCP?"),
-        ("network: {clusterCIDRs: [10.0.0.1/8]}", "'10.0.0.1/8' is an address inside a network; did you mean 10.0.0.0/8, or 10.0.0.1 for this address alone?"),
-        ("network: {clusterCIDRs: [10.0.0]}", "'10.0.0' is no network: write 10.0.0.0/8 or fd00::/8"),
+        ("network: {clusterCIDRs: [10.0.0.1/8]}", ("'10.0.0.1/8' is an address inside a network; did you mean "
+                                                  "10.0.0.0/8, or 10.0.0.1 for this single address?")),
+        ("network: {clusterCIDRs: [10.0.0]}", "'10.0.0' is not a valid network: write 10.0.0.0/8 or fd00::/8"),
         ("validatingAdmissionPolicy: 'true'", "'true' is text; expected true or false: write true without quotes"),
-        ("validatingAdmissionPolicy: on", "'on' is text; expected true or false: write true; in this file yes, no, on and off are text"),
+        ("validatingAdmissionPolicy: on", ("'on' is text; expected true or false: write true; the words yes, no, on and off are text in "
+                     "this file")),
         ("validatingAdmissionPolicy: 1", "1 is a number; expected true or false"),
         ("mode: no", "'no' is unknown; expected one of enforce, warn, audit, off; write off to turn it off (no is text in this file, and false where Helm or YAML 1.1 read it)"),
         ("mode: ENFORCE", "'ENFORCE' is unknown; expected one of enforce, warn, audit, off; did you mean 'enforce'?"),
-        ("workloads:", "there is no value; expected a mapping with keys such as app, role, require"),
-        ("workloads: {role: {oneOf: [a, ~]}}", "~ is no value; write one, or remove the empty item"),
-        ("workloads: {role: {label: [role]}}", "this is a list; expected text, one value without brackets and without '- '"),
+        ("workloads:", "the value is missing; expected a mapping with keys such as app, role, require"),
+        ("workloads: {role: {oneOf: [a, ~]}}", "~ is not a value; add a value, or remove the empty item"),
+        ("workloads: {role: {label: [role]}}", ("this is a list; expected text; give one value without brackets "
+                                               "and without '- '")),
         ("Mode: warn", "unknown key; did you mean 'mode'?"),
         ("roles: [frontend]", "this is a list; expected a mapping of keys and values (key: value): settings of single roles, by name"),
         ("roles: {data: {claims: {}}}", "unknown key; did you mean 'claim'?"),
@@ -109,10 +113,16 @@ def test_a_message_says_the_value_what_is_expected_and_how_to_write_it(lines: st
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        ("require-app: warn", "unknown key; a rule has its mode under rules: write rules: {require-app: MODE}"),
-        ("flows: []", "unknown key here; the file has network.flows"),
-        ("oneOf: [web]", "unknown key here; the file has workloads.role.oneOf and namespaces.environment.oneOf"),
-        ("rules: {}\ncolour: red", "unknown key; the keys here are apiVersion, kind, mode"),
+        (
+            "require-app: warn",
+            ("unknown key; the key rules contains the mode of a rule: write rules: {require-app: MODE}"),
+        ),
+        ("flows: []", "unknown key here; the policy file has this key at network.flows"),
+        (
+            "oneOf: [web]",
+            ("unknown key here; the policy file has this key at workloads.role.oneOf and namespaces.environment.oneOf"),
+        ),
+        ("rules: {}\ncolour: red", "unknown key; the valid keys are apiVersion, kind, mode"),
     ],
 )
 def test_a_key_in_the_wrong_place_is_told_its_place(lines: str, told: str) -> None:
@@ -140,7 +150,8 @@ NEARLY: Final = [
     *((("network", "presets"), one) for one in ("istio", "Istio", ["Istio"], ["kubelet-probe"])),
     *((("reports",), one) for one in ("Auto", "no", False, "on")),
 ]  # fmt: skip
-PROPOSED: Final = re.compile(r"did you mean '?([^'?,; ]+)'?(?:, or (\S+) for this address alone)?\?|write (\S+)/(TCP)(?=$)|write (?:\S+: )?(\[[^\]]*\])"
+PROPOSED: Final = re.compile(r"did you mean '?([^'?,; ]+)'?(?:, or (\S+) for this single address)?\?|write "
+                             r"(\S+)/(TCP)(?=$)|write (?:\S+: )?(\[[^\]]*\])"
                              r'|write it in quotes: ("[^"]*")|write (true|false|off|\d+)(?= without|;|$)|as in (\S+)$')  # fmt: skip
 
 

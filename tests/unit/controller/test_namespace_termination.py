@@ -57,17 +57,17 @@ def test_a_namespace_that_ends_takes_the_registration_along(tmp_path: Path) -> N
     assert guard.registered == []
     assert not guard.follower.is_healthy
     text = guard.log.read_text("utf-8")
-    assert text.count(f"removed: namespace {OWN} is being deleted, so catflap leaves") == 2
+    assert text.count(f"removed: namespace {OWN} is being deleted, so catflap removes its registration") == 2
     guard.store.delete_(HOME, STATE)
     guard.store.refusing = lambda _: 0
     guard.settle()
     assert guard.registered == []
-    assert "registers again once a namespace of that name exists" in guard.status.summary
+    assert "registers again when a namespace of that name exists" in guard.status.summary
     living(guard, OTHER)
     guard.settle()
     assert guard.registered == BOTH
     assert references(guard) == [[{**RIGHT, "uid": OTHER}]] * 2
-    assert "was deleted: it stays so" not in guard.log.read_text("utf-8")
+    assert "was deleted: catflap does not create it" not in guard.log.read_text("utf-8")
 
 
 def test_what_another_replica_removed_for_that_reason_is_no_administrators_deletion(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_what_the_garbage_collector_took_is_registered_again(tmp_path: Path) -> 
     guard.store.delete_(*BOTH)
     guard.settle()
     assert references(guard) == [[RIGHT], [RIGHT]]
-    assert "was deleted: it stays so" not in guard.log.read_text("utf-8")
+    assert "was deleted: catflap does not create it" not in guard.log.read_text("utf-8")
 
 
 WORDS = st.sampled_from([NEVER, BEGUN, ON, OFF])

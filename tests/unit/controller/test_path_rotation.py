@@ -498,7 +498,7 @@ def test_a_follower_takes_only_the_first_step() -> None:
     before = settle(follower, store)
     assert len(store.secrets) == 1
     store.secrets[-1]["data"] = {}
-    with pytest.raises(TokenUnavailable, match="writes it anew"):
+    with pytest.raises(TokenUnavailable, match="writes it again"):
         follower.take_step() or follower.registered
     assert len(store.secrets) == 1
     assert settle(rotating(store, Obedient()), store) == before, "the one that is registered goes on"

@@ -220,7 +220,7 @@ def test_a_refusal_of_one_policy_keeps_no_other_from_being_written(tmp_path: Pat
     """The message says that the namespace is isolated."""
     api = Picky("catflap-allow-dns")
     with pytest.raises(
-        ReconcileIncomplete, match="namespace shop is isolated, and catflap-allow-dns not as it should be yet: exceeded"
+        ReconcileIncomplete, match="namespace shop is isolated, but catflap-allow-dns are not complete yet: exceeded"
     ):
         reconcile(api, str(tmp_path / "audit.log"), text=FLOWS)
     roles = ["catflap-role-a", "catflap-role-b", "catflap-role-c"]
@@ -287,12 +287,16 @@ def test_a_write_that_is_stored_otherwise_is_no_success(tmp_path: Path) -> None:
     metrics, log = Metrics(), tmp_path / "audit.log"
     reconciler = reconciler_of(api, str(log), metrics)
     for _ in range(3):
-        with pytest.raises(ReconcileIncomplete, match=r"is not stored as it was written; what differs: spec\.ingress"):
+        with pytest.raises(
+            ReconcileIncomplete,
+            match=r"is stored with other values than catflap wrote; "
+            r"differences: spec\.ingress",
+        ):
             reconciler.reconcile(SHOP, parse(HEAD), AROUND)
     records = [json.loads(line) for line in log.read_bytes().splitlines()]
     [written] = [one for one in records if one["type"] == "write"]
     assert written["reasonCode"] == "PolicyNotRepaired"
-    assert "NetworkPolicy catflap-default-deny does not stay as catflap writes it" in written["reason"]
+    assert "NetworkPolicy catflap-default-deny changes after catflap writes it" in written["reason"]
     assert metrics.registry.get_sample_value("catflap_not_repaired") == 1.0
     assert metrics.registry.get_sample_value("catflap_policies_written_total", {"outcome": "created"}) is None
     events = [path for verb, path in api.calls if verb == "CREATE" and "/events/" in path]
@@ -355,7 +359,7 @@ def test_a_policy_that_cannot_be_restored_is_reported(tmp_path: Path) -> None:
     api = Emptied("web-1", "web-2")
     metrics = reconcile(api, str(tmp_path / "audit.log"), GOES)
     [note] = [note for verb, note in api.calls if verb == "EVENT"]
-    assert "is being deleted and its NetworkPolicy catflap-default-deny is gone" in note
+    assert "is being deleted, and its NetworkPolicy catflap-default-deny no longer exists" in note
     assert "Pods web-1, web-2 may still run" in note
     assert metrics.registry.get_sample_value("catflap_not_repaired") == 1.0
 

@@ -68,7 +68,7 @@ def test_a_rejected_write_is_reported_once_per_file(status: int) -> None:
         with pytest.raises(ApiError, match="too much"):
             telling(ApiError(status, "too much"), events, metrics).sync(parse(text))
     assert [one["reason"] for one in events.found.values()] == ["PolicyFileNotFollowed"] * 2
-    assert {one["note"] for one in events.found.values()} == {"what stood before stays; it does not fit: too much"}
+    assert {one["note"] for one in events.found.values()} == {"the earlier version stays; it does not fit: too much"}
     assert value(metrics) == 1.0
     assert telling(None, events, metrics).sync(parse(HEAD)) == 7.0
     assert value(metrics) == 0.0

@@ -145,7 +145,7 @@ def test_kinds_that_are_not_read_are_reported_once(caplog: pytest.LogCaptureFixt
     told = [one.message for one in caplog.records if "does not read" in one.message]
     assert told == [
         (
-            "kinds of this cluster that catflap does not read: not judged, though they say who may connect to whom: "
+            "kinds of this cluster that catflap does not read: not checked, although they allow or deny connections: "
             "ciliumnetworkpolicies.cilium.io"
         )
     ]
@@ -159,7 +159,7 @@ def test_vendors_kinds_without_permission_are_reported_once(caplog: pytest.LogCa
     tested.scan()
     assert cluster.created
     assert [one.message for one in caplog.records] == [
-        "not looked at by scans: tiers.projectcalico.org: no right to list"
+        "the scan does not read: tiers.projectcalico.org: the account may not list this resource"
     ]
 
 

@@ -137,7 +137,8 @@ def test_a_controller_that_still_runs_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert outcome.exit_code == 1
     assert outcome.stdout.splitlines() == [REMOVED] * removal.MAX_PASSES
     assert outcome.stderr == (
-        "catflap: what was removed comes back: a catflap controller still runs; stop it, then try again\n"
+        "catflap: the removed objects exist again, because a catflap controller still runs; stop the controller, "
+        "then try again\n"
     )
 
 
@@ -161,8 +162,8 @@ def test_a_dry_run_says_what_would_be_removed_and_writes_nothing(monkeypatch: py
     monkeypatch.setattr(uninstall, "connect_as_kubectl", lambda *_: cluster)
     outcome = CliRunner().invoke(main, ["uninstall", "--dry-run"])
     assert outcome.exit_code == 0
-    assert outcome.stdout.splitlines() == [f"{REMOVED} (dry run)", "Namespace shop unstamped (dry run)"]
-    assert list(removal.remove_installation(cluster, OWN)) == [REMOVED, "Namespace shop unstamped"]
+    assert outcome.stdout.splitlines() == [f"{REMOVED} (dry run)", "label removed from Namespace shop (dry run)"]
+    assert list(removal.remove_installation(cluster, OWN)) == [REMOVED, "label removed from Namespace shop"]
 
 
 def test_without_a_cluster_the_message_names_an_option_that_there_is(
@@ -173,8 +174,8 @@ def test_without_a_cluster_the_message_names_an_option_that_there_is(
     (tmp_path / "config").write_text("{}", encoding="utf-8")
     outcome = CliRunner().invoke(main, ["uninstall", "--kubeconfig", str(tmp_path / "config")])
     assert outcome.exit_code == 2
-    assert outcome.stderr.startswith(f"catflap: no cluster by --kubeconfig {tmp_path}/config: ")
-    assert outcome.stderr.endswith("; name one by --kubeconfig\n")
+    assert outcome.stderr.startswith(f"catflap: cannot use --kubeconfig {tmp_path}/config: ")
+    assert outcome.stderr.endswith("; name a kubeconfig with --kubeconfig\n")
 
 
 LABELS = {"app.kubernetes.io/managed-by": "catflap"}

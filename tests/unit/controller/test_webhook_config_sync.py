@@ -212,7 +212,7 @@ def test_what_an_administrator_deleted_stays_so_until_it_is_turned_on(tmp_path: 
     assert set(gone).isdisjoint(guard.registered)
     assert again.follower.is_healthy
     assert "turned off" in again.state["status"]
-    assert guard.log.read_text("utf-8").count("was deleted: it stays so until") == len(gone)
+    assert guard.log.read_text("utf-8").count("was deleted: catflap does not create it until") == len(gone)
     guard.store.delete_(STATE)
     again.settle()
     assert guard.registered == BOTH
@@ -229,7 +229,7 @@ def test_one_that_an_administrator_creates_again_is_kept(tmp_path: Path) -> None
     guard.store._put(BOTH[0], kept)
     guard.settle(AFTER)
     assert guard.state["validating"] == "on"
-    assert "is back" in guard.log.read_text("utf-8")
+    assert "exists again" in guard.log.read_text("utf-8")
 
 
 def test_a_crash_between_state_and_creation_is_no_deletion(tmp_path: Path) -> None:
@@ -301,12 +301,12 @@ def test_an_edit_of_the_policy_file_is_followed_and_recorded(tmp_path: Path) -> 
     guard = Guard(tmp_path)
     guard.settle()
     guard.settle(AFTER)
-    assert guard.log.read_text("utf-8").count("the policy file asks for other requests") == 2
+    assert guard.log.read_text("utf-8").count("the policy file requires other requests") == 2
     guard.store.edit(BOTH[0], failurePolicy="Ignore")
     guard.store.objects[BOTH[0]]["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "time": "2026-01-01"}]
     guard.settle(AFTER)
     text = guard.log.read_text("utf-8")
-    assert text.count("put back: validating: pods.catflap.dev: failurePolicy is 'Ignore', not 'Fail'") == 1
+    assert text.count("restored: validating: pods.catflap.dev: failurePolicy is 'Ignore', not 'Fail'") == 1
     assert "last written by kubectl-edit at 2026-01-01" in text
     assert guard.store.objects[BOTH[0]]["webhooks"][0]["failurePolicy"] == "Fail"
     assert any("events.k8s.io" in path for path in guard.store.written)
@@ -323,7 +323,7 @@ def test_repeated_changes_by_others_are_shown(tmp_path: Path) -> None:
     guard.sync()
     assert not guard.follower.is_healthy
     assert "weaker" in guard.state["status"]
-    assert guard.log.read_text("utf-8").count("put back") == 10
+    assert guard.log.read_text("utf-8").count("restored: ") == 10
     guard.store.edit(BOTH[0], failurePolicy="Fail")
     guard.store.objects[BOTH[0]]["webhooks"] = deepcopy(guard.follower._desired(
         "validating", parse(HEAD + BEFORE), ENDPOINT, guard.follower.acting.accounts
@@ -344,7 +344,7 @@ def test_another_endpoint_is_registered_only_once_it_answers(tmp_path: Path) -> 
     guard.trouble = "no answer"
     guard.settle(AFTER)
     assert client_configs(guard) == {("Q0E=", "/validate"), ("Q0E=", "/mutate")}
-    assert "not where it should be" in guard.state["status"]
+    assert "the new endpoint is not usable" in guard.state["status"]
     guard.trouble = ""
     guard.settle(AFTER)
     assert client_configs(guard) == {("TkVX", "/validate/new"), ("TkVX", "/mutate/new")}
@@ -425,7 +425,7 @@ def test_where_another_replica_was_faster_nothing_is_recorded(tmp_path: Path) ->
     guard.settle()
     guard.store.refusing = lambda where: 409 * (where in BOTH)
     guard.sync(AFTER)
-    assert "asks for other requests" not in guard.log.read_text("utf-8")
+    assert "requires other requests" not in guard.log.read_text("utf-8")
     guard.store.refusing = lambda where: 403 * (where in BOTH)
     with pytest.raises(ApiError, match="refused"):
         guard.sync(AFTER)

@@ -252,7 +252,7 @@ def test_what_is_nested_deeply_is_refused() -> None:
     nest: list[object] = []
     for _ in range(5_000):
         nest = [nest]
-    with pytest.raises(TooLargeError, match="levels deep"):
+    with pytest.raises(TooLargeError, match="deeper than"):
         measure(nest)
 
 
@@ -260,7 +260,7 @@ def test_what_is_nested_deeply_is_refused() -> None:
 def test_a_huge_number_is_refused(bits: int) -> None:
     """The library crashes for a number that Python does not convert to text."""
     assert measure([1 << LONGEST_NUMBER - 1])
-    with pytest.raises(TooLargeError, match="a number of"):
+    with pytest.raises(TooLargeError, match="a number in the object has"):
         measure([-1 << bits])
 
 

@@ -42,7 +42,7 @@ LIMITS = """
     cel: "(has(object.spec.template) ? object.spec.template : object).spec.containers.all(c, has(c.resources))"
     message: set resource limits
 """
-REMEDY = "whoever wrote the rule can ask by has() or .? and orValue() for what an object may lack"
+REMEDY = "the author of the rule can use has() or .? and orValue() for fields that can be absent"
 
 
 def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "") -> str:
@@ -75,7 +75,7 @@ class TestVerdicts:
         assert [(one.rule, one.path, one.message) for one in found.denied] == [
             ("limits-set", "", "set resource limits")
         ]
-        assert found.message.endswith("has 1 fault:\n- limits-set: set resource limits")
+        assert found.message.endswith("has 1 violation:\n- limits-set: set resource limits")
         assert decision_on(limited(make(GOOD)), f"custom:{LIMITS}").verdict is Verdict.ALLOWED
 
     def test_faults_of_all_rules_come_together(self) -> None:
@@ -200,7 +200,7 @@ class TestErrors:
         """The rule compares a mebibyte of items, each with each."""
         big = {**pod(GOOD), "spec": {"items": ["x" * 40] * 25_000}}
         [fault] = decision_on(big, custom("object.spec.items.all(a, object.spec.items.all(b, a == b))")).denied
-        assert "the object is too large for it" in fault.message
+        assert "the object is too large for the expression" in fault.message
 
     def test_what_is_too_deep_refuses(self) -> None:
         """The object exceeds the JSON decoder's own limit, in a part that no other code decodes."""
@@ -350,7 +350,7 @@ class TestOffline:
         """The decision for an invented user could differ from that for a real one; the operation is known."""
         manifest = read(pod(GOOD), default_namespace="shop")
         [left_out] = offline(manifest, cel).unchecked
-        assert "and nobody has asked yet" in left_out.why
+        assert "and the lookup is not complete" in left_out.why
         assert not offline(manifest, "request.operation == 'UPDATE'").unchecked
 
     @pytest.mark.parametrize("stands", [True, False])
@@ -362,7 +362,7 @@ class TestOffline:
         found = offline(read(document, default_namespace="shop"), cel)
         assert found.allowed is not stands
         assert [one.why for one in found.unchecked] == (
-            [] if stands else ["it reads terminationGracePeriodSeconds, which the API server fills in"]
+            [] if stands else ["it reads terminationGracePeriodSeconds, which the API server sets"]
         )
 
     def test_what_a_manifest_says_itself_is_judged(self) -> None:
@@ -430,13 +430,13 @@ class TestBudget:
         found = decision_on(source, f"custom: [{rules}]").denied
         assert [one.rule for one in found] == ["x" * number for number in range(count - 2, count + 1)]
         assert {one.message.partition(";")[0] for one in found} == {
-            "the rule's expression fails: all rules together would take too long over an object of this size"
+            "the rule's expression fails: the cost of all rules together is too high for an object of this size"
         }
 
     def test_an_object_that_cannot_be_stored_is_not_even_decoded(self) -> None:
         """It is larger than etcd's limit."""
         [found] = decision_on(pod(GOOD, annotations={"a": "x" * LARGEST_OBJECT}), custom("true")).denied
-        assert f"and {LARGEST_OBJECT} are the most" in found.message
+        assert f"and the limit is {LARGEST_OBJECT}" in found.message
 
     def test_what_a_rule_says_is_not_longer_than_a_person_reads(self) -> None:
         """An expression may have 10,000 characters."""

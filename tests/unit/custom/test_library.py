@@ -34,20 +34,20 @@ def run(expression: str, **variables: Any) -> bool:
             "1 + 'a' == 2",
             "line 1, column 3 of the expression: the operator + does not take values of these types: int, string",
         ),
-        ("true &&\n  foo", "line 2, column 3 of the expression: nothing is called 'foo' here"),
-        ("object.all(", "line 1, column 12 of the expression: the expression ends here, and a value is expected"),
-        ("object.spec.n", "it gives a value of any type (dyn), and not true or false"),
-        ("1 + 1", "it gives int, and not true or false"),
+        ("true &&\n  foo", "line 2, column 3 of the expression: 'foo' is not defined"),
+        ("object.all(", "line 1, column 12 of the expression: the expression ends too early; expected a value"),
+        ("object.spec.n", "the expression returns a value of any type (dyn) instead of true or false"),
+        ("1 + 1", "the expression returns int instead of true or false"),
         ("url('a').getHost() == 'b'", "'url' is a function of Kubernetes that catflap does not have"),
-        ("'a'.matches('(')", "matches: '(' is no regular expression: a ( is not closed"),
-        ("'a'.matches(r'\\(?=b)')", "matches: r'\\(?=b)' is no regular expression"),
+        ("'a'.matches('(')", "matches: '(' is not a valid regular expression: a ( is not closed"),
+        ("'a'.matches(r'\\(?=b)')", "matches: r'\\(?=b)' is not a valid regular expression"),
         (
             "object.all(x, x.matches (\n  '\\\\1'))",
-            "is no regular expression: a \\ before a letter that has no meaning",
+            "is not a valid regular expression: a \\ before a letter without a special meaning",
         ),
         ("[1].indexOf(1) == 0", "indexOf() does not take values of these types: list(int), int"),
         ("object.a.transformMap(k, v, v) == {}", "'transformMap' is a function of Kubernetes that catflap does not"),
-        ("base64.encode(b'a') == ''", "nothing is called 'base64' here"),
+        ("base64.encode(b'a') == ''", "'base64' is not defined"),
     ],
 )
 def test_a_bad_expression_is_refused_with_its_place(expression: str, said: str) -> None:
@@ -116,7 +116,7 @@ def test_nothing_is_both_there_and_missing() -> None:
         ("object.spec.n.trim() == ''", "No matching overloads found"),
         ("object.spec.containers.sort() == []", "unsupported type map"),
         ("'a'.matches(object.spec.containers[0].name + '(')", "invalid regular expression"),
-        ("object.long.all(x, x > 0)", "its loops take too many steps"),
+        ("object.long.all(x, x > 0)", "the loops of the expression take too many steps"),
     ],
 )
 def test_an_error_is_neither_true_nor_false(expression: str, said: str) -> None:

@@ -51,8 +51,8 @@ def test_no_label_that_counts(resource: str, key: str) -> None:
     found = decided({key: "data"}, resource=resource)
     assert found.verdict is Verdict.DENIED
     assert [fault.rule for fault in found.denied] == ["bound-labels"]
-    assert found.message.startswith("Binding shop/web has 1 fault:\n- bound-labels: metadata.labels")
-    assert f"a binding does not set {key!r} of its Pod" in found.message
+    assert found.message.startswith("Binding shop/web has 1 violation:\n- bound-labels: metadata.labels")
+    assert f"a binding cannot set the label {key!r} of its Pod" in found.message
 
 
 @pytest.mark.parametrize("labels", [None, {}, {"topology.kubernetes.io/zone": "1"}, {"example.com/rack": "7"}])
@@ -96,4 +96,4 @@ def test_the_first_labels_are_listed_and_the_others_counted() -> None:
     found = decided({f"pcns.{number:06}{'x' * 1_000}": "v" for number in range(1_000)})
     assert [one.count for one in found.denied] == [1] * 10 + [990]
     assert all(len(one.path) <= 500 and len(one.message) <= 1_000 for one in found.denied)
-    assert "has 1000 faults" in found.message
+    assert "has 1000 violations" in found.message

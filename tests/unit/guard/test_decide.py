@@ -61,7 +61,7 @@ class TestUnjudgedWorkloads:
 
     def test_a_rollout_of_a_deployment_is_not_judged_and_says_so(self) -> None:
         """The Deployment was."""
-        reason = "spec.workloadRef: what it names is judged itself"
+        reason = "spec.workloadRef: catflap checks the object that it names"
         assert decided(self.ROLLOUT) == Decision(Reason(ReasonCode.TEMPLATE_REFERENCED, reason))
 
     def test_it_is_judged_again_when_it_refers_to_nothing(self) -> None:
@@ -126,7 +126,7 @@ class TestRefused:
         found = decided(pod())
         assert found.verdict is Verdict.DENIED
         assert faults(found) == BOTH_MISSING
-        assert found.message.startswith("Pod shop/web has 2 faults:\n")
+        assert found.message.startswith("Pod shop/web has 2 violations:\n")
 
     def test_an_update_that_worsens_is_refused(self) -> None:
         """A Pod cannot shed its role later."""
@@ -151,41 +151,41 @@ class TestUnjudged:
         ("manifest", "request_fields", "code", "reason"),
         [
             pytest.param(
-                None, {"operation": "DELETE"}, ReasonCode.OPERATION_NOT_JUDGED, "DELETE makes no Pod", id="a deletion"
+                None, {"operation": "DELETE"}, ReasonCode.OPERATION_NOT_JUDGED, "DELETE creates no Pod", id="a deletion"
             ),
             pytest.param(
                 None,
                 {"operation": "CONNECT", "subResource": "exec"},
                 ReasonCode.OPERATION_NOT_JUDGED,
-                "CONNECT makes no Pod",
+                "CONNECT creates no Pod",
                 id="a shell in a Pod",
             ),
             pytest.param(
                 pod(),
                 {"subResource": "status"},
                 ReasonCode.NO_RULE_APPLIES,
-                "no rule is about pods/status",
+                "no rule checks pods/status",
                 id="a subresource, judged elsewhere",
             ),
             pytest.param(
                 deployment(),
                 {"subResource": "scale"},
                 ReasonCode.NO_RULE_APPLIES,
-                "no rule is about deployments.apps/scale",
+                "no rule checks deployments.apps/scale",
                 id="a subresource of a group",
             ),
             pytest.param(
                 pod(),
                 {"resource": {"group": "", "version": "v1", "resource": "services"}},
                 ReasonCode.NO_RULE_APPLIES,
-                "no rule is about services",
+                "no rule checks services",
                 id="a resource that makes no Pods",
             ),
             pytest.param(
                 pod(),
                 {"resource": {"group": "metrics.k8s.io", "version": "v1", "resource": "pods"}},
                 ReasonCode.NO_RULE_APPLIES,
-                "no rule is about pods.metrics.k8s.io",
+                "no rule checks pods.metrics.k8s.io",
                 id="a resource of the same name in another group",
             ),
         ],
@@ -208,7 +208,10 @@ class TestExempt:
                 "calico-system", ReasonCode.NAMESPACE_EXEMPT, "namespace calico-system is exempt", id="by default"
             ),
             pytest.param(
-                "guards", ReasonCode.OWN_NAMESPACE, "namespace guards is catflap's own", id="where catflap runs"
+                "guards",
+                ReasonCode.OWN_NAMESPACE,
+                "namespace guards is the namespace of catflap",
+                id="where catflap runs",
             ),
         ],
     )
@@ -234,7 +237,9 @@ class TestExempt:
     def test_a_mirror_pod_of_a_node_is_exempt(self) -> None:
         """The kubelet runs it whatever the answer; refusing would only hide it."""
         found = decided(pod(**MIRROR), userInfo=NODE)
-        assert found == Decision(Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it whatever the answer"))
+        assert found == Decision(
+            Reason(ReasonCode.MIRROR_POD, "mirror Pod: the kubelet runs it even if catflap rejects it")
+        )
 
     def test_a_mirror_pod_waits_for_its_namespace_to_be_isolated(self) -> None:
         """No rule is asked, the gate is; elsewhere than in judged namespaces neither is."""
@@ -337,7 +342,7 @@ class TestOlderOwners:
         found = self.made(predates=True)
         assert isinstance(found, Decision)
         assert found.verdict is Verdict.EXEMPT
-        assert found.reason == "made for an owner older than catflap"
+        assert found.reason == "a controller created it for an owner that is older than catflap"
         assert [fault.rule for fault in found.audited] == ["require-app", "require-role"]
         assert found.denied == found.warned == ()
 
@@ -408,7 +413,7 @@ class TestRestarts:
         return settled(asked(after, before=before), policy(text), owner_predates=predates)
 
     def test_the_objects_own_age_is_asked_for(self) -> None:
-        """By its own name and uid, live: what the request says of its age is not believed."""
+        """By its own name and uid, live: what the request says of its age is not valid."""
         found = self.restarted(predates=None)
         assert isinstance(found, OwnerLookup)
         assert (found.owner.api_version, found.owner.kind, found.owner.uid) == ("apps/v1", "Deployment", "42")
@@ -417,11 +422,11 @@ class TestRestarts:
         """With what it lacks."""
         found = self.restarted(predates=True)
         assert isinstance(found, Decision)
-        assert (found.verdict, found.reason) == (Verdict.EXEMPT, "restarted: it is older than catflap")
+        assert (found.verdict, found.reason) == (Verdict.EXEMPT, "restart of a workload that is older than catflap")
         assert [fault.rule for fault in found.audited] == ["require-app", "require-role"]
 
     def test_what_is_younger_is_refused(self) -> None:
-        """Its new Pods would be refused, which a user would not notice."""
+        """Its new Pods would be rejected, which a user would not notice."""
         assert len(faults(self.restarted(predates=False))) == 2
 
     def test_with_other_labels_of_its_own_it_is_no_restart(self) -> None:
@@ -464,4 +469,4 @@ def test_what_cannot_be_found_out_is_refused_for_now() -> None:
     found = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the API server does not answer")
     assert found.verdict is Verdict.UNAVAILABLE
     assert not found.allowed
-    assert found.message == "not decided: the API server does not answer; try again in a moment"
+    assert found.message == "no decision: the API server does not answer; try again in a moment"

@@ -20,7 +20,7 @@ def decided(labels: dict[str, str]) -> tuple[Decision, Decision]:
 
 def refused(path: str, *, always_named: bool = False) -> RefusedLabel:
     """Return a label that the API server refuses."""
-    return RefusedLabel(Violation(API_SERVER, path, "'a b' is no label value"), always_named)
+    return RefusedLabel(Violation(API_SERVER, path, "'a b' is not a valid label value"), always_named)
 
 
 def test_a_decision_has_its_faults_at_once_and_its_message_later() -> None:

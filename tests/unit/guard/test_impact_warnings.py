@@ -35,26 +35,26 @@ def told(after: str, before: str, *, more: tuple[str, ...] = ()) -> tuple[str, .
             "",
             "mode: warn",
             (
-                "2 running workloads would be refused: CronJob shop/younger, Deployment shop/older",
-                "1 of them older than catflap: their Pods are admitted until they are changed themselves",
+                "2 running workloads would be rejected: CronJob shop/younger, Deployment shop/older",
+                "1 of them are older than catflap: their Pods are admitted until the workload changes",
             ),
             id="newly refused",
         ),
         pytest.param(
             "mode: off",
             "",
-            ("2 running workloads would be refused no longer: CronJob shop/younger, Deployment shop/older",),
+            ("2 running workloads would no longer be rejected: CronJob shop/younger, Deployment shop/older",),
             id="no longer refused",
         ),
         pytest.param(
             "custom: [{id: mine, resources: [workloads], cel: \"request.userInfo.username == 'x'\"}]",
             "",
-            ("custom rules not previewed, by what they read: mine",),
+            ("custom rules not previewed (they read data that is unavailable): mine",),
             id="nobody knows who will ask",
         ),
-        pytest.param("namespaces: {includeExisting: all}", "", ("1 namespace will be closed: old",), id="included"),
+        pytest.param("namespaces: {includeExisting: all}", "", ("1 namespace will be isolated: old",), id="included"),
         pytest.param(
-            "network: {engine: none}", "", ("1 namespace will be closed no longer: new",), id="nothing is closed"
+            "network: {engine: none}", "", ("1 namespace will no longer be isolated: new",), id="nothing is closed"
         ),
     ],
 )
@@ -66,7 +66,7 @@ def test_each_change_has_a_warning(after: str, before: str, lines: tuple[str, ..
 def test_a_look_at_a_part_says_so() -> None:
     """Unlisted objects may be affected too."""
     assert told("", "", more=("deployments", "cronjobs")) == (
-        "previewed in part: there are more deployments, cronjobs than were looked at; see catflap preview",
+        "incomplete preview: the cluster has more deployments, cronjobs than the preview reads; see catflap preview",
     )
 
 
@@ -74,9 +74,9 @@ def test_a_look_at_a_part_says_so() -> None:
 @pytest.mark.parametrize("length", [1, 20, 59, 60, 253])
 def test_a_warning_is_short(count: int, length: int) -> None:
     """However many there are, and however long their names."""
-    line = with_names(f"{count} running workloads would be refused", [str(n).rjust(length, "x") for n in range(count)])
+    line = with_names(f"{count} running workloads would be rejected", [str(n).rjust(length, "x") for n in range(count)])
     assert len(line) <= MAX_WARNING_LENGTH
-    assert line.startswith(f"{count} running workloads would be refused: ")
+    assert line.startswith(f"{count} running workloads would be rejected: ")
 
 
 def test_a_warning_has_as_many_names_as_fit() -> None:

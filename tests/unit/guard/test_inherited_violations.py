@@ -63,7 +63,10 @@ def rules(faults: Any) -> list[str]:
 def test_what_the_template_lacks_the_pod_may_lack() -> None:
     """It keeps running, with all its faults on record."""
     decision = made(pod(), found(template()))
-    assert (decision.verdict, decision.reason) == (Verdict.EXEMPT, "made for an owner older than catflap")
+    assert (decision.verdict, decision.reason) == (
+        Verdict.EXEMPT,
+        ("a controller created it for an owner that is older than catflap"),
+    )
     assert rules(decision.audited) == ["require-app", "require-role"]
 
 

@@ -146,7 +146,7 @@ class TestBounds:
         """So that a message stays readable."""
         found = judge_request(asked(claiming(200)), policy())
         assert [one.path for one in found[:2]] == [f"metadata.labels['pcns.key-00000{number}']" for number in (0, 1)]
-        assert (len(found), found[-1].message) == (MOST_LISTED + 1, "and 190 more faults of this rule")
+        assert (len(found), found[-1].message) == (MOST_LISTED + 1, "and 190 more violations of this rule")
         assert sum(one.count for one in found) == 200
 
     @pytest.mark.parametrize("count", [MAX_LABELS - 1, 100_000])
@@ -158,7 +158,7 @@ class TestBounds:
         [(path, message)] = {(one.path, one.message) for one in found}
         assert (path, message) == (
             "metadata.labels",
-            f"it has {count + 2} labels, and {MAX_LABELS} are the most that are judged; remove those that nothing selects by",
+            (f"the object has {count + 2} labels, and the limit is {MAX_LABELS}; remove labels that no selector uses"),
         )
 
     @pytest.mark.parametrize("where", ["template", "object"])
@@ -198,4 +198,4 @@ class TestBounds:
         assert len(found.message) <= 1_000
         assert len(found.path) <= 500
         assert "characters more" in found.message
-        assert found.message.endswith("; remove it here")
+        assert found.message.endswith("; remove this label")

@@ -45,7 +45,7 @@ def test_a_label_that_the_selector_requires_is_never_changed() -> None:
     assert found.remedies == ()
     [note] = found.notes
     assert note.startswith(f"{TEMPLATE}.labels.role cannot change alone: spec.selector requires role: worker. ")
-    assert "create it under another name, or delete it first" in note
+    assert "create the object under another name, or delete it first" in note
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_role_follows_an_alias_that_the_selector_requires() -> None:
 
 
 def test_the_objects_own_label_comes_before_its_name() -> None:
-    """A fix that contradicts it would be refused by the next rule."""
+    """A fix that contradicts it would be rejected by the next rule."""
     found = mends(read(deployment({"role": "backend"}, labels={"app": "cart"}, name="cart-v2")))
     assert labels(found) == [(TEMPLATE, "app", "cart")]
     own = mends(read(deployment({"app": "web"}, labels={"role": "data"})))
@@ -102,7 +102,7 @@ def test_a_role_that_others_claim_is_not_offered() -> None:
 
 
 def test_a_running_pod_gets_its_role_back() -> None:
-    """Another role of the list would be refused, as the role of a Pod that runs does not change."""
+    """Another role of the list would be rejected, as the role of a running Pod cannot change."""
     before, after = read(pod({"app": "web", "role": "data"})), read(pod({"app": "web"}))
     under = policy()
     [remedy] = label_fix(after, judge(after, under), under, before).remedies
@@ -178,7 +178,7 @@ def test_where_others_claim_every_role_the_message_says_so() -> None:
     all_claimed = ", ".join(f"{role}: {{claim: {{namespaces: [databases]}}}}" for role in ROLES)
     found = mends(read(pod({"app": "web", "role": "data"})), policy(f"roles: {{{all_claimed}}}"))
     assert found.remedies == ()
-    assert "an administrator can change the policy file, or add an exception to it" in found.notes[0]
+    assert "an administrator can change the policy file or add an exception" in found.notes[0]
 
 
 @pytest.mark.parametrize("value", ["~", "a b", "x" * 64, "-a", "a_"])

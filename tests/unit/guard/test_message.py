@@ -13,10 +13,10 @@ from webhook.model.rule import Remedy, Violation
 from webhook.model.workload import Workload
 
 TWO_FAULTS = """\
-Deployment shop/web has 2 faults:
-- known-role: spec.template.metadata.labels.role: the role 'fronted' is not known (did you mean 'frontend'?); the roles are frontend, backend, data
-- require-app: spec.template.metadata.labels.app: the label 'app' is missing; it names the application
-To mend it, set in the manifest:
+Deployment shop/web has 2 violations:
+- known-role: spec.template.metadata.labels.role: unknown role 'fronted' (did you mean 'frontend'?); the roles are frontend, backend, data
+- require-app: spec.template.metadata.labels.app: the label 'app' is missing; set it to the name of the application
+To fix it, set in the manifest:
   spec:
     template:
       metadata:
@@ -25,12 +25,12 @@ To mend it, set in the manifest:
           app: "web\""""  # fmt: skip
 
 LABELS_WITH_SLASHES = """\
-Pod shop/web-* has 4 faults:
-- known-role: metadata.labels['shop.example/tier']: the role 'xyz' is not known; the roles are frontend, backend, data
-- require-app: metadata.labels['shop.example/service']: the label 'shop.example/service' is empty; it names the application
+Pod shop/web-* has 4 violations:
+- known-role: metadata.labels['shop.example/tier']: unknown role 'xyz'; the roles are frontend, backend, data
+- require-app: metadata.labels['shop.example/service']: the label 'shop.example/service' is empty; set it to the name of the application
 - require-label: metadata.labels.team: the label 'team' is missing; it must be one of payments, search
 - require-label: metadata.labels['shop.example/cost-center']: the label 'shop.example/cost-center' has the value 'x'; it must be a full match of [0-9]{4}
-To mend it, set in the manifest:
+To fix it, set in the manifest:
   metadata:
     labels:
       shop.example/tier: ""  # one of: frontend, backend, data
@@ -39,9 +39,9 @@ To mend it, set in the manifest:
       shop.example/cost-center: ""  # choose a value"""
 
 ONE_FAULT = """\
-Pod shop/web has 1 fault:
+Pod shop/web has 1 violation:
 - require-role: metadata.labels.role: the label 'role' is missing; the roles are frontend, backend, data
-To mend it, set in the manifest:
+To fix it, set in the manifest:
   metadata:
     labels:
       role: ""  # one of: frontend, backend, data"""
@@ -93,7 +93,7 @@ def test_a_fault_without_remedy_has_no_patch() -> None:
     fault = Violation(rule="a-rule", path="metadata.name", message="is not to my liking")
     assert (
         refusal(workload().reference, (fault,))
-        == "Pod shop/web has 1 fault:\n- a-rule: metadata.name: is not to my liking"
+        == "Pod shop/web has 1 violation:\n- a-rule: metadata.name: is not to my liking"
     )
 
 
@@ -164,13 +164,13 @@ class TestBounds:
         """An object that is too large breaks each of them."""
         found = tuple(Violation(rule, "metadata.labels", "it has too many") for rule in ("a-rule", "b-rule"))
         assert refusal("Pod shop/web", found) == (
-            "Pod shop/web has 2 faults:\n- a-rule, b-rule: metadata.labels: it has too many"
+            "Pod shop/web has 2 violations:\n- a-rule, b-rule: metadata.labels: it has too many"
         )
 
     def test_those_that_are_not_listed_count(self) -> None:
         """The first line says how many faults there are."""
         found = (Violation("a-rule", "metadata", "wrong"), Violation("a-rule", "", "and 7 more", count=7))
-        assert refusal("Pod shop/web", found).startswith("Pod shop/web has 8 faults:\n")
+        assert refusal("Pod shop/web", found).startswith("Pod shop/web has 8 violations:\n")
 
     def test_a_long_list_of_choices_is_cut(self) -> None:
         """A hundred roles are not for a comment."""

@@ -82,7 +82,7 @@ class TestFilling:
     def test_a_subresource_is_not_touched(self) -> None:
         """An eviction is no Pod."""
         found = amended(pod({NAME: "web"}), subResource="eviction")
-        assert found == Decision(Reason(ReasonCode.NO_RULE_APPLIES, "no rule is about pods/eviction"))
+        assert found == Decision(Reason(ReasonCode.NO_RULE_APPLIES, "no rule checks pods/eviction"))
 
 
 class TestStamping:

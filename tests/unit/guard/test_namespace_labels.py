@@ -41,7 +41,7 @@ def test_a_name_that_gives_a_right_is_given_by_those_named(name: str) -> None:
     text = TEXT if name != "calico-system" else "namespaces: {reserved: {groups: [platform]}}"
     refused = decided(name, text=text)
     assert [(fault.rule, fault.path) for fault in refused.denied] == [("guard-labels", "metadata.name")]
-    assert f"rules hold otherwise in {name}: only members of platform make it" in refused.message
+    assert f"the namespace name {name} is reserved: only members of platform may create it" in refused.message
     assert decided(name, groups=["platform"], text=text) == Decision(
         Reason(ReasonCode.AUTHORIZED_GROUP, "member of platform")
     )

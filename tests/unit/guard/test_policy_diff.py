@@ -72,19 +72,19 @@ FLOW: Final = "{from: frontend, to: backend, ports: [8080/TCP]}"
         pytest.param(
             "namespaces: {exempt: [new]}",
             "namespaces: {exempt: [a]}",
-            ["namespaces.exempt: added new; removed a", "namespaces that will be closed no longer: new"],
+            ["namespaces.exempt: added new; removed a", "namespaces that will no longer be isolated: new"],
             id="exempt from now on",
         ),
         pytest.param(
             "namespaces: {includeExisting: all}",
             "",
-            ["namespaces.includeExisting: all, was none", "namespaces that will be closed: old"],
+            ["namespaces.includeExisting: all, was none", "namespaces that will be isolated: old"],
             id="included",
         ),
         pytest.param(
             "workloads: {role: {oneOf: [b, a]}}",
             "workloads: {role: {oneOf: [a, b]}}",
-            ["workloads.role.oneOf: in another order"],
+            ["workloads.role.oneOf: different order"],
             id="an order",
         ),
         pytest.param(
@@ -113,7 +113,7 @@ FLOW: Final = "{from: frontend, to: backend, ports: [8080/TCP]}"
             "network: {engine: kubernetes}",
             [
                 "network.engine: none, was kubernetes",
-                "namespaces that will be closed no longer: new",
+                "namespaces that will no longer be isolated: new",
                 "policies of a namespace, by kubernetes: removed catflap-allow-dns, catflap-default-deny",
             ],
             id="nothing is closed any more",

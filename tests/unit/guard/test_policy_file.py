@@ -56,7 +56,7 @@ def test_of_a_sound_file_is_asked_what_it_would_change() -> None:
     )
 
 
-@pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be refused: Deployment shop/web, and 1 more",)])
+@pytest.mark.parametrize("foreseen", [(), ("2 running workloads would be rejected: Deployment shop/web, and 1 more",)])
 def test_a_sound_file_passes_whatever_is_foreseen(foreseen: tuple[str, ...]) -> None:
     """There are only warnings, those about keys of earlier releases first."""
     results: Results = {PolicyValidation: ValidationResult(warnings=("twin: renamed",)), PolicyImpactLookup: foreseen}
@@ -70,7 +70,7 @@ def test_a_bad_one_is_refused_with_every_fault() -> None:
     assert isinstance(found, Decision)
     assert (found.verdict, found.denied) == (Verdict.DENIED, (BAD, SHAPELESS))
     assert found.message == (
-        "ConfigMap guards/catflap-policy has 2 faults:\n"
+        "ConfigMap guards/catflap-policy has 2 violations:\n"
         "- policy-file: mode: no such mode (line 3, column 1)\n"
         "- policy-file: not YAML"
     )
@@ -130,7 +130,10 @@ def test_who_may_delete_the_policy_file(who: str) -> None:
     found = deleted(text="exempt: {users: [robot]}", userInfo={"username": user, "groups": groups})
     assert found.verdict is verdict
     if verdict is Verdict.DENIED:
-        assert "only members of system:masters or catflap:break-glass delete it (policyFile.deletedBy)" in found.message
+        assert (
+            "only members of system:masters or catflap:break-glass may delete it (policyFile.deletedBy)"
+            in found.message
+        )
     else:
         assert found.reason
 
@@ -141,7 +144,7 @@ def test_the_file_says_who_may() -> None:
     assert deleted(text=text, userInfo={"username": "a", "groups": ["platform"]}).reason == "member of platform"
     assert deleted(text=text, userInfo={"username": "a", "groups": ["system:masters"]}).verdict is Verdict.DENIED
     no_group = "policyFile: {deletedBy: []}\nbreakGlass: {groups: []}"
-    assert "only members of no group delete it" in deleted(text=no_group).message
+    assert "only members of no group may delete it" in deleted(text=no_group).message
 
 
 @pytest.mark.parametrize("text", ["mode: off", "namespaces: {overrides: [{names: [guards], mode: off}]}"])

@@ -105,7 +105,7 @@ def test_other_users_may_not_change_policies_with_a_name_of_catflap(group: str, 
     found = decided(operation=operation, group=group, name=name)
     assert found.verdict is Verdict.DENIED
     assert found.denied[0].rule == "guard-policies"
-    assert f"NetworkPolicy shop/{name} is catflap's own" in found.message
+    assert f"NetworkPolicy shop/{name} belongs to catflap" in found.message
 
 
 @pytest.mark.parametrize(
@@ -195,5 +195,5 @@ def test_policies_in_exempt_namespaces_are_not_checked() -> None:
 
 def test_a_review_without_any_object_is_bad() -> None:
     """Nothing says what it is about."""
-    with pytest.raises(BadReview, match="carries an object"):
+    with pytest.raises(BadReview, match="must contain an object"):
         decode(body(oldObject=None))

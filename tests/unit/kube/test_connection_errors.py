@@ -89,16 +89,17 @@ HEAD: Final = b"HTTP/1.1 200 OK\r\n"
 @pytest.mark.parametrize(
     ("scheme", "answer", "reason"),
     [
-        ("http", waits(), "no answer within the time"),
-        ("http", waits(HEAD + b"Content-Length: 9\r\n\r\n{"), "no answer within the time"),
+        ("http", waits(), "no answer before the timeout"),
+        ("http", waits(HEAD + b"Content-Length: 9\r\n\r\n{"), "no answer before the timeout"),
         ("http", says(b""), "the connection was closed before the answer"),
-        ("http", says(b"garbage\r\n\r\n"), "the answer was no HTTP"),
-        ("http", says(HEAD + b"Content-Length: 9\r\n\r\n{"), "the answer was not whole"),
-        ("http", says(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "the answer was not whole"),
+        ("http", says(b"garbage\r\n\r\n"), "the answer was not HTTP"),
+        ("http", says(HEAD + b"Content-Length: 9\r\n\r\n{"), "the answer was incomplete"),
+        ("http", says(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "the answer was incomplete"),
         ("http", says(HEAD + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"), "the answer could not be decompressed"),
-        ("http", says(HEAD + b"Content-Length: 1\r\n\r\n{"), "the answer cannot be read: not JSON: it ends before its last value does"),
+        ("http", says(HEAD + b"Content-Length: 1\r\n\r\n{"), ("cannot read the answer: not JSON: it ends before "
+                                                             "its last value is complete")),
         ("https", says(b"garbage\r\n\r\n"), "TLS failed"),
-        ("https", waits(), "no answer within the time"),
+        ("https", waits(), "no answer before the timeout"),
     ],
     ids=["silent", "half an answer", "hangs up", "no HTTP", "cut", "bad chunk", "bad gzip", "no JSON", "no TLS", "silent TLS"],
 )  # fmt: skip
@@ -112,7 +113,7 @@ def test_no_server() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert asked(f"http://127.0.0.1:{port}") == "the connection was refused"
-    assert asked("http://nowhere.invalid") == "its name was not resolved by DNS"
+    assert asked("http://nowhere.invalid") == "DNS did not resolve the name"
 
 
 @pytest.mark.parametrize(

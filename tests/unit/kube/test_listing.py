@@ -60,7 +60,7 @@ def test_on_page_is_called_for_each_page() -> None:
 
 @pytest.mark.parametrize(
     ("error", "says"),
-    [(ApiError(403, "forbidden"), "no right to list"), (ApiError(503, "not now"), "not now")],
+    [(ApiError(403, "forbidden"), "the account may not list this resource"), (ApiError(503, "not now"), "not now")],
 )
 def test_what_cannot_be_listed_is_said_and_the_rest_is(error: ApiError, says: str) -> None:
     """The message has resource and group."""
@@ -86,11 +86,11 @@ def test_some_namespaces_are_asked_one_by_one() -> None:
     listing = ObjectLister(Lists({**lists, PODS: ApiError(403, "forbidden")}), namespaces=["shop", "gone"])
     assert [each["metadata"]["name"] for each in listing.objects()] == ["a"]
     assert set(listing.namespaces() or ()) == {"shop"}
-    assert listing.unlisted == ["namespace gone: it is not there"]
+    assert listing.unlisted == ["namespace gone does not exist"]
 
 
 def test_own_policies_are_not_listed() -> None:
-    """Users may not create them, so all of them would be refused."""
+    """Users may not create them, so all of them would be rejected."""
     ours = one(
         "catflap-default-deny",
         labels={"app.kubernetes.io/managed-by": "catflap"},

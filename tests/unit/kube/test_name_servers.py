@@ -93,7 +93,7 @@ def test_the_addresses_are_those_of_the_service_and_the_cache(
     assert found == DetectedDns("node-local", addresses)
     assert len(said) == 1
     assert all(address in said[0] for address in addresses)
-    assert ("No address was found" in said[0]) == (not addresses)
+    assert ("catflap found no address" in said[0]) == (not addresses)
 
 
 @pytest.mark.parametrize(

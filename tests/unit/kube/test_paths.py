@@ -39,7 +39,7 @@ def test_a_hostile_name_is_no_segment(name: str) -> None:
     """This holds for names and namespaces at every position."""
     assert not is_segment(name)
     for segments in ((name,), ("v1", name, "pods")):
-        with pytest.raises(ApiError, match="is no name of an object or namespace") as caught:
+        with pytest.raises(ApiError, match="is not a valid name of an object or namespace") as caught:
             under("/api", *segments)
         assert caught.value.refused
     if name:
@@ -97,7 +97,7 @@ def test_a_path_that_was_put_together_elsewhere_is_checked_again(text: str) -> N
 )
 def test_such_a_path_is_not_sent(path: str) -> None:
     """The error comes before any connection is used."""
-    with pytest.raises(ApiError, match="is no path of the API server's"):
+    with pytest.raises(ApiError, match="is not a path of the API server"):
         Api(None).get(path)  # type: ignore[arg-type]
 
 

@@ -63,7 +63,7 @@ def test_what_a_stranger_slipped_in_is_replaced_whole() -> None:
 
 def test_what_came_and_went_is_a_failure() -> None:
     """The policy does not exist now, so it is not verified: the next pass creates it."""
-    with pytest.raises(ApiError, match="came and went"):
+    with pytest.raises(ApiError, match="was created and deleted"):
         ensure_policy(Taken(None, None), MANIFEST)
 
 
@@ -138,7 +138,9 @@ class Changed(Api):
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_write_counts_only_where_the_answer_is_what_was_written(change: str, found: Json | None) -> None:
     """Spec and catflap's labels count; the error has the differences and the stored object."""
-    with pytest.raises(PolicyAlteredError, match="is not stored as it was written; what differs: ") as caught:
+    with pytest.raises(
+        PolicyAlteredError, match="is stored with other values than catflap wrote; differences: "
+    ) as caught:
         ensure_policy(Changed(found, CHANGES[change]), MANIFEST)
     assert caught.value.found != MANIFEST
 

@@ -78,7 +78,9 @@ SPEC: Final[Json] = {"f:spec": {"f:ingress": {}}}
             pytest.param({POLICIES.format(one): admission(rule())}, found(), "MutatingAdmissionPolicy opener", id=one)
             for one in ("v1", "v1beta1", "v1alpha1")
         ),
-        pytest.param({WEBHOOKS: ApiError(403, "no right")}, found(), "not looked at: no right", id="no right to look"),
+        pytest.param(
+            {WEBHOOKS: ApiError(403, "no right")}, found(), "could not be listed: no right", id="no right to look"
+        ),
     ],
 )
 def test_what_may_have_changed_a_policy_is_named(lists: dict[str, Any], policy: Json, said: str) -> None:

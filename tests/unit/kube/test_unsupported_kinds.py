@@ -41,9 +41,9 @@ class Discovery(Api):
 def test_kinds_that_make_pods_or_open_networks_are_named() -> None:
     """Supported kinds are not named, nor other kinds of the same groups."""
     assert list(unsupported_kind_notes(Discovery(KINDS), {})) == [
-        "not judged, but for the Pods that they make: virtualmachines.kubevirt.io, workflowtemplates.argoproj.io",
+        "not checked, except the Pods that they create: virtualmachines.kubevirt.io, workflowtemplates.argoproj.io",
         (
-            "not judged, though they say who may connect to whom: "
+            "not checked, although they allow or deny connections: "
             "baselineadminnetworkpolicies.policy.networking.k8s.io, ciliumnetworkpolicies.cilium.io"
         ),
     ]

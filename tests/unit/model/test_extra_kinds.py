@@ -54,11 +54,11 @@ def test_what_may_be_a_kind_is_taken(change: dict[str, str]) -> None:
     assert one.model_dump() == {**WIDGET, **change}
 
 
-OWN = "is a group of Kubernetes' own; what makes Pods there is built in"
-NO_GROUP = "is no API group: write it as apiVersion does before the slash, such as example.com"
-NO_PLURAL = "is no resource: write the plural as `kubectl api-resources` does, such as widgets"
-NO_KIND = "is no kind: write it as manifests do, such as Widget"
-NO_PATH = "is no path of fields: write their names with dots, such as spec.template; no lists"
+OWN = "is a group of Kubernetes, whose kinds are built in; remove this item"
+NO_GROUP = "is not a valid API group: write the part of apiVersion before the slash, such as example.com"
+NO_PLURAL = "is not a valid resource: write the plural that `kubectl api-resources` prints, such as widgets"
+NO_KIND = "is not a valid kind: write the kind as in manifests, such as Widget"
+NO_PATH = "is not a valid field path: write field names with dots and without lists, such as spec.template"
 
 
 @pytest.mark.parametrize(
@@ -96,19 +96,19 @@ NO_PATH = "is no path of fields: write their names with dots, such as spec.templ
         pytest.param(
             "template",
             "metadata.template",
-            "leads to no pod template: nobody may write one below metadata",
+            "is not the path of a pod template: metadata cannot contain one",
             id="a path into the object's own metadata",
         ),
         pytest.param(
             "template",
             "spec.template.metadata",
-            "leads too far: the path of the pod template ends before its metadata",
+            "is too long: the path of the pod template ends before its metadata",
             id="the path of the metadata",
         ),
         pytest.param(
             "template",
             "spec.template.metadata.labels",
-            "leads too far: the path of the pod template ends before its metadata",
+            "is too long: the path of the pod template ends before its metadata",
             id="the path of the labels",
         ),
     ],
@@ -132,28 +132,30 @@ def test_every_part_of_an_extra_kind_has_to_be_there(field: str) -> None:
     [
         pytest.param(
             {"group": "argoproj.io", "resource": "rollouts", "kind": "Rollout"},
-            "rollouts.argoproj.io is built in; remove it here",
+            "rollouts.argoproj.io is a built-in kind; remove this item",
             id="one that is built in",
         ),
         pytest.param(
             {"group": "keda.sh", "resource": "jobs", "kind": "ScaledJob"},
-            "jobs.keda.sh is built in; remove it here",
+            "jobs.keda.sh is a built-in kind; remove this item",
             id="a kind that is built in by another plural",
         ),
         pytest.param(
             {"group": "projectcalico.org", "resource": "tiers", "kind": "Tier"},
-            "tiers.projectcalico.org is a network policy, which makes no Pods",
+            "tiers.projectcalico.org is a network policy, from which no Pods are created; remove this item",
             id="a network policy",
         ),
-        pytest.param({}, "widgets.example.com, or its kind Widget, is listed twice", id="the same again"),
+        pytest.param(
+            {}, "widgets.example.com, or its kind Widget, is a duplicate; remove one of the two", id="the same again"
+        ),
         pytest.param(
             {"kind": "Gadget", "template": "spec.template"},
-            "widgets.example.com, or its kind Gadget, is listed twice",
+            "widgets.example.com, or its kind Gadget, is a duplicate; remove one of the two",
             id="a resource with another kind and path",
         ),
         pytest.param(
             {"resource": "gadgets"},
-            "gadgets.example.com, or its kind Widget, is listed twice",
+            "gadgets.example.com, or its kind Widget, is a duplicate; remove one of the two",
             id="a kind of another resource",
         ),
     ],
@@ -166,6 +168,6 @@ def test_a_built_in_kind_is_refused_with_its_path(change: dict[str, str], says: 
 def test_more_kinds_than_one_expression_holds_are_refused() -> None:
     """The API server would refuse the registration, which users do not apply by hand."""
     changes = [{"resource": f"widgets{number}", "kind": f"Widget{number}"} for number in range(101)]
-    says = "101 items; 100 are the most"
+    says = "101 items; at most 100 are allowed"
     assert len(policy(listed(*changes[1:])).workloads.extra_kinds) == 100
     assert faults(listed(*changes)) == [f"workloads.extraKinds: {says}"]

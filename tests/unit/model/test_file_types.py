@@ -43,9 +43,9 @@ def zipped() -> bytes:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        pytest.param(gzip.compress(POD), "by gzip; unpack it first", id="gzip"),
-        pytest.param(bz2.compress(POD), "by bzip2; unpack it first", id="bzip2"),
-        pytest.param(lzma.compress(POD), "by xz; unpack it first", id="xz"),
+        pytest.param(gzip.compress(POD), "with gzip; unpack it first", id="gzip"),
+        pytest.param(bz2.compress(POD), "with bzip2; unpack it first", id="bzip2"),
+        pytest.param(lzma.compress(POD), "with xz; unpack it first", id="xz"),
         pytest.param(tarred(), "a tar archive; unpack it first", id="tar"),
         pytest.param(zipped(), "a ZIP archive; unpack it first", id="ZIP"),
         pytest.param(POD.decode().encode("utf-32"), "UTF-32, which kubectl cannot read", id="UTF-32"),
@@ -80,7 +80,7 @@ def test_in_a_folder_such_a_file_is_another_programs(tmp_path: Path, monkeypatch
     Path("all/secret.yaml").write_bytes(b"$ANSIBLE_VAULT;1.1;AES256\n3366\n")
     done = CliRunner().invoke(main, ["check", "-c", "policy.yaml", "all"])
     assert (done.exit_code, done.stderr) == (0, "")
-    assert "1 file of other programs passed over" in done.stdout
+    assert "1 file of other programs skipped" in done.stdout
 
 
 @LAW

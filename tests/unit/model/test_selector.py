@@ -40,7 +40,7 @@ from webhook.model.selector import (
 def test_labels_are_printed_or_refused(wanted: dict[str, str], text: str | None) -> None:
     """Never misquoted."""
     if text is None:
-        with pytest.raises(ValueError, match="a Calico selector cannot say"):
+        with pytest.raises(ValueError, match="a Calico selector cannot express"):
             printed(labels(wanted))
     else:
         assert printed(labels(wanted)) == text
@@ -49,7 +49,7 @@ def test_labels_are_printed_or_refused(wanted: dict[str, str], text: str | None)
 @pytest.mark.parametrize("value", ["'\"", "\"a'", "a'b\"c"])
 def test_a_value_that_the_grammar_cannot_say_is_refused(value: str) -> None:
     """It has no escapes."""
-    with pytest.raises(ValueError, match="cannot say"):
+    with pytest.raises(ValueError, match="cannot express"):
         quoted(value)
 
 
@@ -57,7 +57,9 @@ def test_a_selector_is_as_long_as_calico_takes() -> None:
     """And not one character more."""
     rest = "a == ''"
     assert len(printed(labels({"a": "b" * (LONGEST - len(rest))}))) == LONGEST
-    with pytest.raises(ValueError, match=f"the selector has {LONGEST + 1} characters, Calico takes {LONGEST}"):
+    with pytest.raises(
+        ValueError, match=f"the selector has {LONGEST + 1} characters, and the limit of Calico is {LONGEST}"
+    ):
         printed(labels({"a": "b" * (LONGEST - len(rest) + 1)}))
 
 
@@ -104,7 +106,7 @@ def test_a_tree_is_printed_as_calico_reads_it(selector: Selector, text: str) -> 
 )
 def test_a_value_that_cannot_be_said_is_refused_anywhere(selector: Selector) -> None:
     """In a tree of any shape."""
-    with pytest.raises(ValueError, match="cannot say"):
+    with pytest.raises(ValueError, match="cannot express"):
         printed(AllOf((Has("x"), AnyOf((Has("y"), selector)))))
 
 

@@ -170,7 +170,7 @@ def test_too_large_policy_is_one_short_violation(manifest: Json) -> None:
         found = judge(decode(encoded(manifest)).policy, policy)
     assert [(one.rule, one.path) for one in found] == [("no-open-policy", "spec")]
     assert len(found[0].message) < 400
-    assert found[0].message.startswith("cannot determine what it opens: ")
+    assert found[0].message.startswith("cannot determine the allowed traffic: ")
     assert count() < 40 * MOST_PARTS
 
 
@@ -180,5 +180,7 @@ def test_the_violations_of_the_largest_policy_are_few_and_short() -> None:
     found = judge(decode(encoded(plain(ingress=rules))).policy, parse(FILE).policy)
     assert len(found) == 11
     assert found[-1].path == "spec.ingress[10]"
-    assert found[-1].message.startswith("from here on, 790 more rules open ways: that means nobody in particular")
+    assert found[-1].message.startswith(
+        "from this rule on, 790 more rules allow connections: the peers are not restricted"
+    )
     assert sum(len(one.message) for one in found) < 4000

@@ -30,7 +30,7 @@ FLOWS: Final = {
     "three-tier", "three-tier-no-environment", "named-here", "named-elsewhere", "named-no-environment", "cidrs",
     "outside", "outside-clusters", "outside-ipv4-cluster", "outside-windows", "ports", "mesh-ports",
 }  # fmt: skip
-KINDS: Final = {"staged", "standing-net", "standing-net-staged"}
+KINDS: Final = {"staged", "cluster-wide-default-deny", "cluster-wide-default-deny-staged"}
 TARGET: Final = RenderTarget("shop", "5b1f", "0123456789abcdef")
 NOWHERE: Final = RenderTarget("", "", "0123456789abcdef")
 

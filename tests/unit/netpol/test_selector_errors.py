@@ -17,27 +17,30 @@ OPERATORS = "==, !=, in, not in, contains, starts with or ends with"
         ("app = 'web'", "= at character 5 is unknown (write ==)"),
         ("app == 'web' & role == 'x'", "& at character 14 is unknown (write &&)"),
         ("app == 'web' | role == 'x'", "| at character 14 is unknown (write ||)"),
-        ("app == 'web' and role == 'x'", "expected && or || between two parts at character 14, and not and (write &&)"),
-        ("app == 'web' role == 'x'", "expected && or || between two parts at character 14, and not role"),
-        ("app == web", "expected text in quotes at character 8, and not web (write 'web')"),
+        (
+            "app == 'web' and role == 'x'",
+            "expected && or || between two parts at character 14, instead of and (write &&)",
+        ),
+        ("app == 'web' role == 'x'", "expected && or || between two parts at character 14, instead of role"),
+        ("app == web", "expected text in quotes at character 8, instead of web (write 'web')"),
         ("app == 'web", "the quote at character 8 is not closed"),
         ("has(app", "the bracket at character 4 is not closed"),
         ("all(", "the bracket at character 4 is not closed"),
-        ("(app == 'web'", "expected ) at its end"),
-        ("app == 'web')", "expected && or || between two parts at character 13, and not )"),
-        ("app", f"expected {OPERATORS} at its end"),
-        ("app is 'web'", f"expected {OPERATORS} at character 5, and not is"),
-        ("app in ('web')", "expected { at character 8, and not ("),
-        ("app in {'web' 'shop'}", "expected } at character 15, and not 'shop'"),
-        ("app == 'web' &&", "expected the key of a label, has(key), all() or global() at its end"),
-        ("'web' == app", "expected the key of a label, has(key), all() or global() at character 1, and not 'web'"),
+        ("(app == 'web'", "expected ) at the end"),
+        ("app == 'web')", "expected && or || between two parts at character 13, instead of )"),
+        ("app", f"expected {OPERATORS} at the end"),
+        ("app is 'web'", f"expected {OPERATORS} at character 5, instead of is"),
+        ("app in ('web')", "expected { at character 8, instead of ("),
+        ("app in {'web' 'shop'}", "expected } at character 15, instead of 'shop'"),
+        ("app == 'web' &&", "expected the key of a label, has(key), all() or global() at the end"),
+        ("'web' == app", "expected the key of a label, has(key), all() or global() at character 1, instead of 'web'"),
         ("app: web", ": at character 4 is unknown"),
-        ("!" + "(" * 101, "expected no more than 100 brackets in brackets"),
+        ("!" + "(" * 101, "expected at most 100 nested brackets"),
     ],
 )
 def test_an_error_has_its_place(text: str, says: str) -> None:
     """Counted from 1, in characters."""
-    with pytest.raises(ValueError, match="is no selector of Calico: ") as bad:
+    with pytest.raises(ValueError, match="is not a valid Calico selector: ") as bad:
         parse(text)
     assert says in str(bad.value)
 
@@ -70,6 +73,6 @@ def test_each_wrong_rule_is_named(resource: tuple[str, str], rule: Any, spec: An
 
 
 def test_the_field_of_a_selector_is_named_once() -> None:
-    """Not as the spec as a whole, and not twice."""
+    """Not as the spec as a whole, instead of twice."""
     found = read(("projectcalico.org", "networkpolicies"), {"spec": {"selector": "a = 'b'"}}).unreadable
-    assert found == "spec.selector: \"a = 'b'\" is no selector of Calico: = at character 3 is unknown (write ==)"
+    assert found == "spec.selector: \"a = 'b'\" is not a valid Calico selector: = at character 3 is unknown (write ==)"

@@ -34,7 +34,7 @@ NAMESPACE_CONTROLLER = {"username": "system:serviceaccount:kube-system:namespace
 # Words that programs once interpreted, and others.
 WORDS = [
     "",
-    "restored: a Pod waits for it",
+    "restored: a Pod waits for the policy",
     "break-glass: member of a",
     "the namespace is on its way out",
     "not repaired",

@@ -50,7 +50,7 @@ def test_a_namespace_is_closed_after_its_birth() -> None:
     space = single_history(
         EventAt(0, NAMESPACE_CREATED, "bob"), EventAt(2, POLICY_CREATED), EventAt(9, POLICY_EXISTS, "alice")
     )
-    assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "closed")
+    assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "isolated")
     assert (space.closed[17:19], space.seen[17:19]) == ("02", "09")
 
 
@@ -59,7 +59,7 @@ def test_a_removal_on_record_gives_the_exact_time() -> None:
     space = single_history(
         EventAt(0, POLICY_CREATED), EventAt(10, POLICY_REMOVED, "carol"), EventAt(52, POLICY_RESTORED)
     )
-    assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "closed")
+    assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "isolated")
 
 
 def test_unseen_removal_has_an_upper_bound() -> None:
@@ -88,7 +88,7 @@ def test_rejected_removal_is_no_gap() -> None:
     space = single_history(
         EventAt(0, POLICY_CREATED), EventAt(10, POLICY_REMOVED, "carol"), EventAt(20, POLICY_EXISTS, "alice")
     )
-    assert (space.lapses, space.state) == (0, "closed")
+    assert (space.lapses, space.state) == (0, "isolated")
 
 
 def test_leaving_by_the_policy_file_opens() -> None:
@@ -105,7 +105,7 @@ def test_removed_policy_of_another_engine_opens_nothing() -> None:
         single_history(
             EventAt(0, POLICY_CREATED), EventAt(10, POLICY_CREATED, CALICO), EventAt(11, POLICY_DELETED, PLAIN)
         ).state
-        == "closed"
+        == "isolated"
     )
 
 
@@ -126,7 +126,7 @@ def test_namespace_created_again_is_a_new_one() -> None:
         EventAt(60, NAMESPACE_CREATED, "bob"),
         EventAt(61, POLICY_CREATED),
     )
-    assert (space.lapses, space.to_close, space.state) == (0, 1.0, "closed")
+    assert (space.lapses, space.to_close, space.state) == (0, 1.0, "isolated")
 
 
 def test_namespace_never_isolated_is_counted_separately() -> None:
@@ -166,7 +166,7 @@ def test_write_without_a_code_over_an_existing_policy_is_counted() -> None:
     """The write may or may not be a restoration, so it counts neither as a gap nor as the absence of one."""
     covered = history_of(EventAt(0, POLICY_WRITTEN), EventAt(30, POLICY_EXISTS, "alice"), EventAt(120, POLICY_WRITTEN))
     assert (covered.lapses, covered.without, covered.unexplained) == (0, 0.0, 1)
-    assert "1 write of an earlier release may have restored it or not" in open_time(covered)
+    assert "1 write of an earlier release may or may not be a restoration" in open_time(covered)
 
 
 def test_the_first_write_without_a_code_closes_a_namespace() -> None:

@@ -39,33 +39,32 @@ def test_refusals_are_those_of_the_log(week_page: tuple[Path, Page]) -> None:
     log, found = week_page
     refused = [one for one in map(json.loads, log.read_text().splitlines()) if one.get("decision") == "denied"]
     by = {
-        "Refusals by rule, in figures": Counter(fault["rule"] for one in refused for fault in one["denied"]),
-        "Refusals by namespace, in figures": Counter(one["objectRef"]["namespace"] for one in refused),
-        "Refusals by who asked": Counter(one["user"]["username"] for one in refused),
+        "Rejections by rule, in figures": Counter(fault["rule"] for one in refused for fault in one["denied"]),
+        "Rejections by namespace, in figures": Counter(one["objectRef"]["namespace"] for one in refused),
+        "Rejections by who asked": Counter(one["user"]["username"] for one in refused),
     }
     for caption, counts in by.items():
         assert found.figures(caption) == counts | {"All": REFUSED}, caption
-    assert by["Refusals by rule, in figures"] == BROKEN_BY
+    assert by["Rejections by rule, in figures"] == BROKEN_BY
 
 
 def test_table_next_to_the_chart_adds_up(week_page: tuple[Path, Page]) -> None:
     """The sum covers each time step and each name."""
     [rows] = [
-        rows for caption, rows in week_page[1].tables.items() if caption.startswith("Refusals by rule, in steps of")
+        rows for caption, rows in week_page[1].tables.items() if caption.startswith("Rejections by rule, in steps of")
     ]
     assert sum(int(cell.replace(",", "")) for row in rows[1:] for cell in row[1:]) == REFUSED
 
 
 def test_gaps_are_exact_or_upper_bounds(week_page: tuple[Path, Page]) -> None:
     """The gaps are those of the sample log."""
-    rows = week_page[1].tables["Namespaces, the open ones and those that were without for longest first"]
+    rows = week_page[1].tables["Namespaces, sorted by open namespaces and by the longest time without the policy"]
     by_name = {row[0]: row for row in rows if row}
-    assert by_name["payments"][4:] == ["1", "42 s", "closed"]
-    assert by_name["search"][4:] == ["1", "at most 1 min 30 s", "closed"]
-    assert by_name["mail"][3:] == ["0.25 s", "0", "none on record", "closed"]
+    assert by_name["payments"][4:] == ["1", "42 s", "isolated"]
+    assert by_name["search"][4:] == ["1", "at most 1 min 30 s", "isolated"]
+    assert by_name["mail"][3:] == ["0.25 s", "0", "none recorded", "isolated"]
     assert (
-        week_page[1].figures("What was known of the namespace when a Pod was admitted or refused")["proven"]
-        == ALLOWED + 2
+        week_page[1].figures("Isolation of the namespace when a Pod was admitted or rejected")["proven"] == ALLOWED + 2
     )
 
 
@@ -74,7 +73,7 @@ def test_exceptions_have_their_states(week_page: tuple[Path, Page]) -> None:
     [(caption, rows)] = [
         one for one in week_page[1].tables.items() if one[0].startswith("Exceptions of the policy file")
     ]
-    assert caption.endswith("on the day this page was made")
+    assert caption.endswith("on the day of this report")
     assert [(row[0], row[-1]) for row in rows[1:]] == [("known-role", "expired"), ("require-role", "in force")]
 
 
@@ -90,10 +89,10 @@ def test_each_control_has_figures_and_limits(week_page: tuple[Path, Page]) -> No
 def test_absent_values_are_none_or_unknown_or_not_examined(week_page: tuple[Path, Page]) -> None:
     """The word "none" is an answer of the log; "not known" means that no file has the answer."""
     text = week_page[1].text
-    assert "Not looked at: no cluster was named" in text
-    assert "Passed unjudged, by reason: none; each request of this period was judged or exempt." in text
-    assert "Which controller leads: not known, because the log of a controller is not among the files." in text
-    assert "Serving certificates: none; no server took up a new certificate in this period." in text
+    assert "Not read: no cluster was named" in text
+    assert "Not checked, by reason: none; each request of this period was checked or exempt." in text
+    assert "Leader of the controllers: not known, because the log of a controller is not among the files." in text
+    assert "Serving certificates: none; no server loaded a new certificate in this period." in text
     assert "Exceptions in force 1" in text
 
 
@@ -103,27 +102,25 @@ POD: Final = {"objectRef": {"apiVersion": "v1", "resource": "pods", "namespace":
 @pytest.mark.parametrize(
     ("records", "says"),
     [
-        pytest.param([], "not known, because no decision is on record in this period", id="no decision"),
+        pytest.param([], "not known, because no decision was recorded in this period", id="no decision"),
         pytest.param(
-            [DENIED | POD], "none; 1 request about a new Pod was decided without a look at the namespace", id="denied"
+            [DENIED | POD], "none; 1 request for a new Pod was decided without an isolation check", id="denied"
         ),
         pytest.param(
-            [DENIED | POD] * 2, "none; 2 requests about a new Pod were decided without a look", id="two denied"
+            [DENIED | POD] * 2,
+            "none; 2 requests for a new Pod were decided without an isolation check",
+            id="two denied",
         ),
         pytest.param(
-            [DECISION | POD | {"decision": "exempt"}], "none; 1 request about a new Pod was decided", id="exempt"
+            [DECISION | POD | {"decision": "exempt"}], "none; 1 request for a new Pod was decided", id="exempt"
         ),
-        pytest.param(
-            [DENIED | POD | {"verb": "update"}], "none; no request of this period was about a new Pod", id="update"
-        ),
-        pytest.param([DENIED], "none; no request of this period was about a new Pod", id="another resource"),
+        pytest.param([DENIED | POD | {"verb": "update"}], "none; no request of this period created a Pod", id="update"),
+        pytest.param([DENIED], "none; no request of this period created a Pod", id="another resource"),
     ],
 )
 def test_pod_request_is_counted_once_for_any_outcome(records: list[dict[str, Any]], says: str) -> None:
     """Only requests that get as far as the namespace check have its state."""
-    assert (
-        f"What was known of the namespace when a Pod was admitted or refused: {says}" in Page(page_text(records)).text
-    )
+    assert f"Isolation of the namespace when a Pod was admitted or rejected: {says}" in Page(page_text(records)).text
 
 
 def test_requests_decided_are_as_many_as_decisions(week_page: tuple[Path, Page]) -> None:
@@ -131,8 +128,8 @@ def test_requests_decided_are_as_many_as_decisions(week_page: tuple[Path, Page])
     kinds = week_page[1].figures("Kinds of records")
     decided = f"{kinds['decision']:,}"
     assert f"Requests decided {decided} " in week_page[1].text
-    assert kinds["decision of the labelling phase, which refuses nothing"] == len(SPACES)
-    assert f"{REFUSED} requests refused of {decided} decided" in week_page[1].text
+    assert kinds["decision of the mutating phase, which rejects nothing"] == len(SPACES)
+    assert f"{REFUSED} requests rejected of {decided} decided" in week_page[1].text
 
 
 def test_first_page_names_the_preparer(tmp_path: Path) -> None:
@@ -155,7 +152,7 @@ def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
     records = len((tmp_path / "log").read_bytes().splitlines())
     decided = ALLOWED + REFUSED + 8  # a removal, a proof in search, five exempt ones, one by an exception
     wanted = (
-        f"the log is sound; {records:,} records in 1 chain, {decided} requests decided, {REFUSED} refused, 6 exempt"
+        f"the log is sound; {records:,} records in 1 chain, {decided} requests decided, {REFUSED} rejected, 6 exempt"
     )
     assert done.stderr == f"catflap: {tmp_path / 'page.html'}: {wanted}\n"
     assert done.stdout == ""
@@ -177,14 +174,14 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
     done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "page.html")
     assert done.exit_code == 0
     found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert "Not known, because no decision is on record in this period" in found.text
-    assert "Starts: not known, because no record is of this period" in found.text
-    assert "Refused not known" in found.text
-    assert "not known, because no record of this period tells of a default-deny policy" in found.text
-    assert "Refusals by rule, in figures" not in found.tables
-    assert "Requests decided none on record" in found.text
+    assert "Not known, because no decision was recorded in this period" in found.text
+    assert "Starts: not known, because no record is from this period" in found.text
+    assert "Rejected not known" in found.text
+    assert "not known, because no record of this period mentions a default-deny policy" in found.text
+    assert "Rejections by rule, in figures" not in found.tables
+    assert "Requests decided none recorded" in found.text
     [flows] = [row[1] for row in found.tables["Controls"] if row and "AC-4" in row[0]]
-    assert "refusals and exemptions: not known, because" in flows
+    assert "rejections and exemptions: not known, because" in flows
 
 
 def page_text(records: list[dict[str, Any]]) -> str:

@@ -155,7 +155,7 @@ def test_number_as_a_label_is_not_empty(value: Any, written: str) -> None:
     (place,) = pod_templates(ROLLOUT, at_path("spec.template", label_template(app=value)))
     assert place.labels == {"app": ""}
     assert place.not_text == {"app": written}
-    assert f'no text, so write it in quotes: "{written}"' in place.lack("app")
+    assert f'instead of text; write it in quotes: "{written}"' in place.lack("app")
 
 
 def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:

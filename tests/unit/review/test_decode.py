@@ -260,12 +260,12 @@ class TestGood:
 
 
 MALFORMED: Final = {
-    "empty": (b"", "body: not JSON: it ends before its last value does"),
-    "blank": (b"  \n", "body: not JSON: it ends before its last value does"),
-    "truncated": (GOOD_BODY[:-1], "body: not JSON: it ends before its last value does"),
-    "no JSON": (b"hello", "body: not JSON: it cannot be read from byte N on"),
-    "two reviews": (GOOD_BODY * 2, "body: not JSON: it cannot be read from byte N on"),
-    "a byte order mark": (b"\xef\xbb\xbf" + GOOD_BODY, "body: not JSON: it cannot be read from byte N on"),
+    "empty": (b"", "body: not JSON: it ends before its last value is complete"),
+    "blank": (b"  \n", "body: not JSON: it ends before its last value is complete"),
+    "truncated": (GOOD_BODY[:-1], "body: not JSON: it ends before its last value is complete"),
+    "no JSON": (b"hello", "body: not JSON: it is invalid from byte N on"),
+    "two reviews": (GOOD_BODY * 2, "body: not JSON: it is invalid from byte N on"),
+    "a byte order mark": (b"\xef\xbb\xbf" + GOOD_BODY, "body: not JSON: it is invalid from byte N on"),
     "an array": (b"[]", "body: expected a mapping, got a list"),
     "null": (b"null", "body: expected a mapping, got null"),
     "a number": (b"5", "body: expected a mapping, got a number"),
@@ -302,7 +302,7 @@ MALFORMED: Final = {
     ),
     "a kind that is not the resource's": (
         change_review("Node", "request", "kind", "kind"),
-        "request.kind.kind: pods are of kind Pod, got 'Node'",
+        "request.kind.kind: pods must have the kind Pod, got 'Node'",
     ),
     "an object of another kind": (
         change_review("Node", "request", "object", "kind"),
@@ -318,11 +318,11 @@ MALFORMED: Final = {
     ),
     "a null object": (
         change_review(None, "request", "object"),
-        "request.object: a CREATE carries an object, got null",
+        "request.object: a CREATE must contain an object, got null",
     ),
-    "no object": (
+    "not an object": (
         change_review(ABSENT, "request", "object"),
-        "request.object: a CREATE carries an object, got null",
+        "request.object: a CREATE must contain an object, got null",
     ),
     "an object that is a list": (
         change_review([], "request", "object"),
@@ -354,7 +354,7 @@ MALFORMED: Final = {
     ),
     "an UPDATE without what was before": (
         change_review(None, "request", "oldObject", source=UPDATE),
-        "request.oldObject: an UPDATE carries the object as it was, got null",
+        "request.oldObject: an UPDATE must contain the old object, got null",
     ),
     "what was before is a list": (
         change_review([], "request", "oldObject", source=UPDATE),
@@ -376,7 +376,7 @@ MALFORMED: Final = {
     "not UTF-8 in a label": (GOOD_BODY.replace(b'"frontend"', b'"\xff"'), "request.object: not UTF-8"),
     "half a surrogate pair": (
         GOOD_BODY.replace(b'"jane"', rb'"\ud800"'),
-        "body: not JSON: it cannot be read from byte N on",
+        "body: not JSON: it is invalid from byte N on",
     ),
     "nested 50,000 deep": (b"[" * DEEP, "body: expected a mapping, got a list"),
     "nested 50,000 deep in a field that nobody reads": (

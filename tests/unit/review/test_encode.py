@@ -23,9 +23,10 @@ NOTES: Final = {"decision": "denied"}
 
 DENIED: Final = (
     '{"response":{"uid":"' + UID + '","allowed":false,"status":{'
-    '"message":"Pod shop/web has 1 fault:\\n'
+    '"message":"Pod shop/web has 1 violation:\\n'
     "- require-role: metadata.labels.role: the label 'role' is missing; the roles are frontend, backend, data\\n"
-    'To mend it, set in the manifest:\\n  metadata:\\n    labels:\\n      role: \\"\\"  # one of: frontend, backend, data",'
+    'To fix it, set in the manifest:\\n  metadata:\\n    labels:\\n      role: \\"\\"  # one of: frontend, '
+    'backend, data",'
     '"reason":"Forbidden","code":403,"details":{"causes":[{"reason":"FieldValueInvalid",'
     '"message":"require-role: the label \'role\' is missing; the roles are frontend, backend, data",'
     '"field":"metadata.labels.role"}]}},"auditAnnotations":{"decision":"denied"}}' + ENVELOPE
@@ -37,7 +38,7 @@ WARNED: Final = (
 )
 UNAVAILABLE: Final = (
     '{"response":{"uid":"' + UID + '","allowed":false,"status":{'
-    '"message":"not decided: nobody answers; try again in a moment",'
+    '"message":"no decision: nobody answers; try again in a moment",'
     '"reason":"ServiceUnavailable","code":503,"details":{"retryAfterSeconds":1}},'
     '"auditAnnotations":{"decision":"denied"}}' + ENVELOPE
 )

@@ -56,7 +56,7 @@ class TestDocuments:
                 "kind: List\nitems: [{kind: List, items: [{kind: List, items: ["
                 "{apiVersion: v1, kind: Pod, metadata: {name: a}}]}]}, {apiVersion: v1, kind: Pod}]\n",
                 ["a", ""],
-                id="Lists in Lists",
+                id="the nesting of Lists",
             ),
             pytest.param("kind: List\nitems: []\n", [], id="an empty List"),
             pytest.param(
@@ -85,11 +85,15 @@ class TestDocuments:
         [
             pytest.param("a: b: c", "not YAML: a second ': ' in one line", id="a colon too many"),
             pytest.param("a: [1", "not YAML: ", id="an open bracket"),
-            pytest.param("a: *b", "not YAML: the alias *b has no anchor &b before it", id="an alias of nothing"),
+            pytest.param(
+                "a: *b",
+                "not YAML: the alias *b refers to the anchor &b, which is not defined before it",
+                id="an alias of nothing",
+            ),
             pytest.param("&a [*a]", "not YAML: the anchor &a contains itself", id="a list that contains itself"),
             pytest.param("{a: 1}: b", "not YAML: a mapping cannot be a key", id="a mapping as key"),
-            pytest.param("a: .inf", "not YAML: .inf is no number of JSON", id="a number that JSON lacks"),
-            pytest.param("--- a: b", "not YAML: 'a: b' stands on the line of the separator", id="text behind ---"),
+            pytest.param("a: .inf", "not YAML: .inf is not a valid JSON number", id="a number that JSON lacks"),
+            pytest.param("--- a: b", "not YAML: 'a: b' is on the line of the separator", id="text behind ---"),
             pytest.param("a: \x00", "not YAML: ", id="a zero byte"),
             pytest.param("a: !!bool maybe", "not YAML: ", id="a tag that its value does not fit"),
             pytest.param("a: !!timestamp soon", "not YAML: ", id="a tag of a time that is none"),
@@ -113,7 +117,7 @@ class TestDocuments:
     )
     def test_lists_in_lists_end_somewhere(self, text: str) -> None:
         """A few lines with aliases would make millions of objects."""
-        with pytest.raises(BadManifestError, match="Lists in Lists"):
+        with pytest.raises(BadManifestError, match="the nesting of Lists"):
             list(documents(text))
 
     @pytest.mark.parametrize(
@@ -282,7 +286,7 @@ class TestRead:
         """In a folder, `catflap check` skips such a file."""
         with pytest.raises(
             NotKubernetesError,
-            match=r"^no Kubernetes object: (apiVersion|kind|apiVersion and kind) (is|are) (missing|empty)",
+            match=r"^not a Kubernetes object: (apiVersion|kind|apiVersion and kind) (is|are) (missing|empty)",
         ):
             read(document, default_namespace="shop")
 
@@ -319,14 +323,14 @@ class TestRead:
         """Kubernetes would refuse it; a kind without metadata of its own, such as a Kustomization, has no note."""
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
         other = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "metadata": metadata}
-        assert "without a name" in " ".join(read(pod, default_namespace="shop").notes)
-        assert "without a name" not in " ".join(read(other, default_namespace="shop").notes)
+        assert "metadata.generateName are missing" in " ".join(read(pod, default_namespace="shop").notes)
+        assert "metadata.generateName are missing" not in " ".join(read(other, default_namespace="shop").notes)
 
     @pytest.mark.parametrize(
         ("document", "kind"),
         [
             pytest.param(5, "a number", id="a number"),
-            pytest.param([], "a list; write each item as a document behind ---.*", id="a list"),
+            pytest.param([], "a list; write each item as a document after ---.*", id="a list"),
             pytest.param("a", "text", id="text"),
         ],
     )
@@ -390,7 +394,7 @@ class TestExisting:
         """The API server would refuse it too."""
         (document,) = documents(POD.replace("name: web", f"name: web, creationTimestamp: {when}"))
         with pytest.raises(
-            BadManifestError, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) moment such as "
+            BadManifestError, match=r"^Pod web: metadata\.creationTimestamp: .*(?:is no|; expected a) time such as "
         ):
             existing_object(document, default_namespace="shop")
 

@@ -24,18 +24,22 @@ def complaints(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("written", "says"),
     [
-        ("no", 'no is read as the boolean false, as YAML 1.1 and kubectl do, and a label is text; write it in quotes: "no"'),
-        ("Y", 'Y is read as the boolean true, as YAML 1.1 and kubectl do, and a label is text; write it in quotes: "Y"'),
-        ("true", 'true is a boolean, and a label is text; write it in quotes: "true"'),
-        ("1", '1 is a number, and a label is text; write it in quotes: "1"'),
-        ("1.10", '1.10 is read as the number 1.1, and a label is text; write it in quotes: "1.10"'),
-        ("1_000", '1_000 is read as the number 1000, and a label is text; write it in quotes: "1_000"'),
-        ("0o17", '0o17 is read as the number 15, and a label is text; write it in quotes: "0o17"'),
-        ("08912345", '08912345 is read as the number 8912345, and a label is text; write it in quotes: "08912345"'),
-        ("18446744073709551615", '18446744073709551615 is a number, and a label is text; write it in quotes: "18446744073709551615"'),
-        ("[a]", "this is a list, and a label is text"),
-        ("{a: b}", "this is a mapping, and a label is text"),
-        ('!!int "1"', '1 is a number, and a label is text; write it in quotes: "1"'),
+        ("no", ('no is read as the boolean false, because kubectl uses YAML 1.1, and a label must be text; write it in '
+               'quotes: "no"')),
+        ("Y", ('Y is read as the boolean true, because kubectl uses YAML 1.1, and a label must be text; write it in '
+              'quotes: "Y"')),
+        ("true", 'true is a boolean, and a label must be text; write it in quotes: "true"'),
+        ("1", '1 is a number, and a label must be text; write it in quotes: "1"'),
+        ("1.10", '1.10 is read as the number 1.1, and a label must be text; write it in quotes: "1.10"'),
+        ("1_000", '1_000 is read as the number 1000, and a label must be text; write it in quotes: "1_000"'),
+        ("0o17", '0o17 is read as the number 15, and a label must be text; write it in quotes: "0o17"'),
+        ("08912345", ('08912345 is read as the number 8912345, and a label must be text; write it in quotes: '
+                     '"08912345"')),
+        ("18446744073709551615", ('18446744073709551615 is a number, and a label must be text; write it in quotes: '
+                                 '"18446744073709551615"')),
+        ("[a]", "this is a list, and a label must be text"),
+        ("{a: b}", "this is a mapping, and a label must be text"),
+        ('!!int "1"', '1 is a number, and a label must be text; write it in quotes: "1"'),
     ],
 )  # fmt: skip
 def test_label_that_is_no_text_is_quoted_as_written(written: str, says: str) -> None:
@@ -74,11 +78,16 @@ def test_all_faults_of_an_object_are_reported() -> None:
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("my shop", "'my shop' is no label value; a label has at most 63 characters: "),
-        ("a/b", "'a/b' is no label value"), ("a@b", "'a@b' is no label value"), ("-a", "'-a' is no label value"), ("a.", "'a.' is no label value"),
-        ("\u00e9", "'\u00e9' is no label value"), ("a" * 64, "has 64 characters; a label has at most 63 characters"),
+        ("my shop", "'my shop' is not a valid label value; a label has at most 63 characters: "),
+        ("a/b", ("'a/b' is not a valid label "
+                "value")), ("a@b", ("'a@b' is not a valid label "
+                                   "value")), ("-a", ("'-a' is not a valid label "
+                                                     "value")), ("a.", "'a.' is not a valid label value"),
+        ("\u00e9", ("'\u00e9' is not a valid label "
+                   "value")), ("a" * 64, "has 64 characters; a label has at most 63 characters"),
         ("{{ .Chart.Name }}", "it looks like part of a Helm template; render the chart first: helm template"),
-        ("${APP}", "it looks like part of a text with variables for envsubst; put their values in first: envsubst < FILE"),
+        ("${APP}", ("it looks like part of a text with variables for envsubst; replace the variables first: "
+                   "envsubst < FILE")),
         ("$(APP)", "it looks like part of a text with a variable of kustomize; build it first: kubectl kustomize FOLDER"),
         ("{% x %}", "it looks like part of a Jinja template"), ("<%= x %>", "it looks like part of an ERB template"),
         ("{{ x }}", "it looks like part of a template with {{ … }}"),

@@ -79,7 +79,7 @@ def test_other_kinds_have_no_suggestion(api_version: str, kind: str) -> None:
 def test_pod_template_of_an_unknown_kind_has_the_line_for_the_policy_file(fields: dict[str, Any], path: str) -> None:
     """The note has this line if the path of the template has fields only."""
     told = note_on("example.com/v1", "Runner", **fields)
-    assert f"has a pod template at {path}; to judge it, add to workloads.extraKinds: " in told
+    assert f"has a pod template at {path}; to check it, add to workloads.extraKinds: " in told
     assert f"{{group: example.com, resource: runners, kind: Runner, template: {path}}}" in told
 
 
@@ -94,7 +94,7 @@ def test_pod_template_of_an_unknown_kind_has_the_line_for_the_policy_file(fields
 def test_pods_without_a_path_for_extra_kinds_are_reported(fields: dict[str, Any], where: str) -> None:
     """The reviews of the Pods themselves judge them."""
     assert note_on("example.com/v1", "Runner", **fields).endswith(
-        f"has {where}; the server judges its Pods when they are created"
+        f"has {where}; the server checks its Pods when they are created"
     )
 
 
@@ -242,7 +242,9 @@ def test_kind_that_the_policy_file_has_gets_no_line() -> None:
         "spec": {"template": TEMPLATE},
     }
     told = read(document, default_namespace="shop", extra=extra.workloads.extra_by_kind).not_judged
-    assert told.endswith("it has a pod template at spec.template; the server judges its Pods when they are created")
+    assert told.endswith(
+        "the object has a pod template at spec.template; the server checks its Pods when they are created"
+    )
 
 
 @pytest.mark.parametrize(

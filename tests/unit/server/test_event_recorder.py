@@ -36,8 +36,8 @@ def test_the_refusal_of_a_new_object_refers_to_its_namespace() -> None:
     about, reason, note = parts_of(event_about(deployment({"role": "frontend"})))
     assert (about, reason) == ("v1 Namespace shop", "WorkloadRefused")
     assert note == (
-        "Deployment web was refused: require-app: spec.template.metadata.labels.app: "
-        "the label 'app' is missing; it names the application"
+        "Deployment web was rejected: require-app: spec.template.metadata.labels.app: "
+        "the label 'app' is missing; set it to the name of the application"
     )
 
 
@@ -61,7 +61,7 @@ def test_the_refusal_of_a_controllers_pod_refers_to_its_owner() -> None:
     assert each[0] is not None
     assert each[0].owner is not None
     assert each[0].owner.uid == "42"
-    assert parts_of(each[0])[2].startswith("a Pod of ReplicaSet web-7d4b was refused: require-app: ")
+    assert parts_of(each[0])[2].startswith("a Pod of ReplicaSet web-7d4b was rejected: require-app: ")
 
 
 def test_other_callers_cannot_name_an_owner() -> None:
@@ -69,7 +69,7 @@ def test_other_callers_cannot_name_an_owner() -> None:
     statement = event_about(pod({}, ownerReferences=[OWNER]))
     assert statement is not None
     assert statement.owner is None
-    assert parts_of(statement)[2].startswith("Pod web was refused: ")
+    assert parts_of(statement)[2].startswith("Pod web was rejected: ")
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,11 @@ def with_open_ingress(body: Json) -> Json:
 def test_a_policy_that_a_webhook_opens_does_not_isolate(tmp_path: Path) -> None:
     """The Pod is refused for now, and the message lists the difference."""
     made, _ = make_gate(str(tmp_path / "audit.log"))
-    with pytest.raises(Unavailable, match=r"is not stored as it was written; what differs: spec\.ingress"):
+    with pytest.raises(
+        Unavailable,
+        match=r"is stored with other values than catflap wrote; differences: "
+        r"spec\.ingress",
+    ):
         made.verify(MutatingApi(with_open_ingress), WANTED, parse(HEAD))
     assert b'"write"' not in (tmp_path / "audit.log").read_bytes()
 

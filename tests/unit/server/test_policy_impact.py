@@ -20,7 +20,7 @@ NOW: Final = datetime(2026, 7, 1, tzinfo=UTC)
 JANE: Final = User("jane", ("editors",))
 MILD: Final = parse(f"{HEAD}mode: warn\n")
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
-TOO_MUCH: Final = "not previewed: there is too much to judge; see catflap preview"
+TOO_MUCH: Final = "not previewed: the cluster has too many objects to check; see catflap preview"
 
 
 class FakeApi(Api):
@@ -77,7 +77,7 @@ def impact(api: Api, *, loaded: Loaded = MILD, **parts: Any) -> tuple[str, ...]:
 def test_workloads_that_would_be_refused_are_listed() -> None:
     """The analysis covers long-running workloads."""
     api = FakeApi()
-    assert impact(api) == ("1 running workload would be refused: Deployment shop/web",)
+    assert impact(api) == ("1 running workload would be rejected: Deployment shop/web",)
     assert api.asked == [
         "/apis/apps/v1/daemonsets",
         DEPLOYMENTS,
@@ -97,15 +97,15 @@ def test_the_first_file_changes_nothing() -> None:
 def test_the_number_of_pages_is_bounded(pages: int, *, partly: bool) -> None:
     """A warning reports that the analysis is partial."""
     warnings = impact(FakeApi(pages=pages))[-1]
-    assert warnings.startswith("previewed in part: there are more daemonsets, deployments") is partly
+    assert warnings.startswith("incomplete preview: the cluster has more daemonsets, deployments") is partly
 
 
 @pytest.mark.parametrize(
     ("error", "says"),
     [
         (ApiError(403, "GET /x: 403: no"), "not previewed: GET /x: 403: no"),
-        (ApiError(0, "GET /x: no time left to ask the API server"), "not previewed: GET /x: no time left "),
-        (KeyError("items"), "not previewed: an error of catflap's own, see its log"),
+        (ApiError(0, "GET /x: no time is left to call the API server"), "not previewed: GET /x: no time is left "),
+        (KeyError("items"), "not previewed: internal error of catflap, see its log"),
     ],
 )
 def test_an_error_is_the_only_warning(error: Exception, says: str) -> None:
@@ -147,7 +147,7 @@ def test_custom_rules_are_evaluated() -> None:
         can_list=lambda *_: True,
     )
     assert analyzer.analyze(FakeApi(), PolicyImpactLookup(text, JANE), MILD) == (
-        "1 running workload would be refused: Deployment shop/web",
+        "1 running workload would be rejected: Deployment shop/web",
     )
 
 
@@ -159,7 +159,7 @@ def forbidden(_api: Api, _user: User) -> bool:
 @pytest.mark.parametrize("can_list", [lambda *_: False, forbidden])
 def test_a_user_without_the_right_to_list_reads_a_count(can_list: Any) -> None:
     """Only users that may list other namespaces read their names."""
-    assert impact(FakeApi(), can_list=can_list) == ("1 running workload would be refused",)
+    assert impact(FakeApi(), can_list=can_list) == ("1 running workload would be rejected",)
 
 
 def test_a_user_without_the_right_to_list_reads_no_error_of_the_api_server() -> None:
@@ -167,4 +167,4 @@ def test_a_user_without_the_right_to_list_reads_no_error_of_the_api_server() -> 
     warnings = impact(
         FakeApi(ApiError(403, "GET /apis/apps/v1/deployments: 403: secret words")), can_list=lambda *_: False
     )
-    assert warnings == ("not previewed: the cluster could not be looked at",)
+    assert warnings == ("not previewed: the API server did not answer in time",)

@@ -68,10 +68,10 @@ def test_a_review_is_decoded_and_decided_under_one_policy(tmp_path: Path) -> Non
     """A policy that changes in between must not leave the object both undecoded and unjudged."""
     refused = response_to_widget(tmp_path, WIDGETS, HEAD)
     assert (refused["allowed"], refused["status"]["code"]) == (False, 403)
-    assert "Widget shop/web has 2 faults" in refused["status"]["message"]
+    assert "Widget shop/web has 2 violations" in refused["status"]["message"]
     passed = response_to_widget(tmp_path, HEAD, WIDGETS)
     assert (passed["allowed"], passed["auditAnnotations"]["decision"]) == (True, "unjudged")
-    assert '"reason":"no rule is about widgets.example.com"' in (tmp_path / "audit.log").read_text("utf-8")
+    assert '"reason":"no rule checks widgets.example.com"' in (tmp_path / "audit.log").read_text("utf-8")
 
 
 class TestSynced:
@@ -131,7 +131,7 @@ class TestHeavy:
         refused = self.deferred(tmp_path, encoded(self.POD)).reject()
         response = json.loads(refused.body)["response"]
         assert (response["status"]["code"], response["uid"]) == (503, review(self.POD)["request"]["uid"])
-        assert "too many requests wait that take long" in response["status"]["message"]
+        assert "too many expensive requests are waiting" in response["status"]["message"]
         assert '"decision":"unavailable"' in (tmp_path / "audit.log").read_text("utf-8")
 
     def test_a_large_review_that_breaks_the_protocol_is_a_bad_review(self, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ class TestHeavy:
         assert isinstance(reply, HttpReply)
         assert (reply.status, json.loads(reply.body)["error"]) == (
             400,
-            "request.kind.kind: pods are of kind Pod, got 'Secret'",
+            "request.kind.kind: pods must have the kind Pod, got 'Secret'",
         )
 
     def test_a_policy_file_is_read_in_that_thread_whatever_its_size(self, tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ class TestHeavy:
         monkeypatch.setattr("webhook.server.review_handler.monotonic", lambda: monotonic() + REVIEW_SECONDS)
         reply = judging.complete()
         assert isinstance(reply, HttpReply)
-        assert "it waited too long" in json.loads(reply.body)["response"]["status"]["message"]
+        assert "the request waited too long" in json.loads(reply.body)["response"]["status"]["message"]
 
 
 class FailingLookup(OfflineLookup):

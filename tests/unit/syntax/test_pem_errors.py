@@ -29,12 +29,14 @@ EXPECTED: Final = "expected the lines from -----BEGIN CERTIFICATE----- to -----E
     ("content", "wanted", "told"),
     [
         (b" \n", CERTIFICATE, f"the file is empty; {EXPECTED}"),
-        (b"hello", CERTIFICATE, f"it is no PEM; {EXPECTED}"),
-        (b"\x30\x82\x01\x0a", CERTIFICATE, "it is no PEM but looks like DER, the binary form (convert it: openssl x509 -inform DER"),
-        (OTHER.key, CERTIFICATE, f"it holds PRIVATE KEY; {EXPECTED}"),
-        (OTHER.certificate, PRIVATE_KEY, "it holds CERTIFICATE; expected the lines from -----BEGIN PRIVATE KEY-----"),
+        (b"hello", CERTIFICATE, f"it is not PEM; {EXPECTED}"),
+        (b"\x30\x82\x01\x0a", CERTIFICATE, ("it is not PEM but looks like DER, the binary form (convert it: openssl "
+                                           "x509 -inform DER")),
+        (OTHER.key, CERTIFICATE, f"it contains PRIVATE KEY; {EXPECTED}"),
+        (OTHER.certificate, PRIVATE_KEY, "it contains CERTIFICATE; expected the lines from -----BEGIN PRIVATE KEY-----"),
         (OTHER.certificate[:-30], CERTIFICATE, f"its last line is missing; {EXPECTED}"),
-        (LOCKED, PRIVATE_KEY, "the key has a password; give one without: openssl pkey -in FILE -out NEW_FILE"),
+        (LOCKED, PRIVATE_KEY, ("the key has a password; create a key without a password: openssl pkey -in FILE -out "
+                              "NEW_FILE")),
         (OTHER.certificate, CERTIFICATE, ""),
         (OTHER.key, PRIVATE_KEY, ""),
     ],
@@ -63,10 +65,10 @@ def test_unreadable_certificate_has_a_message(what: str, tmp_path: Path) -> None
     folder = TlsFolder(tmp_path)
     issue_pair(folder, ["a.example"], NOW)
     folder.certificate.write_bytes(BAD[what])
-    with pytest.raises(BadCertificateError, match=r"it must hold tls\.crt and tls.key of one pair") as bad:
+    with pytest.raises(BadCertificateError, match=r"the folder must contain tls\.crt and tls.key of one pair") as bad:
         ensure_certificate(folder, ["a.example"], NOW)
     assert not FOREIGN.search(str(bad.value)), str(bad.value)
-    with pytest.raises(BadCertificateError, match="it must hold CA certificates as PEM") as refused:
+    with pytest.raises(BadCertificateError, match="the file must contain CA certificates in PEM") as refused:
         request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), folder.certificate)
     assert not FOREIGN.search(str(refused.value)), str(refused.value)
 
@@ -85,7 +87,7 @@ def test_unreadable_key_has_a_message(what: str, tmp_path: Path) -> None:
             ensure_certificate(folder, ["a.example"], NOW)
         assert not FOREIGN.search(str(bad.value)), str(bad.value)
     for read in (read_private, read_public):
-        with pytest.raises(BadKeyError, match="make a pair by: catflap audit keygen") as refused:
+        with pytest.raises(BadKeyError, match="create a pair with: catflap audit keygen") as refused:
             read(folder.key)
         assert not FOREIGN.search(str(refused.value)), str(refused.value)
 
@@ -93,7 +95,11 @@ def test_unreadable_key_has_a_message(what: str, tmp_path: Path) -> None:
 def test_wrong_half_of_a_pair_is_named(tmp_path: Path) -> None:
     """The message names the content of the file."""
     private, public = write_pair(str(tmp_path / "root"))
-    with pytest.raises(BadKeyError, match="it holds PUBLIC KEY; expected the lines from -----BEGIN PRIVATE KEY-----"):
+    with pytest.raises(
+        BadKeyError, match="it contains PUBLIC KEY; expected the lines from -----BEGIN PRIVATE KEY-----"
+    ):
         read_private(public)
-    with pytest.raises(BadKeyError, match="it holds PRIVATE KEY; expected the lines from -----BEGIN PUBLIC KEY-----"):
+    with pytest.raises(
+        BadKeyError, match="it contains PRIVATE KEY; expected the lines from -----BEGIN PUBLIC KEY-----"
+    ):
         read_public(private)

@@ -142,7 +142,8 @@ PLAIN: Final = ("networking.k8s.io", "networkpolicies")
     [
         ({"podSelector": {"matchLabels": {"a": "b", "app": False}}}, "spec.podSelector.matchLabels.app: false is a boolean; expected text: write it in quotes"),
         ({"podSelector": {"matchLabels": {"a.example/b": 1}}}, "spec.podSelector.matchLabels['a.example/b']: 1 is a number; expected text: write it in quotes: \"1\""),
-        ({"ingress": {"from": []}}, "spec.ingress: this is a mapping; expected a list, each item on a line that begins with '- '"),
+        ({"ingress": {"from": []}}, ("spec.ingress: this is a mapping; expected a list: start each item on its own "
+                                    "line with '- '")),
         ({"ingress": [{"ports": [{"port": True}]}]}, "spec.ingress[0].ports[0].port: true is a boolean; expected a whole number or text: write it in quotes"),
         ({"ingress": [{"ports": [{"port": 1.5}]}]}, "spec.ingress[0].ports[0].port: 1.5 is a number; expected a whole number or text"),
         ({"ingress": [{"ports": [{"port": 80, "endPort": "90"}]}]}, "spec.ingress[0].ports[0].endPort: '90' is text; expected a whole number: write 90 without quotes"),
@@ -159,7 +160,8 @@ def test_message_has_field_value_and_expected_type(spec: Mapping[str, Any], told
 @pytest.mark.parametrize(
     ("written", "says"),
     [
-        ("no", 'no is read as the boolean false, as YAML 1.1 and kubectl do; expected text: write it in quotes: "no"'),
+        ("no", ('no is read as the boolean false, because kubectl uses YAML 1.1; expected text: write it in quotes: '
+               '"no"')),
         ("false", 'false is a boolean; expected text: write it in quotes: "false"'),
         (None, 'false is a boolean; expected text: write it in quotes: "false" (unquoted y, yes and on are true, n, no and off false)'),
     ],
@@ -175,9 +177,9 @@ def test_the_trap_of_yaml_is_named(written: str | None, says: str) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"", "not JSON: it ends before its last value does"),
-        (b'{"a":', "not JSON: it ends before its last value does"),
-        (b'{"a" 1}', "not JSON: it cannot be read from byte 5 on"),
+        (b"", "not JSON: it ends before its last value is complete"),
+        (b'{"a":', "not JSON: it ends before its last value is complete"),
+        (b'{"a" 1}', "not JSON: it is invalid from byte 5 on"),
         (b'{"metadata": {"name": "\xff"}}', "not UTF-8"),
         (b'{"a": ' + b"[" * 100_000 + b"}", "nested too deeply"),
         (b'{"metadata": {"labels": {"a": 1}}}', "metadata.labels[*]: expected text, got a number"),
@@ -194,7 +196,10 @@ def test_incomplete_character_has_a_message() -> None:
     """The message is that of the policy file."""
     with pytest.raises(UnicodeError) as bad:
         "\ud800".encode()
-    assert invalid_json_message(bad.value) == "it has half a character (\\ud800 to \\udfff), which is no text"
+    assert (
+        invalid_json_message(bad.value)
+        == "it contains half of a surrogate pair (\\ud800 to \\udfff), which is not text"
+    )
 
 
 @pytest.mark.parametrize("wrong", range(13))

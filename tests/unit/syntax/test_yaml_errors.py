@@ -17,16 +17,16 @@ from webhook.syntax.documents import BadManifestError, located_objects
 from webhook.syntax.yaml_composer import BadYamlError, compose
 from webhook.syntax.yaml_errors import UNKNOWN, WORDS, explain
 
-TAB: Final = "a tab, where YAML takes blanks only"
+TAB: Final = "YAML does not allow a tab here"
 NO_ALIAS: Final = (
-    "* begins an alias, whose name has letters, digits, - and _ only; if text is meant, write it in quotes"
+    "* starts an alias, whose name can have only letters, digits, - and _; if this is text, write it in quotes"
 )
-NO_ANCHOR: Final = "& begins an anchor, whose name has"
-DIRECTIVE: Final = "a line that begins with % (%YAML, %TAG) is for the parser"
-NO_TAG: Final = "is no tag that is known; remove it"
-ESCAPE: Final = "in double quotes \\ begins an escape, and this one is unknown"
-BLOCK: Final = "text behind | or >; it begins on the next line"
-CONFLICT: Final = "a merge conflict of git that is not resolved"
+NO_ANCHOR: Final = "& starts an anchor, whose name can have"
+DIRECTIVE: Final = "the parser cannot use this line with % (%YAML, %TAG)"
+NO_TAG: Final = "is an unknown tag; remove it"
+ESCAPE: Final = "unknown escape sequence in double quotes"
+BLOCK: Final = "text after | or >; start the text on the next line"
+CONFLICT: Final = "an unresolved merge conflict of git"
 # A text, the place of the fault, and the sentence. Both parsers give the same answer, except for texts that one of them
 # accepts.
 CASES: Final = (
@@ -37,46 +37,49 @@ CASES: Final = (
     ("a:\n  -\tb: 1\n", (2, 4), TAB),
     ("a: |\n  x\n\ty\n", (3, 1), TAB),
     ("a: |\n\tx\n", (2, 1), TAB),
-    ("a: @b\n", (1, 4), "a value cannot begin with @; write it in quotes"),
-    ("a: `b`\n", (1, 4), "a value cannot begin with `; write it in quotes"),
-    ("a: %b\n", (1, 4), "a value cannot begin with %; write it in quotes"),
+    ("a: @b\n", (1, 4), "a value cannot start with @; write it in quotes"),
+    ("a: `b`\n", (1, 4), "a value cannot start with `; write it in quotes"),
+    ("a: %b\n", (1, 4), "a value cannot start with %; write it in quotes"),
     ("a: |b\n", (1, 5), BLOCK),
     ("a: >b\n", (1, 5), BLOCK),
     ("a: |0\n  b\n", (1, 5), BLOCK),
     ("a: |12\n  b\n", (1, 6), BLOCK),
-    ("a: [,]\n", (1, 5), "expected a value before ,; if text is meant, write it in quotes"),
+    ("a: [,]\n", (1, 5), "expected a value before ,; if this is text, write it in quotes"),
     ("a: }\n", (1, 4), "expected a value before }"),
-    ("a: b: c\n", (1, 5), "a second ': ' in one line; write a value that has one in quotes"),
-    ("a: 1\n  b: 2\n", (2, 4), "this line is indented further than line 1, which has a value already"),
+    ("a: b: c\n", (1, 5), "a second ': ' in one line; write the value in quotes"),
+    ("a: 1\n  b: 2\n", (2, 4), "this line has more indentation than line 1, which has a value already"),
     ("a: 1\n\n# c\n  b: 2\n", (4, 3), "this line does not belong to the mapping of line 1"),
-    ("a:\n    b: 1\n  c: 2\n", (3, 3), "this line does not belong to the mapping of line 1; keys of one mapping begin in one column"),
+    ("a:\n    b: 1\n  c: 2\n", (3, 3), ("this line does not belong to the mapping of line 1; keys of one mapping "
+                                       "start in the same column")),
     ("a: |\n      b\n   c\nd: 1\n", (3, 4), "this line does not belong to the mapping of line 1"),
-    ("a: 'b' c\n", (1, 8), "text behind the closing quote; write the whole value in quotes, and a quote inside it as ''"),
-    ('a: "b" c\n', (1, 8), 'text behind the closing quote; write the whole value in quotes, and a quote inside it as \\"'),
-    ("a: [b] c\n", (1, 8), "text behind the end of a value"),
-    ("a: b\nc\nd: e\n", (2, 1), "this line has no colon behind its key; write key: value"),
-    ("a: b\nc\n", (2, 1), "this line has no colon behind its key; write key: value"),
-    ("a:1\nb: 2\n", (1, 1), "no blank behind the colon; write key: value"),
-    ("a: 1\nb:2\n", (2, 1), "no blank behind the colon; write key: value"),
-    ("a:\n  -b\n  -c: 1\n", (2, 3), "no blank behind the - of a list item; write - value"),
-    (f"a: 1\n{'x' * 1100}: 2\n", (2, 1), "no colon in the first 1024 characters of this line"),
+    ("a: 'b' c\n", (1, 8), ("text after the closing quote; write the whole value in quotes, and write a quote "
+                           "inside it as ''")),
+    ('a: "b" c\n', (1, 8), ('text after the closing quote; write the whole value in quotes, and write a quote '
+                           'inside it as \\"')),
+    ("a: [b] c\n", (1, 8), "text after the end of a value"),
+    ("a: b\nc\nd: e\n", (2, 1), "this line has no colon after its key; write key: value"),
+    ("a: b\nc\n", (2, 1), "this line has no colon after its key; write key: value"),
+    ("a:1\nb: 2\n", (1, 1), "the space after the colon is missing; write key: value"),
+    ("a: 1\nb:2\n", (2, 1), "the space after the colon is missing; write key: value"),
+    ("a:\n  -b\n  -c: 1\n", (2, 3), "the space after the - of a list item is missing; write - value"),
+    (f"a: 1\n{'x' * 1100}: 2\n", (2, 1), "the first 1024 characters of this line contain no colon"),
     ("a: [b\nc: 1\n", (2, 2), "expected , or ] here; the [ of line 1 is not closed"),
     ("a: [b\n", (1, 6), "expected , or ] here; the [ of line 1 is not closed"),
     ("a: [b}\n", (1, 6), "expected , or ] here; the [ of line 1 is not closed"),
     ("a: {b: 1\nc: 2\n", (2, 2), "expected , or } here; the { of line 1 is not closed"),
     ("a: {b: 1 c: 2}\n", (1, 11), "expected , or } here; the { of line 1 is not closed"),
-    ("a: [b]]\n", (1, 7), "a ] too many; no [ is open here"),
+    ("a: [b]]\n", (1, 7), "an extra ]; no [ is open here"),
     ("a: 'b\n", (1, 4), "this quote is not closed"),
     ('a: "b\nc: 1\n', (1, 4), "this quote is not closed"),
     ("a: 'b\n--- c\n", (1, 4), "this quote is not closed"),
-    ("a: - b\n", (1, 4), "a list item cannot begin here; begin a new line for its '- '"),
-    ("a: 1\n- b\n", (2, 1), "a list item among the keys of the mapping of line 1"),
+    ("a: - b\n", (1, 4), "a list item cannot start here; start a new line with '- '"),
+    ("a: 1\n- b\n", (2, 1), "a list item is between the keys of the mapping of line 1"),
     ("- a\nb: 1\n", (2, 1), "this line does not belong to the list of line 1"),
-    ("a: ? b\n", (1, 4), "a value cannot begin with '? '; write it in quotes"),
-    ("a: 1\n: b\n", (2, 1), "there is no key before the colon"),
+    ("a: ? b\n", (1, 4), "a value cannot start with '? '; write it in quotes"),
+    ("a: 1\n: b\n", (2, 1), "the key before the colon is missing"),
     ("a: &\n", (1, 5), NO_ANCHOR),
     ("a: &a!b c\n", (1, 6), NO_ANCHOR),
-    ("a: &x &y b\n", (1, 7), "a second anchor before one value; if text is meant, write it in quotes"),
+    ("a: &x &y b\n", (1, 7), "a second anchor before one value; if this is text, write it in quotes"),
     ("a: *\n", (1, 5), NO_ALIAS),
     ("a: *.yaml\n", (1, 5), NO_ALIAS),
     ("**a**: b\n", (1, 2), NO_ALIAS),
@@ -92,21 +95,21 @@ CASES: Final = (
     ("%TAG x y\n---\na: 1\n", (1, 6), DIRECTIVE),
     ("%TAG !a!\n---\na: 1\n", (1, 9), DIRECTIVE),
     ("% a\n---\na: 1\n", (1, 2), DIRECTIVE),
-    ("a: 1\n... b\n", (2, 5), "text behind the end of the document; the next document begins with ---"),
-    ("%YAML 1.1\na: 1\n", (1, 1), "a line that begins with % (%YAML, %TAG) has no --- behind it"),
+    ("a: 1\n... b\n", (2, 5), "text after the end of the document; start the next document with ---"),
+    ("%YAML 1.1\na: 1\n", (1, 1), "the line with % (%YAML, %TAG) has no --- after it"),
     ('a: "\\xzz"\n', (1, 7), ESCAPE),
-    ("a: \0\n", (1, 4), "U+0000 is no character of a text; remove it"),
-    ("a: 1\nb: \x07\n", (2, 4), "U+0007 is no character of a text; remove it"),
+    ("a: \0\n", (1, 4), "U+0000 is not allowed in text; remove it"),
+    ("a: 1\nb: \x07\n", (2, 4), "U+0007 is not allowed in text; remove it"),
     ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> x\n", (2, 1), CONFLICT),
 )  # fmt: skip
 # Faults that only libyaml finds, or that it finds at another place.
 OF_LIBYAML: Final = (
     ('a: "\\d"\n', (1, 5), ESCAPE),
-    ('a: "\\ud800"\n', (1, 7), "\\ud800 to \\udfff are no characters"),
+    ('a: "\\ud800"\n', (1, 7), "\\ud800 to \\udfff are halves of a surrogate pair"),
     ("%FOO\n---\na: 1\n", (1, 5), DIRECTIVE),
     ("%YAML 1.99999999999999\n---\na\n", (1, 18), DIRECTIVE),
     ("a: !!str, b\n", (1, 4), f"!!str, {NO_TAG}"),
-    ("a: 1\n\ufeffb: 2\n", (2, 1), "U+FEFF (a byte order mark) is no character of a text"),
+    ("a: 1\n\ufeffb: 2\n", (2, 1), "U+FEFF (a byte order mark) is not allowed in text"),
 )
 # Texts at which a manifest is split before it is parsed, or that make a policy file a template.
 SEPARATE: Final = re.compile(r"---|\.\.\.|<%")

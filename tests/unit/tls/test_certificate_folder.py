@@ -91,7 +91,7 @@ def test_half_a_pair_is_refused(filled_folder: TlsFolder, missing: str) -> None:
     """Catflap does not write into a folder with files of a user."""
     (filled_folder.path / missing).unlink()
     before = read_files(filled_folder)
-    with pytest.raises(BadCertificateError, match=rf"{missing} is missing beside its other half"):
+    with pytest.raises(BadCertificateError, match=rf"{missing} is missing, but the other file of the pair exists"):
         ensure_certificate(filled_folder, HOSTS, NOW)
     assert read_files(filled_folder) == before
 
@@ -100,7 +100,7 @@ def test_two_halves_that_do_not_fit_are_refused(filled_folder: TlsFolder) -> Non
     """The error comes before a client sees them."""
     other = issue_serving(issue_authority(NOW), HOSTS, NOW)
     filled_folder.key.write_bytes(other.key)
-    with pytest.raises(BadCertificateError, match=r"it must hold tls\.crt and tls\.key of one pair, as PEM$"):
+    with pytest.raises(BadCertificateError, match=r"the folder must contain tls\.crt and tls\.key of one pair in PEM$"):
         ensure_certificate(filled_folder, HOSTS, NOW)
 
 

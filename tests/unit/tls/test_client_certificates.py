@@ -85,7 +85,7 @@ def test_a_file_without_a_ca_is_reported(tmp_path: Path, content: bytes | None) 
 
 def test_certificate_that_is_no_ca_is_rejected(issued_certificates: Path) -> None:
     """Such a file could verify no certificate."""
-    with pytest.raises(BadCertificateError, match="no CA certificate in it"):
+    with pytest.raises(BadCertificateError, match="the file contains no CA certificate"):
         request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued_certificates / "kube-apiserver.crt")
 
 

@@ -189,7 +189,7 @@ def ports_of(rule: CalicoRule) -> Iterator[PortRange | NamedPort]:
         first, _, last = text.partition(":")
         if text.isascii() and first.isdecimal() and (last or first).isdecimal() and len(text) <= LONGEST_PORT:
             if int(first) > int(last or first):
-                raise ValueError(f"the ports {text} end before they begin")
+                raise ValueError(f"the ports {text} have an end before the start")
             yield PortRange(protocol, int(first), int(last or first))
         elif ":" in text or len(text) > LONGEST_PORT:
             raise ValueError(f"{text[:60]!r} is not a port: 8080, '8000:8100' or the name of a port")

@@ -27,7 +27,7 @@ class Dialect(StrEnum):
         for one in known:
             if found == one or (self is Dialect.STORAGE and found.isascii() and found.lower() == one.lower()):
                 return one
-        hint = " The API's schema refuses it, in any other case of letters too." if self is Dialect.API else ""
+        hint = " The API schema rejects it, also in other letter case." if self is Dialect.API else ""
         raise ValueError(f"{path}: {found[:60]!r} is not one of {', '.join(known)}.{hint}")
 
 

@@ -161,7 +161,9 @@ def openings(found: ClusterWidePolicy) -> tuple[Opening, ...]:
 def is_allowing(rule: ClusterWideRule) -> bool:
     """Return whether a rule's action allows connections; raises ValueError for an action that the API does not have."""
     if rule.action not in {*ALLOWING_ACTIONS, *DENYING_ACTIONS}:
-        raise ValueError(f"action: {rule.action[:60]!r} is not an action: Accept (Allow in v1alpha1), Deny or Pass")
+        raise ValueError(
+            f"action: {rule.action[:60]!r} is not a valid action: use Accept (Allow in v1alpha1), Deny or Pass"
+        )
     return rule.action in ALLOWING_ACTIONS
 
 

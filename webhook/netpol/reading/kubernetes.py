@@ -127,6 +127,6 @@ def ports_of(rule: NetworkPolicyRule) -> Iterator[PortRange | NamedPort]:
         elif one.port is None:
             yield PortRange(protocol[:60], 1, HIGHEST_PORT)
         elif one.port > (last := one.end_port or one.port):
-            raise ValueError(f"the ports {one.port} to {last} end before they begin")
+            raise ValueError(f"the ports {one.port} to {last} have an end before the start")
         else:
             yield PortRange(protocol[:60], one.port, last)

@@ -46,4 +46,6 @@ def requirement(found: Requirement) -> Selector:
             return Has(found.key)
         case "DoesNotExist":
             return Not(Has(found.key))
-    raise ValueError(f"{found.operator[:60]!r} is not an operator of a label selector: In, NotIn, Exists, DoesNotExist")
+    raise ValueError(
+        f"{found.operator[:60]!r} is not a valid operator of a label selector: use In, NotIn, Exists, DoesNotExist"
+    )

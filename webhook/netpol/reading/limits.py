@@ -8,7 +8,7 @@ from typing import Final
 # At some microseconds each, an UPDATE, which has two objects, stays far below 100 ms.
 MOST_PARTS: Final = 4096
 TOO_LARGE: Final = (
-    f"it has more than {MOST_PARTS} peers, ports, networks, rules and selector terms, which is the most that is judged; "
+    f"the policy has more than {MOST_PARTS} peers, ports, networks, rules and selector terms, which is the limit; "
     "split it into several policies"
 )
 

@@ -63,7 +63,9 @@ def parse(text: str) -> Selector:
     Raises ValueError for text that is not a selector, is longer than Calico takes or has more than 100 nested brackets.
     """
     if len(text) > LONGEST:
-        raise ValueError(f"a selector has {len(text)} characters, Calico takes {LONGEST}: {text[:SHOWN]!r}…")
+        raise ValueError(
+            f"a selector has {len(text)} characters, and the limit of Calico is {LONGEST}: {text[:SHOWN]!r}…"
+        )
     tokens = list(tokens_of(text))
     if not tokens:
         return EVERYTHING
@@ -116,7 +118,7 @@ class SelectorParser:
     def _parse_unary(self) -> Selector:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise self._error(f"no more than {DEEPEST} brackets in brackets")
+            raise self._error(f"at most {DEEPEST} nested brackets")
         try:
             negated = False
             while self._accept("!"):  # as Calico reads them: any number is one or none
@@ -215,13 +217,13 @@ def syntax_error(text: str, at: int, expected: str = "") -> ValueError:
     correction = f"{word!r}" if expected == TEXT and word[:1] not in {*QUOTES, ""} else CORRECTIONS.get(word)
     advice = f" (write {correction})" if correction else ""
     if not word:
-        problem = f"expected {expected} at its end"
+        problem = f"expected {expected} at the end"
     elif word == "(" and text[:at].endswith(FUNCTIONS):
         problem = f"the bracket at character {at + 1} is not closed"
     elif expected:
-        problem = f"expected {expected} at character {at + 1}, and not {word[:SHOWN_WORD]}{advice}"
+        problem = f"expected {expected} at character {at + 1}, instead of {word[:SHOWN_WORD]}{advice}"
     elif word[0] in QUOTES:
         problem = f"the quote at character {at + 1} is not closed"
     else:
         problem = f"{word[:SHOWN_WORD]} at character {at + 1} is unknown{advice}"
-    return ValueError(f"{shortened(text, SHOWN)!r} is no selector of Calico: {problem}")
+    return ValueError(f"{shortened(text, SHOWN)!r} is not a valid Calico selector: {problem}")
