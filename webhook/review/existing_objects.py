@@ -52,7 +52,7 @@ def existing_objects(
 def parse_time(value: Any, reference: str) -> datetime | None:
     """Return when an object was made; None if that is unknown.
 
-    Raises BadManifestError for a value that the API does not accept as a moment.
+    Raises BadManifestError for a value that the API does not accept as a time.
     """
     if value is None:
         return None
@@ -62,6 +62,6 @@ def parse_time(value: Any, reference: str) -> datetime | None:
         found = None
     if found is None or found.tzinfo is None:
         raise BadManifestError(
-            f"{reference}: metadata.creationTimestamp: {FileValue(value).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
+            f"{reference}: metadata.creationTimestamp: {FileValue(value).quoted}; expected a time such as 2026-12-31T23:59:59Z"
         )
     return found
