@@ -9,10 +9,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import msgspec
@@ -21,6 +21,7 @@ from msgspec import Struct
 START_SECONDS = 20.0
 POLL_SECONDS = 0.05
 ANSWER_SECONDS = 5.0
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM  # as a shell reports it
 
 
 class ServerStartError(Exception):
@@ -73,20 +74,30 @@ def demo_server(policy: Path, folder: Path) -> Iterator[DemoServer]:
     argv += ["--listen", f"127.0.0.1:{port}", "--status-listen", f"127.0.0.1:{status_port}"]
     argv += ["--tls-dir", str(folder / "tls"), "--audit-log", str(folder / "audit.log")]
     environment = {key: value for key, value in os.environ.items() if key != "POD_NAMESPACE"}
-    with exit_on_sigterm(), log.open("wb") as stderr, subprocess.Popen(argv, stderr=stderr, env=environment) as server:  # noqa: S603 (catflap)
-        try:
-            wait_until_ready(server, status_port, log)
-            yield DemoServer(port, folder / "tls" / "ca.crt", folder / "audit.log")
-        finally:
-            server.terminate()
+    with log.open("wb") as stderr, running(argv, stderr, environment) as server:
+        wait_until_ready(server, status_port, log)
+        yield DemoServer(port, folder / "tls" / "ca.crt", folder / "audit.log")
 
 
 @contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Leave the block at SIGTERM as at SIGINT, so that the programs started in it also end."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def running(
+    argv: Sequence[str], stderr: IO[bytes], environment: Mapping[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a program until the block ends, also by SIGTERM.
+
+    A signal during the start takes effect after it: otherwise the program could run already and be unknown here.
+    """
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
-        yield
+        with subprocess.Popen(argv, stderr=stderr, env=environment) as program:  # noqa: S603 (catflap)
+            try:
+                signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))
+                if received:
+                    sys.exit(ENDED_BY_SIGTERM)
+                yield program
+            finally:
+                program.terminate()
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -52,7 +52,7 @@ def existing_objects(
 def parse_time(value: Any, reference: str) -> datetime | None:
     """Return when an object was made; None if that is unknown.
 
-    Raises BadManifestError for a value that the API does not accept as a moment.
+    Raises BadManifestError for a value that the API does not accept as a time.
     """
     if value is None:
         return None
