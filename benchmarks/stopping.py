@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.harness import exit_with_status
-from tests.audit_logs import verified
+from tests.audit_logs import verify_logs
 from tests.programs import serve
 from tests.server.steady_load import SteadyLoad
 from tests.server.trusted_clients import ask
@@ -55,7 +55,7 @@ def stopped(folder: Path, worker: str, number: int) -> list[str]:
             server.process.send_signal(signal.SIGTERM)
             status = server.process.wait(30)
             seconds = time.monotonic() - began
-        findings = verified(server.audit_log, closed=True).findings
+        findings = verify_logs(server.audit_log, closed=True).findings
     wrong, chain = len(load.refused()), "open" if findings else "closed"
     print(f"{number:>3} {seconds:>8.3f} {len(load.answers):>8} {wrong:>6} {len(load.lost):>5}  {chain}", flush=True)
     broken = [

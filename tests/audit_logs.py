@@ -18,7 +18,7 @@ from webhook.audit.verify import VerificationReport, Verifier
 EARLIER_FORMATS: Final = {"catflap.dev/audit/v1alpha3"}
 SCHEMA: Final = Path(__file__).parents[1] / "docs" / "audit.schema.json"
 
-CHECKED: Final[dict[Path, int]] = {}  # how many lines of a log have been held against the schema
+CHECKED_LINES: Final[dict[Path, int]] = {}  # how many lines of a log have been held against the schema
 
 
 @cache
@@ -41,13 +41,13 @@ def assert_valid(record: dict[str, Any]) -> None:
     assert faults == [], record
 
 
-def as_read(record: Mapping[str, Any]) -> dict[str, Any]:
+def with_chain_fields(record: Mapping[str, Any]) -> dict[str, Any]:
     """A record as it is read from a log: somewhere in a chain."""
     linked = {"version": VERSION, "catflap": "0", "chain": "0" * 32, "seq": 1, "prev": GENESIS}
     return json.loads(seal({**record, **linked})[0])  # type: ignore[no-any-return]
 
 
-def verified(*paths: Path, **options: Any) -> VerificationReport:
+def verify_logs(*paths: Path, **options: Any) -> VerificationReport:
     """What `catflap audit verify` says of logs."""
     verifier = Verifier(**options)
     for line in read_lines(map(str, paths)):
@@ -63,14 +63,16 @@ def assert_sound(path: Path, *, killed: bool = False) -> None:
     for line in read_lines([str(path)]):
         verifier.add(line)
         lines += 1
-        for piece in split_line(line.text) if lines > CHECKED.get(path, 0) else ():
+        for piece in split_line(line.text) if lines > CHECKED_LINES.get(path, 0) else ():
             if piece.is_record and (record := json.loads(piece.text))["version"] not in EARLIER_FORMATS:
                 assert_valid(record)
-    CHECKED[path] = lines
-    found = [one for one in verifier.finish().findings if not (killed and is_cut(one.place.line, one.kind, lines))]
+    CHECKED_LINES[path] = lines
+    found = [
+        one for one in verifier.finish().findings if not (killed and is_truncation(one.place.line, one.kind, lines))
+    ]
     assert found == []
 
 
-def is_cut(line: int, damage: FindingKind, lines: int) -> bool:
+def is_truncation(line: int, kind: FindingKind, lines: int) -> bool:
     """Whether a log's last line is cut."""
-    return line == lines and damage is FindingKind.TRUNCATED
+    return line == lines and kind is FindingKind.TRUNCATED

@@ -4,12 +4,12 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.audit_logs import as_read
+from tests.audit_logs import with_chain_fields
 from webhook.audit.chain import seal
 from webhook.audit.log_entry import LogEntry, parse_entry
 
 TIME: Final = "2026-01-31T12:00:00.123456Z"
-FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "unknown role 'fronted'"}
+VIOLATION: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "unknown role 'fronted'"}
 
 DECISION: Final[dict[str, Any]] = {
     "type": "decision",
@@ -31,7 +31,7 @@ DECISION: Final[dict[str, Any]] = {
     "policyDigest": "0123",
     "latencyMicroseconds": 250,
 }
-DENIED: Final = DECISION | {"decision": "denied", "reasonCode": "RuleViolated", "denied": [FAULT]}
+DENIED: Final = DECISION | {"decision": "denied", "reasonCode": "RuleViolated", "denied": [VIOLATION]}
 WRITE: Final[dict[str, Any]] = {
     "type": "write",
     "time": TIME,
@@ -98,18 +98,18 @@ START: Final[dict[str, Any]] = {
 STOP: Final[dict[str, Any]] = {"type": "stop", "time": TIME, "signature": ""}
 
 
-def entry(record: dict[str, Any], **other: Any) -> LogEntry:
+def make_entry(record: dict[str, Any], **other: Any) -> LogEntry:
     """A record with other values here and there, as it is read."""
-    found = parse_entry(msgspec.json.encode(as_read(record | other)))
+    found = parse_entry(msgspec.json.encode(with_chain_fields(record | other)))
     assert found is not None
     return found
 
 
-def of_earlier_format(record: dict[str, Any]) -> dict[str, Any]:
+def without_reason_code(record: dict[str, Any]) -> dict[str, Any]:
     """A record as formats before v1alpha4 have it: without a reason code."""
     return {key: value for key, value in record.items() if key != "reasonCode"}
 
 
-def line(record: dict[str, Any], **other: Any) -> bytes:
+def make_line(record: dict[str, Any], **other: Any) -> bytes:
     """The same as its line in a log, without the line's end."""
-    return seal({key: value for key, value in as_read(record | other).items() if key != "hash"})[0][:-1]
+    return seal({key: value for key, value in with_chain_fields(record | other).items() if key != "hash"})[0][:-1]

@@ -56,7 +56,7 @@ class Clock:
         self.time += timedelta(**by)
 
 
-class Story:
+class LogWriter:
     """Records of one process, each at the time that the clock says."""
 
     def __init__(self, path: Path, *, process: str = "serve") -> None:
@@ -64,12 +64,12 @@ class Story:
         self.log = AuditLog(str(path), process=process, now=self.clock)
         self._number = 0
 
-    def tell(self, **record: Any) -> None:
+    def append(self, **record: Any) -> None:
         """One record."""
         self.log.poll()
         self.log.append({"time": timestamp(self.clock.time), **record})
 
-    def decide(self, decision: str, namespace: str = "shop", *, user: str = "alice", **other: Any) -> None:
+    def append_decision(self, decision: str, namespace: str = "shop", *, user: str = "alice", **other: Any) -> None:
         """One decision on a Pod."""
         self._number += 1
         record = {
@@ -78,17 +78,17 @@ class Story:
             "objectRef": {"apiVersion": "v1", "resource": "pods", "namespace": namespace, "name": "web"},
             "dryRun": False, "decision": decision, "reasonCode": some(Verdict(decision)).code, "policyDigest": DIGEST, "latencyMicroseconds": 150,
         }  # fmt: skip
-        self.tell(**record | other)
+        self.append(**record | other)
 
-    def refuse(self, *rules: str, namespace: str = "shop", user: str = "alice") -> None:
+    def append_rejection(self, *rules: str, namespace: str = "shop", user: str = "alice") -> None:
         """One refusal."""
         denied = [{"rule": rule, "path": "metadata.labels", "message": "no"} for rule in rules]
-        self.decide("denied", namespace, user=user, reasonCode=ReasonCode.RULE_VIOLATED, denied=denied)
+        self.append_decision("denied", namespace, user=user, reasonCode=ReasonCode.RULE_VIOLATED, denied=denied)
 
-    def write(self, namespace: str, code: ReasonCode, reason: str, *, verb: str = "apply") -> None:
+    def append_write(self, namespace: str, code: ReasonCode, reason: str, *, verb: str = "apply") -> None:
         """One write of a namespace's default-deny policy."""
         target = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "namespace": namespace}
-        self.tell(
+        self.append(
             type="write",
             verb=verb,
             objectRef=target | {"name": "catflap-default-deny"},
@@ -97,51 +97,51 @@ class Story:
             policyDigest=DIGEST,
         )
 
-    def born(self, namespace: str) -> None:
+    def append_namespace(self, namespace: str) -> None:
         """One namespace that is created."""
         target = {"apiVersion": "v1", "resource": "namespaces", "namespace": namespace, "name": namespace}
-        self.decide("allowed", user="bob", phase="mutate", objectRef=target)
+        self.append_decision("allowed", user="bob", phase="mutate", objectRef=target)
 
-    def removed(self, namespace: str, user: str) -> None:
+    def append_removal(self, namespace: str, user: str) -> None:
         """One removal of a default-deny policy that is let through."""
         target = {"apiGroup": "networking.k8s.io", "apiVersion": "v1", "resource": "networkpolicies"}
-        self.decide(
+        self.append_decision(
             "exempt", user=user, verb="delete", reasonCode=ReasonCode.BREAK_GLASS, reason="break-glass: member of catflap:break-glass",
             objectRef=target | {"namespace": namespace, "name": "catflap-default-deny"},
         )  # fmt: skip
 
 
-def week(path: Path) -> None:
+def write_week(path: Path) -> None:
     """A log of seven days: births, a gap that is known, one that is not, refusals of seven rules, exceptions, exemptions."""
-    story = Story(path)
-    story.tell(type="configuration", accepted=True, reasonCode=ReasonCode.POLICY_FILE_ACCEPTED, policyDigest=DIGEST)
+    story = LogWriter(path)
+    story.append(type="configuration", accepted=True, reasonCode=ReasonCode.POLICY_FILE_ACCEPTED, policyDigest=DIGEST)
     for space in SPACES:
-        story.born(space)
+        story.append_namespace(space)
         story.clock.advance(seconds=0.25)
-        story.write(space, ReasonCode.POLICY_CREATED, "created: new namespace")
+        story.append_write(space, ReasonCode.POLICY_CREATED, "created: new namespace")
     for number in range(ALLOWED):
         story.clock.advance(minutes=3)
-        story.decide("allowed", SPACES[number % len(SPACES)], closure="proven")
-    story.removed("payments", "carol")
+        story.append_decision("allowed", SPACES[number % len(SPACES)], closure="proven")
+    story.append_removal("payments", "carol")
     story.clock.advance(seconds=GAP_SECONDS)
-    story.write("payments", ReasonCode.POLICY_RESTORED, "somebody changed or removed it")
-    story.decide("allowed", "search", closure="proven")
+    story.append_write("payments", ReasonCode.POLICY_RESTORED, "somebody changed or removed it")
+    story.append_decision("allowed", "search", closure="proven")
     story.clock.advance(seconds=UNSEEN_SECONDS)
-    story.write("search", ReasonCode.POLICY_RESTORED, "somebody changed or removed it")
+    story.append_write("search", ReasonCode.POLICY_RESTORED, "somebody changed or removed it")
     for number in range(REFUSED):
         story.clock.advance(minutes=27)
         rule, space = RULES[number % len(RULES)], SPACES[number % 4]
-        story.refuse(rule, namespace=space, user=f"system:serviceaccount:{space}:deployer")
+        story.append_rejection(rule, namespace=space, user=f"system:serviceaccount:{space}:deployer")
     for _ in range(5):
-        story.decide("exempt", "kube-system", reason="namespace kube-system is exempt")
-    story.decide(
+        story.append_decision("exempt", "kube-system", reason="namespace kube-system is exempt")
+    story.append_decision(
         "allowed",
         "legacy",
         reasonCode=ReasonCode.EXCEPTION_APPLIED,
         reason="exception to require-role until 2099-01-31, team-a: migration",
         closure="proven",
     )
-    story.tell(
+    story.append(
         type="configuration",
         accepted=False,
         reasonCode=ReasonCode.POLICY_FILE_REFUSED,

@@ -14,7 +14,7 @@ DIGEST: Final = "5f0c1c9dd1b1"
 FAULT: Final = {"rule": "known-role", "path": "metadata.labels.role", "message": "unknown role 'fronted'"}
 
 
-def decisions(count: int) -> Iterator[dict[str, Any]]:
+def decision_records(count: int) -> Iterator[dict[str, Any]]:
     """So many decisions, a millisecond apart; one in ten refuses."""
     for number in range(count):
         namespace = f"team-{number % 50}"
@@ -38,11 +38,11 @@ def decisions(count: int) -> Iterator[dict[str, Any]]:
         yield record if number % 10 else record | {"denied": [FAULT]}
 
 
-def write_long(path: Path, count: int) -> None:
+def write_long_log(path: Path, count: int) -> None:
     """A chain of decisions without start or signatures: quick to make, and every record is what its hash says."""
     prev = GENESIS
     with path.open("wb") as file:
-        for seq, record in enumerate(decisions(count)):
+        for seq, record in enumerate(decision_records(count)):
             line, prev = seal(
                 record | {"version": VERSION, "catflap": "0", "chain": "0" * 32, "seq": seq, "prev": prev}
             )

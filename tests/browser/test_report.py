@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.evidence_logs import BROKEN_BY, POLICY, REFUSED, Story, week
+from tests.evidence_logs import BROKEN_BY, POLICY, REFUSED, LogWriter, write_week
 from tests.unit.report.pages import report
 from webhook.model.reason import ReasonCode
 from webhook.report.charts import DARK, INK
@@ -81,7 +81,7 @@ UNLABELLED: Final = """() => [...document.querySelectorAll("table")].filter(one 
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a week's report."""
     folder = tmp_path_factory.mktemp("week")
-    week(folder / "audit.log")
+    write_week(folder / "audit.log")
     (folder / "policy.yaml").write_text(POLICY)
     assert report(folder / "audit.log", "-c", folder / "policy.yaml", "-o", folder / "report.html").exit_code == 0
     return folder / "report.html"
@@ -171,7 +171,7 @@ def test_match_conditions_are_printed(opened: Open, written: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_states_of_exceptions_differ_in_colour(opened: Open, tmp_path: Path, scheme: Scheme) -> None:
     """An exception in force looks good, an expired one does not, and one that ends soon is between them."""
-    week(tmp_path / "audit.log")
+    write_week(tmp_path / "audit.log")
     soon = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
     ending = f'  - {{rule: require-app, namespace: shop, owner: team-b, reason: "two days more", until: {soon}}}\n'
     (tmp_path / "policy.yaml").write_text(POLICY + ending)
@@ -252,16 +252,16 @@ def test_links_lead_to_their_sections(opened: Open, written: Path) -> None:
 
 def test_hostile_names_do_nothing(opened: Open, tmp_path: Path) -> None:
     """Hostile names are text to a browser too."""
-    story = Story(tmp_path / "audit.log")
+    story = LogWriter(tmp_path / "audit.log")
     for name in (
         "<script>alert(1)</script>",
         '"><img src=https://example.com/x onerror=alert(1)>',
         "\u202eevil",
         "</style><svg onload=alert(1)>",
     ):
-        story.refuse(name, namespace=name, user=name)
-        story.decide("exempt", name, user=name, reason=name)
-        story.write(name, ReasonCode.POLICY_CREATED, name)
+        story.append_rejection(name, namespace=name, user=name)
+        story.append_decision("exempt", name, user=name, reason=name)
+        story.append_write(name, ReasonCode.POLICY_CREATED, name)
     story.log.stop()
     assert report(tmp_path / "audit.log", "-o", tmp_path / "report.html").exit_code == 0
     page = opened(tmp_path / "report.html", width=PHONE)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.chart.conftest import Helm, Render
 from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, VALUES_FILES, Rendered, for_each_values_file, merged
+from tests.controlplane.tools import Tools
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
 from webhook.config.places import written
@@ -358,6 +359,22 @@ def test_values_with_former_names_of_policy_keys_keep_their_meaning(helm: Helm, 
     assert (policy.namespaces.include_existing, policy.workloads.existing_workloads) == ("all", "judge")
     [role] = [one for one in rendered.of("ClusterRole") if one["metadata"]["name"] == "catflap-controller"]
     assert "validatingadmissionpolicies" in yaml.safe_dump([one for one in role["rules"] if "update" in one["verbs"]])
+
+
+@pytest.mark.parametrize("values", [FORMER, {}], ids=["former names", "defaults"])
+def test_the_notes_name_the_former_keys_in_the_values(tools: Tools, tmp_path: Path, values: dict[str, Any]) -> None:
+    """The user reads them after each installation and upgrade, with the command that rewrites the values."""
+    path = tmp_path / "values.yaml"
+    path.write_text(yaml.safe_dump({"policy": values}), encoding="utf-8")
+    command = [str(tools.helm), "install", "catflap", str(CHART), "--dry-run=client", "--values", str(path)]
+    home = {f"HELM_{kind}_HOME": str(tmp_path / kind) for kind in ("CACHE", "CONFIG", "DATA")}
+    done = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:\n")[2]
+    listed = re.search(r"The values have keys of an earlier release: (.*)\. This release", notes)
+    expected = {f"policy.{written(key)}" for key in (*RENAMED, *REMOVED)} if values else set()
+    assert set(listed[1].split(", ") if listed else ()) == expected
+    assert ("catflap config migrate values.yaml" in notes) is bool(values)
 
 
 @pytest.mark.parametrize("path", sorted(RENAMED), ids=written)

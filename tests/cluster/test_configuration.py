@@ -68,6 +68,37 @@ def test_an_edit_counts_and_a_bad_one_never_does(catflap: Installation, namespac
     assert admitted(catflap, namespace_name)
 
 
+FORMER = """\
+apiVersion: catflap.dev/v1
+kind: GuardPolicy
+mode: audit
+workloads: {existing: judge}
+gate:
+  freshness: 5
+"""
+
+
+def test_an_edit_with_former_names_of_keys_counts_with_a_warning(catflap: Installation, namespace_name: str) -> None:
+    """The API server passes the warnings on; the server and the controller read the file."""
+    catflap.apply(namespace(namespace_name))
+    assert not admitted(catflap, namespace_name)
+    answer = edit(catflap, FORMER)
+    assert answer.status == 200
+    renamed, removed, *_ = answer.warnings
+    assert renamed == (
+        "workloads.existing: this key is now workloads.existingWorkloads, and the next release does not read the former name; "
+        "catflap config migrate FILE renames it (line 4, column 13)"
+    )
+    assert removed == (
+        "gate: this key has no effect any more: catflap verifies the isolation of a namespace for each Pod; "
+        "catflap config migrate FILE removes it (line 5, column 1)"
+    )
+    eventually(lambda: admitted(catflap, namespace_name))
+    logged = "policy file, line 4, column 13: workloads.existing: this key is now workloads.existingWorkloads"
+    both = (catflap.server, catflap.controller)
+    assert eventually(lambda: all(found := [one.log().count(logged) for one in both]) and found) == [1, 1]
+
+
 def test_an_expiring_exception_is_announced_once_a_day(catflap: Installation, namespace_name: str) -> None:
     """An Event on the policy file and a metric report it; the Event repeats on another day only."""
     today = datetime.now(UTC).date()

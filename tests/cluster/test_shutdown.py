@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.audit_logs import verified
+from tests.audit_logs import verify_logs
 from tests.cluster.installation import Installation, run_controller, run_server
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.programs import Program
@@ -35,7 +35,7 @@ def assert_ends(program: Program) -> None:
     program.process.send_signal(signal.SIGTERM)
     assert program.process.wait(15) == 0
     assert time.monotonic() - began < END_SECONDS
-    assert verified(program.audit_log).chains[-1].is_stopped
+    assert verify_logs(program.audit_log).chains[-1].is_stopped
 
 
 def test_the_server_ends_while_the_api_server_keeps_its_connections(catflap: Installation, namespace_name: str) -> None:

@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.unit.audit.logs import two_chains
+from tests.unit.audit.logs import write_two_chains
 from webhook.audit.findings import FindingKind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
@@ -15,7 +15,7 @@ def test_documented_hash_check_works(tmp_path: Path) -> None:
     """Two lines of Python check it without catflap's code."""
     [snippet] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     body, equation = snippet.strip().splitlines()
-    for line in two_chains(tmp_path / "log"):
+    for line in write_two_chains(tmp_path / "log"):
         known = {"line": line.decode(), "hashlib": hashlib, "json": json}
         exec(body, known)
         assert eval(equation, known)

@@ -51,7 +51,7 @@ def steps(
     return st.lists(step, max_size=25)
 
 
-def written(history: Sequence[Step], root: Path | None = None) -> bytes:
+def write_history(history: Sequence[Step], root: Path | None = None) -> bytes:
     """Return the log of up to three processes on one file; at the end, each writes a record and stops in order."""
     clock = [AT]
 
@@ -97,10 +97,10 @@ def disk(taken: int | None) -> Iterator[None]:
 
 
 # A full disk, with one process or with several.
-logs = (steps("look", "restart", writers=1, taken=torn) | steps("look", "restart")).map(written)
+logs = (steps("look", "restart", writers=1, taken=torn) | steps("look", "restart")).map(write_history)
 
 
-def verified(log: bytes, **options: Any) -> VerificationReport:
+def verify(log: bytes, **options: Any) -> VerificationReport:
     """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for number, line in enumerate(log.splitlines(keepends=True), 1):
@@ -110,12 +110,12 @@ def verified(log: bytes, **options: Any) -> VerificationReport:
 
 def first(log: bytes, **options: Any) -> Finding:
     """Return the first damage of a closed log; there must be one."""
-    found = verified(log, closed=True, **options).findings
+    found = verify(log, closed=True, **options).findings
     assert found
     return found[0]
 
 
-def is_named(changed: bytes, log: bytes, *places: int) -> bool:
+def has_finding_at(changed: bytes, log: bytes, *places: int) -> bool:
     """Return whether the first damage is at one of these lines; partial lines may be equal, so for them any damage counts."""
     return first(changed).place.line in places or b'"torn"' in log
 
@@ -171,7 +171,7 @@ def two_of_a_chain(data: st.DataObject, log: bytes) -> tuple[int, int]:
 )
 def test_logs_of_writers_are_sound(history: list[Step]) -> None:
     """This holds for every order of their lines, and for every part that a full disk stores; only a killed process reports no partial line."""
-    report = verified(written(history))
+    report = verify(write_history(history))
     assert report.findings == ()
     assert report.records >= 3
 
@@ -180,7 +180,7 @@ def test_logs_of_writers_are_sound(history: list[Step]) -> None:
 @given(logs)
 def test_a_chain_that_stopped_in_order_is_closed(log: bytes) -> None:
     """Its end is signed."""
-    report = verified(log, closed=True)
+    report = verify(log, closed=True)
     assert report.findings == ()
     assert all(chain.signed_to == chain.head.seq for chain in report.chains)
 
@@ -192,7 +192,7 @@ def test_an_edited_byte_shows(data: st.DataObject, log: bytes, byte: int) -> Non
     index = data.draw(st.integers(0, len(log) - 1))
     assume(log[index] != byte)
     edited = log[:index] + bytes([byte]) + log[index + 1 :]
-    assert is_named(edited, log, line_at(log, index))
+    assert has_finding_at(edited, log, line_at(log, index))
 
 
 @LAW
@@ -200,7 +200,7 @@ def test_an_edited_byte_shows(data: st.DataObject, log: bytes, byte: int) -> Non
 def test_a_removed_byte_shows(data: st.DataObject, log: bytes) -> None:
     """The damage is at its line."""
     index = data.draw(st.integers(0, len(log) - 1))
-    assert is_named(log[:index] + log[index + 1 :], log, line_at(log, index))
+    assert has_finding_at(log[:index] + log[index + 1 :], log, line_at(log, index))
 
 
 @LAW
@@ -210,7 +210,7 @@ def test_inserted_bytes_show(data: st.DataObject, log: bytes, inserted: bytes) -
     index = data.draw(st.integers(0, len(log)))
     changed = log[:index] + inserted + log[index:]
     at = line_at(log, index)
-    assert is_named(changed, log, *range(at, at + inserted.count(LINE_END) + 1))
+    assert has_finding_at(changed, log, *range(at, at + inserted.count(LINE_END) + 1))
 
 
 @LAW
@@ -221,7 +221,7 @@ def test_a_removed_line_shows(data: st.DataObject, log: bytes) -> None:
     index = data.draw(st.integers(0, len(whole) - 1))
     gone = record(whole[index])
     assume(gone or not is_part_of_another(whole, index))
-    report = verified(b"".join(whole[:index] + whole[index + 1 :]), closed=True)
+    report = verify(b"".join(whole[:index] + whole[index + 1 :]), closed=True)
     found = {(one.chain, one.seq) for one in report.findings}
     if not gone:
         assert FindingKind.MISSING in {one.kind for one in report.findings}
@@ -238,7 +238,7 @@ def test_records_that_changed_places_show(data: st.DataObject, log: bytes) -> No
     one, other = two_of_a_chain(data, log)
     changed = lines(log)
     changed[one], changed[other] = changed[other], changed[one]
-    assert is_named(b"".join(changed), log, one + 1)
+    assert has_finding_at(b"".join(changed), log, one + 1)
 
 
 @LAW
@@ -249,7 +249,7 @@ def test_a_repeated_line_shows(data: st.DataObject, log: bytes) -> None:
     index = data.draw(st.integers(0, len(whole) - 1))
     at = data.draw(st.integers(0, len(whole)))
     changed = [*whole[:at], whole[index], *whole[at:]]
-    assert is_named(b"".join(changed), log, at + 1, index + 1 + (at <= index))
+    assert has_finding_at(b"".join(changed), log, at + 1, index + 1 + (at <= index))
 
 
 @LAW
@@ -262,7 +262,7 @@ def test_an_invented_record_shows(data: st.DataObject, log: bytes) -> None:
     assume(before and before["type"] != "stop")
     linked = {"chain": before["chain"], "seq": before["seq"] + 1, "prev": before["hash"]}
     invented, _ = seal({**RECORD, **linked, "reason": "invented"})
-    found = verified(b"".join([*whole[: index + 1], invented, *whole[index + 1 :]])).findings
+    found = verify(b"".join([*whole[: index + 1], invented, *whole[index + 1 :]])).findings
     assert (before["chain"], before["seq"] + 1) in {(one.chain, one.seq) for one in found}
 
 
@@ -274,7 +274,7 @@ def test_a_cut_end_shows(data: st.DataObject, log: bytes) -> None:
     cut = log[:end]
     under_way = open_chains(cut)
     assume(under_way or not cut.endswith(LINE_END))
-    found = verified(cut, closed=True).findings
+    found = verify(cut, closed=True).findings
     assert any(one.chain in under_way or one.place.line == len(lines(cut)) for one in found)
 
 
@@ -284,7 +284,7 @@ def open_chains(log: bytes) -> set[str]:
     return {one["chain"] for one in found if one} - {one["chain"] for one in found if one and one["type"] == "stop"}
 
 
-def rewritten(log: bytes, chain: str, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+def rewrite_chain(log: bytes, chain: str, rewrite: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
     """Return a log with changed records of one chain, and with recomputed hashes."""
     out, prev = [], ""
     for line in lines(log):
@@ -305,11 +305,11 @@ def test_a_rewritten_chain_shows_at_the_next_signature(data: st.DataObject, log:
     whole = [one for one in map(record, lines(log)) if one]
     one = data.draw(st.sampled_from([one for one in whole if one["type"] != "start"]))
     chain, seq = one["chain"], one["seq"]
-    changed = rewritten(log, chain, lambda found: found | ({"reason": "other"} if found["seq"] == seq else {}))
+    changed = rewrite_chain(log, chain, lambda found: found | ({"reason": "other"} if found["seq"] == seq else {}))
     signed = min(
         found["seq"] for found in whole if found["chain"] == chain and "signature" in found and found["seq"] >= seq
     )
-    places = {(found.kind, found.chain, found.seq) for found in verified(changed).findings}
+    places = {(found.kind, found.chain, found.seq) for found in verify(changed).findings}
     assert (FindingKind.FORGED, chain, signed) in places
 
 
@@ -319,9 +319,9 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
     """An attacker with access to a log, but not to the root key, cannot write another history."""
     with TemporaryDirectory() as folder:
         private, public = write_pair(f"{folder}/root")
-        log = written(history, root=private)
+        log = write_history(history, root=private)
         root = read_public(public)
-    assert first_chain(verified(log, roots=[root], closed=True)).is_key_certified
+    assert first_chain(verify(log, roots=[root], closed=True)).is_key_certified
     chain = record(lines(log)[0])["chain"]
     key = WriterKey(chain=chain, writer={}, root=None)
 
@@ -331,8 +331,8 @@ def test_a_chain_rewritten_under_a_fresh_key_shows_by_the_root_key_alone(history
             changed["publicKey"] = key.public
         return changed | ({"signature": key.sign(signed_bytes(changed))} if "signature" in changed else {})
 
-    fresh = rewritten(log, chain, resigned)
-    assert {found.kind for found in verified(fresh, closed=True).findings} <= {
+    fresh = rewrite_chain(log, chain, resigned)
+    assert {found.kind for found in verify(fresh, closed=True).findings} <= {
         FindingKind.FORGED
     }  # the damage of the records that depend on it
     found = first(fresh, roots=[root])
@@ -345,7 +345,7 @@ def first_chain(report: VerificationReport) -> Any:
     return report.chains[0]
 
 
-def sealed(body: bytes) -> bytes:
+def seal_record(body: bytes) -> bytes:
     """Return a line with a correct hash and any content."""
     return b'%b,"hash":"%b"}' % (body[:-1], sha256(body).hexdigest().encode())
 
@@ -365,6 +365,6 @@ STRANGE: Final = (
 @given(st.lists(st.binary(max_size=40) | st.sampled_from(STRANGE), max_size=6), st.booleans(), st.booleans())
 def test_no_content_ends_a_verification(written: list[bytes], fits: bool, lenient: bool) -> None:
     """Every content of a line is reported."""
-    text = [sealed(line) if fits else line for line in written]
-    report = verified(b"".join(line + LINE_END for line in text), lenient=lenient, closed=True)
+    text = [seal_record(line) if fits else line for line in written]
+    report = verify(b"".join(line + LINE_END for line in text), lenient=lenient, closed=True)
     assert report.is_sound == (not any(line.strip() for line in text)) or not lenient

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.audit_logs import as_read, assert_valid
+from tests.audit_logs import assert_valid, with_chain_fields
 from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
@@ -25,7 +25,7 @@ DEFAULT: Final = GuardPolicy(apiVersion="catflap.dev/v1", kind="GuardPolicy")
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def tried(body: bytes) -> Request | None:
+def try_decode(body: bytes) -> Request | None:
     """Return the request, or None for a bad review with a message of one line; any other result is a failure."""
     try:
         return decode(body)
@@ -40,14 +40,14 @@ def tried(body: bytes) -> Request | None:
 @given(st.binary())
 def test_any_bytes_are_a_request_or_a_bad_review(body: bytes) -> None:
     """Any other exception would be a status 500."""
-    assert tried(body) is None
+    assert try_decode(body) is None
 
 
 @LAW
 @given(json_values)
 def test_any_json_is_a_request_or_a_bad_review(value: Any) -> None:
     """Such a value alone is never a review."""
-    assert tried(json.dumps(value).encode()) is None
+    assert try_decode(json.dumps(value).encode()) is None
 
 
 @LAW
@@ -56,14 +56,14 @@ def test_any_json_in_a_review_is_a_request_or_a_bad_review(value: Any, other: An
     """The replaced value is in a field that catflap reads."""
     body = review(pod(GOOD), before=other if where == "object" else pod(GOOD))
     body["request"][where] = value
-    tried(json.dumps(body).encode())
+    try_decode(json.dumps(body).encode())
 
 
 @LAW
 @given(torn_reviews())
 def test_a_torn_review_is_a_request_or_a_bad_review(body: bytes) -> None:
     """The bytes are truncated, or some of them are changed."""
-    tried(body)
+    try_decode(body)
 
 
 @LAW
@@ -88,7 +88,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     body: bytes, policy: GuardPolicy, *, predates: bool
 ) -> None:
     """This holds under any policy and in both phases; the answer has the uid of the request."""
-    request = tried(body)
+    request = try_decode(body)
     assume(request is not None)
     assert request is not None
     decided = settled(request, policy, own_namespace="guards")
@@ -110,7 +110,7 @@ def test_every_request_gets_a_decision_an_answer_and_a_record(
     assert ("patch" in mutating["response"]) == ("patchType" in mutating["response"]) == bool(amended.labels)
     for phase, decision in ((Phase.VALIDATE, decided), (Phase.MUTATE, amended)):
         record = decision_record(phase, request, decision, policy_digest="0", at=AT, microseconds=1)
-        assert_valid(as_read(record))
+        assert_valid(with_chain_fields(record))
         assert record["id"] == request.uid
 
 

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
+from tests.laws.test_policy_file import SNIPPETS
 from webhook.config.enclosure import parse_file
-from webhook.config.migration import Migrated, migrated
+from webhook.config.faults import BadPolicy
+from webhook.config.migration import Migrated, NotMigratedError, migrated
 
 Pair = tuple[str, str]  # a text before and after its migration
 
@@ -154,6 +156,46 @@ def test_only_the_keys_change(pair: Pair, form: str) -> None:
     assert (before == after) is (found.changes == ())
     assert migrated(found.text) == Migrated(found.text)
     assert len(found.changes) == len(parse_file(before).warnings)
+
+
+@LAW
+@given(block_files(), st.sampled_from(["\n", "\r\n"]))
+def test_only_the_keys_change_in_values_of_the_chart(pair: Pair, line_end: str) -> None:
+    """Other values may have the same names."""
+    before, after = (in_values(text).replace("\n", line_end) for text in pair)
+    found = migrated(before)
+    assert found.text == after
+    assert migrated(after) == Migrated(after)
+
+
+def in_values(text: str) -> str:
+    """Return values of the chart with a policy file."""
+    inner = "".join(f"  {line}" if line.strip() else line for line in text.splitlines(keepends=True))
+    return f"twin: true # adopt\nimage: {{tag: twin}}\npolicy:\n  # The first line.\n{inner}network: {{adopt: all, standingNet: 1}}\n"
+
+
+WHOLE: Final = (
+    HEAD + "twin: true # twin\nnetwork: {standingNet: false, engine: calico}\nnamespaces:\n  adopt: [a, team-*]\n"
+    "workloads:\n  existing: judge\n\ngate:\n  freshness: 5\nmode: warn\n"
+)
+
+
+@LAW
+@given(st.data())
+def test_a_spoilt_file_is_rewritten_or_refused(data: st.DataObject) -> None:
+    """No part of YAML at a wrong place leads to a file with another meaning, or to another error."""
+    text = WHOLE
+    for _ in range(data.draw(st.integers(1, 4))):
+        at, gone = data.draw(st.integers(0, len(text))), data.draw(st.integers(0, 3))
+        text = text[:at] + data.draw(st.sampled_from((*SNIPPETS, "gate: ", "twin: ", "*a : "))) + text[at + gone :]
+    try:
+        found = migrated(text)
+    except (BadPolicy, NotMigratedError):
+        return
+    if not text.startswith("policy"):
+        assert parse_file(found.text).policy == parse_file(text).policy
+        assert parse_file(found.text).warnings == ()
+    assert migrated(found.text) == Migrated(found.text)
 
 
 @LAW

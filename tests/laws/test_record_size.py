@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.audit_logs import assert_valid, verified
+from tests.audit_logs import assert_valid, verify_logs
 from tests.laws.strategies import LAW
 from tests.reasons import codes, some
 from webhook.audit.chain import LONGEST_MIXED, canonical_bytes
@@ -132,7 +132,7 @@ def test_a_record_is_small_and_can_be_read(hidden: Hidden) -> None:
         for line in path.read_bytes().splitlines():
             assert len(line) < LONGEST_MIXED
             assert_valid(json.loads(line))
-        assert not verified(path).findings
+        assert not verify_logs(path).findings
         _, read, _ = read_records([str(path)])
         whole = json.dumps(record)
         if "\\ud800" not in whole:

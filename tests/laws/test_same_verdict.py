@@ -95,7 +95,7 @@ def previewed(path: Path, policy: GuardPolicy) -> str:
         PreviewOptions(policy, None, before_in_cluster=False, namespaces=(), own_namespace=OWN, paths=(str(path),)),
         None,
     )
-    return verdict(list(found.unseen), is_refused=found.says_something)
+    return verdict(list(found.unseen), is_refused=found.has_result)
 
 
 def verdict(complaints: list[str], *, is_refused: bool) -> str:

@@ -39,7 +39,7 @@ class Step(NamedTuple):
     racing: bool = False
 
 
-class Made(NamedTuple):
+class ProcessState(NamedTuple):
     """A log with the chains of killed processes."""
 
     files: Log
@@ -134,7 +134,9 @@ class History:
         self.racing = None
 
 
-def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: Path | None = None) -> Made:
+def run_history(
+    writers: int, steps: Sequence[Step], *, size: int | None = None, root: Path | None = None
+) -> ProcessState:
     """Return the log of some processes; at the end, each writes a record, and then all stop in order."""
     with TemporaryDirectory() as folder:
         history = History(folder, LogConfig(rotation=Rotation(size=size)), root)
@@ -147,12 +149,12 @@ def made(writers: int, steps: Sequence[Step], *, size: int | None = None, root: 
             for log in history.running:
                 log.stop()
         paths = [*rotated_files(str(history.path)), history.path]
-        return Made(
+        return ProcessState(
             {path.name: path.read_bytes().splitlines(keepends=True) for path in paths}, frozenset(history.killed)
         )
 
 
-def verified(files: Log, **options: Any) -> VerificationReport:
+def verify(files: Log, **options: Any) -> VerificationReport:
     """Return the result of the verification of a log."""
     verifier = Verifier(**options)
     for name, lines in files.items():
@@ -174,13 +176,13 @@ def chains(lines: Sequence[bytes]) -> list[str]:
 often = ["append"] * 6 + ["minute", "moment"]
 step_kinds = st.sampled_from([*often, "restart", "kill", "roll", "clock set back"])
 histories = st.lists(st.builds(Step, st.integers(0, 3), step_kinds, st.booleans()), max_size=25)
-shared = st.builds(made, st.integers(2, 4), histories)
-alone = st.builds(made, st.just(1), histories)
+shared = st.builds(run_history, st.integers(2, 4), histories)
+alone = st.builds(run_history, st.just(1), histories)
 with_a_kill = st.builds(
-    lambda writers, before, after: made(writers, [*before, Step(0, "append"), Step(0, "kill"), *after]),
+    lambda writers, before, after: run_history(writers, [*before, Step(0, "append"), Step(0, "kill"), *after]),
     st.integers(1, 4), histories, histories,
 )  # fmt: skip
-OTHERS: Final = made(2, [Step(0, "append"), Step(1, "append"), Step(0, "minute"), Step(0, "roll")])
+OTHERS: Final = run_history(2, [Step(0, "append"), Step(1, "append"), Step(0, "minute"), Step(0, "roll")])
 
 
 @LAW
@@ -196,16 +198,16 @@ def test_logs_of_processes_are_sound(
     size: int | None,
 ) -> None:
     """This holds for any number of writers, kills, restarts and rotations, and also where the files are joined to one."""
-    log = made(writers, steps, size=size)
-    assert verified(log.files).findings == ()
-    assert verified({"-": log.lines}).findings == ()
-    cut = {found.chain for found in verified(log.files, closed=True).findings}
+    log = run_history(writers, steps, size=size)
+    assert verify(log.files).findings == ()
+    assert verify({"-": log.lines}).findings == ()
+    cut = {found.chain for found in verify(log.files, closed=True).findings}
     assert cut == log.killed
 
 
 @LAW
-@given(st.data(), shared | st.builds(made, st.integers(2, 4), histories, size=st.just(SMALL)))
-def test_removed_chain_is_detected(data: st.DataObject, log: Made) -> None:
+@given(st.data(), shared | st.builds(run_history, st.integers(2, 4), histories, size=st.just(SMALL)))
+def test_removed_chain_is_detected(data: st.DataObject, log: ProcessState) -> None:
     """No option is needed, as another chain names it. The oldest chain has at least a note: it may be in a file that was not given."""
     oldest, *others = chains(log.lines)
     gone = data.draw(st.sampled_from(others))
@@ -216,20 +218,20 @@ def test_removed_chain_is_detected(data: st.DataObject, log: Made) -> None:
 
 def test_last_chain_of_one_process_is_named_by_no_chain() -> None:
     """No chain follows it, but the API server's log has its hashes."""
-    log = made(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
+    log = run_history(1, [Step(0, "append"), Step(0, "restart"), Step(0, "append"), Step(0, "restart")])
     oldest, middle, last = chains(log.lines)
     assert any("continues after" in note for note in without(log, oldest).notes)
     assert [one.kind for one in without(log, middle).findings] == [FindingKind.MISSING]
     assert without(log, last).findings == ()
 
 
-def without(log: Made, chain: str) -> VerificationReport:
+def without(log: ProcessState, chain: str) -> VerificationReport:
     """Return the result of the verification of a log without one of its chains."""
     files = log.files.items()
-    return verified({name: [line for line in lines if record(line)["chain"] != chain] for name, lines in files})
+    return verify({name: [line for line in lines if record(line)["chain"] != chain] for name, lines in files})
 
 
-def covered(lines: Sequence[bytes]) -> int:
+def attested_lines(lines: Sequence[bytes]) -> int:
     """Return the line up to which the last writer has read the file: its last record before its stop record."""
     last = record(lines[-1])
     return next(index for index, line in enumerate(lines) if follows(record(line), last))
@@ -242,43 +244,45 @@ def follows(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 @LAW
 @given(st.data(), shared | alone)
-def test_inserted_old_chain_is_detected(data: st.DataObject, log: Made) -> None:
+def test_inserted_old_chain_is_detected(data: st.DataObject, log: ProcessState) -> None:
     """The chain is genuine and closed, inserted whole or line by line: the others had read the file without it."""
     whole = log.lines
     old = data.draw(st.sampled_from(chains(OTHERS.lines)))
     put_in = [line for line in OTHERS.lines if record(line)["chain"] == old]
-    where = st.integers(1, covered(whole))
+    where = st.integers(1, attested_lines(whole))
     places = data.draw(
         st.lists(where, min_size=len(put_in), max_size=len(put_in)) | where.map(lambda at: [at] * len(put_in))
     )
     changed = list(whole)
     for line, at in reversed([*zip(put_in, sorted(places), strict=True)]):
         changed.insert(at, line)
-    found = verified({"log": changed}).findings
+    found = verify({"log": changed}).findings
     assert old in {one.chain for one in found}
 
 
 @LAW
 @given(st.data(), with_a_kill, st.integers(1, 3))
-def test_records_forged_behind_the_end_of_a_killed_chain_show(data: st.DataObject, log: Made, count: int) -> None:
+def test_records_forged_behind_the_end_of_a_killed_chain_show(
+    data: st.DataObject, log: ProcessState, count: int
+) -> None:
     """This holds for every place: the writers that continued had read the file without them."""
     killed = data.draw(st.sampled_from([chain for chain in chains(log.lines) if chain in log.killed]))
     whole = log.lines
     end = max(index for index, line in enumerate(whole) if record(line)["chain"] == killed)
-    at, changed = data.draw(st.integers(end + 1, covered(whole))), list(whole)
+    at, changed = data.draw(st.integers(end + 1, attested_lines(whole))), list(whole)
     last = record(whole[end])
     for number in range(count):
         linked = {"chain": killed, "seq": last["seq"] + 1, "prev": last["hash"]}
         line, digest = seal({**RECORD, **linked, "reason": "forged"})
         changed.insert(at + number, line)
         last = {**last, "seq": last["seq"] + 1, "hash": digest}
-    found = verified({"log": changed}).findings
+    found = verify({"log": changed}).findings
     assert (FindingKind.INSERTED, killed) in {(one.kind, one.chain) for one in found}
 
 
 @LAW
 @given(st.data(), with_a_kill)
-def test_rewritten_unsigned_end_of_a_killed_chain_is_detected(data: st.DataObject, log: Made) -> None:
+def test_rewritten_unsigned_end_of_a_killed_chain_is_detected(data: st.DataObject, log: ProcessState) -> None:
     """It has no signature at its end, but others had read its last record."""
     killed = data.draw(st.sampled_from([chain for chain in chains(log.lines) if chain in log.killed]))
     whole = log.lines
@@ -286,13 +290,13 @@ def test_rewritten_unsigned_end_of_a_killed_chain_is_detected(data: st.DataObjec
     last = {key: value for key, value in record(whole[end]).items() if key != "hash"}
     assume(last["type"] == "write")
     changed = [*whole[:end], seal({**last, "reason": "other"})[0], *whole[end + 1 :]]
-    found = verified({"log": changed}).findings
+    found = verify({"log": changed}).findings
     assert any(f"record {last['seq']} of chain {killed}" in one.message for one in found)
 
 
 @LAW
 @given(st.data(), shared)
-def test_replayed_part_of_a_chain_is_detected(data: st.DataObject, log: Made) -> None:
+def test_replayed_part_of_a_chain_is_detected(data: st.DataObject, log: ProcessState) -> None:
     """The records are a replay of records of the same log."""
     whole = log.lines
     one = data.draw(st.sampled_from(chains(whole)))
@@ -300,19 +304,19 @@ def test_replayed_part_of_a_chain_is_detected(data: st.DataObject, log: Made) ->
     begin = data.draw(st.integers(0, len(own) - 1))
     end = data.draw(st.integers(begin + 1, len(own)))
     at = data.draw(st.integers(0, len(whole)))
-    found = verified({"log": [*whole[:at], *own[begin:end], *whole[at:]]}).findings
+    found = verify({"log": [*whole[:at], *own[begin:end], *whole[at:]]}).findings
     assert {FindingKind.REPEATED, FindingKind.REORDERED} & {finding.kind for finding in found}
 
 
 @LAW
 @given(st.data(), shared)
-def test_a_cut_end_of_the_file_shows_when_chains_have_to_be_closed(data: st.DataObject, log: Made) -> None:
+def test_a_cut_end_of_the_file_shows_when_chains_have_to_be_closed(data: st.DataObject, log: ProcessState) -> None:
     """This holds as long as a process was running."""
     whole = log.lines
-    end = data.draw(st.integers(1, covered(whole) + 1))
+    end = data.draw(st.integers(1, attested_lines(whole) + 1))
     ended = {record(line)["chain"] for line in whole[:end] if record(line)["type"] == "stop"}
     assume({*chains(whole[:end])} - ended)
-    found = verified({"log": whole[:end]}, closed=True).findings
+    found = verify({"log": whole[:end]}, closed=True).findings
     assert FindingKind.TRUNCATED in {one.kind for one in found}
 
 
@@ -320,7 +324,7 @@ def test_a_chain_made_under_another_key_shows_by_the_root_key() -> None:
     """The forged process can claim anything about the others."""
     with TemporaryDirectory() as folder:
         private, public = write_pair(f"{folder}/root")
-        log = made(2, [Step(0, "append"), Step(1, "append")], root=private)
+        log = run_history(2, [Step(0, "append"), Step(1, "append")], root=private)
         roots = [read_public(public)]
-    assert verified(log.files, roots=roots).findings == ()
-    assert {one.kind for one in verified(OTHERS.files, roots=roots).findings} == {FindingKind.FORGED}
+    assert verify(log.files, roots=roots).findings == ()
+    assert {one.kind for one in verify(OTHERS.files, roots=roots).findings} == {FindingKind.FORGED}

@@ -22,7 +22,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 @given(text=texts)
 def test_the_error_of_a_text_that_is_not_yaml_has_a_position_in_it(parser: Any, text: str) -> None:
     """This holds for both parsers."""
-    found = refused(text, parser)
+    found = parse_error(text, parser)
     if found is None:
         return
     assert not FOREIGN.search(found.says), found
@@ -32,7 +32,7 @@ def test_the_error_of_a_text_that_is_not_yaml_has_a_position_in_it(parser: Any, 
     assert 1 <= found.column <= len(lines[min(found.line, len(lines)) - 1]) + 2
 
 
-def refused(text: str, parser: Any) -> YamlComplaint | None:
+def parse_error(text: str, parser: Any) -> YamlComplaint | None:
     """Return the message for a text; None where it is YAML."""
     try:
         list(yaml.parse(text, parser))

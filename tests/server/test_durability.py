@@ -12,7 +12,7 @@ from typing import Final, Self
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.audit_logs import assert_valid, verified
+from tests.audit_logs import assert_valid, verify_logs
 from tests.ports import free_port
 from tests.programs import Answer, Program, serve, start_program
 from tests.reviews import GOOD, encoded, pod
@@ -64,7 +64,7 @@ def test_a_killed_worker_has_recorded_what_it_answered(policy: Path, tmp_path: P
     files = [*rotated_files(str(log)), log]
     assert len(files) > 2
     assert load.allowed() <= recorded(*files)
-    report = verified(*files)
+    report = verify_logs(*files)
     assert report.findings == ()
     assert report.notes == (remark(report.chains[0]),)  # it was killed before it could sign
     assert [one.is_stopped for one in report.chains] == [False, True]
@@ -85,9 +85,9 @@ def test_a_killed_server_has_recorded_what_it_answered(policy: Path, tmp_path: P
         assert load.allowed() <= recorded(server.audit_log)
     with serve(tmp_path, *arguments) as server:
         assert server.post("/validate", encoded(pod(GOOD))).response["allowed"]
-    report = verified(server.audit_log)
+    report = verify_logs(server.audit_log)
     assert report.findings == ()
-    [found] = verified(server.audit_log, closed=True).findings
+    [found] = verify_logs(server.audit_log, closed=True).findings
     assert found.chain == report.chains[0].name
 
 
@@ -130,7 +130,7 @@ def test_a_full_disk_refuses(policy: Path, tmp_path: Path, disk: tuple[Path, Res
         assert {load.answers[uid]["status"]["code"] for uid in load.refused()} == {503}
     assert load.allowed() == recorded(log)
     assert lost(log) == 0
-    assert verified(log, closed=True).findings == ()
+    assert verify_logs(log, closed=True).findings == ()
     assert server.log().count("requests are rejected meanwhile") < 10
 
 
@@ -154,7 +154,7 @@ def test_a_full_disk_admits_and_reports_losses_where_configured(
     assert missing >= 50
     assert lost(log) == missing
     assert len(load.allowed() - recorded(log)) == missing
-    assert verified(log, closed=True).findings == ()
+    assert verify_logs(log, closed=True).findings == ()
     assert "requests are admitted without a record" in server.log()
 
 
@@ -171,7 +171,7 @@ def test_best_effort_waits_for_a_full_disk(policy: Path, tmp_path: Path, disk: t
             load.wait_for(50)
     assert load.refused() == set()
     assert load.allowed() == recorded(log)
-    report = verified(log, closed=True)
+    report = verify_logs(log, closed=True)
     assert report.findings == ()
 
 
@@ -219,7 +219,7 @@ def test_unread_standard_output_refuses_and_does_not_hang(policy: Path, tmp_path
             load.wait_for(1)
         (tmp_path / "stdout.log").write_bytes(first + piped_server.end())
     assert load.allowed() <= recorded(tmp_path / "stdout.log")
-    assert verified(tmp_path / "stdout.log").findings == ()
+    assert verify_logs(tmp_path / "stdout.log").findings == ()
 
 
 def test_an_unread_copy_delays_no_review(policy: Path, tmp_path: Path) -> None:
@@ -234,4 +234,4 @@ def test_an_unread_copy_delays_no_review(policy: Path, tmp_path: Path) -> None:
     assert load.refused() == set()
     assert load.allowed() == recorded(log)
     assert copy.read_bytes() == log.read_bytes()
-    assert verified(log, closed=True).findings == ()
+    assert verify_logs(log, closed=True).findings == ()

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.audit_logs import assert_sound, verified
+from tests.audit_logs import assert_sound, verify_logs
 from tests.ports import free_port
 from tests.programs import serve
 from tests.reviews import GOOD, encoded, pod
@@ -30,7 +30,7 @@ def test_two_processes_may_share_a_file(policy: Path, tmp_path: Path) -> None:
             for load in loads:
                 load.wait_for(20)
     assert_sound(tmp_path / "audit.log")
-    report = verified(tmp_path / "audit.log", closed=True)
+    report = verify_logs(tmp_path / "audit.log", closed=True)
     assert report.findings == ()
     assert len(report.chains) == 2
     assert report.records >= 44
@@ -47,7 +47,7 @@ def test_a_temporarily_full_disk_leaves_a_partial_line_that_is_reported(policy: 
         resource.prlimit(worker(server), resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert server.post("/validate", encoded(pod(GOOD))).response["allowed"]
         assert [fragment["bytes"] for fragment in server.records()[-1]["torn"]] == [100]
-    assert verified(server.audit_log, closed=True).findings == ()
+    assert verify_logs(server.audit_log, closed=True).findings == ()
 
 
 def test_an_audit_key_signs_the_chain(policy: Path, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_an_audit_key_signs_the_chain(policy: Path, tmp_path: Path) -> None:
     private, public = write_pair(str(tmp_path / "root"))
     with serve(tmp_path, *STANDALONE, str(policy), "--audit-key", str(private)):
         pass
-    assert verified(tmp_path / "audit.log", roots=[read_public(public)], closed=True).findings == ()
+    assert verify_logs(tmp_path / "audit.log", roots=[read_public(public)], closed=True).findings == ()
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,17 @@ def test_an_edited_policy_file_is_loaded_within_a_second(policy: Path, tmp_path:
         assert any("mode" in fault for fault in refused[0]["faults"])
 
 
+def test_keys_of_earlier_releases_are_logged_once(tmp_path: Path) -> None:
+    """The verb reads the file before the process does, and again after each edit."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"{LENIENT}workloads: {{existing: judge}}\ngate: {{freshness: 5}}\n", encoding="utf-8")
+    with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
+        assert verdict(server)
+        said = server.log()
+    keys = ("workloads.existing: this key is now workloads.existingWorkloads", "gate: this key has no effect any more")
+    assert [said.count(key) for key in keys] == [1, 1]
+
+
 def test_warnings_reach_the_user(tmp_path: Path) -> None:
     """In mode warn, the object is admitted, and kubectl prints the violations."""
     (tmp_path / "policy.yaml").write_text(LENIENT, encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit_logs import verified
+from tests.audit_logs import verify_logs
 from tests.controlplane.kubeconfig import by_token, write_kubeconfig
 from tests.controlplane.waiting import wait_until
 from tests.programs import JSON, Program, control, serve, start_program, supervisor
@@ -50,7 +50,7 @@ def shutdown_seconds(server: Program, number: signal.Signals, *, pid: int | None
 
 def assert_closed(server: Program) -> None:
     """Assert that every chain of the log has its stop record."""
-    assert verified(server.audit_log, closed=True).findings == ()
+    assert verify_logs(server.audit_log, closed=True).findings == ()
 
 
 @pytest.mark.parametrize("number", SHUTDOWN_SIGNALS, ids=lambda number: number.name)
@@ -143,7 +143,7 @@ def test_a_worker_that_ends_alone_is_replaced(policy: Path, tmp_path: Path, work
         server.wait_for()
         assert server.post("/validate", encoded(pod(GOOD))).status == 200
         shutdown_seconds(server, signal.SIGTERM)
-        assert len(verified(server.audit_log, closed=True).chains) == 2
+        assert len(verify_logs(server.audit_log, closed=True).chains) == 2
         assert_closed(server)
 
 

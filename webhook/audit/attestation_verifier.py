@@ -79,10 +79,10 @@ class AttestationVerifier:
         previous = record.previous
         if previous is None:
             if record.seen.complete and any(
-                log_name(one.place.file) == log_name(place.file) for one in self._others(record.chain)
+                log_name(one.place.file) == log_name(place.file) for one in self._last_other_chain(record.chain)
             ):
                 self.notes.append(
-                    f"chain {record.chain} started in an empty file, but other records are before it: {JOINED}"
+                    f"chain {record.chain} started in an empty file, but other records are before it: {JOINED_FILES}"
                 )
             return
         yield from self._check_named(record, record.seen, place, excluded=previous.chain)
@@ -106,14 +106,14 @@ class AttestationVerifier:
             f"chain {record.chain} had read the file up to this line at its record {record.seq}, and this line was not "
             "in the file"
         )
-        for name, one in self._between(record.chain, begin, place):
+        for name, one in self._unattested_between(record.chain, begin, place):
             if one.last < reached:
                 self._add_suspect(name, one.last_seq, one.place, message)
             elif begin < one.first < reached:
                 self._add_suspect(name, one.first_seq, one.place, message)
         if self._compared == MOST_COMPARED:
             self._compared += 1
-            yield Finding(FindingKind.INSERTED, place, TOO_MANY, record.chain, record.seq)
+            yield Finding(FindingKind.INSERTED, place, TOO_MANY_CHAINS, record.chain, record.seq)
 
     def findings(self) -> Iterator[Finding]:
         """Yield the records that no statement explains."""
@@ -163,12 +163,14 @@ class AttestationVerifier:
                 self._add_suspect(link.chain, found.head.seq, found.last, message)
         since = self._chains.get(attestation.since)
         if since is not None:
-            for name, one in self._between(record.chain, since.first.order, before.last):
+            for name, one in self._unattested_between(record.chain, since.first.order, before.last):
                 if one.last < reached:
                     self._add_suspect(name, one.last_seq, one.place, message)
         return reached
 
-    def _between(self, own_chain: str, begin: int, place: LinePosition) -> Iterator[tuple[str, UnattestedRecords]]:
+    def _unattested_between(
+        self, own_chain: str, begin: int, place: LinePosition
+    ) -> Iterator[tuple[str, UnattestedRecords]]:
         """Yield the chains of the same log that have unnamed records after a line."""
         found = []
         for name, one in reversed(self._unattested.items()):
@@ -179,7 +181,7 @@ class AttestationVerifier:
                 found.append((name, one))
         yield from found
 
-    def _others(self, own_chain: str) -> Iterator[UnattestedRecords]:
+    def _last_other_chain(self, own_chain: str) -> Iterator[UnattestedRecords]:
         last = next((name for name in reversed(self._unattested) if name != own_chain), None)
         if last is not None:
             yield self._unattested[last]
@@ -203,8 +205,10 @@ class AttestationVerifier:
             found.first, found.first_seq = found.last, found.last_seq
 
 
-JOINED: Final = "several files of one log were joined, or records were inserted"
-TOO_MANY: Final = "too many chains are between its statements to compare them: verify a part of the files at a time"
+JOINED_FILES: Final = "several files of one log were joined, or records were inserted"
+TOO_MANY_CHAINS: Final = (
+    "too many chains are between its statements to compare them: verify a part of the files at a time"
+)
 
 
 @cache

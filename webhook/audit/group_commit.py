@@ -31,12 +31,12 @@ class GroupCommit:
                 if self._busy:
                     self._turn.wait()
                 else:
-                    self._lead()
+                    self._sync_as_leader()
             for lines, bad in self._failed:
                 if line in lines:
                     raise OSError(*bad.args) from bad
 
-    def _lead(self) -> None:
+    def _sync_as_leader(self) -> None:
         """Sync for all threads whose line is written already; the others wait for the next sync."""
         self._busy, lines = True, range(self._settled + 1, self.written + 1)
         self._turn.release()

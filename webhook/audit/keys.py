@@ -22,14 +22,14 @@ REMEDY = "create a pair with: catflap audit keygen"
 WRONG_KEY_TYPE = f"the key is not an Ed25519 key; {REMEDY}"
 
 
-class BadKey(Exception):  # noqa: N818 (the key is bad, not the program)
+class BadKeyError(Exception):
     """A key file is not usable; the message names the file and the remedy."""
 
 
 class WriterKey:
     """A writer's key for a limited time, with a certificate of the root key if there is one.
 
-    Raises BadKey if the root key cannot be read.
+    Raises BadKeyError if the root key cannot be read.
     """
 
     def __init__(self, *, chain: str, writer: Mapping[str, object], root: Path | None) -> None:
@@ -87,28 +87,28 @@ def write_new(path: Path, content: bytes, *, mode: int) -> None:
 
 
 def read_private(path: Path) -> Ed25519PrivateKey:
-    """Return the audit root key.  Raises BadKey."""
+    """Return the audit root key.  Raises BadKeyError."""
     key = load_key(path, partial(serialization.load_pem_private_key, password=None), PRIVATE_KEY)
     if not isinstance(key, Ed25519PrivateKey):
-        raise BadKey(f"{path}: {WRONG_KEY_TYPE}")
+        raise BadKeyError(f"{path}: {WRONG_KEY_TYPE}")
     return key
 
 
 def read_public(path: Path) -> PublicKey:
-    """Return the public half of the audit root key.  Raises BadKey."""
+    """Return the public half of the audit root key.  Raises BadKeyError."""
     key = load_key(path, serialization.load_pem_public_key, PUBLIC_KEY)
     if not isinstance(key, Ed25519PublicKey):
-        raise BadKey(f"{path}: {WRONG_KEY_TYPE}")
+        raise BadKeyError(f"{path}: {WRONG_KEY_TYPE}")
     return key
 
 
 def load_key(path: Path, load: Callable[[bytes], object], expected_label: str) -> object:
-    """Return the key in a file; `expected_label` is the label after BEGIN in the file.  Raises BadKey."""
+    """Return the key in a file; `expected_label` is the label after BEGIN in the file.  Raises BadKeyError."""
     try:
         content = read_file(path, KEY_FILE)
     except UnreadableFileError as bad:
-        raise BadKey(f"{bad}; {REMEDY}") from bad
+        raise BadKeyError(f"{bad}; {REMEDY}") from bad
     try:
         return load(content)
     except (TypeError, ValueError, UnsupportedAlgorithm) as bad:  # TypeError: it has a password
-        raise BadKey(f"{path}: {pem_error(content, expected_label) or DAMAGED_MESSAGE}; {REMEDY}") from bad
+        raise BadKeyError(f"{path}: {pem_error(content, expected_label) or DAMAGED_MESSAGE}; {REMEDY}") from bad

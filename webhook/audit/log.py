@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 
 from webhook import __version__
 from webhook.audit.chain import CHECKPOINT_RECORDS, GENESIS, Link, canonical_bytes, seal
-from webhook.audit.keys import BadKey, WriterKey
+from webhook.audit.keys import BadKeyError, WriterKey
 from webhook.audit.log_config import NO_OBSERVER, Durability, LogConfig, LogFailurePolicy, LogObserver
 from webhook.audit.peer_attestation import Seen, attestation_fields
 from webhook.audit.queued_sink import QueuedSink
@@ -41,7 +41,7 @@ class AuditLog:
     """Appends records to a file, or to standard output if there is no path; safe to share between threads.
 
     The chain begins with the first record, so the log must be created after a fork.  A record that could not be written
-    is not part of the chain.  `root` certifies the chain's keys.  Raises OSError if the file cannot be opened, BadKey
+    is not part of the chain.  `root` certifies the chain's keys.  Raises OSError if the file cannot be opened, BadKeyError
     for a bad root key.
     """
 
@@ -109,7 +109,7 @@ class AuditLog:
         Thread(target=self._run, name="audit", daemon=True).start()
 
     def poll(self) -> None:
-        """Write what is due now.  Raises AuditLogUnwritable, BadKey."""
+        """Write what is due now.  Raises AuditLogUnwritable, BadKeyError."""
         if self._sink.peer_reader is not None:
             self._sink.peer_reader.poll()  # without the lock, as there may be much to read
         if self._failing:
@@ -277,7 +277,7 @@ class AuditLog:
         while not self._stopped.wait(POLL_SECONDS):
             try:
                 self.poll()
-            except (AuditLogUnwritable, BadKey) as bad:
+            except (AuditLogUnwritable, BadKeyError) as bad:
                 logger.error("the checkpoint of the audit log is delayed: %s", bad)  # noqa: TRY400 (it says where)
 
 

@@ -63,18 +63,18 @@ class FileTail:
             self._offset += len(block)
             whole, end, part = block.rpartition(b"\n")
             if not end:
-                self._keep(self._part + block)
+                self._add_partial_line(self._part + block)
                 continue
             if self._skipping:
                 whole, self._skipping = whole.partition(b"\n")[2], False
             yield self._part + whole
             self._part = part
 
-    def _keep(self, part: bytes) -> None:
+    def _add_partial_line(self, part: bytes) -> None:
         self._skipping = self._skipping or len(part) > LONGEST_PART
         self._part = b"" if self._skipping else part
 
-    def is_of(self, path: Path) -> bool:
+    def has_path(self, path: Path) -> bool:
         """Return whether the file still has this name.  Raises OSError."""
         return os.path.samestat(path.stat(), os.fstat(self._descriptor))
 
@@ -170,9 +170,9 @@ class PeerChainReader:
         """Yield the files between the last read file and the current one, if several were renamed."""
         files = rotated_files(path)
         try:
-            index = next(number for number, file in enumerate(files) if before.is_of(file))
+            index = next(number for number, file in enumerate(files) if before.has_path(file))
             for file in files[index + 1 :]:
-                if self._tail is None or not self._tail.is_of(file):
+                if self._tail is None or not self._tail.has_path(file):
                     yield FileTail(os.open(file, os.O_RDONLY | os.O_CLOEXEC))
         except (OSError, StopIteration):  # the file was moved elsewhere, or renamed by another program
             self._lost = True

@@ -20,7 +20,7 @@ MOST_PARTIAL_WRITES: Final = 64
 # smallest limit.
 LONGEST_TEXTS: Final = (1024, 512, 256, 128, 64)
 MOST_ITEMS: Final = (64, 32, 16, 8, 4)
-PART: Final = "[]"  # a list item, in a path
+LIST_ITEM: Final = "[]"  # a list item, in a path
 MOST_PATHS: Final = 32
 
 
@@ -60,7 +60,7 @@ class Truncator:
             inside = f"{path}." if path else ""
             return {name: self.value(one, f"{inside}{name}") for name, (_, one) in zip(names, kept, strict=True)}
         if isinstance(value, list | tuple):
-            return [self.value(one, f"{path}{PART}") for one in self._first_items(value, path)]
+            return [self.value(one, f"{path}{LIST_ITEM}") for one in self._first_items(value, path)]
         return value
 
     def _text(self, text: str, path: str) -> str:

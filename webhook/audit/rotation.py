@@ -15,7 +15,7 @@ import msgspec
 
 # The same width at every time, so that the order of names is the order of files.
 ROTATION_TIME_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
-SAMPLE: Final = "20260131T120000.000000Z"
+SAMPLE_TIME: Final = "20260131T120000.000000Z"
 SUFFIX: Final = re.compile(r"\.\d{8}T\d{6}\.\d{6}Z")
 LONGEST_FIRST_RECORD: Final = 1 << 16
 # The holder of the lock looks at the end of the file and writes one record, which takes some 20 ms at most.
@@ -51,7 +51,7 @@ def rotate(path: str, descriptor: int, at: datetime) -> None:
 def rotated_name(path: str, at: datetime) -> str:
     """Return a name that sorts after all others, even if the clock was put back."""
     if old := rotated_files(path):
-        last = datetime.strptime(old[-1].name[-len(SAMPLE) :], ROTATION_TIME_FORMAT).replace(tzinfo=UTC)
+        last = datetime.strptime(old[-1].name[-len(SAMPLE_TIME) :], ROTATION_TIME_FORMAT).replace(tzinfo=UTC)
         at = max(at, last + timedelta(microseconds=1))
     return f"{path}.{at.strftime(ROTATION_TIME_FORMAT)}"
 

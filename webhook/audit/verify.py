@@ -26,7 +26,9 @@ SIGNED_TYPES: Final = frozenset({"start", "checkpoint", "key", "stop"})
 CHAIN_PATTERN: Final = re.compile(rb'"chain"\s*:\s*"([0-9a-f]{32})"')
 SEQ_PATTERN: Final = re.compile(rb'"seq"\s*:\s*(\d{1,15})\b')
 
-PREFIXED: Final = "most lines have other text before the record, as journald and docker compose add it: use --lenient"
+PREFIX_NOTE: Final = (
+    "most lines have other text before the record, as journald and docker compose add it: use --lenient"
+)
 RECORD_DECODER: Final = msgspec.json.Decoder(ChainRecord)
 
 
@@ -111,7 +113,7 @@ class Verifier:
         if self._closed:  # findings about missing ends come last
             found += [missing_stop(chain) for chain in chains if not chain.is_stopped]
         if 2 * self._prefixed > self._order:
-            self._notes.append(PREFIXED)
+            self._notes.append(PREFIX_NOTE)
         notes = (*self._notes, *self._attestations.notes, *(note for chain in chains for note in chain_notes(chain)))
         omitted = (f"and {counted(len(notes) - MOST_NOTES, 'more note')}",) if len(notes) > MOST_NOTES else ()
         return VerificationReport(

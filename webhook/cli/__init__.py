@@ -46,11 +46,11 @@ class Verbs(click.Group):
         room = formatter.width - INDENT - max(map(len, names), default=0)
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(name, click.Command(name, help=sentence(name)).get_short_help_str(room)) for name in names]
+                [(name, click.Command(name, help=first_sentence(name)).get_short_help_str(room)) for name in names]
             )
 
 
-def sentence(name: str) -> str:
+def first_sentence(name: str) -> str:
     """Return the docstring of a verb's function, without an import of its module."""
     source = FOLDER.joinpath(f"{name}.py").read_text(encoding="utf-8")
     functions = (one for one in ast.parse(source).body if isinstance(one, ast.FunctionDef) and one.name == "verb")

@@ -65,7 +65,11 @@ def as_json(checked: CheckedObject) -> dict[str, Any]:
         "name": manifest.name,
         "allowed": checked.decision.allowed,
         "violations": [violation_as_json(effect, violation) for effect, violation in checked.violations],
-        **({"fix": [remedy_as_json(one) for one in checked.decision.fix]} if needs_more(checked.decision) else {}),
+        **(
+            {"fix": [remedy_as_json(one) for one in checked.decision.fix]}
+            if fix_exceeds_remedies(checked.decision)
+            else {}
+        ),
         **({"fixNotes": list(checked.decision.fix_notes)} if checked.decision.fix_notes else {}),
         **({"unchecked": [one.rule for one in unchecked]} if unchecked else {}),
         **({"notJudged": manifest.not_judged} if manifest.not_judged else {}),
@@ -73,7 +77,7 @@ def as_json(checked: CheckedObject) -> dict[str, Any]:
     }
 
 
-def needs_more(decision: Decision) -> bool:
+def fix_exceeds_remedies(decision: Decision) -> bool:
     """Return whether an object's fix sets more labels than its violations' remedies, and so needs its own entry."""
     return set(decision.fix) != {one.remedy for one in decision.denied if one.remedy}
 

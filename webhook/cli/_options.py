@@ -164,14 +164,19 @@ def load_policy(path: Path) -> Loaded:
 
     Warnings about keys of earlier releases go to standard error.
     """
+    loaded = check_policy(path)
+    print_warnings(str(path), loaded.warnings)
+    return loaded
+
+
+def check_policy(path: Path) -> Loaded:
+    """Return the same without warnings, for a verb that logs them when the policy is in force."""
     try:
-        loaded = parse_file(read_text(path))
+        return parse_file(read_text(path))
     except BadPolicy as bad:
         exit_with_errors(fault_lines(str(path), bad))
     except UnreadableFileError as bad:
         exit_with_errors([str(bad)])
-    print_warnings(str(path), loaded.warnings)
-    return loaded
 
 
 def print_warnings(name: str, warnings: Iterable[PolicyFault]) -> None:

@@ -43,7 +43,7 @@ class PreviewResult(Struct, frozen=True):
     unseen: tuple[str, ...] = ()
 
     @property
-    def says_something(self) -> bool:
+    def has_result(self) -> bool:
         """Return whether an object would be rejected; in a comparison of files, whether there is a difference."""
         if self.changes is not None:
             return bool(self.changes or self.differences)
@@ -101,7 +101,7 @@ def summary(found: PreviewResult) -> Iterator[str]:
         differ = len({one.owner for one in found.changes})
         if found.preview.objects:
             yield f"{looked}: {differ} would have another result, {newly} would be newly rejected"
-        if not found.says_something:
+        if not found.has_result:
             yield "no differences"
         return
     count = totals(found.preview)

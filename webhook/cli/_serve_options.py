@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from webhook.audit.keys import BadKey, read_private
+from webhook.audit.keys import BadKeyError, read_private
 from webhook.bootstrap.sender_authentication import SenderAuthentication
 from webhook.cli._options import FILE, FILE_NAME, Function, SingleOption, exit_with_errors
 from webhook.config.source import ConfigMapRef, parse_location
@@ -187,7 +187,7 @@ def check_audit_key(path: Path | None) -> None:
     try:
         if path is not None:
             read_private(path)
-    except BadKey as bad:
+    except BadKeyError as bad:
         exit_with_errors([str(bad)])
 
 

@@ -11,7 +11,7 @@ from webhook.cli._tables import Column, echo_table
 from webhook.model.counting import counted
 
 COLUMNS = tuple(map(Column, ("CHAIN", "WRITER", "FROM", "TO", "RECORDS", "SIGNED", "KEY", "END")))
-SHORT = 8  # of a chain's name: enough to distinguish a log's chains
+SHORT_NAME_LENGTH = 8  # of a chain's name: enough to distinguish a log's chains
 UNCERTIFIED_NOTE = "no trusted root key confirms the keys of the chains; use --trust ROOT.pub"
 
 
@@ -24,7 +24,7 @@ def show(report: VerificationReport, *, trusted: bool) -> None:
 
 def table_row(chain: Chain) -> Iterator[str]:
     """Yield the cells of one row of the table."""
-    yield chain.name[:SHORT]
+    yield chain.name[:SHORT_NAME_LENGTH]
     yield describe_writer(chain)
     yield from (chain.began[:19], chain.ended[:19], str(chain.records))
     yield f"to {chain.signed_to}" if chain.signed_to >= 0 else "no"
@@ -43,7 +43,7 @@ def describe_writer(chain: Chain) -> str:
 
 def describe(finding: Finding) -> str:
     """Return a damage as a line with a position that editors can jump to."""
-    subject = f" chain {finding.chain[:SHORT]}" if finding.chain else ""
+    subject = f" chain {finding.chain[:SHORT_NAME_LENGTH]}" if finding.chain else ""
     subject += f" record {finding.seq}" if finding.seq is not None else ""
     return f"{finding.place.file}:{finding.place.line}:{subject} {finding.kind}: {finding.message}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keys import BadKey, read_public, write_pair
+from webhook.audit.keys import BadKeyError, read_public, write_pair
 from webhook.audit.log_lines import UnreadableLogError
 from webhook.audit.verify import Verifier
 from webhook.cli._choices import WordChoice
@@ -54,7 +54,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         report = verify_logs(verifier, files, against, action="verifying")
-    except (BadKey, UnreadableLogError) as bad:
+    except (BadKeyError, UnreadableLogError) as bad:
         exit_with_errors([str(bad)])
     if output == "json":
         click.echo(json.dumps(as_json(report), indent=2))

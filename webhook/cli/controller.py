@@ -11,7 +11,7 @@ from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._audit_options import audit_log_options
 from webhook.cli._endpoint_options import registration_options
-from webhook.cli._options import exit_with_errors, load_policy
+from webhook.cli._options import check_policy, exit_with_errors
 from webhook.cli._serve_options import check_addresses, check_audit_key, check_context, serving_options
 from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoClusterError
@@ -44,7 +44,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     check_audit_key(audit_key)
     check_context(kubeconfig, context)
     if isinstance(policy, Path):
-        load_policy(policy)
+        check_policy(policy)
     common = ProcessOptions(
         policy,
         BindAddress(*status_listen),

@@ -135,7 +135,7 @@ def print_result(found: PreviewResult, output: str, *, is_of_files: bool) -> Non
         show(found, wide=output == "wide")
     for line in found.unseen:
         print_warning(line if is_of_files else f"not read: {line}")
-    raise SystemExit(BAD_INPUT if found.unseen else EXIT_FOUND if found.says_something else 0)
+    raise SystemExit(BAD_INPUT if found.unseen else EXIT_FOUND if found.has_result else 0)
 
 
 def preview_files(options: PreviewOptions, api: Api | None) -> PreviewResult:

@@ -11,7 +11,7 @@ from webhook import __version__
 from webhook.audit.chain import split_line
 from webhook.audit.chain_verifier import ChainRecord
 from webhook.audit.collector_copies import split_copied_line
-from webhook.audit.keys import BadKey, read_public
+from webhook.audit.keys import BadKeyError, read_public
 from webhook.audit.log_entry import parse_entry
 from webhook.audit.log_lines import LogLine, UnreadableLogError
 from webhook.audit.record import timestamp
@@ -134,7 +134,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
         found = verify_logs(
             verifier, files, against, action="reading", on_line=partial(add_line, gathering=gathering, lenient=lenient)
         )
-    except (ApiError, BadKey, NoClusterError, UnreadableLogError) as bad:
+    except (ApiError, BadKeyError, NoClusterError, UnreadableLogError) as bad:
         exit_with_errors([describe(bad)])
     ruled = summarize_policy(loaded, str(policy), options.made) if loaded else None
     write_output(output, render_page(options, gathering, found, ruled=ruled, namespace_states=namespace_states))

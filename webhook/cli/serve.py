@@ -13,7 +13,7 @@ from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.server import run_server
 from webhook.cli._audit_options import audit_log_options
 from webhook.cli._choices import WordChoice
-from webhook.cli._options import FILE, exit_with_errors, load_policy
+from webhook.cli._options import FILE, check_policy, exit_with_errors
 from webhook.cli._serve_options import (
     AddressType,
     check_addresses,
@@ -83,7 +83,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if standalone and (kubeconfig or context):
         exit_with_errors(["--standalone excludes --kubeconfig and --context"])
     if isinstance(policy, Path):
-        load_policy(policy)
+        check_policy(policy)
     elif standalone:
         exit_with_errors(["--policy configmap:… needs a cluster; with --standalone, pass a file"])
     if standalone and secret_path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from webhook.config.amounts import amounts
 from webhook.config.custom import custom
-from webhook.config.engines import net, presets, staging, too_long, too_many, windows
+from webhook.config.engines import default_deny, presets, staging, too_long, too_many, windows
 from webhook.config.faults import PolicyFault, choices, unknown_rule
 from webhook.config.flows import reachable, roles
 from webhook.config.labels import labels
@@ -193,7 +193,7 @@ EXEMPT = (
 # Map each check to the lists whose broken items it may leave out, in addition to the lists of `sound.JUDGED`.
 CHECKS: Mapping[Check, tuple[Path, ...]] = {
     **dict.fromkeys((labels, roles, aliases, environments, overrides, *FOR_A_FEW, *EXEMPT, claims), ()),
-    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, net, exceptions, unjudged, validating_admission_policy, amounts), ()),
+    **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, default_deny, exceptions, unjudged, validating_admission_policy, amounts), ()),
     kinds: (("workloads", "extraKinds"),),
     custom: (("custom",),),
 }  # fmt: skip

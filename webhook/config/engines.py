@@ -113,7 +113,7 @@ def staging(policy: GuardPolicy) -> Iterator[PolicyFault]:
         )
 
 
-def net(policy: GuardPolicy) -> Iterator[PolicyFault]:
+def default_deny(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the cluster-wide default deny isolates all namespaces except the exempt ones."""
     if not policy.network.cluster_wide_default_deny:
         return

@@ -22,10 +22,10 @@ class Entry(Struct, frozen=True):
     start: int
     key_end: int
     end: int
-    value: "KeyNode"
+    value: "LocatedValue"
 
 
-class KeyNode(Struct):
+class LocatedValue(Struct):
     """A value; `text` is that of a scalar, `entries` are those of a mapping, and `merged` the mappings that it merges."""
 
     start: int
@@ -33,16 +33,16 @@ class KeyNode(Struct):
     text: str | None = None
     is_flow: bool = False
     entries: dict[str, Entry] = {}
-    merged: tuple["KeyNode", ...] = ()
+    merged: tuple["LocatedValue", ...] = ()
 
-    def mapping_with(self, key: str) -> "KeyNode | None":
+    def mapping_with(self, key: str) -> "LocatedValue | None":
         """Return this mapping if it has a key itself, or else the merged one that has it; None if no mapping has it."""
         if key in self.entries:
             return self
         return next((found for one in self.merged if (found := one.mapping_with(key)) is not None), None)
 
 
-def root_of(text: str) -> KeyNode | None:
+def root_of(text: str) -> LocatedValue | None:
     """Return the value of the first document that is not empty; None if there is none."""
     events = yaml.parse(text, PARSER)
     for _ in (one for one in events if isinstance(one, yaml.DocumentStartEvent)):
@@ -58,24 +58,24 @@ class Positions:
     def __init__(self, text: str, events: Iterator[Any]) -> None:
         self._text = text
         self._events = events
-        self._anchors: dict[str, KeyNode] = {}
+        self._anchors: dict[str, LocatedValue] = {}
 
-    def node(self, event: Any) -> KeyNode:
+    def node(self, event: Any) -> LocatedValue:
         """Return the value that begins with an event."""
         start, end = event.start_mark.index, event.end_mark.index
         if isinstance(event, yaml.AliasEvent):
             return replace(self._anchors[event.anchor or ""], start=start, end=end)
         if isinstance(event, yaml.ScalarEvent):
-            found = KeyNode(start, end, text=event.value)
+            found = LocatedValue(start, end, text=event.value)
         elif isinstance(event, yaml.SequenceStartEvent):
-            found = self._list(KeyNode(start, end, is_flow=bool(event.flow_style)))
+            found = self._list(LocatedValue(start, end, is_flow=bool(event.flow_style)))
         else:
-            found = self._mapping(KeyNode(start, end, is_flow=bool(event.flow_style)))
+            found = self._mapping(LocatedValue(start, end, is_flow=bool(event.flow_style)))
         if event.anchor:
             self._anchors[event.anchor] = found
         return found
 
-    def _list(self, found: KeyNode) -> KeyNode:
+    def _list(self, found: LocatedValue) -> LocatedValue:
         items = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self.node(event))
@@ -83,9 +83,9 @@ class Positions:
         found.merged = tuple(items)  # of a list that a merge key names
         return self._ended(found, event)
 
-    def _mapping(self, found: KeyNode) -> KeyNode:
+    def _mapping(self, found: LocatedValue) -> LocatedValue:
         entries: dict[str, Entry] = {}
-        merged: tuple[KeyNode, ...] = ()
+        merged: tuple[LocatedValue, ...] = ()
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self.node(event)
             value = self.node(next(self._events))
@@ -97,13 +97,13 @@ class Positions:
         found.entries, found.merged = entries, merged
         return self._ended(found, event)
 
-    def _ended(self, found: KeyNode, event: Any) -> KeyNode:
+    def _ended(self, found: LocatedValue, event: Any) -> LocatedValue:
         """Set the end of a flow collection; a block collection ends with its last item, and its event comes later."""
         if found.is_flow:
             found.end = event.end_mark.index
         return found
 
-    def _end_of(self, key: KeyNode, value: KeyNode) -> int:
+    def _end_of(self, key: LocatedValue, value: LocatedValue) -> int:
         """Return the end of an entry; the parser may place a missing value at the beginning of the next key."""
         is_missing = value.start == value.end
         is_later = any(end in self._text[key.end : value.end] for end in LINE_ENDS)

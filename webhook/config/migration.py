@@ -5,15 +5,15 @@ and never written anew. The new text counts only if it means the same as before.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.config.enclosure import manifest_in, parse_file
 from webhook.config.faults import BadPolicy, PolicyFault
-from webhook.config.key_positions import Entry, KeyNode, root_of
+from webhook.config.key_positions import Entry, LocatedValue, root_of
 from webhook.config.parse import IN_VALUES, chart_values
 from webhook.config.places import Place, written
 from webhook.config.reading import read
@@ -58,69 +58,55 @@ class NotMigratedError(Exception):
         self.changes = changes
 
 
+class Meaning(NamedTuple):
+    """What a file says with the current names of its keys, and the warnings about the former ones."""
+
+    content: Any
+    warnings: tuple[PolicyFault, ...]
+    section: str = ""  # the key of the policy in values of the chart
+
+
 def migrated(text: str) -> Migrated:
     """Return the text of a policy file with the current names of its keys.
 
     The text is a policy file, the manifest of its ConfigMap, or values of the Helm chart. Raises BadPolicy for a text with
     faults, and NotMigratedError.
     """
-    if (values := policy_in_values(text)) is not None:
-        warnings, meaning, section = values.warnings, in_values, IN_VALUES
-    else:
-        warnings, meaning, section = parse_file(text).warnings, in_policy, ""
-    if not warnings:
+    before = meaning(text)
+    if not before.warnings:
         return Migrated(text)
-    changes = tuple(change(one, section) for one in warnings)
-    result = rewritten(text, section, changes)
-    if not has_meaning(result, meaning, meaning(text)):
+    changes = tuple(change(one, before.section) for one in before.warnings)
+    result = rewritten(text, before.section, changes)
+    try:
+        after = meaning(result)
+    except BadPolicy:
+        raise NotMigratedError(OTHER_MEANING, changes) from None
+    if after.content != before.content or after.warnings:
         raise NotMigratedError(OTHER_MEANING, changes)
     return Migrated(result, changes)
 
 
-class InValues(Struct, frozen=True):
-    """The policy in values of the chart with the current names of its keys, and all values."""
+def meaning(text: str) -> Meaning:
+    """Return the meaning of a policy file, of a manifest or of values.  Raises BadPolicy."""
+    found = meaning_of_values(text)
+    if found is None:
+        loaded = parse_file(text)
+        return Meaning(loaded.policy, loaded.warnings)
+    return found
 
-    values: Any
-    policy: Any
-    warnings: tuple[PolicyFault, ...]
 
+def meaning_of_values(text: str) -> Meaning | None:
+    """Return the meaning of values of the Helm chart; None for any other text.  Raises BadPolicy for faults of syntax.
 
-def policy_in_values(text: str) -> InValues | None:
-    """Return the policy in values of the Helm chart; None for any other text.  Raises BadPolicy for faults of syntax."""
+    Values may lack keys of the policy, so only the chart and the server can validate the policy.
+    """
     found = read(text)
     if not isinstance(found.content, dict) or chart_values(found.content) is None:
         return None
-    if found.faults:
-        raise BadPolicy(found.faults)
     inner = with_current_names(replace(found, content=found.content[IN_VALUES]))
     if inner.faults:
         raise BadPolicy(inner.faults)
-    return InValues({**found.content, IN_VALUES: None}, inner.content, inner.warnings)
-
-
-def in_values(text: str) -> Any:
-    """Return what values of the chart say."""
-    found = policy_in_values(text)
-    return found and (found.values, found.policy)
-
-
-def in_policy(text: str) -> Any:
-    """Return the policy in a policy file or in a manifest.  Raises BadPolicy."""
-    return parse_file(text).policy
-
-
-def has_meaning(text: str, read_meaning: Callable[[str], Any], meaning: Any) -> bool:
-    """Return whether a text has a meaning, with the current names of all keys."""
-    try:
-        return bool(read_meaning(text) == meaning) and not migration_needed(text)
-    except BadPolicy:
-        return False
-
-
-def migration_needed(text: str) -> bool:
-    """Return whether a text has keys of earlier releases.  Raises BadPolicy."""
-    values = policy_in_values(text)
-    return bool(values.warnings if values is not None else parse_file(text).warnings)
+    return Meaning({**found.content, IN_VALUES: inner.content}, inner.warnings, IN_VALUES)
 
 
 def change(warning: PolicyFault, section: str) -> Change:
@@ -154,7 +140,7 @@ class OddKeyError(Exception):
     """A key has a style that cannot be edited."""
 
 
-def edits_of(text: str, policy: KeyNode | None) -> Iterator[Edit]:
+def edits_of(text: str, policy: LocatedValue | None) -> Iterator[Edit]:
     """Yield the edits that rewrite the keys of a policy.  Raises OddKeyError."""
     for path, name in RENAMED.items():
         if (found := found_at(policy, path)) is not None:
@@ -164,7 +150,7 @@ def edits_of(text: str, policy: KeyNode | None) -> Iterator[Edit]:
             yield from removal(text, *found)
 
 
-def found_at(node: KeyNode | None, path: Path) -> tuple[KeyNode, Entry] | None:
+def found_at(node: LocatedValue | None, path: Path) -> tuple[LocatedValue, Entry] | None:
     """Return the mapping with the last key of a path, and its entry; None if the file has no such key."""
     found = None
     for step in path:
@@ -182,7 +168,7 @@ def renaming(text: str, entry: Entry, name: str) -> Edit:
     return Edit(*found.span(found.lastgroup), name)
 
 
-def removal(text: str, mapping: KeyNode, entry: Entry) -> Iterator[Edit]:
+def removal(text: str, mapping: LocatedValue, entry: Entry) -> Iterator[Edit]:
     """Yield the edits that remove an entry, with the comment on its line and with its comma."""
     start, end = entry.start, entry.end
     if mark := QUESTION_MARK.search(text, 0, start):
@@ -195,7 +181,7 @@ def removal(text: str, mapping: KeyNode, entry: Entry) -> Iterator[Edit]:
     yield Edit(*whole_lines(text, start, end))
 
 
-def comma_before(text: str, mapping: KeyNode, entry: Entry) -> int | None:
+def comma_before(text: str, mapping: LocatedValue, entry: Entry) -> int | None:
     """Return the end of the comma before an entry; None if it is the first one."""
     ends = [one.end for one in mapping.entries.values() if one.end <= entry.start]
     comma = BEFORE_COMMA.match(text, max(ends)) if ends else None

@@ -1,15 +1,17 @@
-"""Existing objects of a cluster, from the API server's data or from manifests, for previews and scans."""
+"""Convert objects of a cluster, or of manifests, to existing objects for a preview and a scan."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from webhook.guard.owner_graph import ExistingObject
 from webhook.model.kinds import NO_EXTRA_KINDS, POD, Makers
-from webhook.review.manifests import BadManifestError, Manifest, create_request, read
+from webhook.review.manifests import Manifest, create_request, read
+from webhook.syntax.documents import BadManifestError
 from webhook.syntax.values import FileValue
 
-FINISHED_PHASES = frozenset({"Succeeded", "Failed"})  # of a Pod
+# The phases of a Pod whose containers have ended and do not start again.
+FINISHED_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 
 def existing_object(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KINDS) -> ExistingObject:
@@ -47,19 +49,19 @@ def existing_objects(
             unread.append(str(bad))
 
 
-def parse_time(said: Any, whose: str) -> datetime | None:
+def parse_time(value: Any, reference: str) -> datetime | None:
     """Return when an object was made; None if that is unknown.
 
     Raises BadManifestError for a value that the API does not accept as a moment.
     """
-    if said is None:
+    if value is None:
         return None
     try:
-        found = datetime.fromisoformat(said)
+        found = datetime.fromisoformat(value)
     except (ValueError, TypeError):
         found = None
     if found is None or found.tzinfo is None:
         raise BadManifestError(
-            f"{whose}: metadata.creationTimestamp: {FileValue(said).quoted}; expected a time such as 2026-12-31T23:59:59Z"
+            f"{reference}: metadata.creationTimestamp: {FileValue(value).quoted}; expected a moment such as 2026-12-31T23:59:59Z"
         )
     return found

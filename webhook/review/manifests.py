@@ -37,14 +37,7 @@ from webhook.syntax.documents import BadManifestError, LocatedObject, documents
 from webhook.syntax.type_errors import TypeMismatch, all_mismatches, invalid_json_message, type_mismatch
 from webhook.syntax.yaml_composer import YamlPosition
 
-__all__ = [
-    "BadManifestError",
-    "Manifest",
-    "NotKubernetesError",
-    "create_request",
-    "documents",
-    "read",
-]
+__all__ = ["BadManifestError", "Manifest", "NotKubernetesError", "create_request", "documents", "read"]
 
 PREVIEW_USER = User(name="system:offline")
 KUBELET = User(name="system:node:any", groups=("system:nodes",))

@@ -63,15 +63,15 @@ class BadManifestError(Exception):
 class LocatedObject(Struct, frozen=True):
     """An object of a file with its position; `path` leads to it inside its document.
 
-    `again` are the keys that occur more than once in one mapping of its document. `odd` are other parts that kubectl
+    `duplicates` are the keys that occur more than once in one mapping of its document. `unexpected` are other parts that kubectl
     reads in an unexpected way. Both have their places in the document.
     """
 
     value: Any
     chunk: DocumentText
     path: Path = ()
-    again: tuple[tuple[str, YamlPosition], ...] = ()
-    odd: tuple[tuple[str, YamlPosition], ...] = ()
+    duplicates: tuple[tuple[str, YamlPosition], ...] = ()
+    unexpected: tuple[tuple[str, YamlPosition], ...] = ()
 
     def place(self, path: Path = ()) -> YamlPosition | None:
         """Return the place of the value at a path of the object, or of the innermost existing part of the path.
@@ -101,13 +101,13 @@ class LocatedObject(Struct, frozen=True):
     @property
     def repeated(self) -> tuple[tuple[str, YamlPosition], ...]:
         """Return each key that occurs more than once in one mapping of its document; kubectl takes the last one."""
-        return tuple((key, shift_position(place, self.chunk.line)) for key, place in self.again)
+        return tuple((key, shift_position(place, self.chunk.line)) for key, place in self.duplicates)
 
     @property
     def remarks(self) -> Iterator[tuple[str, YamlPosition]]:
         """Yield the parts of its document that kubectl reads in an unexpected way, with their places in the file."""
         yield from ((DUPLICATE_KEY.format(key), place) for key, place in self.repeated)
-        yield from ((message, shift_position(place, self.chunk.line)) for message, place in self.odd)
+        yield from ((message, shift_position(place, self.chunk.line)) for message, place in self.unexpected)
 
 
 @lru_cache(maxsize=1)  # one document may have many faults
@@ -197,7 +197,7 @@ def compose_chunk(chunk: DocumentText, reader: str) -> LocatedObject | BadManife
             advice = SLASH_COMMENT_ADVICE if SLASH_COMMENT.search(chunk.text) else "; it is not JSON either"
         return BadManifestError(f"not YAML: {bad}{advice}", place=shift_position(place, chunk.line))
     return unexpected_document(chunk, found.value) or LocatedObject(
-        found.value, chunk, again=found.repeated, odd=tuple(unexpected_parts(chunk.text, found))
+        found.value, chunk, duplicates=found.repeated, unexpected=tuple(unexpected_parts(chunk.text, found))
     )
 
 
@@ -283,4 +283,4 @@ def dotted_path(path: Path) -> str:
 
 def at_path(document: LocatedObject, value: Any, path: Path) -> LocatedObject:
     """Return a value inside a document as an object of it."""
-    return LocatedObject(value, document.chunk, (*document.path, *path), document.again, document.odd)
+    return LocatedObject(value, document.chunk, (*document.path, *path), document.duplicates, document.unexpected)

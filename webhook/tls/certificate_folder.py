@@ -127,19 +127,19 @@ class CertificateReloader:
     ) -> None:
         self._folder = folder
         self._on_load = on_load
-        self._seen = self._version()  # before the files are read: the next poll sees a renewal in between
+        self._loaded_version = self._version()  # before the files are read: the next poll sees a renewal in between
         self.context = server_context(folder)
         on_load(self._certificate(), Reason(ReasonCode.CERTIFICATE_LOADED, "the server started"))
 
     def start(self) -> None:
         """Poll the folder on a thread of its own."""
-        Thread(target=self._watch, name="certificate", daemon=True).start()
+        Thread(target=self._run, name="certificate", daemon=True).start()
 
     def poll(self) -> None:
         """Load a new pair where there is one; existing connections keep the old one."""
         try:
             version = self._version()
-            if version == self._seen:
+            if version == self._loaded_version:
                 return
             server_context(self._folder)  # a bad pair must not reach the context of the server
             found = self._certificate()
@@ -151,7 +151,7 @@ class CertificateReloader:
                 describe_bad_pair(self._folder, bad),
             )
             return
-        self._seen = version
+        self._loaded_version = version
         logger.info("loaded the new certificate in %s", self._folder.path)
         self._on_load(found, Reason(ReasonCode.CERTIFICATE_REPLACED, "the folder contains another pair"))
 
@@ -162,7 +162,7 @@ class CertificateReloader:
         states = [path.stat() for path in (self._folder.certificate, self._folder.key)]
         return tuple((state.st_mtime_ns, state.st_ino) for state in states)
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
         while True:
             time.sleep(POLL_SECONDS)
             self.poll()

@@ -269,3 +269,16 @@ keys that they do not know. Values may have the former name of such a key, but n
 {{- end -}}
 {{- toYaml $policy -}}
 {{- end }}
+
+{{- /* The keys of earlier releases that the values have; empty without any. */}}
+{{- define "catflap.formerKeys" -}}
+{{- $found := list -}}
+{{- range $path := list "twin" "network.standingNet" "namespaces.adopt" "workloads.existing" "gate" -}}
+{{- $keys := splitList "." $path -}}
+{{- $in := gt (len $keys) 1 | ternary (get $.Values.policy (first $keys)) $.Values.policy -}}
+{{- if hasKey $in (last $keys) -}}
+{{- $found = append $found (printf "policy.%s" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- join ", " $found -}}
+{{- end }}

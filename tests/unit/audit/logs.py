@@ -30,23 +30,23 @@ class Clock:
         self.time += by
 
 
-def log_of(path: Path, clock: Clock, **options: Any) -> AuditLog:
+def make_log(path: Path, clock: Clock, **options: Any) -> AuditLog:
     """Return a process's log with a clock."""
     return AuditLog(str(path), process="serve", now=clock, **options)
 
 
-def appended(log: AuditLog, record: Mapping[str, object] = RECORD) -> Link:
+def append_record(log: AuditLog, record: Mapping[str, object] = RECORD) -> Link:
     """Write a record and return its place."""
     link = log.append(record)
     assert link is not None
     return link
 
 
-def two_chains(path: Path, **options: Any) -> list[bytes]:
+def write_two_chains(path: Path, **options: Any) -> list[bytes]:
     """Return the log of two processes in sequence: start, write, key, write, stop, start, write, stop."""
     clock = Clock()
     for life in (KEY_LIFETIME, timedelta(0)):
-        log = log_of(path, clock, **options)
+        log = make_log(path, clock, **options)
         log.append(RECORD)
         if life:
             clock.advance(life)

@@ -15,13 +15,15 @@ from webhook.audit.log_lines import LogLine, UnreadableLogError
 CHAIN, OTHER = "a" * 32, "b" * 32
 
 
-def head(seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "validate", digest: str = "") -> ChainRecord:
+def make_record(
+    seq: int, *, chain: str = CHAIN, minute: int = 30, phase: str = "validate", digest: str = ""
+) -> ChainRecord:
     """Return one of catflap's decisions."""
     time = f"2026-01-31T12:{minute:02}:00.000000Z"
     return ChainRecord(chain, seq, "", digest or f"{seq:064}", "decision", time, phase=phase)
 
 
-def event(
+def make_event(
     *, entry: str = "pods", seq: int | None = None, chain: str = CHAIN, minute: int = 30, **said: Any
 ) -> dict[str, Any]:
     """Return an event about a Pod's creation; with `seq`, it has the hash of catflap's record."""
@@ -42,7 +44,7 @@ def event(
     }
 
 
-def compared(heads: list[ChainRecord], *events: dict[str, Any]) -> ApiServerCrossCheck:
+def compare(heads: list[ChainRecord], *events: dict[str, Any]) -> ApiServerCrossCheck:
     """Return a comparison of both sides."""
     comparison = ApiServerCrossCheck()
     for number, one in enumerate(heads, 1):
@@ -52,19 +54,19 @@ def compared(heads: list[ChainRecord], *events: dict[str, Any]) -> ApiServerCros
     return comparison
 
 
-def found(heads: list[ChainRecord], *events: dict[str, Any]) -> list[tuple[FindingKind, int, str, int | None]]:
+def find(heads: list[ChainRecord], *events: dict[str, Any]) -> list[tuple[FindingKind, int, str, int | None]]:
     """Return the findings: kind, line, chain and record."""
-    return [(one.kind, one.place.line, one.chain, one.seq) for one in compared(heads, *events).findings()]
+    return [(one.kind, one.place.line, one.chain, one.seq) for one in compare(heads, *events).findings()]
 
 
 def test_records_that_both_sides_have_are_no_finding() -> None:
     """The result is the same for any order of the inputs."""
-    assert found([head(1), head(2)], event(seq=2), event(seq=1)) == []
+    assert find([make_record(1), make_record(2)], make_event(seq=2), make_event(seq=1)) == []
 
 
 def test_missing_record_is_reported_at_its_event() -> None:
     """The event's annotation has the chain and the number."""
-    [one] = compared([head(1)], event(seq=1), event(seq=2)).findings()
+    [one] = compare([make_record(1)], make_event(seq=1), make_event(seq=2)).findings()
     assert (one.kind, one.place.line, one.chain, one.seq) == (FindingKind.MISSING, 2, CHAIN, 2)
     assert one.message == (
         "the log of the API server contains the hash of this record, but the record is missing: "
@@ -74,20 +76,20 @@ def test_missing_record_is_reported_at_its_event() -> None:
 
 def test_record_with_another_hash_is_forged() -> None:
     """The chain of the record makes no difference."""
-    assert found([head(1, digest="f" * 64)], event(seq=1)) == [(FindingKind.FORGED, 1, CHAIN, 1)]
+    assert find([make_record(1, digest="f" * 64)], make_event(seq=1)) == [(FindingKind.FORGED, 1, CHAIN, 1)]
 
 
 def test_missing_chain_is_one_finding() -> None:
     """The chain may be another replica's, whose file is not named."""
-    events = [event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
-    [one] = compared([head(1)], event(seq=1), *events).findings()
+    events = [make_event(seq=seq, chain=OTHER, minute=seq) for seq in (7, 8, 9)]
+    [one] = compare([make_record(1)], make_event(seq=1), *events).findings()
     assert (one.kind, one.chain, one.seq) == (FindingKind.MISSING, OTHER, 7)
     assert one.message.startswith("the log of the API server contains 3 decisions of this chain,")
 
 
 def test_records_of_the_mutating_phase_are_not_expected() -> None:
     """Answers of the mutating phase have no hash."""
-    assert [*compared([head(1), head(2, phase="mutate")], event(seq=1)).notes()] == [
+    assert [*compare([make_record(1), make_record(2, phase="mutate")], make_event(seq=1)).notes()] == [
         (
             "the log of the API server, from 2026-01-31T12:30:00.000000Z to 2026-01-31T12:30:00.000000Z, contains the "
             "hashes of 1 decision"
@@ -98,21 +100,21 @@ def test_records_of_the_mutating_phase_are_not_expected() -> None:
 POD = EventObjectRef("pods", namespace="shop", name="web")
 
 
-def decided(
+def make_decision(
     seq: int, *, minute: int, ref: EventObjectRef = POD, user: str = "alice", verb: str = "create"
 ) -> ChainRecord:
     """Return one of catflap's decisions on an object by a user."""
-    return replace(head(seq, minute=minute), object_ref=ref, user=EventUser(user), verb=verb)
+    return replace(make_record(seq, minute=minute), object_ref=ref, user=EventUser(user), verb=verb)
 
 
 ALICE: dict[str, Any] = {"user": {"username": "alice"}}
 # The API server's log covers half an hour; it has Pods that alice created in several namespaces.
 USUAL = (
-    event(seq=1, **ALICE),
-    event(minute=40, objectRef={"resource": "pods", "namespace": "other", "name": "x"}, **ALICE),
-    event(minute=59, seq=2, **ALICE),
+    make_event(seq=1, **ALICE),
+    make_event(minute=40, objectRef={"resource": "pods", "namespace": "other", "name": "x"}, **ALICE),
+    make_event(minute=59, seq=2, **ALICE),
 )
-AGREED = [head(1), head(2, minute=59)]
+AGREED = [make_record(1), make_record(2, minute=59)]
 
 
 class TestUnmatchedDecisions:
@@ -120,7 +122,7 @@ class TestUnmatchedDecisions:
 
     def test_unmatched_decision_that_should_be_logged_is_a_finding(self) -> None:
         """The finding names catflap's own line and the evidence."""
-        [one] = compared([*AGREED, decided(7, minute=45)], *USUAL).findings()
+        [one] = compare([*AGREED, make_decision(7, minute=45)], *USUAL).findings()
         assert (one.kind, one.place.file, one.place.line, one.seq) == (FindingKind.INSERTED, "ours.log", 3, 7)
         assert one.message.startswith(
             "the log of the API server contains no request for this decision (create pods shop/web by alice): "
@@ -132,37 +134,37 @@ class TestUnmatchedDecisions:
     @pytest.mark.parametrize(
         "ours",
         [
-            pytest.param(decided(7, minute=33), id="asked again, or given up: the request is there without this hash"),
-            pytest.param(decided(7, minute=27), id="before its log begins"),
-            pytest.param(decided(7, minute=59), id="before its event could be written"),
-            pytest.param(decided(7, minute=45, ref=EventObjectRef("deployments", namespace="shop", name="web", api_group="apps")), id="a kind that its policy leaves out"),
-            pytest.param(decided(7, minute=45, verb="delete"), id="a verb that its policy leaves out"),
-            pytest.param(decided(7, minute=45, user="system:node:n1"), id="a component that its policy leaves out"),
-            pytest.param(decided(7, minute=45, ref=replace(POD, namespace="kube-system")), id="a namespace that its policy leaves out"),
+            pytest.param(make_decision(7, minute=33), id="asked again, or given up: the request is there without this hash"),
+            pytest.param(make_decision(7, minute=27), id="before its log begins"),
+            pytest.param(make_decision(7, minute=59), id="before its event could be written"),
+            pytest.param(make_decision(7, minute=45, ref=EventObjectRef("deployments", namespace="shop", name="web", api_group="apps")), id="a kind that its policy leaves out"),
+            pytest.param(make_decision(7, minute=45, verb="delete"), id="a verb that its policy leaves out"),
+            pytest.param(make_decision(7, minute=45, user="system:node:n1"), id="a component that its policy leaves out"),
+            pytest.param(make_decision(7, minute=45, ref=replace(POD, namespace="kube-system")), id="a namespace that its policy leaves out"),
         ],
     )  # fmt: skip
     def test_unmatched_decision_with_an_explanation_is_no_finding(self, ours: ChainRecord) -> None:
         """An unproven case yields at most a note."""
-        assert found([*AGREED, ours], event(seq=1, **ALICE), *USUAL[1:2], event(minute=59, seq=2)) == []
+        assert find([*AGREED, ours], make_event(seq=1, **ALICE), *USUAL[1:2], make_event(minute=59, seq=2)) == []
 
     def test_names_that_the_api_server_makes_up_are_the_same_request(self) -> None:
         """The record of catflap has a star; the event has the name, or none."""
-        made_up = decided(7, minute=33, ref=replace(POD, name="web-*"))
-        assert found([*AGREED, made_up], *USUAL) == []
-        emptied = event(
+        made_up = make_decision(7, minute=33, ref=replace(POD, name="web-*"))
+        assert find([*AGREED, made_up], *USUAL) == []
+        emptied = make_event(
             minute=44, verb="deletecollection", objectRef={"resource": "pods", "namespace": "shop"}, **ALICE
         )
-        assert found([*AGREED, decided(7, minute=45, verb="delete")], *USUAL, emptied) == []
+        assert find([*AGREED, make_decision(7, minute=45, verb="delete")], *USUAL, emptied) == []
 
     def test_unmatched_decision_of_an_unknown_user_is_a_finding(self) -> None:
         """An attacker can invent a user name freely."""
-        [one] = compared([*AGREED, decided(7, minute=45, user="mallory")], *USUAL).findings()
+        [one] = compare([*AGREED, make_decision(7, minute=45, user="mallory")], *USUAL).findings()
         assert "0 by this user" in one.message
 
     def test_many_are_counted(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Findings above the limit are only counted."""
         monkeypatch.setattr("webhook.audit.unmatched_decisions.MOST_FINDINGS", 2)
-        comparison = compared([*AGREED, *(decided(seq, minute=45) for seq in range(7, 12))], *USUAL)
+        comparison = compare([*AGREED, *(make_decision(seq, minute=45) for seq in range(7, 12))], *USUAL)
         assert len([*comparison.findings()]) == 2
         assert "3 more decisions without a request in the log of the API server" in [*comparison.notes()]
 
@@ -172,7 +174,7 @@ class TestUnsentPodRequests:
 
     def test_unsent_request_in_a_checked_namespace_is_a_finding(self) -> None:
         """The finding appears for a Pod before and after an answered request."""
-        assert found([head(1)], event(seq=1), event(minute=31)) == [(FindingKind.SKIPPED, 2, "", None)]
+        assert find([make_record(1)], make_event(seq=1), make_event(minute=31)) == [(FindingKind.SKIPPED, 2, "", None)]
 
     @pytest.mark.parametrize(
         "said",
@@ -189,12 +191,12 @@ class TestUnsentPodRequests:
     )
     def test_request_that_may_be_exempt_is_no_finding(self, said: dict[str, Any]) -> None:
         """An unproven case yields no finding."""
-        assert found([head(1)], event(seq=1), event(minute=31, **said)) == []
+        assert find([make_record(1)], make_event(seq=1), make_event(minute=31, **said)) == []
 
     def test_namespaces_without_any_review_are_named(self) -> None:
         """An administrator knows which namespaces are exempt."""
-        others = [event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
-        *_, note = compared([head(1)], event(seq=1), *others).notes()
+        others = [make_event(objectRef={"resource": "pods", "namespace": f"n{number % 7}"}) for number in range(8)]
+        *_, note = compare([make_record(1)], make_event(seq=1), *others).notes()
         assert note.startswith(
             "the API server sent no request from these namespaces to catflap, which is correct if they are exempt: "
             "n0 (2), n"
@@ -222,30 +224,37 @@ class TestOtherUnsentRequests:
     def test_unsent_workload_or_policy_is_a_finding(self, entry: str, group: str, resource: str) -> None:
         """The finding appears in namespaces with any answered request."""
         about = {"resource": resource, "apiGroup": group, "namespace": "shop", "name": "x"}
-        assert found([head(1)], event(seq=1), event(minute=31, objectRef=about)) == [(FindingKind.SKIPPED, 2, "", None)]
-        asked = event(minute=31, objectRef=about, entry=entry, seq=2)
-        assert found([head(1), head(2, minute=31)], event(seq=1), asked) == []
-        elsewhere = event(minute=31, objectRef=about | {"namespace": "other"})
-        assert found([head(1)], event(seq=1), elsewhere) == []
+        assert find([make_record(1)], make_event(seq=1), make_event(minute=31, objectRef=about)) == [
+            (FindingKind.SKIPPED, 2, "", None)
+        ]
+        asked = make_event(minute=31, objectRef=about, entry=entry, seq=2)
+        assert find([make_record(1), make_record(2, minute=31)], make_event(seq=1), asked) == []
+        elsewhere = make_event(minute=31, objectRef=about | {"namespace": "other"})
+        assert find([make_record(1)], make_event(seq=1), elsewhere) == []
 
     @pytest.mark.parametrize("verb", ["create", "update", "patch", "delete"])
     def test_unsent_change_of_an_own_policy_is_a_finding_in_any_namespace(self, verb: str) -> None:
         """A namespace with such a policy is closed, whether the API server ever sent its requests to catflap or not."""
-        [one] = compared([head(1)], event(seq=1), event(minute=31, verb=verb, objectRef=OURS)).findings()
+        [one] = compare(
+            [make_record(1)], make_event(seq=1), make_event(minute=31, verb=verb, objectRef=OURS)
+        ).findings()
         assert one.message.startswith(
             f"the API server did not send this request to catflap, although the policy belongs to catflap: {verb} "
             "networkpolicies quiet/"
         )
-        asked = event(minute=31, verb=verb, objectRef=OURS, entry="policies", seq=2)
-        assert found([head(1), head(2, minute=31)], event(seq=1), asked) == []
+        asked = make_event(minute=31, verb=verb, objectRef=OURS, entry="policies", seq=2)
+        assert find([make_record(1), make_record(2, minute=31)], make_event(seq=1), asked) == []
 
     @pytest.mark.parametrize("who", [OWN, "system:serviceaccount:kube-system:namespace-controller"])
     def test_own_accounts_and_namespace_controllers_are_excluded(self, who: str) -> None:
         """The exclusions are catflap, in the namespace of its own log, and controllers that empty namespaces."""
         began = ChainRecord(CHAIN, 0, "", "0" * 64, "start", "", writer={"pod": {"namespace": "guards"}})
-        removal = event(minute=31, verb="delete", objectRef=OURS, user={"username": who})
-        assert found([began, head(1)], event(seq=1), removal) == []
-        assert len(found([began, head(1)], event(seq=1), removal | {"impersonatedUser": {"username": "ann"}})) == 1
+        removal = make_event(minute=31, verb="delete", objectRef=OURS, user={"username": who})
+        assert find([began, make_record(1)], make_event(seq=1), removal) == []
+        assert (
+            len(find([began, make_record(1)], make_event(seq=1), removal | {"impersonatedUser": {"username": "ann"}}))
+            == 1
+        )
 
     @pytest.mark.parametrize(
         "said",
@@ -258,20 +267,20 @@ class TestOtherUnsentRequests:
     )
     def test_event_without_evidence_is_no_finding(self, said: dict[str, Any]) -> None:
         """An unproven case yields no finding."""
-        other = event(minute=31, **{"verb": "delete", "objectRef": OURS, **said})
-        assert found([head(1)], event(seq=1), other) == []
+        other = make_event(minute=31, **{"verb": "delete", "objectRef": OURS, **said})
+        assert find([make_record(1)], make_event(seq=1), other) == []
 
     def test_deleted_webhook_configuration_is_a_finding(self) -> None:
         """After a deletion catflap gets no requests; a note names the users who change the configurations."""
         about = {"resource": "validatingwebhookconfigurations", "name": "catflap"}
         ann = {"username": "ann"}
         events = [
-            event(minute=31, verb="delete", objectRef=about, user=ann, responseStatus={"code": 200}),
-            event(minute=32, verb="patch", objectRef=about, user=ann, responseStatus={"code": 200}),
-            event(minute=33, verb="delete", objectRef=about | {"name": "others"}, responseStatus={"code": 200}),
-            event(minute=34, verb="delete", objectRef=about, responseStatus={"code": 403}),
+            make_event(minute=31, verb="delete", objectRef=about, user=ann, responseStatus={"code": 200}),
+            make_event(minute=32, verb="patch", objectRef=about, user=ann, responseStatus={"code": 200}),
+            make_event(minute=33, verb="delete", objectRef=about | {"name": "others"}, responseStatus={"code": 200}),
+            make_event(minute=34, verb="delete", objectRef=about, responseStatus={"code": 403}),
         ]
-        comparison = compared([head(1)], event(seq=1), *events)
+        comparison = compare([make_record(1)], make_event(seq=1), *events)
         [one] = comparison.findings()
         assert (one.kind, one.place.line) == (FindingKind.SKIPPED, 2)
         assert one.message.startswith(
@@ -288,7 +297,7 @@ def test_failed_open_request_is_a_finding(phase: str) -> None:
     """The annotation names the skipped entry; entries of other webhooks have no effect."""
     key = f"failed-open.{phase}.webhook.admission.k8s.io/round_0_index_"
     said = {f"{key}0": "pods.catflap.dev", f"{key}1": "other.example"}
-    [one] = compared([head(1)], event(seq=1), event(annotations=said)).findings()
+    [one] = compare([make_record(1)], make_event(seq=1), make_event(annotations=said)).findings()
     assert (one.kind, one.place.line) == (FindingKind.SKIPPED, 2)
     assert one.message.startswith(
         "the API server continued without an answer from pods.catflap.dev: create pods shop/web"
@@ -299,15 +308,15 @@ def test_failed_open_request_is_a_finding(phase: str) -> None:
     ("events", "says"),
     [
         pytest.param([], "no event of a completed request", id="empty"),
-        pytest.param([event(stage="RequestReceived", seq=1)], "no event of a completed request", id="too early"),
-        pytest.param([event(), event()], "no event contains a hash", id="without our hashes"),
+        pytest.param([make_event(stage="RequestReceived", seq=1)], "no event of a completed request", id="too early"),
+        pytest.param([make_event(), make_event()], "no event contains a hash", id="without our hashes"),
     ],
 )
 def test_log_without_evidence_differs_from_a_log_that_agrees(events: list[dict[str, Any]], says: str) -> None:
     """The exit code also distinguishes the two."""
     with pytest.raises(UnreadableLogError, match=rf"cannot be compared: .*{says}.*; the audit policy must"):
-        compared([head(1)], *events).check()
-    compared([head(1)], event(seq=1)).check()
+        compare([make_record(1)], *events).check()
+    compare([make_record(1)], make_event(seq=1)).check()
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"kind":"Event"}', b'{"kind":"Event","apiVersion":"v1","stage":""}'])

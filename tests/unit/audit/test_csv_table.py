@@ -16,25 +16,25 @@ from tests.entries import (
     CERTIFICATE,
     DECISION,
     DENIED,
-    FAULT,
     LEADER,
     REFUSED_FILE,
     START,
     STOP,
     TIME,
+    VIOLATION,
     WRITE,
-    entry,
+    make_entry,
 )
 from webhook.audit.csv_table import COLUMNS, FORMULA_PREFIXES, encode_rows, escape_cell
 
 
 def rows(*records: dict[str, Any]) -> list[dict[str, str]]:
     """Return the rows that a reader of CSV gets."""
-    text = b"".join(encode_rows(iter([entry(record) for record in records]))).decode()
+    text = b"".join(encode_rows(iter([make_entry(record) for record in records]))).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def told(row: dict[str, str]) -> dict[str, str]:
+def non_empty_cells(row: dict[str, str]) -> dict[str, str]:
     """Return the cells with content, without those that every record has."""
     return {
         key: text for key, text in row.items() if text and key not in {"version", "chain", "seq", "hash", "catflap"}
@@ -43,9 +43,9 @@ def told(row: dict[str, str]) -> dict[str, str]:
 
 def test_rejection_is_complete() -> None:
     """The row has the user, the object, the place and the reason."""
-    [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [FAULT, FAULT]})
+    [row] = rows(DENIED | {"patchedLabels": {"role": "backend", "app": "web"}, "warned": [VIOLATION, VIOLATION]})
     fault = "known-role at metadata.labels.role: unknown role 'fronted'"
-    assert told(row) == {
+    assert non_empty_cells(row) == {
         "time": TIME,
         "type": "decision",
         "decision": "denied",

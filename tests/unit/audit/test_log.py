@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.audit.logs import AT, RECORD, Clock, appended, log_of
+from tests.unit.audit.logs import AT, RECORD, Clock, append_record, make_log
 from webhook import __version__
 from webhook.audit.chain import (
     CHECKPOINT_RECORDS,
@@ -21,7 +21,7 @@ from webhook.audit.chain import (
     seal,
     signed_bytes,
 )
-from webhook.audit.keys import BadKey, is_signed_by, read_public, write_pair
+from webhook.audit.keys import BadKeyError, is_signed_by, read_public, write_pair
 from webhook.audit.log import CHECKPOINT_INTERVAL, KEY_LIFETIME
 from webhook.audit.record import timestamp
 from webhook.audit.schema import VERSION
@@ -57,7 +57,7 @@ def test_chain_begins_with_its_writer(path: Path, clock: Clock, monkeypatch: pyt
     for name in ("POD_NAME", "POD_UID", "NODE_NAME"):
         monkeypatch.setenv(name, f"its-{name}")
     monkeypatch.setenv("POD_NAMESPACE", "")
-    log_of(path, clock).append(RECORD)
+    make_log(path, clock).append(RECORD)
     start, record = read(path)
     writer = start["writer"]
     assert {"process": "serve", "pid": os.getpid(), "node": "its-NODE_NAME"}.items() <= writer.items()
@@ -70,7 +70,7 @@ def test_chain_begins_with_its_writer(path: Path, clock: Clock, monkeypatch: pyt
 def test_line_is_the_canonical_record_with_its_hash(path: Path, clock: Clock) -> None:
     """The record also has the format and the release, and the caller receives its place."""
     odd = path.with_name("odd.log")  # records of a type that does not exist
-    link = appended(log_of(odd, clock), {"b": ["ü", None], "a": "x\ny"})
+    link = append_record(make_log(odd, clock), {"b": ["ü", None], "a": "x\ny"})
     line = odd.read_bytes().splitlines(keepends=True)[1]
     record = json.loads(line)
     assert list(record)[-1] == "hash"
@@ -85,7 +85,7 @@ def test_line_is_the_canonical_record_with_its_hash(path: Path, clock: Clock) ->
 
 def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) -> None:
     """A process that is forked later therefore begins its own chain."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.poll()
     log.stop()
     assert path.read_bytes() == b""
@@ -93,8 +93,8 @@ def test_nothing_is_written_before_the_first_record(path: Path, clock: Clock) ->
 
 def test_next_chain_names_the_last_record_of_the_previous_chain(path: Path, clock: Clock) -> None:
     """The removal of a whole chain is therefore detected."""
-    last = appended(log_of(path, clock))
-    log_of(path, clock).append(RECORD)
+    last = append_record(make_log(path, clock))
+    make_log(path, clock).append(RECORD)
     start = read(path)[2]
     assert start["previous"] == {"chain": last.chain, "seq": 1, "hash": last.hash}
     assert (start["seq"], start["prev"]) == (0, GENESIS)
@@ -103,7 +103,7 @@ def test_next_chain_names_the_last_record_of_the_previous_chain(path: Path, cloc
 
 def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
     """Nothing follows the stop."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
     log.stop()
     log.stop()
@@ -118,7 +118,7 @@ def test_a_chain_ends_with_a_signed_stop(path: Path, clock: Clock) -> None:
 
 def test_a_checkpoint_is_signed_by_count(path: Path, clock: Clock) -> None:
     """Under load the checkpoint does not depend on the clock."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     for _ in range(2 * CHECKPOINT_RECORDS):
         log.append(RECORD)
     found = [index for index, one in enumerate(types(path)) if one == "checkpoint"]
@@ -127,7 +127,7 @@ def test_a_checkpoint_is_signed_by_count(path: Path, clock: Clock) -> None:
 
 def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Path, clock: Clock) -> None:
     """The clock makes no checkpoint without new records."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
     clock.advance(CHECKPOINT_INTERVAL - timedelta(seconds=1))
     log.poll()
@@ -144,7 +144,7 @@ def test_a_checkpoint_is_signed_by_the_clock_when_something_came_since(path: Pat
 
 def test_old_key_signs_the_new_key(path: Path, clock: Clock) -> None:
     """The key changes once a day."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
     clock.advance(KEY_LIFETIME)
     log.poll()
@@ -161,7 +161,7 @@ def test_old_key_signs_the_new_key(path: Path, clock: Clock) -> None:
 def test_root_key_certifies_each_key_of_the_chain(path: Path, clock: Clock, tmp_path: Path) -> None:
     """The certificate is valid for this chain and this writer only."""
     private, public = write_pair(str(tmp_path / "root"))
-    log = log_of(path, clock, root=private)
+    log = make_log(path, clock, root=private)
     log.append(RECORD)
     clock.advance(KEY_LIFETIME)
     log.poll()
@@ -176,19 +176,19 @@ def test_root_key_certifies_each_key_of_the_chain(path: Path, clock: Clock, tmp_
 def test_missing_root_key_postpones_the_new_key(path: Path, clock: Clock, tmp_path: Path) -> None:
     """An old key with a certificate is better than a new one without, and it continues to sign."""
     private, _ = write_pair(str(tmp_path / "root"))
-    log = log_of(path, clock, root=private)
+    log = make_log(path, clock, root=private)
     log.append(RECORD)
     private.unlink()
     clock.advance(KEY_LIFETIME)
-    with pytest.raises(BadKey, match=r"root\.key"):
+    with pytest.raises(BadKeyError, match=r"root\.key"):
         log.poll()
     assert types(path) == ["start", "write", "checkpoint"]
-    with pytest.raises(BadKey):
-        log_of(path, clock, root=private)
+    with pytest.raises(BadKeyError):
+        make_log(path, clock, root=private)
 
 
 @pytest.fixture
-def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Yield how many bytes the disk takes of each following line; it takes whole lines when the list is empty.
 
     Threads of earlier tests write whole lines, and use none of the list.
@@ -204,25 +204,25 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.undo()
 
 
-def test_unwritten_record_is_no_part_of_the_chain(path: Path, clock: Clock, full: list[int]) -> None:
+def test_unwritten_record_is_no_part_of_the_chain(path: Path, clock: Clock, full_disk: list[int]) -> None:
     """The next record gets the same number, and lists the half line."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
-    full += [0, 30]
+    full_disk += [0, 30]
     for _ in range(2):
         with pytest.raises(AuditLogUnwritable):
             log.append(RECORD)
-    assert appended(log).seq == 2
+    assert append_record(log).seq == 2
     *_, half, line = path.read_bytes().splitlines()
     record = json.loads(line)
     assert record["torn"] == [{"bytes": 30, "sha256": fragment_of(half).sha256}]
     assert "torn" not in json.loads(path.read_bytes().splitlines()[1])
 
 
-def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, full: list[int]) -> None:
+def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, full_disk: list[int]) -> None:
     """The chain begins with its start, once."""
-    log = log_of(path, clock)
-    full += [0, 50]
+    log = make_log(path, clock)
+    full_disk += [0, 50]
     for _ in range(2):
         with pytest.raises(AuditLogUnwritable):
             log.append(RECORD)
@@ -232,22 +232,22 @@ def test_a_chain_that_could_not_begin_begins_later(path: Path, clock: Clock, ful
     assert json.loads(record)["seq"] == 1
 
 
-def test_failed_checkpoint_rejects_no_request(path: Path, clock: Clock, full: list[int]) -> None:
+def test_failed_checkpoint_rejects_no_request(path: Path, clock: Clock, full_disk: list[int]) -> None:
     """The record before the checkpoint is written; the next record tries the checkpoint again."""
-    log = log_of(path, clock)
-    full += [1 << 20] * CHECKPOINT_RECORDS + [0]
+    log = make_log(path, clock)
+    full_disk += [1 << 20] * CHECKPOINT_RECORDS + [0]
     for _ in range(CHECKPOINT_RECORDS):
         log.append(RECORD)
     assert types(path)[-3:] == ["write", "write", "checkpoint"]
 
 
 def test_failed_stop_record_does_not_block_the_end(
-    path: Path, clock: Clock, full: list[int], caplog: pytest.LogCaptureFixture
+    path: Path, clock: Clock, full_disk: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A message reports the failure."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
-    full.append(0)
+    full_disk.append(0)
     log.stop()
     assert "cannot write the stop record" in caplog.text
     with pytest.raises(AuditLogUnwritable):
@@ -256,7 +256,7 @@ def test_failed_stop_record_does_not_block_the_end(
 
 def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
     """Each record has its own number."""
-    log = log_of(path, clock)
+    log = make_log(path, clock)
 
     def write() -> None:
         for _ in range(50):
@@ -275,7 +275,7 @@ def test_threads_share_a_chain(path: Path, clock: Clock) -> None:
 def test_checkpoints_have_their_own_thread(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread runs until the log stops."""
     monkeypatch.setattr("webhook.audit.log.POLL_SECONDS", 0.001)
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
     clock.advance(CHECKPOINT_INTERVAL)
     log.start()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.audit_logs import assert_sound, verified
+from tests.audit_logs import assert_sound, verify_logs
 from webhook.audit.log import AuditLog
 from webhook.audit.log_config import Durability, LogConfig, LogFailurePolicy, LogObserver
 from webhook.audit.queued_sink import QueuedSink
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Yield how many bytes the disk takes of each following line; it takes whole lines when the list is empty."""
     taken: list[int] = []
     whole = os.write
@@ -61,7 +61,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     monkeypatch.undo()
 
 
-def made(path: Path, log_config: LogConfig, counts: Counts) -> AuditLog:
+def make_log(path: Path, log_config: LogConfig, counts: Counts) -> AuditLog:
     """Return a log."""
     return AuditLog(str(path), process="serve", config=log_config, observer=counts.observer)
 
@@ -72,12 +72,12 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def test_lost_record_is_counted_in_the_next_record(
-    path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
+    path: Path, counts: Counts, full_disk: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The next record reports the loss once; the message appears once, not for each request."""
-    log = made(path, ADMIT, counts)
+    log = make_log(path, ADMIT, counts)
     log.append(RECORD)
-    full += [0, 30, 0]
+    full_disk += [0, 30, 0]
     assert [log.append(RECORD) for _ in range(3)] == [None] * 3
     assert counts.told == ["failed", "lost"] * 3
     log.append(RECORD)
@@ -85,7 +85,7 @@ def test_lost_record_is_counted_in_the_next_record(
     log.stop()
     assert [record.get("lost") for record in read(path)] == [None, None, 3, None, None]
     assert [record["seq"] for record in read(path)] == [0, 1, 2, 3, 4]
-    report = verified(path, closed=True)
+    report = verify_logs(path, closed=True)
     assert report.is_sound
     assert report.notes == (f"chain {read(path)[0]['chain']} states that it lacks the records of 3 admitted requests",)
     assert caplog.text.count("requests are admitted without a record") == 1
@@ -94,12 +94,12 @@ def test_lost_record_is_counted_in_the_next_record(
 
 
 def test_rejected_request_is_not_counted_as_lost(
-    path: Path, counts: Counts, full: list[int], caplog: pytest.LogCaptureFixture
+    path: Path, counts: Counts, full_disk: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A refused request has no effect that a record would describe."""
-    log = made(path, LogConfig(), counts)
+    log = make_log(path, LogConfig(), counts)
     log.append(RECORD)
-    full += [0]
+    full_disk += [0]
     with pytest.raises(AuditLogUnwritable):
         log.append(RECORD)
     log.append(RECORD)
@@ -108,11 +108,11 @@ def test_rejected_request_is_not_counted_as_lost(
     assert "requests are rejected meanwhile" in caplog.text
 
 
-def test_stop_record_counts_lost_records(path: Path, counts: Counts, full: list[int]) -> None:
+def test_stop_record_counts_lost_records(path: Path, counts: Counts, full_disk: list[int]) -> None:
     """The stop record reports the loss if no request follows."""
-    log = made(path, ADMIT, counts)
+    log = make_log(path, ADMIT, counts)
     log.append(RECORD)
-    full += [0]
+    full_disk += [0]
     log.append(RECORD)
     log.stop()
     assert read(path)[-1]["lost"] == 1
@@ -120,7 +120,7 @@ def test_stop_record_counts_lost_records(path: Path, counts: Counts, full: list[
 
 def test_closed_log_rejects_records(path: Path, counts: Counts) -> None:
     """No later record could report the loss."""
-    log = made(path, ADMIT, counts)
+    log = make_log(path, ADMIT, counts)
     log.append(RECORD)
     log.stop()
     with pytest.raises(AuditLogUnwritable, match="closed"):
@@ -129,7 +129,7 @@ def test_closed_log_rejects_records(path: Path, counts: Counts) -> None:
 
 def test_a_synced_record_is_on_the_disk_before_the_call_returns(path: Path, counts: Counts) -> None:
     """A record with `settled=False` does not wait."""
-    log = made(path, SYNCED, counts)
+    log = make_log(path, SYNCED, counts)
     log.append(RECORD, wait_for_sync=False)
     assert counts.told == []
     log.append(RECORD)
@@ -142,7 +142,7 @@ def test_failed_sync_counts_as_failed_write(
     path: Path, counts: Counts, failure: LogFailurePolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record is written all the same, so nothing is lost if the request is admitted."""
-    log = made(path, LogConfig(durability=Durability.SYNCED, failure=failure), counts)
+    log = make_log(path, LogConfig(durability=Durability.SYNCED, failure=failure), counts)
 
     def fail(_: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -174,7 +174,7 @@ def test_best_effort_counts_records_dropped_from_a_full_queue(
         return whole(descriptor, line)
 
     monkeypatch.setattr("webhook.audit.sink.os.write", write)
-    log = made(path, BEST_EFFORT, counts)
+    log = make_log(path, BEST_EFFORT, counts)
     links = [log.append(RECORD) for _ in range(10)]
     lost = links.count(None)
     assert 0 < lost < 10
@@ -192,7 +192,7 @@ def test_best_effort_counts_records_dropped_from_a_full_queue(
 
 def test_copy_on_standard_output_equals_the_file(path: Path, counts: Counts, capfd: pytest.CaptureFixture[str]) -> None:
     """The copy equals the file byte for byte, so it verifies alone."""
-    log = made(path, LogConfig(copy=True), counts)
+    log = make_log(path, LogConfig(copy=True), counts)
     for _ in range(3):
         log.append(RECORD)
     log.stop()
@@ -204,7 +204,7 @@ def test_a_copy_that_is_not_taken_is_counted_and_nothing_more(
     path: Path, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file is authoritative."""
-    log = made(path, LogConfig(copy=True), counts)
+    log = make_log(path, LogConfig(copy=True), counts)
     monkeypatch.setattr("webhook.audit.queued_sink.QueuedSink.write", refuse)
     assert log.append(RECORD) is not None
     assert counts.told == ["uncopied"] * 2  # with the start's

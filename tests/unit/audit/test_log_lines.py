@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.audit.logs import two_chains
+from tests.unit.audit.logs import write_two_chains
 from webhook.audit.log_lines import PROGRESS_INTERVAL, LogLine, UnreadableLogError, read_lines, read_records, total_size
 
 
@@ -92,7 +92,7 @@ def test_a_line_without_end_does_not_fill_memory(tmp_path: Path, monkeypatch: py
 def test_only_records_that_match_their_hashes_are_read(tmp_path: Path) -> None:
     """Half lines and edited lines are skipped; only `audit verify` reports them."""
     path = tmp_path / "log"
-    lines = two_chains(path)
+    lines = write_two_chains(path)
     path.write_bytes(b"".join([*lines[:2], b"{half\n", lines[3].replace(b"created", b"creates"), *lines[4:]]))
     found = ["start", "write", "stop", "start", "write", "stop"]
     assert [record["type"] for record in read_records([str(path)])] == found

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.unit.audit.logs import two_chains
+from tests.unit.audit.logs import write_two_chains
 from webhook.audit.log_tail import WRITE_TIMEOUT_SECONDS, LogTail, read_tail
 
 # The places of the cut in a line: after its first byte, in its middle, before its hash, before its end.
@@ -18,7 +18,7 @@ CUTS: Final = (1, 100, -80, -1)
 def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) -> None:
     """The writer may be off the processor between two pages, and its part must not count as a half line."""
     path = tmp_path / "half.log"
-    *before, last = two_chains(path)
+    *before, last = write_two_chains(path)
     path.write_bytes(b"".join(before) + last[:cut])
 
     def finish() -> None:
@@ -38,7 +38,7 @@ def test_a_line_that_is_being_written_is_waited_for(tmp_path: Path, cut: int) ->
 def test_remaining_partial_line_is_listed(tmp_path: Path, cut: int) -> None:
     """A killed process left the half line: the next record has to begin on another line."""
     path = tmp_path / "half.log"
-    *before, last = two_chains(path)
+    *before, last = write_two_chains(path)
     path.write_bytes(b"".join(before) + last[:cut])
     found = read_tail(str(path))
     assert found.needs_line_end

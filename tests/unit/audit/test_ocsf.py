@@ -13,14 +13,14 @@ from tests.entries import (
     CERTIFICATE,
     DECISION,
     DENIED,
-    FAULT,
     LEADER,
     REFUSED_FILE,
     START,
     STOP,
+    VIOLATION,
     WRITE,
-    entry,
-    of_earlier_format,
+    make_entry,
+    without_reason_code,
 )
 from webhook.audit.ocsf import CLASS, OCSF_VERSION, PROFILE, encode_events, event
 
@@ -31,7 +31,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "exempt": DECISION | {"decision": "exempt", "reasonCode": "BreakGlass", "reason": "of the group admins"},
     "unjudged": DECISION | {"decision": "unjudged", "closure": "proven"},
     "patched": DECISION | {"phase": "mutate", "patchedLabels": {"role": "backend"}},
-    "warned": DECISION | {"warned": [FAULT], "audited": [FAULT]},
+    "warned": DECISION | {"warned": [VIOLATION], "audited": [VIOLATION]},
     "connect": DECISION | {"verb": "connect", "objectRef": {"resource": "pods", "subresource": "exec"}},
     "nameless": DECISION | {"objectRef": {"resource": "pods"}, "user": {"username": "", "groups": []}},
     "unknown": DECISION | {"decision": "of a later release", "policyDigest": ""},
@@ -41,8 +41,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "accepted file": ACCEPTED_FILE,
     "certificate": CERTIFICATE,
     "leader": LEADER,
-    "decision of an earlier format": of_earlier_format(DECISION | {"decision": "exempt", "reason": "x"}),
-    "write of an earlier format": of_earlier_format(WRITE),
+    "decision of an earlier format": without_reason_code(DECISION | {"decision": "exempt", "reason": "x"}),
+    "write of an earlier format": without_reason_code(WRITE),
 }
 
 
@@ -54,21 +54,21 @@ def api_activity() -> Draft202012Validator:
     return Draft202012Validator(schema.get_class_schema(class_name=name, profiles=[PROFILE]))
 
 
-def exported(*records: dict[str, Any]) -> list[dict[str, Any]]:
+def export(*records: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the events that a reader of the export gets."""
-    return [msgspec.json.decode(line) for line in encode_events(iter([entry(record) for record in records]))]
+    return [msgspec.json.decode(line) for line in encode_events(iter([make_entry(record) for record in records]))]
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_event_matches_the_schema(name: str) -> None:
     """No required attribute is missing, and no attribute is unknown to the class."""
-    [found] = exported(EVENTS[name])
+    [found] = export(EVENTS[name])
     assert [(list(fault.path), fault.message) for fault in api_activity().iter_errors(found)] == []
 
 
 def test_the_schema_would_complain() -> None:
     """The schema rejects an event without any one of the required attributes."""
-    [found] = exported(DECISION)
+    [found] = export(DECISION)
     for required in ("actor", "api", "src_endpoint", "metadata", "time", "severity_id", "type_uid", "activity_id"):
         assert not api_activity().is_valid({key: value for key, value in found.items() if key != required})
     assert not api_activity().is_valid(found | {"surprise": 1})
@@ -76,7 +76,7 @@ def test_the_schema_would_complain() -> None:
 
 def test_rejection_is_complete() -> None:
     """The event has the user, the object, the place, the reason and the record."""
-    record = entry(DENIED)
+    record = make_entry(DENIED)
     assert event(record) == {
         "category_uid": 6,
         "category_name": "Application Activity",
@@ -124,7 +124,7 @@ def test_rejection_is_complete() -> None:
             "phase": "validate",
             "dryRun": False,
             "decision": "denied",
-            "denied": [FAULT],
+            "denied": [VIOLATION],
             "policyDigest": "0123",
             "latencyMicroseconds": 250,
         },
@@ -148,7 +148,7 @@ def test_status_of_the_event(
     name: str, status: int, severity: int, action: int | None, disposition: int | None
 ) -> None:
     """An admitted request has not necessarily succeeded."""
-    [found] = exported(EVENTS[name])
+    [found] = export(EVENTS[name])
     assert (found["status_id"], found["severity_id"]) == (status, severity)
     assert (found.get("action_id"), found.get("disposition_id")) == (action, disposition)
 
@@ -159,11 +159,11 @@ def test_status_of_the_event(
 )  # fmt: skip
 def test_activity_follows_the_verb(name: str, activity: tuple[int, str]) -> None:
     """The verb determines the activity, which gets the verb's own name if OCSF has none."""
-    [found] = exported(EVENTS[name])
+    [found] = export(EVENTS[name])
     assert (found["activity_id"], found["activity_name"]) == activity
     assert found["type_uid"] == 600300 + activity[0]
 
 
 def test_records_about_the_chain_are_no_events() -> None:
     """Such records stay in the log."""
-    assert len(exported(START, DECISION, STOP)) == 1
+    assert len(export(START, DECISION, STOP)) == 1

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.audit_logs import verified
-from tests.unit.audit.logs import RECORD, Clock, appended, log_of
+from tests.audit_logs import verify_logs
+from tests.unit.audit.logs import RECORD, Clock, append_record, make_log
 from webhook.audit.chain import seal
 from webhook.audit.findings import FindingKind
 from webhook.audit.log import CHECKPOINT_INTERVAL
@@ -38,7 +38,7 @@ def records(*paths: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
-def seen(record: dict[str, Any]) -> tuple[list[tuple[str, int]], bool]:
+def attested_chains(record: dict[str, Any]) -> tuple[list[tuple[str, int]], bool]:
     """Return what a record states: the other chains, and whether these are all."""
     return [(link["chain"], link["seq"]) for link in record["seen"]["chains"]], record["seen"]["complete"]
 
@@ -46,28 +46,28 @@ def seen(record: dict[str, Any]) -> tuple[list[tuple[str, int]], bool]:
 def test_process_attests_records_of_another_process(path: Path) -> None:
     """The process states it at its start, each minute and at its end, but only once."""
     clock = Clock()
-    one, other = log_of(path, clock), log_of(path, clock)
-    first, second = appended(one), appended(other)
+    one, other = make_log(path, clock), make_log(path, clock)
+    first, second = append_record(one), append_record(other)
     clock.advance(CHECKPOINT_INTERVAL)
     one.poll()
     one.append(RECORD)
     one.stop()
     other.stop()
     start, _, later, _, checkpoint, _, stop, last = records(path)
-    assert seen(start) == ([], True)
-    assert seen(later) == ([(first.chain, first.seq)], True)
+    assert attested_chains(start) == ([], True)
+    assert attested_chains(later) == ([(first.chain, first.seq)], True)
     assert later["previous"]["seq"] == first.seq
     assert later["seen"]["since"] == first.chain
-    assert seen(checkpoint) == ([(second.chain, second.seq)], True)
-    assert seen(stop) == ([], True)
-    assert seen(last) == ([(first.chain, 4)], True)
-    assert verified(path, closed=True).findings == ()
+    assert attested_chains(checkpoint) == ([(second.chain, second.seq)], True)
+    assert attested_chains(stop) == ([], True)
+    assert attested_chains(last) == ([(first.chain, 4)], True)
+    assert verify_logs(path, closed=True).findings == ()
 
 
 def test_a_checkpoint_that_a_request_writes_reads_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request would wait for the read."""
     monkeypatch.setattr("webhook.audit.log.CHECKPOINT_RECORDS", 2)
-    log = log_of(path, Clock())
+    log = make_log(path, Clock())
     for _ in range(3):
         log.append(RECORD)
     assert [record["type"] for record in records(path) if "seen" in record] == ["start"]
@@ -76,36 +76,36 @@ def test_a_checkpoint_that_a_request_writes_reads_nothing(path: Path, monkeypatc
 
 def test_best_effort_never_claims_to_name_all(path: Path) -> None:
     """A record in the queue follows lines that the process has not read yet."""
-    log = log_of(path, Clock(), config=LogConfig(durability=Durability.BEST_EFFORT))
+    log = make_log(path, Clock(), config=LogConfig(durability=Durability.BEST_EFFORT))
     log.append(RECORD)
     log.stop()
-    assert {seen(record)[1] for record in records(path) if "seen" in record} == {False}
+    assert {attested_chains(record)[1] for record in records(path) if "seen" in record} == {False}
 
 
 def test_rotated_file_is_read_until_all_writers_follow(path: Path, seconds: Seconds) -> None:
     """Until then no statement is complete, and statements name the chains of new lines in the old file."""
     clock = Clock()
-    one, other = log_of(path, clock), log_of(path, clock)
-    appended(one)
-    appended(other)
+    one, other = make_log(path, clock), make_log(path, clock)
+    append_record(one)
+    append_record(other)
     path.rename(f"{path}.20260131T120000.000000Z")
     clock.advance(CHECKPOINT_INTERVAL)
     one.poll()
-    late = appended(other)  # to the old file
+    late = append_record(other)  # to the old file
     one.append(RECORD)
     seconds[0] += SETTLE_SECONDS
     clock.advance(CHECKPOINT_INTERVAL)
     one.poll()
     checkpoints = [record for record in records(path) if record["type"] == "checkpoint"]
-    assert [seen(record)[1] for record in checkpoints] == [False, True]
-    assert seen(checkpoints[1])[0] == [(late.chain, late.seq)]
-    assert verified(*rotated_files(str(path)), path).findings == ()
+    assert [attested_chains(record)[1] for record in checkpoints] == [False, True]
+    assert attested_chains(checkpoints[1])[0] == [(late.chain, late.seq)]
+    assert verify_logs(*rotated_files(str(path)), path).findings == ()
 
 
 def test_file_renamed_by_another_program_restarts_the_attestation(path: Path, seconds: Seconds) -> None:
     """The number of files in between is unknown."""
     clock = Clock()
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
     path.rename(path.with_name("log.1"))
     for _ in range(3):
@@ -120,22 +120,22 @@ def test_file_renamed_by_another_program_restarts_the_attestation(path: Path, se
         (True, False),
         (False, True),
     ]
-    assert verified(path.with_name("log.1"), path, closed=True).findings == ()
+    assert verify_logs(path.with_name("log.1"), path, closed=True).findings == ()
 
 
 def test_next_record_names_the_remaining_chains(path: Path) -> None:
     """The limit keeps a record small."""
     clock = Clock()
     for _ in range(MOST_NAMED + 6):
-        log = log_of(path, clock)
+        log = make_log(path, clock)
         log.append(RECORD)
         log.stop()
-    log = log_of(path, clock)
+    log = make_log(path, clock)
     log.append(RECORD)
     log.stop()
-    stated = [seen(record) for record in records(path)[-3:] if "seen" in record]
+    stated = [attested_chains(record) for record in records(path)[-3:] if "seen" in record]
     assert [(len(chains), complete) for chains, complete in stated] == [(MOST_NAMED, False), (6, True)]
-    assert verified(path, closed=True).findings == ()
+    assert verify_logs(path, closed=True).findings == ()
 
 
 def test_logs_of_an_older_release_stay_readable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,16 +144,16 @@ def test_logs_of_an_older_release_stay_readable(path: Path, monkeypatch: pytest.
     monkeypatch.setattr("webhook.audit.sink.PeerChainReader.follow", lambda *_, **__: None)
     monkeypatch.setattr("webhook.audit.log.attestation_fields", lambda _: {})
     clock = Clock()
-    old, older = log_of(path, clock), log_of(path, clock)
-    appended(old)
-    appended(older)
+    old, older = make_log(path, clock), make_log(path, clock)
+    append_record(old)
+    append_record(older)
     old.stop()
     older.stop()
     monkeypatch.undo()
-    new = log_of(path, clock)
+    new = make_log(path, clock)
     new.append(RECORD)
     new.stop()
-    report = verified(path, closed=True)
+    report = verify_logs(path, closed=True)
     assert report.findings == ()
     assert len(report.chains) == 3
 
@@ -162,7 +162,7 @@ def test_a_copy_that_was_merged_is_not_held_against_its_chains(path: Path, tmp_p
     """With --lenient, lines of another file may be among lines that a process had read."""
     clock = Clock()
     elsewhere = tmp_path / "other.log"
-    one, other = log_of(path, clock), log_of(elsewhere, clock)
+    one, other = make_log(path, clock), make_log(elsewhere, clock)
     for log in (one, other):
         log.append(RECORD)
     one.append(RECORD)
@@ -171,8 +171,8 @@ def test_a_copy_that_was_merged_is_not_held_against_its_chains(path: Path, tmp_p
     lines = path.read_bytes().splitlines(keepends=True)
     merged = tmp_path / "merged.log"
     merged.write_bytes(b"".join([lines[0], elsewhere.read_bytes(), *lines[1:]]))
-    assert {found.kind for found in verified(merged).findings} == {FindingKind.INSERTED}
-    assert verified(merged, lenient=True, closed=True).findings == ()
+    assert {found.kind for found in verify_logs(merged).findings} == {FindingKind.INSERTED}
+    assert verify_logs(merged, lenient=True, closed=True).findings == ()
 
 
 def blocks(tail: FileTail) -> bytes:

@@ -9,13 +9,13 @@ from tests.entries import (
     ACCEPTED_FILE,
     DECISION,
     DENIED,
-    FAULT,
     REFUSED_FILE,
     START,
     STOP,
+    VIOLATION,
     WRITE,
-    entry,
-    of_earlier_format,
+    make_entry,
+    without_reason_code,
 )
 from webhook.audit.query import Query, parse_time, record_types
 from webhook.audit.schema import schema
@@ -44,8 +44,8 @@ HITS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"resources": ["pods/status"]}, DECISION | {"objectRef": {"resource": "pods", "subresource": "status"}}),
     ({"names": ["catflap-*"]}, WRITE),
     ({"rules": ["known-role"]}, DENIED),
-    ({"rules": ["known-role"]}, DECISION | {"warned": [FAULT]}),
-    ({"rules": ["known-role"]}, DECISION | {"audited": [FAULT]}),
+    ({"rules": ["known-role"]}, DECISION | {"warned": [VIOLATION]}),
+    ({"rules": ["known-role"]}, DECISION | {"audited": [VIOLATION]}),
     ({"rules": ["known-role"], "users": ["alice"], "decisions": ["denied"]}, DENIED),
     ({"reasons": ["RuleViolated"]}, DENIED),
     ({"reasons": ["Policy*"]}, WRITE),
@@ -74,7 +74,7 @@ MISSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"rules": ["known-role"], "users": ["bob"]}, DENIED),
     ({"reasons": ["RuleViolated"]}, DECISION),
     ({"reasons": ["Rule"]}, DENIED),
-    ({"reasons": ["PolicyCreated"]}, of_earlier_format(WRITE)),
+    ({"reasons": ["PolicyCreated"]}, without_reason_code(WRITE)),
     ({"reasons": ["NoViolation"]}, START),
 ]
 
@@ -82,13 +82,13 @@ MISSES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 @pytest.mark.parametrize(("asked", "record"), HITS)
 def test_a_record_answers(asked: dict[str, Any], record: dict[str, Any]) -> None:
     """The record meets all conditions."""
-    assert Query(**asked).compile()(entry(record))
+    assert Query(**asked).compile()(make_entry(record))
 
 
 @pytest.mark.parametrize(("asked", "record"), MISSES)
 def test_a_record_does_not_answer(asked: dict[str, Any], record: dict[str, Any]) -> None:
     """The record fails a condition."""
-    assert not Query(**asked).compile()(entry(record))
+    assert not Query(**asked).compile()(make_entry(record))
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ AT: Final = datetime(2026, 1, 31, 12, 0, 0, 250, tzinfo=UTC)
 WHEN: Final = "2026-01-31T12:00:00.000250Z"
 
 
-def record(request: Request, decision: Decision, phase: Phase = Phase.VALIDATE) -> Json:
+def make_record(request: Request, decision: Decision, phase: Phase = Phase.VALIDATE) -> Json:
     """Return the record of a decision, under a policy with the digest 0123."""
     return dict(decision_record(phase, request, decision, policy_digest="0123", at=AT, microseconds=64))
 
 
-def decided(request: Request, text: str = "") -> Decision:
+def decide_request(request: Request, text: str = "") -> Decision:
     """Return the decision on a request."""
     found = settled(request, policy(text))
     assert isinstance(found, Decision)
@@ -38,7 +38,7 @@ class TestDecisions:
     def test_admission_has_user_verb_and_object(self) -> None:
         """The names are those of the API server's own audit log."""
         request = asked(pod(GOOD), dryRun=True)
-        assert record(request, decided(request)) == {
+        assert make_record(request, decide_request(request)) == {
             "type": "decision",
             "time": WHEN,
             "id": "705ab4f5-6393-11e8-b7cc-42010a800002",
@@ -57,7 +57,7 @@ class TestDecisions:
     def test_rejection_has_every_violation(self) -> None:
         """Each violation has its rule, place and message; warned and audited ones are separate."""
         request = asked(deployment({"role": "fronted"}))
-        found = record(request, decided(request, "rules: {require-app: warn}"))
+        found = make_record(request, decide_request(request, "rules: {require-app: warn}"))
         assert (found["decision"], found["reasonCode"]) == ("denied", "RuleViolated")
         assert "reason" not in found
         assert found["denied"] == [
@@ -74,7 +74,7 @@ class TestDecisions:
     def test_a_mode_that_only_records_is_recorded(self) -> None:
         """This mode has no other trace."""
         request = asked(pod())
-        found = record(request, decided(request, "mode: audit"))
+        found = make_record(request, decide_request(request, "mode: audit"))
         assert (found["decision"], found["reasonCode"]) == ("allowed", "ViolationNotEnforced")
         assert [fault["rule"] for fault in found["audited"]] == ["require-app", "require-role"]
 
@@ -99,41 +99,45 @@ class TestDecisions:
     )
     def test_unchecked_request_has_its_reason(self, request_: Request, decision: str, code: str, said: str) -> None:
         """A reader of the log needs no source code."""
-        found = record(request_, decided(request_))
+        found = make_record(request_, decide_request(request_))
         assert (found["decision"], found["reasonCode"], found["reason"]) == (decision, code, said)
 
     def test_unavailable_decision_names_the_missing_fact(self) -> None:
         """The record distinguishes a failure of catflap from a bad object."""
-        found = record(asked(pod()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "nobody answers"))
+        found = make_record(asked(pod()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "nobody answers"))
         assert (found["decision"], found["reason"]) == ("unavailable", "nobody answers")
 
     def test_generated_name_keeps_its_wildcard(self) -> None:
         """The mutating phase has no other name."""
         request = asked(pod(GOOD, name="", generateName="web-"), name="")
-        assert record(request, decided(request))["objectRef"]["name"] == "web-*"
+        assert make_record(request, decide_request(request))["objectRef"]["name"] == "web-*"
 
     def test_a_subresource_is_named(self) -> None:
         """The name is the one in the API server's log."""
         request = asked(pod(GOOD), subResource="status")
-        assert record(request, decided(request))["objectRef"]["subresource"] == "status"
+        assert make_record(request, decide_request(request))["objectRef"]["subresource"] == "status"
 
     def test_patched_labels_are_recorded(self) -> None:
         """The record has each label."""
         request = asked(pod({"app.kubernetes.io/name": "web"}))
-        found = record(request, mutate(request, policy()), Phase.MUTATE)
+        found = make_record(request, mutate(request, policy()), Phase.MUTATE)
         assert (found["phase"], found["patchedLabels"]) == ("mutate", {"app": "web"})
 
     def test_a_record_is_json(self) -> None:
         """This holds for every content of a decision."""
         request = asked(pod())
-        for found in (decided(request), mutate(request, policy()), unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "x")):
-            assert json.loads(json.dumps(record(request, found)))["type"] == "decision"
+        for found in (
+            decide_request(request),
+            mutate(request, policy()),
+            unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "x"),
+        ):
+            assert json.loads(json.dumps(make_record(request, found)))["type"] == "decision"
 
 
 SECRET: Final = "s3cr3t"
 
 
-def secretive(labels: dict[str, str]) -> Json:
+def pod_with_secrets(labels: dict[str, str]) -> Json:
     """Return the record of a Pod with a secret in every field that no rule reads."""
     source = pod({**labels, "password": SECRET}, annotations={"token": SECRET}, finalizers=[SECRET])
     source["spec"]["containers"][0]["env"] = [{"name": "PASSWORD", "value": SECRET}]
@@ -151,8 +155,10 @@ def secretive(labels: dict[str, str]) -> Json:
 @pytest.mark.parametrize("text", ["", "mode: warn", "mode: audit", "mode: off"])
 def test_record_has_only_labels_that_rules_read(labels: dict[str, str], text: str) -> None:
     """The record has no other label's value, no annotation, and nothing of the Pod itself."""
-    for request in (asked(secretive(labels)), asked(secretive(labels), before=secretive(GOOD))):
-        written = json.dumps([record(request, decided(request, text)), record(request, mutate(request, policy(text)))])
+    for request in (asked(pod_with_secrets(labels)), asked(pod_with_secrets(labels), before=pod_with_secrets(GOOD))):
+        written = json.dumps(
+            [make_record(request, decide_request(request, text)), make_record(request, mutate(request, policy(text)))]
+        )
         assert SECRET not in written
         assert "password" not in written.lower()
 

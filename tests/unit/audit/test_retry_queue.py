@@ -16,7 +16,7 @@ from webhook.model.reason import Reason, ReasonCode
 AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def record(number: int) -> Any:
+def make_record(number: int) -> Any:
     """Return the record of a write."""
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"n{number}"}}
     return write_record(manifest, why=Reason(ReasonCode.POLICY_CREATED, "created: a test"), policy_digest="", at=AT)
@@ -55,16 +55,16 @@ def test_queued_records_are_written_in_order(tmp_path: Path, disk: Disk) -> None
     """No call raises in the meantime."""
     path, now = tmp_path / "audit.log", [0.0]
     owed = RetryQueue(AuditLog(str(path), process="controller"), clock=lambda: now[0])
-    owed.append(record(0))
+    owed.append(make_record(0))
     disk.full = True
     for number in range(1, 4):
-        owed.append(record(number))
+        owed.append(make_record(number))
     assert (len(owed), owed.is_timely, names(path)) == (3, True, ["n0"])
     now[0] = READY_SECONDS
     assert not owed.flush()
     assert not owed.is_timely
     disk.full = False
-    owed.append(record(4))
+    owed.append(make_record(4))
     assert (len(owed), owed.is_timely) == (0, True)
     assert names(path) == ["n0", "n1", "n2", "n3", "n4"]
     assert_sound(path)
@@ -77,7 +77,7 @@ def test_the_queue_has_an_end(tmp_path: Path, disk: Disk) -> None:
     owed = RetryQueue(log, capacity=2, on_lost=lambda: lost.append(1))
     disk.full = True
     for number in range(5):
-        owed.append(record(number))
+        owed.append(make_record(number))
     disk.full = False
     assert owed.flush()
     assert (names(tmp_path / "audit.log"), len(lost)) == (["n0", "n1"], 3)
@@ -90,7 +90,7 @@ def test_log_recovers_without_a_request(tmp_path: Path, disk: Disk) -> None:
     assert log.is_writable
     disk.full = True
     with pytest.raises(AuditLogUnwritable):
-        log.append(cast("Any", record(0)))
+        log.append(cast("Any", make_record(0)))
     assert not log.is_writable
     with pytest.raises(AuditLogUnwritable):
         log.poll()
@@ -98,10 +98,10 @@ def test_log_recovers_without_a_request(tmp_path: Path, disk: Disk) -> None:
     disk.full = False
     log.poll()
     assert log.is_writable
-    log.append(cast("Any", record(1)))
+    log.append(cast("Any", make_record(1)))
     disk.full = True
     with pytest.raises(AuditLogUnwritable):
-        log.append(cast("Any", record(2)))
+        log.append(cast("Any", make_record(2)))
     disk.full = False
     log.poll()
     assert log.is_writable

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.audit_logs import verified
+from tests.audit_logs import verify_logs
 from webhook.audit.chain import seal
 from webhook.audit.log import AuditLog
 from webhook.audit.log_config import LogConfig, LogObserver, Rotation
@@ -31,14 +31,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "audit[1].log"
 
 
-def sink(path: Path, at: datetime = AT, **rotation: Any) -> Sink:
+def make_sink(path: Path, at: datetime = AT, **rotation: Any) -> Sink:
     """Return a sink with a fixed time."""
     return Sink(str(path), rotation=Rotation(**rotation), now=lambda: at)
 
 
 def test_file_is_rotated_by_size(path: Path) -> None:
     """Each file has whole lines, and the order of names is the order of files, though the time is fixed."""
-    written = sink(path, size=250)
+    written = make_sink(path, size=250)
     for number in range(5):
         written.write(b"%d" % number + LINE)
     old = rotated_files(str(path))
@@ -48,7 +48,7 @@ def test_file_is_rotated_by_size(path: Path) -> None:
 
 def test_line_larger_than_the_size_limit_has_its_own_file(path: Path) -> None:
     """An empty file is not put aside."""
-    written = sink(path, size=10)
+    written = make_sink(path, size=10)
     written.write(LINE)
     written.write(LINE)
     assert [one.read_bytes() for one in (*rotated_files(str(path)), path)] == [LINE, LINE]
@@ -58,7 +58,7 @@ def test_line_larger_than_the_size_limit_has_its_own_file(path: Path) -> None:
 def test_file_is_rotated_by_the_age_of_its_first_record(path: Path, older: timedelta, files: int) -> None:
     """This also holds for a process that has just begun."""
     path.write_bytes(seal({"time": timestamp(AT - older)})[0])
-    sink(path, age=timedelta(hours=1)).poll()
+    make_sink(path, age=timedelta(hours=1)).poll()
     assert len([*rotated_files(str(path)), path]) == files
 
 
@@ -78,7 +78,7 @@ def test_a_file_that_began_under_our_eyes_ages_from_then_on(path: Path) -> None:
 
 def test_a_file_that_several_write_to_does_not_grow_too_large_either(path: Path) -> None:
     """Lines of other processes count without a look."""
-    one, other = sink(path, size=250), sink(path, size=250)
+    one, other = make_sink(path, size=250), make_sink(path, size=250)
     for _ in range(4):
         one.write(LINE)
         other.write(LINE)
@@ -115,7 +115,7 @@ def test_deleted_file_that_cannot_be_created_rejects_records(tmp_path: Path) -> 
 
 def test_file_renamed_by_another_process_is_left(path: Path) -> None:
     """Another process or logrotate renamed the file: earlier lines stay under the new name."""
-    written = sink(path)
+    written = make_sink(path)
     written.write(b"1" + LINE)
     path.rename(path.with_name("elsewhere"))
     written.write(b"2" + LINE)
@@ -127,7 +127,7 @@ def test_file_renamed_by_another_process_is_left(path: Path) -> None:
 
 def test_one_of_several_writers_rotates_a_file(path: Path) -> None:
     """The other processes follow."""
-    first, second = sink(path, size=150), sink(path, size=150)
+    first, second = make_sink(path, size=150), make_sink(path, size=150)
     for written in (first, second, first, second):
         written.write(LINE)
         second.poll()
@@ -143,7 +143,7 @@ def test_newest_rotated_files_are_kept(path: Path) -> None:
     """Only this log's files are removed: files with a similar name stay."""
     for name in ("audit[1].log.old", "audit1.log.20260131T120000.000000Z", "audit[1].log.20260131T120000.000000Z.gz"):
         path.with_name(name).touch()
-    written = sink(path, size=50, keep=2)
+    written = make_sink(path, size=50, keep=2)
     for number in range(5):
         written.write(b"%d" % number + LINE)
     assert [one.read_bytes()[0:1] for one in (*rotated_files(str(path)), path)] == [b"2", b"3", b"4"]
@@ -156,7 +156,7 @@ def test_failed_rotation_keeps_the_old_file(path: Path, caplog: pytest.LogCaptur
     """A message reports the failure."""
     folder = path.parent / "logs"
     folder.mkdir()
-    written = sink(folder / "log", size=150)
+    written = make_sink(folder / "log", size=150)
     written.write(LINE)
     (folder / "log").rename(path)
     folder.rmdir()
@@ -166,7 +166,7 @@ def test_failed_rotation_keeps_the_old_file(path: Path, caplog: pytest.LogCaptur
     assert "cannot rotate the files of the audit log" in caplog.text
 
 
-def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
+def run_during_start(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> threading.Thread:
     """Run another process's action between a log's next look at its file and its next record."""
     other, witness = threading.Thread(target=act), log._file.peer_reader
     assert witness is not None
@@ -182,7 +182,7 @@ def meanwhile(log: AuditLog, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
     return other
 
 
-def starts(path: Path) -> list[dict[str, Any]]:
+def start_records(path: Path) -> list[dict[str, Any]]:
     """Return the records that begin a chain in a file."""
     return [record for record in map(json.loads, path.read_bytes().splitlines()) if record["type"] == "start"]
 
@@ -190,13 +190,13 @@ def starts(path: Path) -> list[dict[str, Any]]:
 def test_one_of_two_simultaneous_chains_attests_the_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second process waits until the first has written its start."""
     one, other = AuditLog(str(path), process="serve"), AuditLog(str(path), process="serve")
-    act = meanwhile(one, monkeypatch, lambda: other.append(RECORD))
+    act = run_during_start(one, monkeypatch, lambda: other.append(RECORD))
     one.append(RECORD)
     act.join()
-    assert ["previous" in start for start in starts(path)] == [False, True]
+    assert ["previous" in start for start in start_records(path)] == [False, True]
     one.stop()
     other.stop()
-    assert verified(path, closed=True).notes == ()
+    assert verify_logs(path, closed=True).notes == ()
 
 
 def test_chain_in_an_empty_file_attests_the_previous_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,13 +206,13 @@ def test_chain_in_an_empty_file_attests_the_previous_file(path: Path, monkeypatc
     assert last is not None
     rotate(str(path), older._file._descriptor, AT)
     older.poll()
-    act = meanwhile(younger, monkeypatch, lambda: older.append(RECORD))
+    act = run_during_start(younger, monkeypatch, lambda: older.append(RECORD))
     younger.append(RECORD)
     act.join()
-    assert [start["previous"]["chain"] for start in starts(path)] == [last.chain]
+    assert [start["previous"]["chain"] for start in start_records(path)] == [last.chain]
     older.stop()
     younger.stop()
-    report = verified(*rotated_files(str(path)), path, closed=True)
+    report = verify_logs(*rotated_files(str(path)), path, closed=True)
     assert (report.findings, report.notes) == ((), ())
 
 
@@ -227,7 +227,7 @@ def test_locked_file_is_still_written(path: Path) -> None:
 
 def test_locked_file_is_rotated_later(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Its lines are written all the same, and the next look after that process tries again."""
-    written = sink(path, size=150)
+    written = make_sink(path, size=150)
     written.write(LINE)
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -247,7 +247,7 @@ def test_an_emptied_log_is_noted(path: Path) -> None:
     path.write_bytes(b"")
     AuditLog(str(path), process="serve").append(RECORD)
     path.write_bytes(before + path.read_bytes())
-    assert any("started in an empty file" in note for note in verified(path).notes)
+    assert any("started in an empty file" in note for note in verify_logs(path).notes)
 
 
 @pytest.mark.parametrize("durability", ["written", "synced", "best-effort"])
@@ -270,7 +270,7 @@ def test_chains_continue_across_files(path: Path, durability: Any) -> None:
         log.stop()
     files = [*rotated_files(str(path)), path]
     assert len(files) > 4
-    report = verified(*files, closed=True)
+    report = verify_logs(*files, closed=True)
     assert report.findings == ()
     assert report.notes == ()
     assert report.records == 2 * (2 * 40 + 2)

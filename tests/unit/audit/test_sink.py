@@ -118,7 +118,7 @@ class TestShortWrites:
         assert path.read_bytes() == LINE + LINE
 
 
-def record(seq: int, **more: object) -> bytes:
+def make_record(seq: int, **more: object) -> bytes:
     """Return the line of a record."""
     return seal({"catflap": "0", "chain": NAME, "seq": seq, **more})[0]
 
@@ -131,18 +131,29 @@ class TestOpening:
         [
             pytest.param(b"", None, [], id="nothing"),
             pytest.param(b'{"a":1}\n', None, [], id="lines of another kind"),
-            pytest.param(record(1) + record(2), 2, [], id="whole lines"),
-            pytest.param(record(1) + record(2)[:-1], 2, [b""], id="a line end is missing"),
-            pytest.param(record(1) + record(2)[:-2], 1, [record(2)[:-2]], id="half a line"),
-            pytest.param(record(1) + b"\n" + record(2)[:40], 1, [record(2)[:40]], id="an empty line and half a line"),
-            pytest.param(record(1) + b"{\n" + record(2)[:4], 1, [b"{", record(2)[:4]], id="several half lines"),
-            pytest.param(record(1) + record(2)[:40] + record(3), 3, [], id="a record behind half a line"),
-            pytest.param(record(1)[:-1] + record(2)[:40], 1, [record(2)[:40]], id="half a line behind a record"),
-            pytest.param(record(1) + b'"' + b"x" * WINDOW + b'"\n', 1, [], id="a record further up"),
-            pytest.param(record(1) + record(2, long="x" * WINDOW), 2, [], id="a long record"),
-            pytest.param(record(1)[:40], None, [record(1)[:40]], id="half a line alone"),
-            pytest.param(record(1) + record(2).replace(b"2", b"3", 1), 1, [], id="an edited line"),
-            pytest.param(record(1) + seal({"a": 1})[0], 1, [], id="a line with a hash that is no record"),
+            pytest.param(make_record(1) + make_record(2), 2, [], id="whole lines"),
+            pytest.param(make_record(1) + make_record(2)[:-1], 2, [b""], id="a line end is missing"),
+            pytest.param(make_record(1) + make_record(2)[:-2], 1, [make_record(2)[:-2]], id="half a line"),
+            pytest.param(
+                make_record(1) + b"\n" + make_record(2)[:40],
+                1,
+                [make_record(2)[:40]],
+                id="an empty line and half a line",
+            ),
+            pytest.param(
+                make_record(1) + b"{\n" + make_record(2)[:4], 1, [b"{", make_record(2)[:4]], id="several half lines"
+            ),
+            pytest.param(
+                make_record(1) + make_record(2)[:40] + make_record(3), 3, [], id="a record behind half a line"
+            ),
+            pytest.param(
+                make_record(1)[:-1] + make_record(2)[:40], 1, [make_record(2)[:40]], id="half a line behind a record"
+            ),
+            pytest.param(make_record(1) + b'"' + b"x" * WINDOW + b'"\n', 1, [], id="a record further up"),
+            pytest.param(make_record(1) + make_record(2, long="x" * WINDOW), 2, [], id="a long record"),
+            pytest.param(make_record(1)[:40], None, [make_record(1)[:40]], id="half a line alone"),
+            pytest.param(make_record(1) + make_record(2).replace(b"2", b"3", 1), 1, [], id="an edited line"),
+            pytest.param(make_record(1) + seal({"a": 1})[0], 1, [], id="a line with a hash that is no record"),
         ],
     )
     def test_last_record_and_partial_writes_are_found(

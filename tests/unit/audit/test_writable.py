@@ -13,7 +13,7 @@ from webhook.audit.sink import AuditLogUnwritable
 RECORD = configuration_record(accepted=True, faults=[], policy_digest="597718279e1a869b", at=utc_now())
 
 
-def full(monkeypatch: pytest.MonkeyPatch) -> None:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the disk refuse everything from now on."""
 
     def write(*_: object) -> int:
@@ -33,7 +33,7 @@ def test_log_is_writable_again_when_the_disk_has_room(
     if begun:
         log.append(RECORD)
     with monkeypatch.context() as patch:
-        full(patch)
+        full_disk(patch)
         with pytest.raises(AuditLogUnwritable):
             log.append(RECORD)
         with pytest.raises(AuditLogUnwritable):
@@ -49,6 +49,6 @@ def test_log_that_admits_without_records_counts_as_writable(tmp_path: Path, monk
     """The administrator chose this, so no replica leaves the service because of it."""
     log = AuditLog(str(tmp_path / "audit.log"), process="serve", config=LogConfig(failure=LogFailurePolicy.ADMIT))
     log.append(RECORD)
-    full(monkeypatch)
+    full_disk(monkeypatch)
     assert log.append(RECORD) is None
     assert log.is_writable

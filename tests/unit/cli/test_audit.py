@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.unit.audit.logs import two_chains
+from tests.unit.audit.logs import write_two_chains
 from webhook.cli import main
 
 Verify = Callable[..., Result]
@@ -24,7 +24,7 @@ def run(*arguments: object, stdin: bytes | None = None) -> Result:
 def log(tmp_path: Path) -> Path:
     """Return a sound log."""
     path = tmp_path / "log"
-    two_chains(path)
+    write_two_chains(path)
     return path
 
 
@@ -99,7 +99,7 @@ def test_the_root_key_is_made_and_trusted(tmp_path: Path, monkeypatch: pytest.Mo
     assert "does not overwrite it" in again.stderr
     (tmp_path / "audit.pub").rename("kept.pub")
     assert run("keygen").exit_code == 2
-    two_chains(tmp_path / "log", root=Path("audit.key"))
+    write_two_chains(tmp_path / "log", root=Path("audit.key"))
     trusted = run("verify", "log", "--trust", "kept.pub")
     assert trusted.exit_code == 0
     assert "key confirmed" in trusted.stdout

@@ -17,7 +17,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def told(*arguments: str) -> LogConfig | str:
+def parse_options(*arguments: str) -> LogConfig | str:
     """Return the value that a verb receives, or the error message."""
     found: list[LogConfig] = []
 
@@ -55,7 +55,7 @@ def told(*arguments: str) -> LogConfig | str:
 )
 def test_options_become_a_log_config(arguments: tuple[str, ...], log_config: LogConfig) -> None:
     """One value has all options."""
-    assert told(*arguments) == log_config
+    assert parse_options(*arguments) == log_config
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_options_become_a_log_config(arguments: tuple[str, ...], log_config: Log
 )
 def test_contradictory_options_are_reported(arguments: tuple[str, ...], says: str) -> None:
     """The message says what to give instead."""
-    assert says in str(told(*arguments))
+    assert says in str(parse_options(*arguments))
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("5Ki", 5120), ("100Mi", 104857600), ("2Gi", 2147483648)])
@@ -91,6 +91,6 @@ def test_invalid_age_is_rejected(text: str) -> None:
 
 def test_unwritable_file_is_reported(tmp_path: Path) -> None:
     """The error precedes the start: a server would otherwise restart a worker again and again."""
-    assert told(f"--audit-log={tmp_path}/no/log") == (
+    assert parse_options(f"--audit-log={tmp_path}/no/log") == (
         f"catflap: --audit-log {tmp_path}/no/log: its folder does not exist; choose a file that this user may write\n"
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.entries import ACCEPTED_FILE, DECISION, DENIED, REFUSED_FILE, START, WRITE, line
-from tests.long_logs import write_long
+from tests.entries import ACCEPTED_FILE, DECISION, DENIED, REFUSED_FILE, START, WRITE, make_line
+from tests.long_logs import write_long_log
 from tests.unit.samples import HEAD
 from webhook.cli import main
 
@@ -44,24 +44,24 @@ ROOM_KIB = 8 * 1024
 def log(tmp_path: Path) -> Path:
     """Return a log of one record of each kind."""
     path = tmp_path / "some.jsonl"
-    path.write_bytes(b"".join(line(record) + b"\n" for record in RECORDS))
+    path.write_bytes(b"".join(make_line(record) + b"\n" for record in RECORDS))
     return path
 
 
-def audit(*arguments: str | Path) -> Result:
+def run_audit(*arguments: str | Path) -> Result:
     """Run `catflap audit`."""
     return CliRunner().invoke(main, ["audit", *map(str, arguments)], prog_name="catflap")
 
 
 def test_a_query_is_a_table(log: Path) -> None:
     """Each record has one line, without characters that act on a terminal."""
-    done = audit("query", log)
+    done = run_audit("query", log)
     assert (done.exit_code, done.stdout, done.stderr) == (0, TABLE, "")
 
 
 def test_json_is_the_unchanged_record(log: Path) -> None:
     """The record is equal to the byte, so that it still verifies."""
-    done = audit("query", log, "-o", "json")
+    done = run_audit("query", log, "-o", "json")
     assert done.stdout_bytes == log.read_bytes()
 
 
@@ -81,7 +81,7 @@ def test_options_filter_the_records(log: Path) -> None:
         (["--from", "2026-01-31", "--to", "2026-02-01T00:00Z"], 6),
         (["--to", "2026-01-31"], 0),
     ):
-        assert len(audit("query", log, "-o", "json", *options).stdout.splitlines()) == count, options
+        assert len(run_audit("query", log, "-o", "json", *options).stdout.splitlines()) == count, options
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_options_filter_the_records(log: Path) -> None:
 )
 def test_a_question_that_makes_no_sense_is_refused(log: Path, options: list[str]) -> None:
     """The status is 2, as for any bad command line."""
-    assert audit("query", log, *options).exit_code == 2
+    assert run_audit("query", log, *options).exit_code == 2
 
 
 def test_an_export_is_read_by_others(log: Path) -> None:
     """CSV has a row for every record; OCSF has those that are activities."""
-    table = csv.DictReader(io.StringIO(audit("export", log, "--format", "csv").stdout, newline=""))
+    table = csv.DictReader(io.StringIO(run_audit("export", log, "--format", "csv").stdout, newline=""))
     assert [row["type"] for row in table] == [
         "start",
         "decision",
@@ -103,7 +103,7 @@ def test_an_export_is_read_by_others(log: Path) -> None:
         "configuration",
         "configuration",
     ]
-    events = [json.loads(text) for text in audit("export", log, "--format", "ocsf").stdout.splitlines()]
+    events = [json.loads(text) for text in run_audit("export", log, "--format", "ocsf").stdout.splitlines()]
     assert [event["metadata"]["event_code"] for event in events] == ["decision", "decision", "write"] + [
         "configuration"
     ] * 2
@@ -112,17 +112,17 @@ def test_an_export_is_read_by_others(log: Path) -> None:
 def test_several_files_compressed_or_not_and_standard_input(log: Path, tmp_path: Path) -> None:
     """The order is the given one."""
     packed = tmp_path / "older.gz"
-    packed.write_bytes(gzip.compress(line(DENIED) + b"\n"))
+    packed.write_bytes(gzip.compress(make_line(DENIED) + b"\n"))
     command = [sys.executable, "-m", "webhook", "audit", "query", str(packed), "-", str(log), "-o", "json"]
-    done = subprocess.run(command, input=line(WRITE) + b"\n", capture_output=True, check=True)
-    assert done.stdout == b"\n".join([line(DENIED), line(WRITE), log.read_bytes()])
+    done = subprocess.run(command, input=make_line(WRITE) + b"\n", capture_output=True, check=True)
+    assert done.stdout == b"\n".join([make_line(DENIED), make_line(WRITE), log.read_bytes()])
 
 
 def test_text_that_is_no_record_is_skipped_and_counted(log: Path) -> None:
     """A record that does not match its hash is no evidence."""
     log.write_bytes(log.read_bytes().replace(b"alice", b"alicf") + b'{"half')
     for verb, *options in (["query"], ["export", "--format", "csv"]):
-        done = audit(verb, log, *options)
+        done = run_audit(verb, log, *options)
         assert done.exit_code == 0
         assert "alicf" not in done.stdout
         assert done.stderr == "catflap: skipped 2 lines without a valid record; catflap audit verify describes them\n"
@@ -132,8 +132,8 @@ def test_collector_copy_is_read_with_lenient(log: Path) -> None:
     """The option works as for `verify --lenient`."""
     spaced = b"".join(json.dumps(json.loads(text)).encode() + b"\n" for text in log.read_bytes().splitlines())
     log.write_bytes(spaced)
-    assert audit("query", log).exit_code == 2
-    assert audit("query", log, "--lenient").stdout == TABLE
+    assert run_audit("query", log).exit_code == 2
+    assert run_audit("query", log, "--lenient").stdout == TABLE
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b'{"kind":"Event"}\n', gzip.compress(b"x" * 999, mtime=0)[:20]])
@@ -141,7 +141,7 @@ def test_file_that_is_no_log_is_rejected(log: Path, content: bytes) -> None:
     """The status is 2, and the message names the file."""
     log.write_bytes(content)
     for verb, *options in (["query"], ["export", "--format", "ocsf"]):
-        done = audit(verb, log, *options)
+        done = run_audit(verb, log, *options)
         assert done.exit_code == 2
         assert str(log) in done.stderr
 
@@ -160,7 +160,7 @@ def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("long")
     paths = folder / "short.jsonl", folder / "long.jsonl"
     for path, count in zip(paths, (SHORT, LONG), strict=True):
-        write_long(path, count)
+        write_long_log(path, count)
     return paths
 
 
@@ -208,13 +208,13 @@ def test_progress_is_for_terminals(lengths: tuple[Path, Path], stderr_is: str, *
         command, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ | {"TERM": "xterm"}
     ) as process:
         os.close(theirs)
-        said = everything(ours)
+        said = read_all(ours)
         assert process.wait() == 0
     os.close(ours)
     assert (b"exporting" in said and b"/" in said) is shown
 
 
-def everything(descriptor: int) -> bytes:
+def read_all(descriptor: int) -> bytes:
     """Return what is written until the other side ends."""
     said = b""
     while True:
@@ -244,7 +244,7 @@ def everything(descriptor: int) -> bytes:
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_refused(log: Path, arguments: tuple[str, ...], says: str) -> None:
     """An empty answer would look like a clean log."""
-    done = audit("query", log, *arguments)
+    done = run_audit("query", log, *arguments)
     assert (done.exit_code, says in done.stderr) == (2, True), done.stderr
 
 
@@ -254,7 +254,7 @@ def test_a_value_that_cannot_be_is_refused(log: Path, arguments: tuple[str, ...]
 )
 def test_a_value_that_may_be_and_matches_nothing_is_noted(log: Path, arguments: tuple[str, ...]) -> None:
     """The note has the number of records, which distinguishes an empty log from a wrong query."""
-    done = audit("query", log, *arguments, "-o", "json")
+    done = run_audit("query", log, *arguments, "-o", "json")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "catflap: no record matches; 6 records read\n"
 
@@ -263,13 +263,13 @@ def test_a_custom_rule_is_known_by_the_policy_file(log: Path, tmp_path: Path) ->
     """This also holds if no object has violated the rule yet."""
     rule = "custom: [{id: our-rule, resources: [pods], cel: 'true', message: m}]\n"
     (tmp_path / "policy.yaml").write_text(HEAD + rule, encoding="utf-8")
-    assert audit("query", log, "--rule", "our-rule").exit_code == 2
-    done = audit("query", log, "--rule", "our-rule", "-c", tmp_path / "policy.yaml")
+    assert run_audit("query", log, "--rule", "our-rule").exit_code == 2
+    done = run_audit("query", log, "--rule", "our-rule", "-c", tmp_path / "policy.yaml")
     assert (done.exit_code, "no record matches" in done.stderr) == (0, True), done.stderr
 
 
 @pytest.mark.parametrize("verb", [("query",), ("export", "-o", "csv"), ("verify",)])
 def test_standard_input_is_read_as_one_log(verb: tuple[str, ...]) -> None:
     """A second read would be empty."""
-    done = audit(*verb, "-", "-")
+    done = run_audit(*verb, "-", "-")
     assert (done.exit_code, "standard input can be read only once" in done.stderr) == (2, True)

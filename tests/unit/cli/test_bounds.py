@@ -35,7 +35,7 @@ MIB: Final = 1 << 20
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with a policy file, in which the commands run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(HEAD, encoding="utf-8")
@@ -47,7 +47,7 @@ def check(*paths: str) -> Result:
     return CliRunner().invoke(main, ["check", "-c", "policy.yaml", *paths])
 
 
-def limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
+def run_limited(*arguments: str, mib: int) -> "subprocess.CompletedProcess[str]":
     """Run a command that may use `mib` MiB of memory."""
     argv = [sys.executable, "-c", LIMITED, str(mib * MIB), *arguments]
     return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
@@ -74,7 +74,7 @@ def test_endless_device_takes_bounded_memory(arguments: tuple[str, ...], bound: 
     """A file of any size behaves the same."""
     if not Path("/dev/zero").exists():
         pytest.skip("no /dev/zero")
-    done = limited(*arguments, "/dev/zero", mib=400)
+    done = run_limited(*arguments, "/dev/zero", mib=400)
     assert done.returncode == 2, done.stderr
     assert f"/dev/zero: the file is larger than {bound}" in done.stderr
 
@@ -218,11 +218,11 @@ def circle(path: Path) -> None:
     ("make", "what"),
     [(pipe, "this is not a regular file"), (broken, "no such file"), (circle, "its symbolic links form a loop")],
 )
-def test_unreadable_path_in_a_folder_is_reported(make: Callable[[Path], None], what: str, here: Path) -> None:
+def test_unreadable_path_in_a_folder_is_reported(make: Callable[[Path], None], what: str, working_folder: Path) -> None:
     """An earlier release silently skipped such paths."""
-    (here / "f").mkdir()
-    (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")
-    make(here / "f" / "b.yaml")
+    (working_folder / "f").mkdir()
+    (working_folder / "f" / "a.yaml").write_text(POD, encoding="utf-8")
+    make(working_folder / "f" / "b.yaml")
     outcome = check("f")
     assert outcome.exit_code == 2
     assert outcome.stdout.startswith("1 object, ")
@@ -230,13 +230,13 @@ def test_unreadable_path_in_a_folder_is_reported(make: Callable[[Path], None], w
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_cannot_be_read_is_reported(here: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_reported(working_folder: Path) -> None:
     """The manifests in it make no difference."""
-    (here / "f" / "g").mkdir(parents=True)
-    (here / "f" / "a.yaml").write_text(POD, encoding="utf-8")
-    (here / "f" / "g").chmod(0)
+    (working_folder / "f" / "g").mkdir(parents=True)
+    (working_folder / "f" / "a.yaml").write_text(POD, encoding="utf-8")
+    (working_folder / "f" / "g").chmod(0)
     outcome = check("f")
-    (here / "f" / "g").chmod(0o700)
+    (working_folder / "f" / "g").chmod(0o700)
     assert outcome.exit_code == 2
     assert outcome.stderr == "catflap: f/g: permission denied for this user; expected a folder of manifests\n"
 

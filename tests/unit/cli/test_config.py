@@ -33,7 +33,7 @@ def run(*arguments: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(main, ["config", *arguments], input=stdin)
 
 
-def written(folder: Path, text: str, name: str = "policy.yaml") -> str:
+def write_file(folder: Path, text: str, name: str = "policy.yaml") -> str:
     """Write a file and return its name."""
     path = folder / name
     path.write_text(text, encoding="utf-8")
@@ -50,13 +50,13 @@ class TestCheck:
 
     def test_a_sound_file_is_silent(self, tmp_path: Path) -> None:
         """The status is 0."""
-        outcome = run("check", written(tmp_path, SOUND), written(tmp_path, DEFAULT_POLICY, "other.yaml"))
+        outcome = run("check", write_file(tmp_path, SOUND), write_file(tmp_path, DEFAULT_POLICY, "other.yaml"))
         assert (outcome.exit_code, outcome.output) == (0, "")
 
     def test_every_fault_of_every_file_is_a_line(self, tmp_path: Path) -> None:
         """Editors and CI jobs can parse the lines; the status is 1."""
-        bad, good = written(tmp_path, FAULTY), written(tmp_path, SOUND, "good.yaml")
-        again = written(tmp_path, "mode: [", "broken.yaml")
+        bad, good = write_file(tmp_path, FAULTY), write_file(tmp_path, SOUND, "good.yaml")
+        again = write_file(tmp_path, "mode: [", "broken.yaml")
         outcome = run("check", bad, good, again)
         lines = outcome.stdout.splitlines()
         assert outcome.exit_code == 1
@@ -88,8 +88,8 @@ class TestCheck:
     ) -> None:
         """The input is a file and standard input: an empty text can be neither right nor wrong."""
         monkeypatch.chdir(tmp_path)
-        written(tmp_path, SOUND, "good.yaml")
-        written(tmp_path, text, "empty.yaml")
+        write_file(tmp_path, SOUND, "good.yaml")
+        write_file(tmp_path, text, "empty.yaml")
         for name in ("empty.yaml", "-"):
             outcome = CliRunner().invoke(main, [*command, name], input=text)
             assert (outcome.exit_code, "empty.yaml" in outcome.stderr or "that command failed" in outcome.stderr) == (
@@ -99,7 +99,7 @@ class TestCheck:
 
     def test_an_empty_file_hides_no_fault_of_another(self, tmp_path: Path) -> None:
         """The order makes no difference; the status is 2, as nothing is known about the empty file."""
-        bad, empty = written(tmp_path, FAULTY), written(tmp_path, "", "empty.yaml")
+        bad, empty = write_file(tmp_path, FAULTY), write_file(tmp_path, "", "empty.yaml")
         for names in ((bad, empty), (empty, bad)):
             outcome = run("check", *names)
             assert (outcome.exit_code, len(outcome.stdout.splitlines()), len(outcome.stderr.splitlines())) == (
@@ -122,7 +122,7 @@ class TestCheck:
 
     def test_a_file_that_is_not_there_hides_no_fault_of_another(self, tmp_path: Path) -> None:
         """The order makes no difference; the status is 2, as one file was not checked."""
-        bad, nowhere = written(tmp_path, FAULTY), str(tmp_path / "nowhere.yaml")
+        bad, nowhere = write_file(tmp_path, FAULTY), str(tmp_path / "nowhere.yaml")
         for names in ((bad, nowhere, str(tmp_path)), (str(tmp_path), nowhere, bad)):
             outcome = run("check", *names)
             assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (2, len(FAULTS))
@@ -139,7 +139,7 @@ class TestCheck:
 
     def test_setting_without_effect_is_a_warning(self, tmp_path: Path) -> None:
         """The warning is on standard error, and the status is 0."""
-        path = written(tmp_path, f"{HEAD}network: {{clusterCIDRs: [10.0.0.0/8, 10.1.0.0/16]}}\n")
+        path = write_file(tmp_path, f"{HEAD}network: {{clusterCIDRs: [10.0.0.0/8, 10.1.0.0/16]}}\n")
         outcome = run("check", path)
         told = (
             f"{path}:3:38: warning: network.clusterCIDRs[1]: 10.1.0.0/16 is already included in 10.0.0.0/8; remove it\n"
@@ -148,7 +148,7 @@ class TestCheck:
 
     def test_warnings_are_printed_with_faults(self, tmp_path: Path) -> None:
         """The faults are on standard output as usual, and determine the status."""
-        path = written(tmp_path, f"{FAULTY}network: {{nodeCIDRs: [10.0.0.0/8]}}\n")
+        path = write_file(tmp_path, f"{FAULTY}network: {{nodeCIDRs: [10.0.0.0/8]}}\n")
         outcome = run("check", path)
         warning = f"{path}:6:11: warning: network.nodeCIDRs: it has no effect without the preset kubelet-probes\n"
         assert (outcome.exit_code, len(outcome.stdout.splitlines()), outcome.stderr) == (1, len(FAULTS), warning)
@@ -174,7 +174,7 @@ class TestShow:
 
     def test_a_bad_file_is_not_shown(self, tmp_path: Path) -> None:
         """The command prints its faults, with status 2."""
-        path = written(tmp_path, FAULTY)
+        path = write_file(tmp_path, FAULTY)
         outcome = run("show", path)
         assert (outcome.exit_code, outcome.stdout) == (2, "")
         assert outcome.stderr.startswith(f"catflap: {path}:{FAULTS[0]}")

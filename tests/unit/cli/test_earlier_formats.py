@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.audit_logs import verified
-from tests.evidence_logs import Story
+from tests.audit_logs import verify_logs
+from tests.evidence_logs import LogWriter
 from tests.unit.report.pages import Page, report
 from webhook.cli import main
 from webhook.model.reason import ReasonCode
@@ -27,34 +27,34 @@ def audit(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture
-def mixed(tmp_path: Path) -> Path:
+def mixed_log(tmp_path: Path) -> Path:
     """Return the old log, to which a process of this release appends."""
     path = tmp_path / "audit.log"
     shutil.copy(OLD, path)
-    story = Story(path)
+    story = LogWriter(path)
     story.clock.advance(days=1)
-    story.removed("shop", "carol")
+    story.append_removal("shop", "carol")
     story.clock.advance(seconds=7)
-    story.write("shop", ReasonCode.POLICY_RESTORED, "whatever the words are")
+    story.append_write("shop", ReasonCode.POLICY_RESTORED, "whatever the words are")
     story.log.stop()
     return path
 
 
 def test_an_old_log_is_sound() -> None:
     """Its hashes and signatures cover the records in their original form."""
-    found = verified(OLD, closed=True)
+    found = verify_logs(OLD, closed=True)
     assert (found.findings, found.records) == ((), RECORDS)
 
 
-def test_file_with_both_formats_is_sound(mixed: Path) -> None:
+def test_file_with_both_formats_is_sound(mixed_log: Path) -> None:
     """The new process names the last record of the old one; an edit of a record in either format shows."""
-    assert verified(mixed, closed=True).findings == ()
+    assert verify_logs(mixed_log, closed=True).findings == ()
     for before, after in ((b'"carol"', b'"karol"'), (b"require-role until", b"require-rolf until")):
-        whole = mixed.read_bytes()
+        whole = mixed_log.read_bytes()
         assert before in whole
-        mixed.write_bytes(whole.replace(before, after))
-        assert verified(mixed).findings
-        mixed.write_bytes(whole)
+        mixed_log.write_bytes(whole.replace(before, after))
+        assert verify_logs(mixed_log).findings
+        mixed_log.write_bytes(whole)
 
 
 def test_query_prints_each_record_unchanged() -> None:
@@ -65,21 +65,21 @@ def test_query_prints_each_record_unchanged() -> None:
     assert table.stderr == ""
 
 
-def test_query_by_code_counts_records_without_a_code(mixed: Path) -> None:
+def test_query_by_code_counts_records_without_a_code(mixed_log: Path) -> None:
     """Such records may be among those that the query means."""
-    done = audit("query", mixed, "--reason", "BreakGlass", "--reason", "*Restored", "-o", "json")
+    done = audit("query", mixed_log, "--reason", "BreakGlass", "--reason", "*Restored", "-o", "json")
     assert [json.loads(text)["reasonCode"] for text in done.stdout.splitlines()] == ["BreakGlass", "PolicyRestored"]
     told = f"--reason cannot match {WITH_REASON} records without a reason code, which an earlier release wrote"
     assert done.stderr == f"catflap: {told}\n"
     assert done.exit_code == 0
 
 
-def test_an_export_has_no_code_of_an_old_record(mixed: Path) -> None:
+def test_an_export_has_no_code_of_an_old_record(mixed_log: Path) -> None:
     """The words keep their field."""
-    rows = list(csv.DictReader(io.StringIO(audit("export", mixed, "-o", "csv").stdout, newline="")))
+    rows = list(csv.DictReader(io.StringIO(audit("export", mixed_log, "-o", "csv").stdout, newline="")))
     assert {row["reasonCode"] for row in rows[:RECORDS]} == {""}
     assert [row["reasonCode"] for row in rows[RECORDS:] if row["reason"]] == ["BreakGlass", "PolicyRestored"]
-    events = [json.loads(text) for text in audit("export", mixed, "-o", "ocsf").stdout.splitlines()]
+    events = [json.loads(text) for text in audit("export", mixed_log, "-o", "ocsf").stdout.splitlines()]
     assert [one.get("status_code") for one in events] == [None] * WITH_REASON + ["BreakGlass", "PolicyRestored"]
 
 
@@ -101,9 +101,9 @@ def test_report_names_what_an_earlier_format_lacks(tmp_path: Path) -> None:
     assert page.figures("Used exceptions")
 
 
-def test_a_report_on_both_formats_counts_the_codes_that_there_are(mixed: Path, tmp_path: Path) -> None:
+def test_a_report_on_both_formats_counts_the_codes_that_there_are(mixed_log: Path, tmp_path: Path) -> None:
     """The report says for how many records the code is unknown."""
-    assert report(mixed, "-o", tmp_path / "page.html").exit_code == 0
+    assert report(mixed_log, "-o", tmp_path / "page.html").exit_code == 0
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.figures("Break-glass, by user")["carol"] == 1
     assert "Break-glass: not known for 3 exempt requests that an earlier release recorded." in page.text

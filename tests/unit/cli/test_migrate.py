@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from tests.unit.samples import HEAD
 from webhook.cli import main
-from webhook.config.parse import parse
+from webhook.config.parse import digest, parse
 
 BEFORE: Final = f"# é\r\n{HEAD}twin: true # twin\nnetwork: {{standingNet: false}}\ngate: {{freshness: 5}}\n"
 AFTER: Final = f"# é\r\n{HEAD}validatingAdmissionPolicy: true # twin\nnetwork: {{clusterWideDefaultDeny: false}}\n"
@@ -218,3 +218,37 @@ def test_the_result_has_no_warning(policy: Path) -> None:
     """`config check` has nothing to report about the keys."""
     assert run(policy).exit_code == 0
     assert parse(policy.read_text("utf-8")).warnings == ()
+
+
+FORMER: Final = (
+    f"{HEAD}twin: true\nnetwork: {{engine: calico, standingNet: true}}\nnamespaces: {{adopt: all}}\n"
+    "workloads: {existing: judge}\ngate: {freshness: 5}\n"
+)
+POD: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: []}\n"
+VERBS: Final = {
+    "check": ("check", "-c", "policy.yaml", "pod.yaml"),
+    "preview": ("preview", "-c", "policy.yaml", "pod.yaml"),
+    "render": ("render", "-c", "policy.yaml", "-n", "shop"),
+    "config show": ("config", "show", "policy.yaml"),
+}
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_each_verb_gives_the_same_result_before_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    """Before, standard error has a warning for each key; the digest of the text is in what some verbs print."""
+    monkeypatch.chdir(tmp_path)
+    Path("pod.yaml").write_text(POD, encoding="utf-8")
+    Path("policy.yaml").write_text(FORMER, encoding="utf-8")
+    before = CliRunner().invoke(main, VERBS[verb])
+    warnings = [line for line in before.stderr.splitlines() if ": warning: " in line]
+    assert [line.partition(": ")[0] for line in warnings] == [
+        f"policy.yaml:{place}" for place in ("3:1", "4:27", "5:14", "6:13", "7:1")
+    ]
+    assert run("policy.yaml").exit_code == 0
+    text = Path("policy.yaml").read_text("utf-8")
+    after = CliRunner().invoke(main, VERBS[verb])
+    assert (after.exit_code, ": warning: " in after.stderr) == (before.exit_code, False)
+    assert after.stdout == before.stdout.replace(digest(FORMER), digest(text))
+    assert len(after.stdout) > len(verb), "a verb without a result would always give the same one"

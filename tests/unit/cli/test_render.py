@@ -48,7 +48,7 @@ def test_the_text_is_for_people_too(tmp_path: Path) -> None:
     assert not any(mark in line for line in lines for mark in "&*!")
 
 
-ADOPTING = "namespaces: {includeExisting: [default, catflap-system]}"
+INCLUDING = "namespaces: {includeExisting: [default, catflap-system]}"
 LEFT_OPEN = [
     pytest.param("kube-system", [], "", "it is a namespace of Kubernetes (kube-node-lease, kube-public, "
                                         "kube-system)", id="system"),
@@ -59,7 +59,7 @@ LEFT_OPEN = [
         "sys-a", [], "namespaces: {reserved: {prefixes: ['sys-*']}}", "its name starts with a prefix in "
                                                                       "namespaces.reserved.prefixes", id="reserved"
     ),
-    pytest.param("catflap-system", [], ADOPTING, "catflap runs in it", id="our own"),
+    pytest.param("catflap-system", [], INCLUDING, "catflap runs in it", id="our own"),
     pytest.param("guards", ["--own-namespace", "guards"], "", "catflap runs in it", id="our own elsewhere"),
     pytest.param("default", [], "", "it is older than catflap, and namespaces.includeExisting does not name it", id="not included"),
 ]  # fmt: skip
@@ -78,7 +78,7 @@ def test_namespace_that_stays_open_has_no_output(
 @pytest.mark.parametrize(("name", "arguments"), [("default", []), ("catflap-system", ["--own-namespace", "guards"])])
 def test_a_namespace_that_is_included_gets_its_policies(tmp_path: Path, name: str, arguments: list[str]) -> None:
     """The namespace is older than catflap."""
-    outcome = run(tmp_path, "-n", name, *arguments, text=ADOPTING)
+    outcome = run(tmp_path, "-n", name, *arguments, text=INCLUDING)
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert {one["metadata"]["namespace"] for one in yaml.safe_load_all(outcome.stdout)} == {name}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.evidence_logs import POLICY, week
-from tests.long_logs import write_long
+from tests.evidence_logs import POLICY, write_week
+from tests.long_logs import write_long_log
 from tests.unit.report.pages import Page, report
 from webhook.audit.keys import write_pair
 
@@ -30,7 +30,7 @@ finally:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """Return a week's log."""
-    week(tmp_path / "audit.log")
+    write_week(tmp_path / "audit.log")
     return tmp_path / "audit.log"
 
 
@@ -179,7 +179,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     """Ten times the records need no more memory."""
     peaks = []
     for count in (SHORT, LONG):
-        write_long(tmp_path / "log", count)
+        write_long_log(tmp_path / "log", count)
         command = [sys.executable, "-c", PEAK, "report", str(tmp_path / "log"), "-o", str(tmp_path / "page")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         peaks.append(int(done.stdout))

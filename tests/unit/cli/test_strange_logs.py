@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.unit.audit.logs import two_chains
+from tests.unit.audit.logs import write_two_chains
 from webhook.audit import collector_copies
 from webhook.cli import main
 
@@ -26,12 +26,12 @@ LONG: Final = b'{"catflap":"0","chain":"%b","x":"' % (b"a" * 32) + b"x" * LONGES
 Lines = list[bytes]
 
 
-def prefixed(prefix: bytes) -> Callable[[Lines], bytes]:
+def with_prefix(prefix: bytes) -> Callable[[Lines], bytes]:
     """Return a collector that puts a prefix before each line."""
     return lambda lines: b"".join(prefix + line for line in lines)
 
 
-def held(key: str, *, ending: str, before: str = "") -> Callable[[Lines], bytes]:
+def in_object(key: str, *, ending: str, before: str = "") -> Callable[[Lines], bytes]:
     """Return a collector that puts each line into its own object."""
 
     def wrapped(line: bytes) -> dict[str, str]:
@@ -41,7 +41,7 @@ def held(key: str, *, ending: str, before: str = "") -> Callable[[Lines], bytes]
     return lambda lines: b"".join(json.dumps(wrapped(line)).encode() + b"\n" for line in lines)
 
 
-def paired(lines: Lines) -> bytes:
+def join_lines(lines: Lines) -> bytes:
     """Put each second record after the one before it, on one line."""
     return b"".join(first.replace(b"\n", b" ") + second for first, second in zip(lines[::2], lines[1::2], strict=True))
 
@@ -53,23 +53,26 @@ def with_line(line: bytes) -> Callable[[Lines], bytes]:
 
 # By kind of change: the log, and whether `--lenient` accepts it as sound.
 COPIES: Final[dict[str, tuple[Callable[[Lines], bytes], bool]]] = {
-    "docker compose": (prefixed(b"catflap-1  | "), True),
-    "journald": (prefixed(b"Jan 31 12:00:00 node-1 catflap[123]: "), True),
-    "the kubelet": (prefixed(b"2026-01-31T12:00:00.1Z stdout F "), True),
-    "docker compose in colours": (prefixed(b"\x1b[36mcatflap-1  | \x1b[0m"), True),
-    "kubectl logs --prefix": (prefixed(b"[pod/catflap-7d9f8-abcde/server] "), True),
-    "kubectl logs --timestamps": (prefixed(b"2026-01-31T12:00:00.123456789Z "), True),
-    "stern": (prefixed(b"catflap-7d9f8-abcde server "), True),
-    "syslog": (prefixed(b'<134>1 2026-01-31T12:00:00Z node-1 catflap 123 - [meta id="1"] '), True),
-    "labels in braces": (prefixed(b'2026-01-31 {app="catflap", role="server"} '), True),
-    "a prefix in JSON": (prefixed(b'{"stream":"stdout"} '), True),
-    "a prefix in no encoding": (prefixed(b"\xe9t\xe9 | "), True),
-    "tabs": (prefixed(b"\t\t"), True),
+    "docker compose": (with_prefix(b"catflap-1  | "), True),
+    "journald": (with_prefix(b"Jan 31 12:00:00 node-1 catflap[123]: "), True),
+    "the kubelet": (with_prefix(b"2026-01-31T12:00:00.1Z stdout F "), True),
+    "docker compose in colours": (with_prefix(b"\x1b[36mcatflap-1  | \x1b[0m"), True),
+    "kubectl logs --prefix": (with_prefix(b"[pod/catflap-7d9f8-abcde/server] "), True),
+    "kubectl logs --timestamps": (with_prefix(b"2026-01-31T12:00:00.123456789Z "), True),
+    "stern": (with_prefix(b"catflap-7d9f8-abcde server "), True),
+    "syslog": (with_prefix(b'<134>1 2026-01-31T12:00:00Z node-1 catflap 123 - [meta id="1"] '), True),
+    "labels in braces": (with_prefix(b'2026-01-31 {app="catflap", role="server"} '), True),
+    "a prefix in JSON": (with_prefix(b'{"stream":"stdout"} '), True),
+    "a prefix in no encoding": (with_prefix(b"\xe9t\xe9 | "), True),
+    "tabs": (with_prefix(b"\t\t"), True),
     "text behind each line": (lambda lines: b"".join(line[:-1] + b"\x1b[0m\n" for line in lines), True),
-    "two records on a line": (paired, True),
-    "Docker's json-file": (held("log", ending="\n"), True),
-    "journalctl -o json": (held("MESSAGE", ending=""), True),
-    "a line of the kubelet in an object": (held("message", ending="", before="2026-01-31T12:00:00Z stdout F "), True),
+    "two records on a line": (join_lines, True),
+    "Docker's json-file": (in_object("log", ending="\n"), True),
+    "journalctl -o json": (in_object("MESSAGE", ending=""), True),
+    "a line of the kubelet in an object": (
+        in_object("message", ending="", before="2026-01-31T12:00:00Z stdout F "),
+        True,
+    ),
     "a byte order mark": (lambda lines: b"\xef\xbb\xbf" + b"".join(lines), True),
     "line ends of Windows": (lambda lines: b"".join(lines).replace(b"\n", b"\r\n"), True),
     "spaces": (lambda lines: b"".join(json.dumps(json.loads(line)).encode() + b"\n" for line in lines), True),
@@ -88,7 +91,7 @@ REWRITTEN: Final = {"spaces", "Docker's json-file", "journalctl -o json", "a lin
 @pytest.fixture
 def lines(tmp_path: Path) -> Lines:
     """Return a sound log of two chains."""
-    return two_chains(tmp_path / "genuine.log")
+    return write_two_chains(tmp_path / "genuine.log")
 
 
 @pytest.fixture(autouse=True)
@@ -184,7 +187,7 @@ def test_each_verb_rejects_a_file_that_is_no_audit_log(tmp_path: Path, verb: str
         pytest.param(lambda lines: b"".join(line.replace(b'"time":"2', b'"time":"1') for line in lines), id="edited"),
         pytest.param(lambda lines: b"".join(line[:90] + b"\n" for line in lines), id="cut off"),
         pytest.param(lambda lines: lines[0][:12], id="the beginning of one record"),
-        pytest.param(lambda lines: held("log", ending="")([line[:-9] for line in lines]), id="cut off in Docker's json-file"),
+        pytest.param(lambda lines: in_object("log", ending="")([line[:-9] for line in lines]), id="cut off in Docker's json-file"),
         pytest.param(lambda lines: lines[0][:90] + b"x" * LONGEST, id="one line that is too long"),
     ],
 )  # fmt: skip
@@ -202,7 +205,7 @@ def test_a_log_without_a_sound_record_is_damaged(
 def test_prefix_of_a_collector_is_named(tmp_path: Path, lines: Lines) -> None:
     """The message has the remedy."""
     path = tmp_path / "copy.log"
-    path.write_bytes(prefixed(b"catflap-1  | ")(lines))
+    path.write_bytes(with_prefix(b"catflap-1  | ")(lines))
     assert "docker compose add it: use --lenient" in run("verify", path).stdout
 
 

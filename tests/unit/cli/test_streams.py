@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.entries import DENIED, START, line
+from tests.entries import DENIED, START, make_line
 from tests.unit.samples import HEAD
 from webhook.cli import _streams
 
@@ -58,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(HEAD, encoding="utf-8")
     (tmp_path / "pod.yaml").write_text(POD, encoding="utf-8")
-    (tmp_path / "log").write_bytes(b"".join(line(record) + b"\n" for record in (START, DENIED)))
+    (tmp_path / "log").write_bytes(b"".join(make_line(record) + b"\n" for record in (START, DENIED)))
     return tmp_path
 
 

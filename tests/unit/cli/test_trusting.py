@@ -29,7 +29,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / name) for name in texts}
 
 
-def started(
+def start_serve(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str
 ) -> tuple[Any, SenderAuthentication | None]:
     """Return the verb's output, and the senders that the server starts with, if it starts."""
@@ -69,7 +69,7 @@ def test_secret_path_is_the_default_with_a_cluster_except_on_loopback(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], secret: bool
 ) -> None:
     """Another proof in the options also turns it off."""
-    result, trust = started(files, monkeypatch, *arguments)
+    result, trust = start_serve(files, monkeypatch, *arguments)
     assert trust is not None, result.output
     assert trust.secret is secret
 
@@ -77,10 +77,10 @@ def test_secret_path_is_the_default_with_a_cluster_except_on_loopback(
 def test_each_proof_reaches_the_server(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The server receives the file and the names."""
     names = ("--client-name", "a", "--client-name", "b")
-    assert started(files, monkeypatch, "--client-ca", "ca", *names)[1] == SenderAuthentication(
+    assert start_serve(files, monkeypatch, "--client-ca", "ca", *names)[1] == SenderAuthentication(
         Path(files["ca"]), ("a", "b")
     )
-    assert started(files, monkeypatch, "--path-token-file", "tokens")[1] == SenderAuthentication(
+    assert start_serve(files, monkeypatch, "--path-token-file", "tokens")[1] == SenderAuthentication(
         token_file=Path(files["tokens"])
     )
 
@@ -105,7 +105,7 @@ def test_options_that_make_no_sense_end_the_command(
     files: dict[str, str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
 ) -> None:
     """The error precedes the creation of a certificate, has status 2, and quotes no token."""
-    result, trust = started(files, monkeypatch, *arguments)
+    result, trust = start_serve(files, monkeypatch, *arguments)
     assert (result.exit_code, trust) == (2, None)
     assert says in result.output
     assert TOKEN not in result.output

@@ -12,7 +12,7 @@ from webhook.model.namespace_settings import ALWAYS_EXEMPT
 from webhook.model.selector import LONGEST
 
 ENVIRONMENTS: Final = "namespaces: {environment: {oneOf: [production, test]}}"
-ADOPTED: Final = "namespaces: {includeExisting: all}"
+INCLUDED: Final = "namespaces: {includeExisting: all}"
 OUT_OF_ENVIRONMENT: Final = (
     "because the addresses of both flows can include Pods; list the networks of Pods in network.clusterCIDRs and "
     "exclude them from this flow"
@@ -445,12 +445,12 @@ class TestKinds:
     @pytest.mark.parametrize("engine", ["kubernetes", "none"])
     def test_the_cluster_wide_default_deny_needs_calico(self, engine: str) -> None:
         """The engine is set by name or detected in the cluster."""
-        assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: true, engine: {engine}}}") == [
+        assert faults(INCLUDED, f"network: {{clusterWideDefaultDeny: true, engine: {engine}}}") == [
             f"network.clusterWideDefaultDeny: the engine {engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
         ]
-        assert faults(ADOPTED, f"network: {{clusterWideDefaultDeny: false, engine: {engine}}}") == []
-        assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: calico}") == []
-        assert faults(ADOPTED, "network: {clusterWideDefaultDeny: true, engine: auto}") == []
+        assert faults(INCLUDED, f"network: {{clusterWideDefaultDeny: false, engine: {engine}}}") == []
+        assert faults(INCLUDED, "network: {clusterWideDefaultDeny: true, engine: calico}") == []
+        assert faults(INCLUDED, "network: {clusterWideDefaultDeny: true, engine: auto}") == []
 
     @pytest.mark.parametrize("included", ["none", "[team-*]"])
     def test_the_cluster_wide_default_deny_isolates_older_namespaces_too(self, included: str) -> None:

@@ -28,7 +28,7 @@ FLOWS: Final = "network:\n  clusterCIDRs: [10.0.0.0/8, 172.16.0.0/12]\n  flows:\
 
 
 @contextmanager
-def counted() -> Iterator[Callable[[], int]]:
+def counting_lines() -> Iterator[Callable[[], int]]:
     """Count the executed lines of catflap's code in a block."""
     count = 0
 
@@ -52,7 +52,7 @@ def cost(manifest: Json, file: GuardPolicy) -> int:
     """Return the number of executed lines to read and check a policy in a review."""
     body = encoded(manifest)
     assert file.network.sources is not file.network.targets  # made here, once for a file
-    with counted() as count:
+    with counting_lines() as count:
         judge(decode(body).policy, file)
     return count()
 
@@ -83,7 +83,7 @@ def net(number: int) -> str:
     return f"{20 + number // 128}.{number % 128 * 2}.7.0/24"
 
 
-def towards(nets: list[str], ports: list[Any]) -> Json:
+def egress_rules(nets: list[str], ports: list[Any]) -> Json:
     """Return an egress rule of Calico."""
     return {"action": "Allow", "protocol": "TCP", "destination": {"nets": nets, "ports": ports}}
 
@@ -100,19 +100,19 @@ SHAPES: Final[dict[str, Callable[[int], Json]]] = {
     "networks and ports of one rule": lambda n: calico(
         selector="role == 'backend'",
         types=["Egress"],
-        egress=[towards([net(one) for one in range(n)], [2 * one + 1 for one in range(n)])],
+        egress=[egress_rules([net(one) for one in range(n)], [2 * one + 1 for one in range(n)])],
     ),
     "networks that flows reach": lambda n: calico(
         selector="role == 'backend'",
         types=["Egress"],
-        egress=[towards([net(one) for one in range(n)], [1000 + one for one in range(n % 100)])],
+        egress=[egress_rules([net(one) for one in range(n)], [1000 + one for one in range(n % 100)])],
     ),
     "rules with a network and a port each": lambda n: calico(
-        types=["Egress"], egress=[towards([f"{one % 200 + 1}.{one}.0.0/16"], [2 * one + 1]) for one in range(n // 4)]
+        types=["Egress"], egress=[egress_rules([f"{one % 200 + 1}.{one}.0.0/16"], [2 * one + 1]) for one in range(n // 4)]
     ),
     "rules whose ports overlap": lambda n: calico(
         types=["Egress"],
-        egress=[towards([f"{one % 200 + 1}.0.0.0/8"], [f"{one + 1}:{one + 9}"]) for one in range(n // 2)],
+        egress=[egress_rules([f"{one % 200 + 1}.0.0.0/8"], [f"{one + 1}:{one + 9}"]) for one in range(n // 2)],
     ),
     "a subject and rules for every peer": lambda n: plain(
         podSelector={"matchExpressions": [{"key": "a", "operator": "In", "values": [f"v{one}" for one in range(n)]}]},
@@ -155,7 +155,7 @@ def test_twice_the_size_costs_twice_as_much(shape: str, file: str) -> None:
             plain(egress=[{"to": [{"ipBlock": {"cidr": "::/0", "except": ["::/1"] * (MOST_PARTS + 1)}}]}]),
             id="exceptions",
         ),
-        pytest.param(calico(ingress=[towards(["10.0.0.0/8"] * (MOST_PARTS + 1), [])]), id="networks"),
+        pytest.param(calico(ingress=[egress_rules(["10.0.0.0/8"] * (MOST_PARTS + 1), [])]), id="networks"),
         pytest.param(
             calico(ingress=[{"action": "Allow", "source": {"selector": "a == 'b' " + " " * 500}}] * 300), id="text"
         ),
@@ -166,7 +166,7 @@ def test_twice_the_size_costs_twice_as_much(shape: str, file: str) -> None:
 def test_too_large_policy_is_one_short_violation(manifest: Json) -> None:
     """Its parts are counted and not read.  It is never admitted silently."""
     policy = parse(FILE).policy
-    with counted() as count:
+    with counting_lines() as count:
         found = judge(decode(encoded(manifest)).policy, policy)
     assert [(one.rule, one.path) for one in found] == [("no-open-policy", "spec")]
     assert len(found[0].message) < 400

@@ -30,8 +30,8 @@ FLOWS: Final = {
     "three-tier", "three-tier-no-environment", "named-here", "named-elsewhere", "named-no-environment", "cidrs",
     "outside", "outside-clusters", "outside-ipv4-cluster", "outside-windows", "ports", "mesh-ports",
 }  # fmt: skip
-KINDS: Final = {"staged", "standing-net", "standing-net-staged"}
-BIRTH: Final = RenderTarget("shop", "5b1f", "0123456789abcdef")
+KINDS: Final = {"staged", "cluster-wide-default-deny", "cluster-wide-default-deny-staged"}
+TARGET: Final = RenderTarget("shop", "5b1f", "0123456789abcdef")
 NOWHERE: Final = RenderTarget("", "", "0123456789abcdef")
 
 
@@ -40,7 +40,7 @@ def policy_of(case: str) -> GuardPolicy:
     return parse((FOLDER / case / "policy.yaml").read_text(encoding="utf-8")).policy
 
 
-def birth_of(case: str) -> RenderTarget:
+def target_of(case: str) -> RenderTarget:
     """Return the namespace of a case; by default `shop`, in no environment."""
     file = FOLDER / case / "namespace.yaml"
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
@@ -48,12 +48,12 @@ def birth_of(case: str) -> RenderTarget:
     return RenderTarget(said.get("name", "shop"), "5b1f", "0123456789abcdef", said.get("environment", ""))
 
 
-def rendered(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
+def render(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
     """Return the manifests of the namespace of a case."""
-    return render_namespace(policy_of(case), birth_of(case), engine)
+    return render_namespace(policy_of(case), target_of(case), engine)
 
 
-def rendered_net(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
+def render_cluster_wide_policy(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
     """Return the cluster-wide default deny of a case."""
     read = policy_of(case)
     exempt = {*ALWAYS_EXEMPT, *read.namespaces.exempt, "catflap-system"}
@@ -65,7 +65,7 @@ def rendered_net(case: str, engine: PolicyEngine) -> tuple[Any, ...]:
 def test_a_case_is_rendered_to_the_letter(case: str, engine: PolicyEngine) -> None:
     """The objects and their order are equal, with the cluster-wide default deny first."""
     golden = (FOLDER / case / f"{engine}.yaml").read_text(encoding="utf-8")
-    assert [*rendered_net(case, engine), *rendered(case, engine)] == list(yaml.safe_load_all(golden))
+    assert [*render_cluster_wide_policy(case, engine), *render(case, engine)] == list(yaml.safe_load_all(golden))
 
 
 def test_every_preset_has_exactly_one_case() -> None:
@@ -108,7 +108,7 @@ def test_every_kind_of_flow_end_has_its_case() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_calico_accepts_the_manifests(case: str) -> None:
     """Its Windows nodes accept them too."""
-    for manifest in (*rendered_net(case, PolicyEngine.CALICO), *rendered(case, PolicyEngine.CALICO)):
+    for manifest in (*render_cluster_wide_policy(case, PolicyEngine.CALICO), *render(case, PolicyEngine.CALICO)):
         assert complaints(manifest) == [], manifest["metadata"]["name"]
 
 
@@ -116,7 +116,7 @@ def test_calico_accepts_the_manifests(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_no_peer_is_never_written_as_an_empty_list(case: str, engine: PolicyEngine) -> None:
     """An empty list would match every peer and every port."""
-    for manifest in (*rendered_net(case, engine), *rendered(case, engine)):
+    for manifest in (*render_cluster_wide_policy(case, engine), *render(case, engine)):
         for direction in {"ingress", "egress"} & manifest["spec"].keys():
             assert manifest["spec"][direction]
             for rule in manifest["spec"][direction]:
@@ -137,9 +137,9 @@ def no_empty_list(value: Any) -> bool:
 def test_the_default_deny_comes_first_and_closes_both_ways(case: str, engine: PolicyEngine, types: str) -> None:
     """It opens nothing, selects every Pod, and has explicit types."""
     if policy_of(case).network.staged and engine is PolicyEngine.KUBERNETES:
-        assert rendered(case, engine) == ()
+        assert render(case, engine) == ()
         return
-    deny, *rest = rendered(case, engine)
+    deny, *rest = render(case, engine)
     assert deny["metadata"]["name"] == DEFAULT_DENY
     assert deny["spec"][types] == ["Ingress", "Egress"]
     assert not {"ingress", "egress"} & deny["spec"].keys()
@@ -173,7 +173,7 @@ def test_only_calico_has_a_cluster_wide_default_deny(staged: bool) -> None:
 @pytest.mark.parametrize("engine", PolicyEngine)
 def test_manifest_names_its_origin(engine: PolicyEngine) -> None:
     """It has catflap's label, the digest of the policy file and the uid of the namespace."""
-    for manifest in render_namespace(policy(), BIRTH, engine):
+    for manifest in render_namespace(policy(), TARGET, engine):
         metadata = manifest["metadata"]
         assert metadata["namespace"] == "shop"
         assert metadata["labels"]["app.kubernetes.io/managed-by"] == "catflap"
@@ -193,13 +193,13 @@ def test_manifest_without_a_cluster_has_no_uid() -> None:
 def test_auto_is_the_detected_preset(preset: str) -> None:
     """A policy file with a list of name servers allows those."""
     for engine in PolicyEngine:
-        named = render_namespace(policy(f"network: {{dns: {preset}}}"), BIRTH, engine)
+        named = render_namespace(policy(f"network: {{dns: {preset}}}"), TARGET, engine)
         assert (
-            render_namespace(policy("network: {dns: auto}"), BIRTH, engine, detected_dns=DetectedDns(preset)) == named
+            render_namespace(policy("network: {dns: auto}"), TARGET, engine, detected_dns=DetectedDns(preset)) == named
         )
         assert (
             render_namespace(
-                policy(f"network: {{dns: {preset}}}"), BIRTH, engine, detected_dns=DetectedDns("openshift")
+                policy(f"network: {{dns: {preset}}}"), TARGET, engine, detected_dns=DetectedDns("openshift")
             )
             == named
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.entries import DECISION, WRITE, entry, of_earlier_format
+from tests.entries import DECISION, WRITE, make_entry, without_reason_code
 from tests.reasons import codes
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.reason import Activity, ReasonCode, Verdict
@@ -41,17 +41,17 @@ WORDS = [
 ]
 
 
-def gathered(*records: dict[str, Any]) -> Aggregator:
+def aggregate(*records: dict[str, Any]) -> Aggregator:
     """Return the gathering of these records."""
     gathering = Aggregator()
     for record in records:
-        gathering.add(entry(record), "audit.log")
+        gathering.add(make_entry(record), "audit.log")
     return gathering
 
 
 def events(*records: dict[str, Any]) -> list[str]:
     """Return the events of a namespace's default-deny policy in these records."""
-    return [one.kind for one in gathered(*records).counts.events()]
+    return [one.kind for one in aggregate(*records).counts.events()]
 
 
 @pytest.mark.parametrize("words", WORDS)
@@ -84,7 +84,7 @@ def test_namespace_ends_when_kubernetes_empties_it(code: ReasonCode, words: str)
 def test_break_glass_and_exceptions_are_counted_by_code(verdict: Verdict, words: str) -> None:
     """The test has each code of each verdict, with any words."""
     for code in codes(verdict):
-        ledger = gathered(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).counts
+        ledger = aggregate(DECISION | {"decision": verdict, "reasonCode": code, "reason": words}).counts
         assert ledger.total("break-glass") == (code is ReasonCode.BREAK_GLASS)
         assert ledger.total("waived") == (code is ReasonCode.EXCEPTION_APPLIED)
         assert not ledger.total("exempt without code")
@@ -94,7 +94,7 @@ def test_break_glass_and_exceptions_are_counted_by_code(verdict: Verdict, words:
 def test_writes_are_counted_by_their_codes(code: ReasonCode) -> None:
     """Several words for one code make no difference."""
     records = [WRITE | {"reasonCode": code, "reason": words} for words in WORDS]
-    [row] = gathered(*records).counts.top("written", 10).rows
+    [row] = aggregate(*records).counts.top("written", 10).rows
     assert (row.name, row.count) == (f"NetworkPolicy: {code}", len(WORDS))
 
 
@@ -104,7 +104,7 @@ class TestEarlierFormats:
     @pytest.mark.parametrize("words", WORDS)
     def test_a_write_may_be_a_restoration_or_not(self, words: str) -> None:
         """The verb says whether anything was written at all."""
-        record = of_earlier_format(WRITE | {"objectRef": TARGET, "reason": words})
+        record = without_reason_code(WRITE | {"objectRef": TARGET, "reason": words})
         assert events(record) == [POLICY_WRITTEN]
         assert events(record | {"verb": "delete"}) == [POLICY_DELETED]
         assert events(record | {"verb": "get"}) == []
@@ -112,18 +112,18 @@ class TestEarlierFormats:
     @pytest.mark.parametrize("words", WORDS)
     def test_user_of_a_removal_shows_whether_the_namespace_ends(self, words: str) -> None:
         """The namespace controller deletes nothing else."""
-        record = of_earlier_format(REMOVAL | {"reason": words})
+        record = without_reason_code(REMOVAL | {"reason": words})
         assert events(record) == [POLICY_REMOVED]
         assert events(record | {"user": NAMESPACE_CONTROLLER}) == [NAMESPACE_TERMINATING]
 
     @pytest.mark.parametrize("words", WORDS)
     def test_break_glass_is_not_known(self, words: str) -> None:
         """The report therefore counts the requests for which this is unknown."""
-        ledger = gathered(of_earlier_format(DECISION | {"decision": "exempt", "reason": words})).counts
+        ledger = aggregate(without_reason_code(DECISION | {"decision": "exempt", "reason": words})).counts
         assert (ledger.total("break-glass"), ledger.total("exempt without code")) == (0, 1)
         assert ledger.total("without code") == 1
 
     def test_allowed_request_with_a_reason_is_an_exception(self) -> None:
         """The words of the reason make no difference."""
-        assert gathered(of_earlier_format(DECISION | {"reason": "x"})).counts.total("waived") == 1
-        assert gathered(of_earlier_format(DECISION)).counts.total("waived") == 0
+        assert aggregate(without_reason_code(DECISION | {"reason": "x"})).counts.total("waived") == 1
+        assert aggregate(without_reason_code(DECISION)).counts.total("waived") == 0

@@ -22,7 +22,7 @@ PLAIN, CALICO = "networking.k8s.io/v1", "projectcalico.org/v3"
 
 
 @dataclass(frozen=True)
-class At:
+class EventAt:
     """An event at a second."""
 
     second: int
@@ -30,7 +30,7 @@ class At:
     who: str = PLAIN
 
 
-def found(*events: At, name: str = "shop") -> IsolationHistory:
+def history_of(*events: EventAt, name: str = "shop") -> IsolationHistory:
     """Return the coverage of one namespace."""
     told = (
         PolicyEvent(name, f"2026-01-31T12:{one.second // 60:02}:{one.second % 60:02}.000000Z", one.what, one.who)
@@ -39,54 +39,62 @@ def found(*events: At, name: str = "shop") -> IsolationHistory:
     return isolation_history(told, 10)
 
 
-def only(*events: At) -> NamespaceHistory:
+def single_history(*events: EventAt) -> NamespaceHistory:
     """Return the only namespace."""
-    [space] = found(*events).spaces
+    [space] = history_of(*events).spaces
     return space
 
 
 def test_a_namespace_is_closed_after_its_birth() -> None:
     """The log has the time until then, and no gap: there was no Pod."""
-    space = only(At(0, NAMESPACE_CREATED, "bob"), At(2, POLICY_CREATED), At(9, POLICY_EXISTS, "alice"))
+    space = single_history(
+        EventAt(0, NAMESPACE_CREATED, "bob"), EventAt(2, POLICY_CREATED), EventAt(9, POLICY_EXISTS, "alice")
+    )
     assert (space.to_close, space.lapses, space.without, space.state) == (2.0, 0, 0.0, "isolated")
     assert (space.closed[17:19], space.seen[17:19]) == ("02", "09")
 
 
 def test_a_removal_on_record_gives_the_exact_time() -> None:
     """The time is from the decision to the restoration."""
-    space = only(At(0, POLICY_CREATED), At(10, POLICY_REMOVED, "carol"), At(52, POLICY_RESTORED))
+    space = single_history(
+        EventAt(0, POLICY_CREATED), EventAt(10, POLICY_REMOVED, "carol"), EventAt(52, POLICY_RESTORED)
+    )
     assert (space.lapses, space.without, space.exact, space.state) == (1, 42.0, True, "isolated")
 
 
 def test_unseen_removal_has_an_upper_bound() -> None:
     """The time is since the last proof of the policy."""
-    space = only(At(0, POLICY_CREATED), At(30, POLICY_EXISTS, "alice"), At(120, POLICY_RESTORED))
+    space = single_history(
+        EventAt(0, POLICY_CREATED), EventAt(30, POLICY_EXISTS, "alice"), EventAt(120, POLICY_RESTORED)
+    )
     assert (space.lapses, space.without, space.exact) == (1, 90.0, False)
 
 
 def test_a_restoration_before_which_nothing_is_known_has_no_length() -> None:
     """The restoration counts, but not as zero seconds."""
-    covered = found(At(5, POLICY_RESTORED))
+    covered = history_of(EventAt(5, POLICY_RESTORED))
     assert (covered.lapses, covered.unknown, covered.exact) == (1, 1, False)
 
 
 def test_a_removal_that_nothing_restored_stays_open() -> None:
     """The namespace is the first row."""
-    covered = found(At(0, POLICY_CREATED), At(10, POLICY_REMOVED, "carol"))
+    covered = history_of(EventAt(0, POLICY_CREATED), EventAt(10, POLICY_REMOVED, "carol"))
     assert covered.open == 1
     assert covered.spaces[0].state == "open since 2026-01-31T12:00:10, by carol"
 
 
 def test_rejected_removal_is_no_gap() -> None:
     """The removal was admitted, and the policy existed afterwards: a later check refused it."""
-    space = only(At(0, POLICY_CREATED), At(10, POLICY_REMOVED, "carol"), At(20, POLICY_EXISTS, "alice"))
+    space = single_history(
+        EventAt(0, POLICY_CREATED), EventAt(10, POLICY_REMOVED, "carol"), EventAt(20, POLICY_EXISTS, "alice")
+    )
     assert (space.lapses, space.state) == (0, "isolated")
 
 
 def test_leaving_by_the_policy_file_opens() -> None:
     """The record itself says so."""
     assert (
-        only(At(0, POLICY_CREATED), At(10, POLICY_DELETED)).state
+        single_history(EventAt(0, POLICY_CREATED), EventAt(10, POLICY_DELETED)).state
         == "open since 2026-01-31T12:00:10, by the policy file"
     )
 
@@ -94,29 +102,36 @@ def test_leaving_by_the_policy_file_opens() -> None:
 def test_removed_policy_of_another_engine_opens_nothing() -> None:
     """The policy that replaced it exists."""
     assert (
-        only(At(0, POLICY_CREATED), At(10, POLICY_CREATED, CALICO), At(11, POLICY_DELETED, PLAIN)).state == "isolated"
+        single_history(
+            EventAt(0, POLICY_CREATED), EventAt(10, POLICY_CREATED, CALICO), EventAt(11, POLICY_DELETED, PLAIN)
+        ).state
+        == "isolated"
     )
 
 
 def test_a_namespace_that_ends_is_not_open() -> None:
     """The policy is deleted with the namespace."""
-    covered = found(
-        At(0, POLICY_CREATED), At(10, NAMESPACE_TERMINATING, "system:serviceaccount:kube-system:namespace-controller")
+    covered = history_of(
+        EventAt(0, POLICY_CREATED),
+        EventAt(10, NAMESPACE_TERMINATING, "system:serviceaccount:kube-system:namespace-controller"),
     )
     assert (covered.open, covered.spaces[0].state) == (0, "deleted")
 
 
 def test_namespace_created_again_is_a_new_one() -> None:
     """The time between the two is no gap."""
-    space = only(
-        At(0, POLICY_CREATED), At(10, NAMESPACE_TERMINATING), At(60, NAMESPACE_CREATED, "bob"), At(61, POLICY_CREATED)
+    space = single_history(
+        EventAt(0, POLICY_CREATED),
+        EventAt(10, NAMESPACE_TERMINATING),
+        EventAt(60, NAMESPACE_CREATED, "bob"),
+        EventAt(61, POLICY_CREATED),
     )
     assert (space.lapses, space.to_close, space.state) == (0, 1.0, "isolated")
 
 
 def test_namespace_never_isolated_is_counted_separately() -> None:
     """The namespace may be exempt, or not exist at all."""
-    covered = found(At(0, NAMESPACE_CREATED, "bob"))
+    covered = history_of(EventAt(0, NAMESPACE_CREATED, "bob"))
     assert (covered.known, covered.unclosed, covered.spaces) == (0, 1, ())
 
 
@@ -143,18 +158,18 @@ def test_sums_are_those_of_all_namespaces(most: int) -> None:
 
 def test_a_write_without_a_code_ends_a_removal_that_is_on_record() -> None:
     """The gap is exact."""
-    covered = found(At(0, POLICY_WRITTEN), At(10, POLICY_REMOVED, "carol"), At(52, POLICY_WRITTEN))
+    covered = history_of(EventAt(0, POLICY_WRITTEN), EventAt(10, POLICY_REMOVED, "carol"), EventAt(52, POLICY_WRITTEN))
     assert (covered.lapses, covered.without, covered.exact, covered.unexplained) == (1, 42.0, True, 0)
 
 
 def test_write_without_a_code_over_an_existing_policy_is_counted() -> None:
     """The write may or may not be a restoration, so it counts neither as a gap nor as the absence of one."""
-    covered = found(At(0, POLICY_WRITTEN), At(30, POLICY_EXISTS, "alice"), At(120, POLICY_WRITTEN))
+    covered = history_of(EventAt(0, POLICY_WRITTEN), EventAt(30, POLICY_EXISTS, "alice"), EventAt(120, POLICY_WRITTEN))
     assert (covered.lapses, covered.without, covered.unexplained) == (0, 0.0, 1)
     assert "1 write of an earlier release may or may not be a restoration" in open_time(covered)
 
 
 def test_the_first_write_without_a_code_closes_a_namespace() -> None:
     """No record says that the policy existed before."""
-    covered = found(At(0, NAMESPACE_CREATED, "bob"), At(2, POLICY_WRITTEN))
+    covered = history_of(EventAt(0, NAMESPACE_CREATED, "bob"), EventAt(2, POLICY_WRITTEN))
     assert (covered.slowest, covered.lapses, covered.unexplained) == (2.0, 0, 0)

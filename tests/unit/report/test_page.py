@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.audit_logs import verified
-from tests.entries import DECISION, DENIED, START, WRITE, entry
-from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, week
+from tests.audit_logs import verify_logs
+from tests.entries import DECISION, DENIED, START, WRITE, make_entry
+from tests.evidence_logs import ALLOWED, BEGIN, BROKEN_BY, POLICY, REFUSED, SPACES, write_week
 from tests.unit.report.pages import ATTRIBUTES, ELEMENTS, Page, report
 from webhook.audit.verify import Verifier
 from webhook.report.aggregator import Aggregator
@@ -24,19 +24,19 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+def week_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     """Return a week's log, and its page."""
     folder = tmp_path_factory.mktemp("week")
-    week(folder / "audit.log")
+    write_week(folder / "audit.log")
     (folder / "policy.yaml").write_text(POLICY)
     done = report(folder / "audit.log", "-c", folder / "policy.yaml", "-o", folder / "report.html")
     assert (done.exit_code, done.stdout) == (0, "")
     return folder / "audit.log", Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
+def test_refusals_are_those_of_the_log(week_page: tuple[Path, Page]) -> None:
     """The test counts refusals by rule, namespace and user from the lines."""
-    log, found = made
+    log, found = week_page
     refused = [one for one in map(json.loads, log.read_text().splitlines()) if one.get("decision") == "denied"]
     by = {
         "Rejections by rule, in figures": Counter(fault["rule"] for one in refused for fault in one["denied"]),
@@ -48,41 +48,47 @@ def test_refusals_are_those_of_the_log(made: tuple[Path, Page]) -> None:
     assert by["Rejections by rule, in figures"] == BROKEN_BY
 
 
-def test_table_next_to_the_chart_adds_up(made: tuple[Path, Page]) -> None:
+def test_table_next_to_the_chart_adds_up(week_page: tuple[Path, Page]) -> None:
     """The sum covers each time step and each name."""
-    [rows] = [rows for caption, rows in made[1].tables.items() if caption.startswith("Rejections by rule, in steps of")]
+    [rows] = [
+        rows for caption, rows in week_page[1].tables.items() if caption.startswith("Rejections by rule, in steps of")
+    ]
     assert sum(int(cell.replace(",", "")) for row in rows[1:] for cell in row[1:]) == REFUSED
 
 
-def test_gaps_are_exact_or_upper_bounds(made: tuple[Path, Page]) -> None:
+def test_gaps_are_exact_or_upper_bounds(week_page: tuple[Path, Page]) -> None:
     """The gaps are those of the sample log."""
-    rows = made[1].tables["Namespaces, sorted by open namespaces and by the longest time without the policy"]
+    rows = week_page[1].tables["Namespaces, sorted by open namespaces and by the longest time without the policy"]
     by_name = {row[0]: row for row in rows if row}
     assert by_name["payments"][4:] == ["1", "42 s", "isolated"]
     assert by_name["search"][4:] == ["1", "at most 1 min 30 s", "isolated"]
     assert by_name["mail"][3:] == ["0.25 s", "0", "none recorded", "isolated"]
-    assert made[1].figures("Isolation of the namespace when a Pod was admitted or rejected")["proven"] == ALLOWED + 2
+    assert (
+        week_page[1].figures("Isolation of the namespace when a Pod was admitted or rejected")["proven"] == ALLOWED + 2
+    )
 
 
-def test_exceptions_have_their_states(made: tuple[Path, Page]) -> None:
+def test_exceptions_have_their_states(week_page: tuple[Path, Page]) -> None:
     """The expired exception is no longer in force."""
-    [(caption, rows)] = [one for one in made[1].tables.items() if one[0].startswith("Exceptions of the policy file")]
+    [(caption, rows)] = [
+        one for one in week_page[1].tables.items() if one[0].startswith("Exceptions of the policy file")
+    ]
     assert caption.endswith("on the day of this report")
     assert [(row[0], row[-1]) for row in rows[1:]] == [("known-role", "expired"), ("require-role", "in force")]
 
 
-def test_each_control_has_figures_and_limits(made: tuple[Path, Page]) -> None:
+def test_each_control_has_figures_and_limits(week_page: tuple[Path, Page]) -> None:
     """This holds for every control on the page."""
-    rows = made[1].tables["Controls"][1:]
+    rows = week_page[1].tables["Controls"][1:]
     named = " ".join(row[0] for row in rows)
     for control in ("5.3.2", "NSA/CISA", "1.3.1", "10.2", "10.3", "AC-4", "SC-7(5)", "AU-9", "AU-10", "CC6.6"):
         assert control in named
     assert all(any(letter.isdigit() for letter in row[1]) and row[2] for row in rows)
 
 
-def test_absent_values_are_none_or_unknown_or_not_examined(made: tuple[Path, Page]) -> None:
+def test_absent_values_are_none_or_unknown_or_not_examined(week_page: tuple[Path, Page]) -> None:
     """The word "none" is an answer of the log; "not known" means that no file has the answer."""
-    text = made[1].text
+    text = week_page[1].text
     assert "Not read: no cluster was named" in text
     assert "Not checked, by reason: none; each request of this period was checked or exempt." in text
     assert "Leader of the controllers: not known, because the log of a controller is not among the files." in text
@@ -114,21 +120,21 @@ POD: Final = {"objectRef": {"apiVersion": "v1", "resource": "pods", "namespace":
 )
 def test_pod_request_is_counted_once_for_any_outcome(records: list[dict[str, Any]], says: str) -> None:
     """Only requests that get as far as the namespace check have its state."""
-    assert f"Isolation of the namespace when a Pod was admitted or rejected: {says}" in Page(told(records)).text
+    assert f"Isolation of the namespace when a Pod was admitted or rejected: {says}" in Page(page_text(records)).text
 
 
-def test_requests_decided_are_as_many_as_decisions(made: tuple[Path, Page]) -> None:
+def test_requests_decided_are_as_many_as_decisions(week_page: tuple[Path, Page]) -> None:
     """The labelling phase gets the same requests, and has a separate count."""
-    kinds = made[1].figures("Kinds of records")
+    kinds = week_page[1].figures("Kinds of records")
     decided = f"{kinds['decision']:,}"
-    assert f"Requests decided {decided} " in made[1].text
+    assert f"Requests decided {decided} " in week_page[1].text
     assert kinds["decision of the mutating phase, which rejects nothing"] == len(SPACES)
-    assert f"{REFUSED} requests rejected of {decided} decided" in made[1].text
+    assert f"{REFUSED} requests rejected of {decided} decided" in week_page[1].text
 
 
 def test_first_page_names_the_preparer(tmp_path: Path) -> None:
     """The page has the preparer's words, or says that they are missing."""
-    week(tmp_path / "log")
+    write_week(tmp_path / "log")
     said = ["--cluster-name", "prod <eu>", "--scope", "Q1 2026, PCI DSS", "--prepared-by", "Ann Example"]
     done = report(tmp_path / "log", *said, "-o", "-")
     text = Page(done.stdout).text
@@ -141,7 +147,7 @@ def test_first_page_names_the_preparer(tmp_path: Path) -> None:
 
 def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
     """The line is on standard error, as standard output may be the page."""
-    week(tmp_path / "log")
+    write_week(tmp_path / "log")
     done = report(tmp_path / "log", "-o", tmp_path / "page.html")
     records = len((tmp_path / "log").read_bytes().splitlines())
     decided = ALLOWED + REFUSED + 8  # a removal, a proof in search, five exempt ones, one by an exception
@@ -155,16 +161,16 @@ def test_a_line_on_the_terminal_sums_up(tmp_path: Path) -> None:
     assert damaged.startswith("catflap: the log is DAMAGED, ")
 
 
-def test_the_page_loads_nothing(made: tuple[Path, Page]) -> None:
+def test_the_page_loads_nothing(week_page: tuple[Path, Page]) -> None:
     """Its links are internal, and its images are inline."""
-    assert all(link.startswith(("#", "data:")) for link in made[1].links)
-    assert made[1].elements <= ELEMENTS
-    assert made[1].attributes <= ATTRIBUTES
+    assert all(link.startswith(("#", "data:")) for link in week_page[1].links)
+    assert week_page[1].elements <= ELEMENTS
+    assert week_page[1].attributes <= ATTRIBUTES
 
 
 def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
     """Each section says that nothing is known."""
-    week(tmp_path / "log")
+    write_week(tmp_path / "log")
     done = report(tmp_path / "log", "--from", "2030-01-01", "-o", tmp_path / "page.html")
     assert done.exit_code == 0
     found = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
@@ -178,11 +184,11 @@ def test_an_empty_period_is_no_row_of_zeros(tmp_path: Path) -> None:
     assert "rejections and exemptions: not known, because" in flows
 
 
-def told(records: list[dict[str, Any]]) -> str:
+def page_text(records: list[dict[str, Any]]) -> str:
     """Return the page of some records, regardless of their writer."""
     gathering = Aggregator()
     for record in records:
-        gathering.add(entry(record), "audit.log")
+        gathering.add(make_entry(record), "audit.log")
     asked = ReportOptions(
         files=["audit.log"],
         against=(),
@@ -200,7 +206,7 @@ def told(records: list[dict[str, Any]]) -> str:
 names = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 
 
-def hostile(name: str) -> list[dict[str, Any]]:
+def records_with_name(name: str) -> list[dict[str, Any]]:
     """Return a record of each kind, with a name in each field that a user may choose."""
     target = DECISION["objectRef"] | {"namespace": name, "name": name}
     user = {"username": name, "groups": [name]}
@@ -219,7 +225,7 @@ def hostile(name: str) -> list[dict[str, Any]]:
 @given(names)
 def test_no_name_makes_an_element(name: str) -> None:
     """The page parses for any record content, and has the same elements as without it."""
-    found = Page(told(hostile(name)))
+    found = Page(page_text(records_with_name(name)))
     assert found.elements <= ELEMENTS
     assert found.attributes <= ATTRIBUTES
     assert all(link.startswith(("#", "data:")) for link in found.links)
@@ -229,12 +235,12 @@ def test_no_name_makes_an_element(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_charts_of_hostile_names_are_pictures_of_them(name: str) -> None:
     """The name becomes no markup and no formula."""
-    found = Page(told(hostile(name)))
+    found = Page(page_text(records_with_name(name)))
     assert found.elements <= ELEMENTS
     assert found.attributes <= ATTRIBUTES
 
 
 def test_the_story_is_a_sound_log(tmp_path: Path) -> None:
     """Otherwise the other tests would prove little."""
-    week(tmp_path / "log")
-    assert verified(tmp_path / "log", closed=True).is_sound
+    write_week(tmp_path / "log")
+    assert verify_logs(tmp_path / "log", closed=True).is_sound

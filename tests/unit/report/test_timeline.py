@@ -10,7 +10,7 @@ from webhook.report.timeline import OTHERS, SHOWN_STEPS, Timeline, parse_time
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def filled(spacing: timedelta, count: int, names: int = 1) -> Timeline:
+def fill_timeline(spacing: timedelta, count: int, names: int = 1) -> Timeline:
     """Return a timeline of `count` events in sequence."""
     line = Timeline()
     for number in range(count):
@@ -30,7 +30,7 @@ def filled(spacing: timedelta, count: int, names: int = 1) -> Timeline:
 )
 def test_the_step_fits_the_period(spacing: timedelta, count: int, step: timedelta) -> None:
     """The number of shown steps has a limit, all events count, and no step between is missing."""
-    series = filled(spacing, count).series()
+    series = fill_timeline(spacing, count).series()
     assert series.step == step
     assert sum(series.counts["rule-0"]) == count
     assert len(series.begins) <= SHOWN_STEPS
@@ -41,14 +41,14 @@ def test_the_step_fits_the_period(spacing: timedelta, count: int, step: timedelt
 def test_timeline_is_bounded_during_filling(monkeypatch: pytest.MonkeyPatch) -> None:
     """The length of the period makes no difference."""
     monkeypatch.setattr(timeline, "MOST_STEPS", 10)
-    line = filled(timedelta(minutes=7), 5_000)
+    line = fill_timeline(timedelta(minutes=7), 5_000)
     assert len(line._counts) <= 10
     assert sum(line.series().counts["rule-0"]) == 5_000
 
 
 def test_number_of_separate_names_is_limited() -> None:
     """The other names are summed."""
-    folded = filled(timedelta(seconds=1), 700, names=7).series().folded(5)
+    folded = fill_timeline(timedelta(seconds=1), 700, names=7).series().folded(5)
     assert list(folded) == [*(f"rule-{number}" for number in range(5)), OTHERS]
     assert [sum(counts) for counts in folded.values()] == [100] * 5 + [200]
 
@@ -56,7 +56,7 @@ def test_number_of_separate_names_is_limited() -> None:
 def test_names_without_bound_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """There may be many custom rules, and a forged record may have any name."""
     monkeypatch.setattr(timeline, "MOST_NAMES", 3)
-    series = filled(timedelta(seconds=1), 70, names=7).series()
+    series = fill_timeline(timedelta(seconds=1), 70, names=7).series()
     assert set(series.counts) == {"rule-0", "rule-1", "rule-2", OTHERS}
     assert sum(series.counts[OTHERS]) == 40
 

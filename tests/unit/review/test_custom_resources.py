@@ -22,12 +22,12 @@ REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 Json = dict[str, Any]
 
 
-def labelled(**labels: Any) -> Json:
+def label_template(**labels: Any) -> Json:
     """Return a pod template with these labels."""
     return {"metadata": {"labels": labels}}
 
 
-def under(path: str, value: Any) -> Json:
+def at_path(path: str, value: Any) -> Json:
     """Return an object with a value at a dotted path."""
     for key in reversed(path.split(".")):
         value = {key: value}
@@ -39,14 +39,16 @@ def under(path: str, value: Any) -> Json:
 def test_a_template_is_found_by_each_of_its_paths(maker: PodMaker) -> None:
     """The other paths do not exist in the object and cause no fault."""
     for path in maker.templates:
-        assert pod_templates(maker, under(path, labelled(app="a"))) == (
+        assert pod_templates(maker, at_path(path, label_template(app="a"))) == (
             LabelLocation(f"{path}.metadata", {"app": "a"}),
         )
 
 
 def test_every_template_that_is_there_is_judged() -> None:
     """The vendor refuses two templates, but catflap does not rely on that."""
-    template = {kind: {"spec": {"template": labelled(app=kind)}} for kind in ("broadcastJobTemplate", "jobTemplate")}
+    template = {
+        kind: {"spec": {"template": label_template(app=kind)}} for kind in ("broadcastJobTemplate", "jobTemplate")
+    }
     found = pod_templates(CRON, {"spec": {"template": template}})
     assert [place.labels["app"] for place in found] == ["jobTemplate", "broadcastJobTemplate"]
 
@@ -96,20 +98,20 @@ def test_a_rollout_that_refers_to_nothing_lacks_its_labels(reference: object) ->
 @pytest.mark.parametrize("labels", [None, [], "app", 1, {"app": 1}, {"app": None}, {"app": ["web"]}, {"app": {}}])
 def test_invalid_labels_count_as_missing(labels: Any) -> None:
     """An API server checks a custom resource only as its CRD defines; the refusal is still about labels."""
-    [place] = pod_templates(WIDGET, under("spec.podTemplate", {"metadata": {"labels": labels}}))
+    [place] = pod_templates(WIDGET, at_path("spec.podTemplate", {"metadata": {"labels": labels}}))
     assert place.lack("app")
 
 
 def test_labels_of_other_types_are_kept() -> None:
     """The API server reads a key that is a number in a manifest as text."""
-    [place] = pod_templates(WIDGET, under("spec.podTemplate", {"metadata": {"labels": {1: "a"}}}))
+    [place] = pod_templates(WIDGET, at_path("spec.podTemplate", {"metadata": {"labels": {1: "a"}}}))
     assert place.labels == {"1": "a"}
 
 
 @pytest.mark.parametrize(("word", "asked"), [(True, True), (False, False), (None, False), ("true", False), (1, False)])
 def test_host_network_is_a_boolean(word: object, asked: object) -> None:
     """Kubernetes accepts only a boolean."""
-    [place] = pod_templates(WIDGET, under("spec.podTemplate", {"spec": {"hostNetwork": word}}))
+    [place] = pod_templates(WIDGET, at_path("spec.podTemplate", {"spec": {"hostNetwork": word}}))
     assert place.host_network is asked
 
 
@@ -123,7 +125,7 @@ def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -
         "templates": [{}],
     }
     path = f"{maker.template}.podMetadata"
-    assert pod_templates(maker, under(maker.template, spec)) == (
+    assert pod_templates(maker, at_path(maker.template, spec)) == (
         LabelLocation(path, {"app": "a"}, host_network=True, account="runner"),
     )
 
@@ -144,13 +146,13 @@ def test_a_workflow_is_judged_by_the_metadata_of_all_its_pods(maker: PodMaker) -
 @pytest.mark.parametrize("maker", [WORKFLOW, CRON_WORKFLOW], ids=["Workflow", "CronWorkflow"])
 def test_workflow_with_labels_from_elsewhere_has_no_violation(maker: PodMaker, spec: Json) -> None:
     """The reviews of its Pods judge these labels."""
-    assert pod_templates(maker, under(maker.template, spec)) == ()
+    assert pod_templates(maker, at_path(maker.template, spec)) == ()
 
 
 @pytest.mark.parametrize(("value", "written"), [(1, "1"), (1.5, "1.5"), (True, "true"), (10**20, str(10**20))])
 def test_number_as_a_label_is_not_empty(value: Any, written: str) -> None:
     """The label needs quotes; the remedy shows the quoted value."""
-    (place,) = pod_templates(ROLLOUT, under("spec.template", labelled(app=value)))
+    (place,) = pod_templates(ROLLOUT, at_path("spec.template", label_template(app=value)))
     assert place.labels == {"app": ""}
     assert place.not_text == {"app": written}
     assert f'instead of text; write it in quotes: "{written}"' in place.lack("app")

@@ -23,7 +23,7 @@ DEEP: Final = 50_000
 ABSENT: Final = object()
 
 
-def changed(value: Any, *path: str, source: Json | None = None) -> bytes:
+def change_review(value: Any, *path: str, source: Json | None = None) -> bytes:
     """Return a good review with another value at `path`, or without the key if `value` is ABSENT."""
     body = copy.deepcopy(source or review(pod(GOOD)))
     parent = body
@@ -146,7 +146,7 @@ class TestGood:
 
     def test_a_null_label_is_the_empty_string(self) -> None:
         """The API server reads null in the same way."""
-        body = changed(None, "request", "object", "metadata", "labels", "app")
+        body = change_review(None, "request", "object", "metadata", "labels", "app")
         found = decode(body).workload
         assert found is not None
         assert found.places[0].labels == {"app": "", "role": "frontend"}
@@ -251,12 +251,12 @@ class TestGood:
     @pytest.mark.parametrize("groups", [None, ABSENT, []], ids=["null", "absent", "empty"])
     def test_a_user_may_have_no_groups(self, groups: Any) -> None:
         """Go writes an empty list in three ways."""
-        assert decode(changed(groups, "request", "userInfo", "groups")).user == User("jane", ())
+        assert decode(change_review(groups, "request", "userInfo", "groups")).user == User("jane", ())
 
     @pytest.mark.parametrize("dry_run", [None, ABSENT, False], ids=["null", "absent", "false"])
     def test_missing_dry_run_means_no_dry_run(self, dry_run: Any) -> None:
         """Go writes a false flag in three ways."""
-        assert not decode(changed(dry_run, "request", "dryRun")).dry_run
+        assert not decode(change_review(dry_run, "request", "dryRun")).dry_run
 
 
 MALFORMED: Final = {
@@ -271,96 +271,105 @@ MALFORMED: Final = {
     "a number": (b"5", "body: expected a mapping, got a number"),
     "no fields": (b"{}", "apiVersion: this key is missing"),
     "another version": (
-        changed("admission.k8s.io/v1beta1", "apiVersion"),
+        change_review("admission.k8s.io/v1beta1", "apiVersion"),
         "apiVersion: 'admission.k8s.io/v1beta1' is unknown",
     ),
-    "a version that is a number": (changed(1, "apiVersion"), "apiVersion: expected text, got a number"),
-    "another kind": (changed("Pod", "kind"), "kind: 'Pod' is unknown"),
-    "no request": (changed(ABSENT, "request"), "request: this key is missing"),
-    "a null request": (changed(None, "request"), "request: expected a mapping, got null"),
-    "no uid": (changed(ABSENT, "request", "uid"), "request.uid: this key is missing"),
-    "a uid that is a number": (changed(5, "request", "uid"), "request.uid: expected text, got a number"),
-    "an empty uid": (changed("", "request", "uid"), "request.uid is empty"),
-    "no operation": (changed(ABSENT, "request", "operation"), "request.operation: this key is missing"),
-    "another operation": (changed("PATCH", "request", "operation"), "request.operation: 'PATCH' is unknown"),
-    "no user": (changed(ABSENT, "request", "userInfo"), "request.userInfo: this key is missing"),
+    "a version that is a number": (change_review(1, "apiVersion"), "apiVersion: expected text, got a number"),
+    "another kind": (change_review("Pod", "kind"), "kind: 'Pod' is unknown"),
+    "no request": (change_review(ABSENT, "request"), "request: this key is missing"),
+    "a null request": (change_review(None, "request"), "request: expected a mapping, got null"),
+    "no uid": (change_review(ABSENT, "request", "uid"), "request.uid: this key is missing"),
+    "a uid that is a number": (change_review(5, "request", "uid"), "request.uid: expected text, got a number"),
+    "an empty uid": (change_review("", "request", "uid"), "request.uid is empty"),
+    "no operation": (change_review(ABSENT, "request", "operation"), "request.operation: this key is missing"),
+    "another operation": (change_review("PATCH", "request", "operation"), "request.operation: 'PATCH' is unknown"),
+    "no user": (change_review(ABSENT, "request", "userInfo"), "request.userInfo: this key is missing"),
     "groups that are one text": (
-        changed("admins", "request", "userInfo", "groups"),
+        change_review("admins", "request", "userInfo", "groups"),
         "request.userInfo.groups: expected a list, got text",
     ),
     "a group that is a number": (
-        changed(["a", 5], "request", "userInfo", "groups"),
+        change_review(["a", 5], "request", "userInfo", "groups"),
         "request.userInfo.groups[1]: expected text, got a number",
     ),
     "a resource without a name": (
-        changed({}, "request", "resource"),
+        change_review({}, "request", "resource"),
         "request.resource.resource: this key is missing",
     ),
-    "a flag that is a text": (changed("no", "request", "dryRun"), "request.dryRun: expected true or false, got text"),
+    "a flag that is a text": (
+        change_review("no", "request", "dryRun"),
+        "request.dryRun: expected true or false, got text",
+    ),
     "a kind that is not the resource's": (
-        changed("Node", "request", "kind", "kind"),
+        change_review("Node", "request", "kind", "kind"),
         "request.kind.kind: pods must have the kind Pod, got 'Node'",
     ),
     "an object of another kind": (
-        changed("Node", "request", "object", "kind"),
+        change_review("Node", "request", "object", "kind"),
         "request.object.kind: expected 'Pod', got 'Node'",
     ),
     "an object without a kind": (
-        changed(ABSENT, "request", "object", "kind"),
+        change_review(ABSENT, "request", "object", "kind"),
         "request.object.kind: expected 'Pod', got ''",
     ),
     "an object whose kind is a number": (
-        changed(5, "request", "object", "kind"),
+        change_review(5, "request", "object", "kind"),
         "request.object.kind: expected text, got a number",
     ),
     "a null object": (
-        changed(None, "request", "object"),
+        change_review(None, "request", "object"),
         "request.object: a CREATE must contain an object, got null",
     ),
     "not an object": (
-        changed(ABSENT, "request", "object"),
+        change_review(ABSENT, "request", "object"),
         "request.object: a CREATE must contain an object, got null",
     ),
-    "an object that is a list": (changed([], "request", "object"), "request.object: expected a mapping, got a list"),
-    "an object that is a text": (changed("Pod", "request", "object"), "request.object: expected a mapping, got text"),
+    "an object that is a list": (
+        change_review([], "request", "object"),
+        "request.object: expected a mapping, got a list",
+    ),
+    "an object that is a text": (
+        change_review("Pod", "request", "object"),
+        "request.object: expected a mapping, got text",
+    ),
     "metadata that is a list": (
-        changed([], "request", "object", "metadata"),
+        change_review([], "request", "object", "metadata"),
         "request.object.metadata: expected a mapping, got a list",
     ),
     "labels that are a list": (
-        changed(["app"], "request", "object", "metadata", "labels"),
+        change_review(["app"], "request", "object", "metadata", "labels"),
         "request.object.metadata.labels: expected a mapping, got a list",
     ),
     "a label that is a number": (
-        changed({"app": 5}, "request", "object", "metadata", "labels"),
+        change_review({"app": 5}, "request", "object", "metadata", "labels"),
         "request.object.metadata.labels[*]: expected text, got a number",
     ),
     "owners that are a mapping": (
-        changed({}, "request", "object", "metadata", "ownerReferences"),
+        change_review({}, "request", "object", "metadata", "ownerReferences"),
         "request.object.metadata.ownerReferences: expected a list, got a mapping",
     ),
     "no template to look into": (
-        changed(5, "request", "object", "spec", "template", source=review(deployment(GOOD))),
+        change_review(5, "request", "object", "spec", "template", source=review(deployment(GOOD))),
         "request.object.spec.template: expected a mapping, got a number",
     ),
     "an UPDATE without what was before": (
-        changed(None, "request", "oldObject", source=UPDATE),
+        change_review(None, "request", "oldObject", source=UPDATE),
         "request.oldObject: an UPDATE must contain the old object, got null",
     ),
     "what was before is a list": (
-        changed([], "request", "oldObject", source=UPDATE),
+        change_review([], "request", "oldObject", source=UPDATE),
         "request.oldObject: expected a mapping, got a list",
     ),
     "labels before that are a number": (
-        changed(5, "request", "oldObject", "spec", "template", "metadata", "labels", source=UPDATE),
+        change_review(5, "request", "oldObject", "spec", "template", "metadata", "labels", source=UPDATE),
         "request.oldObject.spec.template.metadata.labels: expected a mapping, got a number",
     ),
     "a namespace of another kind": (
-        changed("Pod", "request", "object", "kind", source=review(namespace())),
+        change_review("Pod", "request", "object", "kind", source=review(namespace())),
         "request.object.kind: expected 'Namespace', got 'Pod'",
     ),
     "a namespace whose labels are a text": (
-        changed("a=b", "request", "object", "metadata", "labels", source=review(namespace())),
+        change_review("a=b", "request", "object", "metadata", "labels", source=review(namespace())),
         "request.object.metadata.labels: expected a mapping, got text",
     ),
     "not UTF-8 in the envelope": (GOOD_BODY.replace(b"jane", b"\xff\xfe"), "body: not UTF-8"),

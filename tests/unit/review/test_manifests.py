@@ -23,7 +23,7 @@ def pods(text: str) -> list[str]:
     return [read(document, default_namespace="shop").name for document in documents(text)]
 
 
-def only(text: str) -> Workload:
+def read_single(text: str) -> Workload:
     """Return the one workload in a text."""
     (document,) = documents(text)
     found = read(document, default_namespace="shop").workload
@@ -78,7 +78,7 @@ class TestDocuments:
     def test_items_of_a_typed_list_have_the_item_kind(self) -> None:
         """`kubectl get deployments -o yaml` writes a List; client libraries write a DeploymentList."""
         text = "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: a}}]\n"
-        assert only(text).kind == "Deployment"
+        assert read_single(text).kind == "Deployment"
 
     @pytest.mark.parametrize(
         ("text", "says"),
@@ -177,7 +177,7 @@ class TestDocuments:
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, labels: &labels {app: web, role: data}}\n"
             "spec: {selector: {matchLabels: *labels}, template: {metadata: {labels: {<<: *labels, tier: x}}}}\n"
         )
-        assert only(text).places[0].labels == {"app": "web", "role": "data", "tier": "x"}
+        assert read_single(text).places[0].labels == {"app": "web", "role": "data", "tier": "x"}
 
 
 class TestRead:
@@ -200,7 +200,7 @@ class TestRead:
     )
     def test_a_workload_is_named_by_its_metadata(self, metadata: str, namespace: str, name: str) -> None:
         """The metadata may lack parts of the name."""
-        found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
+        found = read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n")
         assert (found.namespace, found.name) == (namespace, name)
 
     @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ class TestRead:
     )
     def test_labels_are_read_as_the_api_server_would(self, labels: str, read_as: dict[str, str]) -> None:
         """YAML has more types than labels."""
-        assert only(f"apiVersion: v1\nkind: Pod\nmetadata: {{labels: {labels}}}\n").places[0].labels == read_as
+        assert read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {{labels: {labels}}}\n").places[0].labels == read_as
 
     @pytest.mark.parametrize(
         ("metadata", "says"),
@@ -258,18 +258,18 @@ class TestRead:
     )
     def test_a_key_that_is_no_text_becomes_text(self, metadata: str, labels: dict[str, str]) -> None:
         """The text is that of kubectl."""
-        assert only(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n").places[0].labels == labels
+        assert read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n").places[0].labels == labels
 
     def test_annotations_are_no_matter(self) -> None:
         """Only the annotation that marks a mirror Pod counts."""
         text = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {%s: x}}\n"
-        assert not only(text % "a").mirror
-        assert only(text % "kubernetes.io/config.mirror").mirror
+        assert not read_single(text % "a").mirror
+        assert read_single(text % "kubernetes.io/config.mirror").mirror
 
     def test_an_owner_is_read(self) -> None:
         """The text is the output of `kubectl get -o yaml`."""
         owner = "{apiVersion: apps/v1, kind: ReplicaSet, name: a, uid: b, controller: true, blockOwnerDeletion: true}"
-        found = only(f"apiVersion: v1\nkind: Pod\nmetadata: {{ownerReferences: [{owner}]}}\n")
+        found = read_single(f"apiVersion: v1\nkind: Pod\nmetadata: {{ownerReferences: [{owner}]}}\n")
         assert found.owner == Owner("apps/v1", "ReplicaSet", "a", "b")
 
     @pytest.mark.parametrize(

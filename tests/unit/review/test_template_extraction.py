@@ -17,8 +17,8 @@ from tests.unit.review.test_custom_resources import (
     UNITED,
     WIDGET,
     WORKFLOW,
-    labelled,
-    under,
+    at_path,
+    label_template,
 )
 from webhook.model.kinds import PodMaker
 from webhook.review import template_extraction
@@ -64,7 +64,7 @@ def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
 def test_extracted_templates_equal_those_of_the_whole_object(maker: PodMaker, data: st.DataObject) -> None:
     """This applies to any value at a template's path or on the way to it."""
     path = data.draw(st.sampled_from([*maker.sources, *maker.partial, "spec", "spec.template"]))
-    found = under(path, data.draw(VALUES))
+    found = at_path(path, data.draw(VALUES))
     assert pod_templates(maker, extract_templates(maker, encoded(found))) == pod_templates(maker, found)
 
 
@@ -72,7 +72,7 @@ def test_extracted_templates_equal_those_of_the_whole_object(maker: PodMaker, da
 def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
     """Changes outside of the paths do not count."""
     for path in maker.templates:
-        old, new = under(path, labelled(app="a")), under(path, labelled(app="b"))
+        old, new = at_path(path, label_template(app="a")), at_path(path, label_template(app="b"))
         assert differ(maker, encoded(new), encoded(old))
         assert differ(maker, encoded(new), b"{}")
         assert not differ(maker, encoded({**new, "status": 1}), encoded(new))
@@ -80,7 +80,7 @@ def test_a_change_by_any_path_is_a_change(maker: PodMaker) -> None:
 
 def test_the_order_of_keys_is_no_change() -> None:
     """Clients write keys in any order."""
-    old, new = (encoded(under("spec.podTemplate", labels)) for labels in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    old, new = (encoded(at_path("spec.podTemplate", labels)) for labels in ({"a": 1, "b": 2}, {"b": 2, "a": 1}))
     assert not differ(WIDGET, new, old)
 
 

@@ -19,7 +19,7 @@ SPEC = {"containers": [{"name": "web", "image": "web:1"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": SPEC}
 
 
-def said(api_version: str, kind: str, **fields: Any) -> str:
+def note_on(api_version: str, kind: str, **fields: Any) -> str:
     """Return the note on an object with these fields."""
     document = {"apiVersion": api_version, "kind": kind, "metadata": {"name": "one"}, **fields}
     return read(document, default_namespace="shop").not_judged
@@ -45,7 +45,7 @@ def said(api_version: str, kind: str, **fields: Any) -> str:
 def test_misspelt_kind_has_a_suggestion(api_version: str, kind: str, right: str) -> None:
     """The API server would know no such kind."""
     assert suggested_kind(api_version, kind) == right
-    assert right.partition(" ")[0] in said(api_version, kind)
+    assert right.partition(" ")[0] in note_on(api_version, kind)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_misspelt_kind_has_a_suggestion(api_version: str, kind: str, right: str)
 )  # fmt: skip
 def test_other_kinds_have_no_suggestion(api_version: str, kind: str) -> None:
     """A vendor may choose any name for its kinds."""
-    assert said(api_version, kind) == ""
+    assert note_on(api_version, kind) == ""
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_other_kinds_have_no_suggestion(api_version: str, kind: str) -> None:
 )  # fmt: skip
 def test_pod_template_of_an_unknown_kind_has_the_line_for_the_policy_file(fields: dict[str, Any], path: str) -> None:
     """The note has this line if the path of the template has fields only."""
-    told = said("example.com/v1", "Runner", **fields)
+    told = note_on("example.com/v1", "Runner", **fields)
     assert f"has a pod template at {path}; to check it, add to workloads.extraKinds: " in told
     assert f"{{group: example.com, resource: runners, kind: Runner, template: {path}}}" in told
 
@@ -93,7 +93,7 @@ def test_pod_template_of_an_unknown_kind_has_the_line_for_the_policy_file(fields
 )  # fmt: skip
 def test_pods_without_a_path_for_extra_kinds_are_reported(fields: dict[str, Any], where: str) -> None:
     """The reviews of the Pods themselves judge them."""
-    assert said("example.com/v1", "Runner", **fields).endswith(
+    assert note_on("example.com/v1", "Runner", **fields).endswith(
         f"has {where}; the server checks its Pods when they are created"
     )
 
@@ -113,7 +113,7 @@ def test_pods_without_a_path_for_extra_kinds_are_reported(fields: dict[str, Any]
 )  # fmt: skip
 def test_kind_that_makes_no_pods_has_no_note(api_version: str, kind: str, fields: dict[str, Any]) -> None:
     """Unnecessary notes hide the useful ones."""
-    assert said(api_version, kind, **fields) == ""
+    assert note_on(api_version, kind, **fields) == ""
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_kind_that_makes_no_pods_has_no_note(api_version: str, kind: str, fields
 )  # fmt: skip
 def test_unread_policies_are_reported(api_version: str, kind: str) -> None:
     """The traffic that they allow adds to the policies that catflap reads."""
-    assert said(api_version, kind).startswith(f"catflap does not read {kind} of ")
+    assert note_on(api_version, kind).startswith(f"catflap does not read {kind} of ")
 
 
 def test_supported_kind_has_no_note() -> None:
@@ -136,7 +136,7 @@ def test_supported_kind_has_no_note() -> None:
     assert [kind for kind in POLICY_KINDS if unsupported_policy_notice(kind.group, kind.kind)] == []
     for (group, kind), maker in BY_KIND.items():
         version = "v1" if not maker.custom else "v1alpha1"
-        assert said(f"{group}/{version}".lstrip("/"), kind) == ""
+        assert note_on(f"{group}/{version}".lstrip("/"), kind) == ""
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_removed_version_is_reported(api_version: str, kind: str, right: str) ->
 def test_a_huge_object_is_looked_at_to_a_bound() -> None:
     """Values beyond the limit are ignored, so the search takes little time."""
     many: list[Any] = [[] for _ in range(30_000)]
-    assert said("example.com/v1", "Runner", spec={"many": many, "late": {"template": TEMPLATE}}) == ""
+    assert note_on("example.com/v1", "Runner", spec={"many": many, "late": {"template": TEMPLATE}}) == ""
 
 
 LINE: Final = re.compile(r"add to workloads\.extraKinds: (\{.*?\}) ")

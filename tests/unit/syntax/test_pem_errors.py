@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from webhook.audit.keys import BadKey, read_private, read_public, write_pair
+from webhook.audit.keys import BadKeyError, read_private, read_public, write_pair
 from webhook.syntax.pem_errors import CERTIFICATE, PRIVATE_KEY, pem_error
 from webhook.tls.certificate_authority import issue_authority, issue_serving
 from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, ensure_certificate, issue_pair
@@ -87,7 +87,7 @@ def test_unreadable_key_has_a_message(what: str, tmp_path: Path) -> None:
             ensure_certificate(folder, ["a.example"], NOW)
         assert not FOREIGN.search(str(bad.value)), str(bad.value)
     for read in (read_private, read_public):
-        with pytest.raises(BadKey, match="create a pair with: catflap audit keygen") as refused:
+        with pytest.raises(BadKeyError, match="create a pair with: catflap audit keygen") as refused:
             read(folder.key)
         assert not FOREIGN.search(str(refused.value)), str(refused.value)
 
@@ -95,7 +95,11 @@ def test_unreadable_key_has_a_message(what: str, tmp_path: Path) -> None:
 def test_wrong_half_of_a_pair_is_named(tmp_path: Path) -> None:
     """The message names the content of the file."""
     private, public = write_pair(str(tmp_path / "root"))
-    with pytest.raises(BadKey, match="it contains PUBLIC KEY; expected the lines from -----BEGIN PRIVATE KEY-----"):
+    with pytest.raises(
+        BadKeyError, match="it contains PUBLIC KEY; expected the lines from -----BEGIN PRIVATE KEY-----"
+    ):
         read_private(public)
-    with pytest.raises(BadKey, match="it contains PRIVATE KEY; expected the lines from -----BEGIN PUBLIC KEY-----"):
+    with pytest.raises(
+        BadKeyError, match="it contains PRIVATE KEY; expected the lines from -----BEGIN PUBLIC KEY-----"
+    ):
         read_public(private)

@@ -48,7 +48,7 @@ def fields(shape: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from fields(field.type, (*path, field.encode_name))
 
 
-def sound(shape: Any) -> Any:
+def valid_value(shape: Any) -> Any:
     """Return a small object of a shape with its required fields."""
     found: dict[str, Any] = {}
     for field in structs.fields(shape):
@@ -57,19 +57,19 @@ def sound(shape: Any) -> Any:
     return found
 
 
-def at(shape: Any, path: Path, value: Any) -> Any:
+def set_value(shape: Any, path: Path, value: Any) -> Any:
     """Return an object of a shape with a value at a path, and with the required fields on the way."""
     if not path:
         return value
     step, *rest = path
     for one in get_args(shape) if get_origin(shape) in {Union, UnionType} else (shape,):
         if isinstance(step, int) and get_origin(one) is list:
-            return [at(get_args(one)[0], tuple(rest), value)]
+            return [set_value(get_args(one)[0], tuple(rest), value)]
         if get_origin(one) is dict:
             return {step: value}
         if isinstance(one, type) and issubclass(one, Struct):
             inner = next(field.type for field in structs.fields(one) if field.encode_name == step)
-            return {**sound(one), step: at(inner, tuple(rest), value)}
+            return {**valid_value(one), step: set_value(inner, tuple(rest), value)}
     return value
 
 
@@ -97,7 +97,7 @@ def test_no_wrong_value_of_a_network_policy_is_answered_in_a_librarys_words(
 ) -> None:
     """Plain values and the JSON of a review have the same message, with the path that users write."""
     for value in WRONG:
-        found = at(READERS[resource].shape, path, value)
+        found = set_value(READERS[resource].shape, path, value)
         told = read(resource, found).unreadable
         assert not FOREIGN.search(told), told
         assert read_json(resource, msgspec.json.encode(found)).unreadable == told
@@ -109,7 +109,7 @@ def test_no_wrong_value_of_a_workload_is_answered_in_a_librarys_words(maker: Any
     shape = object_shape(maker.template, Any, PodTemplate | None) if maker.template else PodTemplate
     answers = []
     for value in WRONG:
-        document = {"apiVersion": f"{maker.group}/v1".lstrip("/"), "kind": maker.kind, **at(shape, path, value)}
+        document = {"apiVersion": f"{maker.group}/v1".lstrip("/"), "kind": maker.kind, **set_value(shape, path, value)}
         try:
             read_manifest(document, default_namespace="shop")
         except BadManifestError as bad:
@@ -127,7 +127,7 @@ def test_each_kind_of_network_policy_is_tried() -> None:
 def test_no_wrong_value_of_a_review_is_answered_in_a_librarys_words(path: Path) -> None:
     """A person who calls the server by hand reads the message."""
     for value in WRONG:
-        found = {**at(AdmissionReview, path, value)}
+        found = {**set_value(AdmissionReview, path, value)}
         found = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", path[0]: found[str(path[0])]}
         with pytest.raises(BadReview) as bad:
             decode(msgspec.json.encode(found))

@@ -120,7 +120,7 @@ NOT_FOR_A_TEXT: Final = re.compile(
 )
 
 
-def answered(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
+def explain_error(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
     """Return the sentence about a text, and its place."""
     with pytest.raises(yaml.YAMLError) as bad:
         list(yaml.parse(text, parser))
@@ -132,7 +132,7 @@ def answered(text: str, parser: Any) -> tuple[str, tuple[int, int]]:
 @pytest.mark.parametrize(("text", "place", "says"), CASES)
 def test_yaml_error_has_a_message_and_its_place(text: str, place: tuple[int, int], says: str, parser: Any) -> None:
     """Both parsers have the same sentence and place."""
-    told, at = answered(text, parser)
+    told, at = explain_error(text, parser)
     assert says in told
     assert at == place
 
@@ -140,7 +140,7 @@ def test_yaml_error_has_a_message_and_its_place(text: str, place: tuple[int, int
 @pytest.mark.parametrize(("text", "place", "says"), OF_LIBYAML)
 def test_error_of_libyaml_alone_has_a_message(text: str, place: tuple[int, int], says: str) -> None:
     """PyYAML's own parser accepts some of these texts."""
-    told, at = answered(text, yaml.CSafeLoader)
+    told, at = explain_error(text, yaml.CSafeLoader)
     assert says in told
     assert at == place
 

@@ -43,7 +43,7 @@ def read(pair: KeyPair) -> x509.Certificate:
     return x509.load_pem_x509_certificate(pair.certificate)
 
 
-def shake_hands(trust: bytes, pair: KeyPair, name: str, folder: Path, *, strict: bool = True) -> str:
+def handshake(trust: bytes, pair: KeyPair, name: str, folder: Path, *, strict: bool = True) -> str:
     """Perform a TLS handshake in memory by a client that trusts `trust` and requests `name`; raises ssl.SSLError."""
     (folder / "tls.crt").write_bytes(pair.certificate)
     (folder / "tls.key").write_bytes(pair.key)
@@ -70,20 +70,20 @@ def test_client_that_trusts_the_authority_accepts_the_certificate(
     authority: KeyPair, serving: KeyPair, tmp_path: Path, name: str
 ) -> None:
     """This holds for each of its names, with strict validation."""
-    assert shake_hands(authority.certificate, serving, name, tmp_path) == "TLSv1.3"
+    assert handshake(authority.certificate, serving, name, tmp_path) == "TLSv1.3"
 
 
 @pytest.mark.parametrize("name", ["catflap.guards", "example.com", "127.0.0.2", "xcatflap", "sub.localhost"])
 def test_no_other_name_is_taken(authority: KeyPair, serving: KeyPair, tmp_path: Path, name: str) -> None:
     """A certificate is for its hosts."""
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(authority.certificate, serving, name, tmp_path)
+        handshake(authority.certificate, serving, name, tmp_path)
 
 
 def test_another_authority_vouches_for_nothing(serving: KeyPair, tmp_path: Path) -> None:
     """This holds although it has the same name."""
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(issue_authority(NOW).certificate, serving, "localhost", tmp_path)
+        handshake(issue_authority(NOW).certificate, serving, "localhost", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_another_authority_vouches_for_nothing(serving: KeyPair, tmp_path: Path)
 def test_a_certificate_counts_in_its_time_only(authority: KeyPair, tmp_path: Path, then: datetime) -> None:
     """The clock of the client decides."""
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(authority.certificate, issue_serving(authority, HOSTS, then), "localhost", tmp_path)
+        handshake(authority.certificate, issue_serving(authority, HOSTS, then), "localhost", tmp_path)
 
 
 def test_a_serving_pair_cannot_sign_others(authority: KeyPair, serving: KeyPair, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_serving_pair_cannot_sign_others(authority: KeyPair, serving: KeyPair,
     chain = issue_serving(serving, HOSTS, NOW)
     forged = KeyPair(certificate=chain.certificate + serving.certificate, key=chain.key)
     with pytest.raises(ssl.SSLCertVerificationError):
-        shake_hands(authority.certificate, forged, "localhost", tmp_path)
+        handshake(authority.certificate, forged, "localhost", tmp_path)
 
 
 def test_the_hosts_are_names_and_addresses(serving: KeyPair) -> None:

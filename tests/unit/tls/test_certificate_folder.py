@@ -33,21 +33,21 @@ def folder(tmp_path: Path) -> TlsFolder:
 
 
 @pytest.fixture
-def filled(folder: TlsFolder) -> TlsFolder:
+def filled_folder(folder: TlsFolder) -> TlsFolder:
     """Return a folder with an issued certificate."""
     ensure_certificate(folder, HOSTS, NOW)
     return folder
 
 
-def contents(folder: TlsFolder) -> dict[str, bytes]:
+def read_files(folder: TlsFolder) -> dict[str, bytes]:
     """Return the content of each file of a folder, also of hidden ones."""
     return {path.name: path.read_bytes() for path in folder.path.iterdir()}
 
 
-def test_an_empty_folder_gets_a_pair_and_its_authority(filled: TlsFolder) -> None:
+def test_an_empty_folder_gets_a_pair_and_its_authority(filled_folder: TlsFolder) -> None:
     """The folder has only the file names of a Secret of type kubernetes.io/tls."""
-    assert set(contents(filled)) == {"tls.crt", "tls.key", "ca.crt"}
-    trust = ssl.create_default_context(cafile=filled.authority)
+    assert set(read_files(filled_folder)) == {"tls.crt", "tls.key", "ca.crt"}
+    trust = ssl.create_default_context(cafile=filled_folder.authority)
     assert len(trust.get_ca_certs()) == 1
 
 
@@ -63,17 +63,17 @@ def test_the_key_is_its_owners_alone(folder: TlsFolder, mask: int) -> None:
     assert modes == {"tls.key": 0o600, "tls.crt": 0o644, "ca.crt": 0o644}
 
 
-def test_the_authoritys_key_is_not_kept(filled: TlsFolder) -> None:
+def test_the_authoritys_key_is_not_kept(filled_folder: TlsFolder) -> None:
     """Nothing can sign with it later."""
-    keys = [name for name, content in contents(filled).items() if b"PRIVATE KEY" in content]
+    keys = [name for name, content in read_files(filled_folder).items() if b"PRIVATE KEY" in content]
     assert keys == ["tls.key"]
 
 
-def test_a_pair_that_is_there_stays(filled: TlsFolder) -> None:
+def test_a_pair_that_is_there_stays(filled_folder: TlsFolder) -> None:
     """This holds for every number of checks."""
-    before = contents(filled)
-    ensure_certificate(filled, ("example.com",), NOW)
-    assert contents(filled) == before
+    before = read_files(filled_folder)
+    ensure_certificate(filled_folder, ("example.com",), NOW)
+    assert read_files(filled_folder) == before
 
 
 def test_an_existing_pair_is_used_unchanged(folder: TlsFolder) -> None:
@@ -83,34 +83,34 @@ def test_an_existing_pair_is_used_unchanged(folder: TlsFolder) -> None:
     folder.certificate.write_bytes(pair.certificate)
     folder.key.write_bytes(pair.key)
     ensure_certificate(folder, HOSTS, NOW)
-    assert set(contents(folder)) == {"tls.crt", "tls.key"}
+    assert set(read_files(folder)) == {"tls.crt", "tls.key"}
 
 
 @pytest.mark.parametrize("missing", ["tls.crt", "tls.key"])
-def test_half_a_pair_is_refused(filled: TlsFolder, missing: str) -> None:
+def test_half_a_pair_is_refused(filled_folder: TlsFolder, missing: str) -> None:
     """Catflap does not write into a folder with files of a user."""
-    (filled.path / missing).unlink()
-    before = contents(filled)
+    (filled_folder.path / missing).unlink()
+    before = read_files(filled_folder)
     with pytest.raises(BadCertificateError, match=rf"{missing} is missing, but the other file of the pair exists"):
-        ensure_certificate(filled, HOSTS, NOW)
-    assert contents(filled) == before
+        ensure_certificate(filled_folder, HOSTS, NOW)
+    assert read_files(filled_folder) == before
 
 
-def test_two_halves_that_do_not_fit_are_refused(filled: TlsFolder) -> None:
+def test_two_halves_that_do_not_fit_are_refused(filled_folder: TlsFolder) -> None:
     """The error comes before a client sees them."""
     other = issue_serving(issue_authority(NOW), HOSTS, NOW)
-    filled.key.write_bytes(other.key)
+    filled_folder.key.write_bytes(other.key)
     with pytest.raises(BadCertificateError, match=r"the folder must contain tls\.crt and tls\.key of one pair in PEM$"):
-        ensure_certificate(filled, HOSTS, NOW)
+        ensure_certificate(filled_folder, HOSTS, NOW)
 
 
 @pytest.mark.parametrize("file", ["tls.crt", "tls.key"])
 @pytest.mark.parametrize("content", [b"", b"hello", b"-----BEGIN CERTIFICATE-----\n"], ids=["empty", "text", "half"])
-def test_a_file_that_is_no_pem_is_refused(filled: TlsFolder, file: str, content: bytes) -> None:
+def test_a_file_that_is_no_pem_is_refused(filled_folder: TlsFolder, file: str, content: bytes) -> None:
     """The message has the name of the folder."""
-    (filled.path / file).write_bytes(content)
-    with pytest.raises(BadCertificateError, match=str(filled.path)):
-        ensure_certificate(filled, HOSTS, NOW)
+    (filled_folder.path / file).write_bytes(content)
+    with pytest.raises(BadCertificateError, match=str(filled_folder.path)):
+        ensure_certificate(filled_folder, HOSTS, NOW)
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
@@ -120,9 +120,9 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         ensure_certificate(TlsFolder(tmp_path / "tls"), HOSTS, NOW)
 
 
-def test_old_protocols_are_not_spoken(filled: TlsFolder) -> None:
+def test_old_protocols_are_not_spoken(filled_folder: TlsFolder) -> None:
     """The server accepts TLS 1.2 or later."""
-    assert server_context(filled).minimum_version == ssl.TLSVersion.TLSv1_2
+    assert server_context(filled_folder).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 def test_file_is_replaced_atomically(tmp_path: Path) -> None:
@@ -161,12 +161,14 @@ class TestReload:
                 end.do_handshake()
         return client.getpeercert(binary_form=True) or b""
 
-    def test_a_renewed_pair_is_taken_over(self, filled: TlsFolder) -> None:
+    def test_a_renewed_pair_is_taken_over(self, filled_folder: TlsFolder) -> None:
         """New connections get it."""
         loaded = []
-        serving = CertificateReloader(filled, on_load=lambda found, why: loaded.append((found.fingerprint, why.code)))
+        serving = CertificateReloader(
+            filled_folder, on_load=lambda found, why: loaded.append((found.fingerprint, why.code))
+        )
         before = self.served(serving.context)
-        after = self.renew(filled)
+        after = self.renew(filled_folder)
         serving.poll()
         serving.poll()
         assert self.served(serving.context) == after != before
@@ -175,24 +177,26 @@ class TestReload:
             (sha256(after).hexdigest(), ReasonCode.CERTIFICATE_REPLACED),
         ]
 
-    def test_nothing_new_changes_nothing(self, filled: TlsFolder) -> None:
+    def test_nothing_new_changes_nothing(self, filled_folder: TlsFolder) -> None:
         """A poll every second needs two calls of stat."""
-        serving = CertificateReloader(filled)
+        serving = CertificateReloader(filled_folder)
         before = self.served(serving.context)
         serving.poll()
         assert self.served(serving.context) == before
 
     @pytest.mark.parametrize("file", ["tls.crt", "tls.key"])
     @pytest.mark.parametrize("content", [None, b"half"], ids=["gone", "no PEM"])
-    def test_incomplete_pair_keeps_the_old_one(self, filled: TlsFolder, file: str, content: bytes | None) -> None:
+    def test_incomplete_pair_keeps_the_old_one(
+        self, filled_folder: TlsFolder, file: str, content: bytes | None
+    ) -> None:
         """The old pair stays until the new one is complete."""
-        serving = CertificateReloader(filled)
+        serving = CertificateReloader(filled_folder)
         before = self.served(serving.context)
-        (filled.path / file).unlink()
+        (filled_folder.path / file).unlink()
         if content is not None:
-            (filled.path / file).write_bytes(content)
+            (filled_folder.path / file).write_bytes(content)
         serving.poll()
         assert self.served(serving.context) == before
-        after = self.renew(filled)
+        after = self.renew(filled_folder)
         serving.poll()
         assert self.served(serving.context) == after

@@ -17,7 +17,7 @@ CERTS = Path(__file__).parents[3] / "certs"
 
 
 @pytest.fixture
-def issued(tmp_path: Path) -> Path:
+def issued_certificates(tmp_path: Path) -> Path:
     """Return the folder that certs/issue-client writes."""
     subprocess.run(
         [sys.executable, str(CERTS / "issue-client"), "--into", str(tmp_path), "kube-apiserver", "other"], check=True
@@ -25,7 +25,7 @@ def issued(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, ...] | None:
+def handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[str, ...] | None:
     """Return the client's names that a server sees after a handshake in memory; raises SSLError for a failed handshake."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     accepted = server.wrap_bio(to_server, to_client, server_side=True)
@@ -49,28 +49,28 @@ def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 @pytest.mark.parametrize("name", ["kube-apiserver", "other"])
-def test_an_issued_certificate_is_verified(issued: Path, name: str) -> None:
+def test_an_issued_certificate_is_verified(issued_certificates: Path, name: str) -> None:
     """The server sees its name; only the owner can read the key."""
-    server, client = contexts(issued)
-    client.load_cert_chain(issued / f"{name}.crt", issued / f"{name}.key")
-    assert shaken(server, client) == (name,)
-    assert (issued / f"{name}.key").stat().st_mode & 0o077 == 0
+    server, client = contexts(issued_certificates)
+    client.load_cert_chain(issued_certificates / f"{name}.crt", issued_certificates / f"{name}.key")
+    assert handshake(server, client) == (name,)
+    assert (issued_certificates / f"{name}.key").stat().st_mode & 0o077 == 0
 
 
-def test_client_without_a_certificate_gets_a_connection_without_a_name(issued: Path) -> None:
+def test_client_without_a_certificate_gets_a_connection_without_a_name(issued_certificates: Path) -> None:
     """An HTTP response can then give the reason of the refusal."""
-    assert shaken(*contexts(issued)) is None
+    assert handshake(*contexts(issued_certificates)) is None
 
 
-def test_certificate_of_another_ca_fails(issued: Path, tmp_path: Path) -> None:
+def test_certificate_of_another_ca_fails(issued_certificates: Path, tmp_path: Path) -> None:
     """This holds although that CA has the same name."""
-    server, client = contexts(issued)
+    server, client = contexts(issued_certificates)
     subprocess.run(
         [sys.executable, str(CERTS / "issue-client"), "--into", str(tmp_path / "b"), "kube-apiserver"], check=True
     )
     client.load_cert_chain(tmp_path / "b" / "kube-apiserver.crt", tmp_path / "b" / "kube-apiserver.key")
     with pytest.raises(ssl.SSLError):
-        shaken(server, client)
+        handshake(server, client)
 
 
 @pytest.mark.parametrize("content", [b"", b"no PEM", None])
@@ -83,10 +83,10 @@ def test_a_file_without_a_ca_is_reported(tmp_path: Path, content: bytes | None) 
         request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
 
 
-def test_certificate_that_is_no_ca_is_rejected(issued: Path) -> None:
+def test_certificate_that_is_no_ca_is_rejected(issued_certificates: Path) -> None:
     """Such a file could verify no certificate."""
     with pytest.raises(BadCertificateError, match="the file contains no CA certificate"):
-        request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued / "kube-apiserver.crt")
+        request_client_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), issued_certificates / "kube-apiserver.crt")
 
 
 def test_example_configuration_has_one_file_for_both_phases() -> None:

@@ -33,7 +33,7 @@ class ResourceReader(NamedTuple):
     networks: Callable[[Any], Addresses] = lambda _: NO_ADDRESS
 
 
-NOTHING = ResourceReader(Struct)  # for objects that open nothing by themselves
+NO_READER = ResourceReader(Struct)  # for objects that open nothing by themselves
 READERS: Mapping[tuple[str, str], ResourceReader] = {
     ("networking.k8s.io", "networkpolicies"): ResourceReader(kubernetes.KubernetesPolicy, kubernetes.openings),
     **{
@@ -97,7 +97,7 @@ for prepared in (SpecOnly, StoredObject, CalicoMetadata, *(reader.shape for read
     msgspec.json.Decoder(prepared)
 
 
-class Reads(Protocol):
+class DecodeFunction(Protocol):
     """A function that decodes an object as a type; raises msgspec.ValidationError or ValueError."""
 
     def __call__(self, shape: type[Shaped], /) -> Shaped:
@@ -131,18 +131,22 @@ def read(resource: tuple[str, str], source: Any) -> Contents:
 
 def shape_of(resource: tuple[str, str]) -> type[Struct]:
     """Return the type as which an object of a resource is read."""
-    return READERS.get(resource, NOTHING).shape
+    return READERS.get(resource, NO_READER).shape
 
 
 def read_contents(
-    resource: tuple[str, str], reads: Reads, spec: Callable[[], Any], whole: Callable[[], Any], excess: str = ""
+    resource: tuple[str, str],
+    reads: DecodeFunction,
+    spec: Callable[[], Any],
+    whole: Callable[[], Any],
+    excess: str = "",
 ) -> Contents:
     """Return the content of an object.
 
     `spec` returns the input of the fingerprint, `whole` returns the object for a message about it, and `excess` is the reason for not
     reading it at all.
     """
-    reader = READERS.get(resource, NOTHING)
+    reader = READERS.get(resource, NO_READER)
     stored = NO_IDENTITY
     try:
         if resource[0] == CALICO_STORAGE:

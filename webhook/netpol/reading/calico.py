@@ -38,7 +38,7 @@ from webhook.netpol.reading.calico_types import (
     Tier,
 )
 from webhook.netpol.reading.domains import domains
-from webhook.netpol.reading.error_paths import UnreadableParts, error_path
+from webhook.netpol.reading.error_paths import UnreadableParts, prefix_errors
 from webhook.netpol.reading.limits import check_size
 from webhook.netpol.reading.selectors import parse
 
@@ -82,7 +82,7 @@ def set_networks(found: NetworkSet) -> Addresses:
     """Return the addresses of a network set; raises ValueError."""
     nets = found.spec.nets or ()
     check_size([len(nets)])
-    with error_path("spec.nets"):
+    with prefix_errors("spec.nets"):
         return addresses(nets)
 
 
@@ -96,7 +96,7 @@ def read_spec(spec: CalicoSpec, dialect: Dialect, *, nearby: Selector | None) ->
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
-            with unread.within():
+            with unread.collect_errors():
                 is_allowed = dialect.word(rule.action, ACTIONS, f"{path}.action") in letting
                 if (
                     not is_allowed
@@ -105,21 +105,21 @@ def read_spec(spec: CalicoSpec, dialect: Dialect, *, nearby: Selector | None) ->
                 ):
                     continue
                 other = rule.source if direction is Direction.INGRESS else rule.destination
-                with error_path(path):
+                with prefix_errors(path):
                     opening = Opening(
                         path, direction, found, peers(other, nearby), ports(ports_of(rule)), Grammar.CALICO
                     )
                 yield opening
-    unread.complain()
+    unread.raise_collected()
 
 
 def subject(spec: CalicoSpec, nearby: Selector | None) -> Selected:
     """Return the endpoints that a policy selects."""
-    with error_path("spec.serviceAccountSelector"):
+    with prefix_errors("spec.serviceAccountSelector"):
         accounts = renamed(parse(spec.service_account_selector), ACCOUNT_PREFIX)
-    with error_path("spec.namespaceSelector"):
+    with prefix_errors("spec.namespaceSelector"):
         namespaces = parse(spec.namespace_selector) if spec.namespace_selector and nearby is not None else nearby
-    with error_path("spec.selector"):
+    with prefix_errors("spec.selector"):
         return Selected(both(parse(spec.selector), accounts), namespaces)
 
 

@@ -17,7 +17,7 @@ from webhook.model.ports import EVERY_PORT, NamedPort, Ports, ports
 from webhook.model.selector import EVERYTHING
 from webhook.model.traffic import Direction
 from webhook.netpol.reading.domains import domains
-from webhook.netpol.reading.error_paths import UnreadableParts, error_path
+from webhook.netpol.reading.error_paths import UnreadableParts, prefix_errors
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
 from webhook.netpol.reading.limits import check_size
 
@@ -144,17 +144,17 @@ def openings(found: ClusterWidePolicy) -> tuple[Opening, ...]:
     if spec.tier == BASELINE:
         return ()
     check_size(parts_of(spec))
-    with error_path("spec.subject"):
+    with prefix_errors("spec.subject"):
         subject = spec.subject.read()
     read, unread = list[Opening](), UnreadableParts()
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
-            with unread.within(path):
+            with unread.collect_errors(path):
                 if is_allowing(rule):
                     others = peers(rule.sources if direction is Direction.INGRESS else rule.to)
                     read.append(Opening(path, direction, subject, others, ports_of(rule)))
-    unread.complain()
+    unread.raise_collected()
     return tuple(read)
 
 

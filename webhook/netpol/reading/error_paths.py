@@ -10,7 +10,7 @@ MOST_NAMED: Final = 5  # parts that cannot be read, in one message
 
 
 @contextmanager
-def error_path(path: str) -> Iterator[None]:
+def prefix_errors(path: str) -> Iterator[None]:
     """Prefix the message of a ValueError with a path; a UnicodeError passes unchanged."""
     try:
         yield
@@ -27,7 +27,7 @@ class UnreadableParts:
         self._messages: list[str] = []
 
     @contextmanager
-    def within(self, path: str = "") -> Iterator[None]:
+    def collect_errors(self, path: str = "") -> Iterator[None]:
         """Keep the message of a ValueError about one part, with its path; a UnicodeError passes unchanged."""
         try:
             yield
@@ -36,7 +36,7 @@ class UnreadableParts:
         except ValueError as bad:
             self._messages.append(f"{path}: {bad}" if path else str(bad))
 
-    def complain(self) -> None:
+    def raise_collected(self) -> None:
         """Raise ValueError if a part could not be read."""
         if self._messages:
             raise ValueError(listed(self._messages, MOST_NAMED, joint="; "))

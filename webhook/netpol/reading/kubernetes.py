@@ -13,7 +13,7 @@ from webhook.model.fields import HIGHEST_PORT, PortRange
 from webhook.model.opening import EVERYBODY, Opening, Peers, Selected
 from webhook.model.ports import NamedPort, ports
 from webhook.model.traffic import Direction
-from webhook.netpol.reading.error_paths import UnreadableParts, error_path
+from webhook.netpol.reading.error_paths import UnreadableParts, prefix_errors
 from webhook.netpol.reading.labels import NO_SELECTOR, LabelSelector
 from webhook.netpol.reading.limits import check_size
 
@@ -83,17 +83,17 @@ def openings(found: KubernetesPolicy) -> tuple[Opening, ...]:
     for number, name in enumerate(spec.policy_types or ()):
         if name not in set(Direction):
             raise ValueError(f"spec.policyTypes[{number}]: {name[:60]!r} is not Ingress or Egress")
-    with error_path("spec.podSelector"):
+    with prefix_errors("spec.podSelector"):
         subject = Selected((spec.pod_selector or NO_SELECTOR).read())
     read, unread = list[Opening](), UnreadableParts()
     for direction, rules in ((Direction.INGRESS, spec.ingress), (Direction.EGRESS, spec.egress)):
         for number, rule in enumerate(rules or ()):
             path = f"spec.{direction.lower()}[{number}]"
             if not spec.policy_types or direction in spec.policy_types:
-                with unread.within(path):
+                with unread.collect_errors(path):
                     others = peers(rule.sources if direction is Direction.INGRESS else rule.to)
                     read.append(Opening(path, direction, subject, others, ports(ports_of(rule))))
-    unread.complain()
+    unread.raise_collected()
     return tuple(read)
 
 

@@ -69,9 +69,9 @@ def parse(text: str) -> Selector:
     tokens = list(tokens_of(text))
     if not tokens:
         return EVERYTHING
-    reading = SelectorParser(text, tokens)
-    found = reading.either()
-    reading.end()
+    parser = SelectorParser(text, tokens)
+    found = parser.parse_or()
+    parser.check_end()
     return found
 
 
@@ -97,43 +97,43 @@ class SelectorParser:
         self._at = 0
         self._depth = 0
 
-    def either(self) -> Selector:
+    def parse_or(self) -> Selector:
         """Parse parts joined by `||`."""
-        parts = [self._both()]
-        while self._take("||"):
-            parts.append(self._both())
+        parts = [self._parse_and()]
+        while self._accept("||"):
+            parts.append(self._parse_and())
         return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))
 
-    def end(self) -> None:
+    def check_end(self) -> None:
         """Check that no token is left."""
         if self._at < len(self._tokens):
-            raise self._failure(CONJUNCTION)
+            raise self._error(CONJUNCTION)
 
-    def _both(self) -> Selector:
-        parts = [self._one()]
-        while self._take("&&"):
-            parts.append(self._one())
+    def _parse_and(self) -> Selector:
+        parts = [self._parse_unary()]
+        while self._accept("&&"):
+            parts.append(self._parse_unary())
         return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
 
-    def _one(self) -> Selector:
+    def _parse_unary(self) -> Selector:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise self._failure(f"at most {DEEPEST} nested brackets")
+            raise self._error(f"at most {DEEPEST} nested brackets")
         try:
             negated = False
-            while self._take("!"):  # as Calico reads them: any number is one or none
+            while self._accept("!"):  # as Calico reads them: any number is one or none
                 negated = not negated
             if negated:
-                return Not(self._one())
-            if self._take("("):
-                found = self.either()
-                self._need(")")
+                return Not(self._parse_unary())
+            if self._accept("("):
+                found = self.parse_or()
+                self._expect(")")
                 return found
-            return self._operation()
+            return self._parse_operation()
         finally:
             self._depth -= 1
 
-    def _operation(self) -> Selector:
+    def _parse_operation(self) -> Selector:
         kind, text = self._next(LABEL)
         match kind:
             case "has":
@@ -143,67 +143,67 @@ class SelectorParser:
             case "global":
                 return Global()
             case "word":
-                return self._about(text)
-        raise self._failure(LABEL, before=1)
+                return self._parse_label_condition(text)
+        raise self._error(LABEL, before=1)
 
-    def _about(self, key: str) -> Selector:
+    def _parse_label_condition(self, key: str) -> Selector:
         """Parse a condition about one label."""
-        kind, how = self._next(OPERATOR)
+        kind, operator = self._next(OPERATOR)
         if kind not in {"mark", "word"}:  # `in` of has(in) is a label, not an operator
-            raise self._failure(OPERATOR, before=1)
+            raise self._error(OPERATOR, before=1)
         found: Selector
-        if how in {"==", "!="}:
-            found = Equals(key, self._literal())
-        elif how in {"in", "notin", "not"}:
-            if how == "not":
-                self._need("in")
-            found = OneOf(key, self._set())
+        if operator in {"==", "!="}:
+            found = Equals(key, self._parse_literal())
+        elif operator in {"in", "notin", "not"}:
+            if operator == "not":
+                self._expect("in")
+            found = OneOf(key, self._parse_set())
         else:
-            found = Like(key, self._affix(how), self._literal())
-        return Not(found) if how in {"!=", "notin", "not"} else found
+            found = Like(key, self._parse_string_operator(operator), self._parse_literal())
+        return Not(found) if operator in {"!=", "notin", "not"} else found
 
-    def _affix(self, how: str) -> str:
-        if how in {"starts", "ends"}:
-            self._need("with")
-            return f"{how} with"
-        if how in {"startswith", "endswith"}:  # Calico accepts any number of blanks there
-            return f"{how.removesuffix('with')} with"
-        if how != "contains":
-            raise self._failure(OPERATOR, before=1)
-        return how
+    def _parse_string_operator(self, operator: str) -> str:
+        if operator in {"starts", "ends"}:
+            self._expect("with")
+            return f"{operator} with"
+        if operator in {"startswith", "endswith"}:  # Calico accepts any number of blanks there
+            return f"{operator.removesuffix('with')} with"
+        if operator != "contains":
+            raise self._error(OPERATOR, before=1)
+        return operator
 
-    def _set(self) -> tuple[str, ...]:
-        self._need("{")
+    def _parse_set(self) -> tuple[str, ...]:
+        self._expect("{")
         values = []
-        while not self._take("}"):
-            values.append(self._literal())
-            if not self._take(","):
-                self._need("}")
+        while not self._accept("}"):
+            values.append(self._parse_literal())
+            if not self._accept(","):
+                self._expect("}")
                 break
         return tuple(values)
 
-    def _literal(self) -> str:
+    def _parse_literal(self) -> str:
         kind, text = self._next(TEXT)
         if kind != "literal":
-            raise self._failure(TEXT, before=1)
+            raise self._error(TEXT, before=1)
         return text[1:-1]
 
     def _next(self, expected: str) -> tuple[str, str]:
         if self._at == len(self._tokens):
-            raise self._failure(expected)
+            raise self._error(expected)
         self._at += 1
         return self._tokens[self._at - 1][:2]
 
-    def _take(self, text: str) -> bool:
+    def _accept(self, text: str) -> bool:
         found = self._at < len(self._tokens) and self._tokens[self._at][:2] in {("mark", text), ("word", text)}
         self._at += found
         return found
 
-    def _need(self, text: str) -> None:
-        if not self._take(text):
-            raise self._failure(text)
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
+            raise self._error(text)
 
-    def _failure(self, expected: str, *, before: int = 0) -> ValueError:
+    def _error(self, expected: str, *, before: int = 0) -> ValueError:
         """Return the error at the next token, or at one before it."""
         number = self._at - before
         at = self._tokens[number].at if number < len(self._tokens) else len(self._text)

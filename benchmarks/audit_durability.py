@@ -1,6 +1,6 @@
 """Measure the cost of each durability level and of each destination of the records.
 
-    python -m benchmarks.audit [--folder DIR] [--requests 2000] [--callers 8]
+    python -m benchmarks.audit_durability [--folder DIR] [--requests 2000] [--callers 8]
 
 First one caller's time for one record, and how many a second several callers write together; then the same of answers of a whole
 server on this machine, which shares its processors with the callers. Every way has its turn in each of several rounds, so that what

@@ -1,6 +1,6 @@
 """Measure the time and memory to verify, search, export and report on an audit log.
 
-    python -m benchmarks.auditing [RECORDS...]
+    python -m benchmarks.audit_commands [RECORDS...]
 
 For logs of so many records (100,000 and 1,000,000 if none is said), each with checkpoints, written by the log itself: records per
 second of elapsed time and of processor time, and the most memory at any time. Each verb runs in a process of its own.
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
-from tests.long_logs import decisions
+from tests.long_logs import decision_records
 from webhook.audit.log import AuditLog
 
 RECORDS: Final = (100_000, 1_000_000)
@@ -47,7 +47,7 @@ def main() -> None:
 def write(path: Path, count: int) -> None:
     """Write a log as a process does."""
     log = AuditLog(str(path), process="serve")
-    for record in decisions(count):
+    for record in decision_records(count):
         log.append(record)
     log.stop()
 
