@@ -72,7 +72,7 @@ def replace_file(path: str | PathLike[str], content: bytes) -> None:
     real = Path(os.path.realpath(path, strict=True))
     status = real.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "this is no regular file")
+        raise OSError(errno.EINVAL, "this is not a regular file")
     if not os.access(real, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     descriptor, name = mkstemp(prefix=f".{real.name[:LONGEST_PREFIX]}.", dir=real.parent)

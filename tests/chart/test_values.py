@@ -191,7 +191,7 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
         pytest.param(
             ["audit.durability=synced"], "set a volume for the log file in audit.file.volume", id="synced-stdout"
         ),
-        pytest.param(["audit.durability=best-effort", "audit.failure=refuse"], "cannot refuse", id="lax-and-strict"),
+        pytest.param(["audit.durability=best-effort", "audit.failure=refuse"], "cannot reject", id="lax-and-strict"),
         *(
             pytest.param(
                 [f"audit.file.volume.{kind}=x"],

@@ -29,7 +29,7 @@ def test_a_refused_workload_has_an_event_in_its_namespace(catflap: Installation,
     assert event["type"] == "Warning"
     assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("Namespace", namespace_name)
     shown = catflap.cluster.kubectl("get", "events", "--namespace", namespace_name).stdout
-    assert "Deployment bad was refused" in shown
+    assert "Deployment bad was rejected" in shown
     assert len(told(catflap, namespace_name, "WorkloadRefused")) == 1
 
 

@@ -213,7 +213,7 @@ def test_calico_listed_but_unavailable_falls_back_to_the_floor(alone: Installati
     try:
         eventually(lambda: alone.cluster.call("GET", "/apis/projectcalico.org/v3").status == 503)
         alone.write_policy("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nnetwork: {engine: calico}\n")
-        eventually(lambda: "Engine.CALICO" in alone.server.log().rpartition("surroundings: ")[2])
+        eventually(lambda: "Engine.CALICO" in alone.server.log().rpartition("cluster info: ")[2])
         space_with_account(alone, namespace_name)
         assert make_pod(alone, namespace_name).status == 201
         assert deny(alone, namespace_name).body["spec"] == DENY
@@ -225,7 +225,7 @@ def test_calicos_own_policy_is_the_proof_where_calico_is(alone: Installation, na
     """No plain policy is written in addition."""
     alone.cluster.install_calico()
     alone.write_policy("apiVersion: catflap.dev/v1\nkind: GuardPolicy\nnetwork: {engine: calico}\n")
-    eventually(lambda: "Engine.CALICO" in alone.server.log().rpartition("surroundings: ")[2])
+    eventually(lambda: "Engine.CALICO" in alone.server.log().rpartition("cluster info: ")[2])
     space_with_account(alone, namespace_name)
     answer = make_pod(alone, namespace_name)
     assert answer.status == 201, answer.body["message"]

@@ -162,7 +162,7 @@ def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: 
     catflap.cluster.remove_calico()
     eventually(
         lambda: (
-            catflap.controller.log().rpartition("surroundings")[2].startswith(": ClusterInfo(engine=<Engine.KUBERNETES")
+            catflap.controller.log().rpartition("cluster info")[2].startswith(": ClusterInfo(engine=<Engine.KUBERNETES")
         )
     )
     catflap.apply(namespace(namespace_name))

@@ -132,7 +132,7 @@ def test_a_server_without_an_api_server_is_not_ready(catflap: Installation, tmp_
         arguments = ("--policy", POLICY, "--kubeconfig", str(token))
         with serve(tmp_path, *arguments, ready=False, environment={"POD_NAMESPACE": NAMESPACE}) as early:
             eventually(
-                lambda: ready_or_not(early), until=lambda seen: seen == b"not ready: policy, namespaces, surroundings\n"
+                lambda: ready_or_not(early), until=lambda seen: seen == b"not ready: policy, namespaces, cluster info\n"
             )
             response = early.post("/validate", encoded(pod("x", "shop", GOOD))).response
             assert (response["allowed"], response["status"]["code"]) == (False, 503)

@@ -50,7 +50,7 @@ def test_a_namespace_is_reported_as_it_is(reported: Reported, namespace_name: st
     """Isolated, exempt or older than catflap; the objects decide, not the log."""
     first = f"a-{namespace_name}"  # the page has the first 200 by name, and other tests left more than that
     reported.catflap.apply(namespace(first))
-    eventually(lambda: reported.row(STANDING, first), until=lambda row: row and row[2] == "closed")
+    eventually(lambda: reported.row(STANDING, first), until=lambda row: row and row[2] == "isolated")
     assert reported.row(STANDING, older)[2] == "older than catflap, not included"
     assert {reported.row(STANDING, name)[2] for name in (NAMESPACE, "kube-system")} == {"exempt"}
 
@@ -64,7 +64,7 @@ def test_a_gap_by_break_glass_is_reported_to_the_fraction_of_a_second(reported: 
     assert row[3].endswith(" s")
     assert row[5].endswith(" s")
     assert not row[5].startswith("at most")
-    assert row[6] == "closed"
+    assert row[6] == "isolated"
     assert "emergency" in reported.page().figures("Break-glass, by user")
 
 

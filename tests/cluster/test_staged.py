@@ -224,7 +224,10 @@ def test_the_net_waits_for_calico(netted: Installation) -> None:
     """Without Calico the log reports it, and namespaces are isolated one by one; the policy is written once Calico is served."""
     netted.cluster.remove_calico()
     netted.configure(net(engine="auto"))
-    says = "network.clusterWideDefaultDeny: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
+    says = (
+        "network.clusterWideDefaultDeny: this cluster does not serve GlobalNetworkPolicy; catflap isolates each "
+        "namespace separately"
+    )
     eventually(lambda: says in netted.controller.log())
     eventually(lambda: stand(netted, PLAIN, "default") == BOTH)
     netted.cluster.install_calico()

@@ -72,7 +72,7 @@ def test_a_broken_certificate_ends_it(policy: Path, tmp_path: Path) -> None:
         (tmp_path / name).write_text("x", encoding="utf-8")
     ended = start(policy, tmp_path, "--standalone")
     assert ended.returncode == 2
-    assert "as PEM" in ended.stderr
+    assert "in PEM" in ended.stderr
 
 
 def test_the_ca_is_printed_for_the_configuration(policy: Path, tmp_path: Path) -> None:
@@ -263,9 +263,7 @@ def test_requested_names_and_addresses_are_issued(policy: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("address", "says"),
     [
-        pytest.param(
-            "127.0.0.1:TAKEN", "another program, or another option of this command, uses this port", id="taken"
-        ),
+        pytest.param("127.0.0.1:TAKEN", "another program or another option of this command uses this port", id="taken"),
         pytest.param("192.0.2.1:8080", "this machine does not have this address", id="not of this machine"),
         pytest.param("name.invalid:8080", "this host name is unknown", id="unknown"),
     ],

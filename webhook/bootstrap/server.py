@@ -169,10 +169,10 @@ def start_cluster_lookup(  # noqa: PLR0917 (each is of another type)
     namespaces.start()
     lookout.start()
     checks["namespaces"] = lambda: namespaces.synced
-    checks["surroundings"] = lambda: lookout.current is not None
+    checks["cluster info"] = lambda: lookout.current is not None
     records = RetryQueue(parts.audit, on_lost=parts.metrics.audit_lost.inc)
     records.start()
-    checks["owed records"] = lambda: records.is_timely
+    checks["delayed records"] = lambda: records.is_timely
     gate = IsolationGate(
         cached_namespace=namespaces.get,
         cluster_info=lambda: lookout.current,

@@ -60,4 +60,4 @@ def first_sentence(name: str) -> str:
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="catflap")
 def main() -> None:
-    """Lets only workloads with a known role into a cluster, and closes namespaces at birth."""
+    """Reject workloads without the required labels, and isolate each new namespace."""

@@ -52,7 +52,7 @@ class PreviewResult(Struct, frozen=True):
 
 def show(found: PreviewResult, *, wide: bool) -> None:
     """Print the result for a person."""
-    faults = (Column("FAULT"),) if wide else ()
+    faults = (Column("VIOLATION"),) if wide else ()
     if found.changes is None:
         echo_table(
             (*COLUMNS, *faults),

@@ -97,10 +97,10 @@ def query_options(function: Function) -> Function:
 @lenient_option
 @click.option("-o", "--output", type=WordChoice(["table", "json"]), default="table", show_default=True)
 def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | None, **asked: Any) -> None:
-    """Print the records that answer a question, oldest file first; `-` is standard input.
+    """Print the records that match the options, in the order of the files; `-` is standard input.
 
-    Options of different kinds must all hold, of one kind any; in names `*` stands for any text. `-o json` prints each record as
-    it stands in the log.
+    A record must match at least one value of each option. In names, `*` matches any text. `-o json` prints each record as it is in
+    the log.
     """
     check_time_range(asked["begin"], asked["end"])
     found = RecordFilter(Query(**asked).compile())
@@ -161,7 +161,7 @@ def unknown_rule(rule: str, known_rules: Iterable[str], records: int) -> str:
 )  # fmt: skip
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
-    """Print records in a form that others read: OCSF events, a line of JSON each, or CSV; `-` is standard input."""
+    """Print records in a format for other programs: OCSF events, one line of JSON each, or CSV; `-` is standard input."""
     for exported in FORMATS[form](entry for entry, _ in read_entries(files, lenient=lenient, doing="exporting")):
         sys.stdout.buffer.write(exported)
 

@@ -20,7 +20,7 @@ DAMAGED = 1
 
 @click.group("audit")
 def verb() -> None:
-    """Look at audit logs: whether they are whole, whose word says so, and what they tell."""
+    """Read audit logs: verify, query and export them, and create the audit root key."""
 
 
 @verb.command("verify")
@@ -45,10 +45,10 @@ def verb() -> None:
 def verify(  # noqa: PLR0917 (click calls it by name)
     files: tuple[str, ...], trust: tuple[Path, ...], against: tuple[str, ...], closed: bool, lenient: bool, output: str
 ) -> None:
-    """Say whether audit logs are what their writers wrote, and where they are not; `-` is standard input.
+    """Verify audit logs: report each place where a log differs from what its writers wrote; `-` is standard input.
 
-    Files of one log come oldest first, compressed by gzip or not.  Ends with status 0 where all is sound, 1 where something is
-    damaged, 2 where a file cannot be read, or none of the files has a record or what is left of one.
+    Pass the files of one log in order, oldest first; they can be compressed with gzip. The exit code is 0 if every log is sound, 1 if a log is
+    damaged, and 2 if a file cannot be read or the files contain no record.
     """
     check_stdin_once((*files, *against))
     try:
@@ -66,7 +66,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
 @verb.command("keygen")
 @click.argument("prefix", default="audit")
 def keygen(prefix: str) -> None:
-    """Make an audit root key: PREFIX.key for `--audit-key`, to be kept secret, and PREFIX.pub for `audit verify --trust`."""
+    """Create an audit root key: PREFIX.key for `--audit-key`, which must stay secret, and PREFIX.pub for `audit verify --trust`."""
     try:
         private, public = write_pair(prefix)
     except OSError as bad:

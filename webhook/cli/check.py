@@ -60,9 +60,9 @@ class CheckOptions(Struct, frozen=True):
 @click.option("--strict", is_flag=True, help="End with status 1 also if something was not checked.")
 @click.argument("paths", nargs=-1, required=True, type=MANIFESTS, metavar="PATH...")
 def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bool, paths: tuple[str, ...]) -> None:  # noqa: PLR0917 (click calls it by name)
-    """Judge the manifests in files, folders or - (standard input).
+    """Check the manifests in files, folders or - (standard input).
 
-    Ends with status 0 where all would be admitted, 1 where some would be rejected, 2 where something cannot be read.
+    The exit code is 0 if every object would be admitted, 1 if an object would be rejected, and 2 if an input cannot be read.
     """
     check_stdin_once((policy, *paths))
     inputs, counts = Inputs(paths), CheckCounts()

@@ -30,16 +30,16 @@ FAULTY = 1
 
 @click.group("config")
 def verb() -> None:
-    """Look at a policy file: its faults, its defaults, its schema."""
+    """Check a policy file, or print its defaults or its schema."""
 
 
 @verb.command("check")
 @click.argument("files", metavar="FILE...", type=FILE, nargs=-1, required=True)
 def check(files: tuple[Path, ...]) -> None:
-    """Say every fault of policy files, each with its line and column; `-` is standard input.
+    """Print every error of policy files, with line and column; `-` is standard input.
 
-    FILE may also be the manifest of the ConfigMap that holds the policy file. On standard error it says which settings have no effect, of a file
-    with faults too; these are no faults. The exit code is 0 where all are sound, 1 where one has faults, 2 where one cannot be read or is empty.
+    FILE can also be the manifest of the ConfigMap that contains the policy file. Warnings about settings that have no effect are on standard
+    error, and do not change the exit code. It is 0 if every file is valid, 1 if a file is invalid, and 2 if a file cannot be read or is empty.
     """
     check_stdin_once(files)
     status = 0
@@ -86,9 +86,9 @@ def migrate(file: Path, *, is_diff: bool) -> None:
 @verb.command("show")
 @click.argument("file", type=FILE, required=False)
 def show(file: Path | None) -> None:
-    """Print a policy file with every key that it leaves to its default, each with its meaning.
+    """Print a policy file with all its defaults and the description of each key.
 
-    Without FILE: the defaults alone.
+    Without FILE: only the defaults.
     """
     loaded = parse(DEFAULT_POLICY) if file is None else load_policy(file)
     click.echo(spelled_out(loaded.policy), nl=False)

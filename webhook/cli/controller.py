@@ -33,11 +33,12 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     registering: RegistrationSetup,
     verbose: bool,
 ) -> None:
-    """Register catflap, write the default-deny policies of managed namespaces, and keep both.
+    """Register catflap, isolate the managed namespaces, and repair both.
 
-    It registers once the servers answer at --url or --service under the CA of --ca; without these, catflap is registered by hand.
+    The controller registers catflap when the servers answer at --url or --service with a certificate of --ca. Without these options, an
+    administrator registers catflap.
 
-    Ends with status 2 for a bad policy file, audit key or kubeconfig.
+    The exit code is 2 for an invalid policy file, audit key or kubeconfig.
     """
     log_to_stderr(verbose=verbose)
     check_audit_key(audit_key)

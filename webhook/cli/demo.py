@@ -40,9 +40,9 @@ def deployment(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
 
 @click.command("demo")
 def verb() -> None:
-    """Show what catflap does: the real server, a throw-away CA, reviews as the API server sends them.
+    """Show what catflap does, with a real server, a temporary CA, and reviews as the API server sends them.
 
-    Ends with status 1 where an answer is not the one that the story tells.
+    The exit code is 1 if an answer differs from the expected one.
     """
     console = Console(highlight=False)
     with TemporaryDirectory(prefix="catflap-demo-") as name:

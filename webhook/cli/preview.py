@@ -103,10 +103,10 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     output: str,
     paths: tuple[str, ...],
 ) -> None:
-    """Show what a policy file would refuse, among manifests (PATH: files, folders, -) or in a cluster.
+    """Show what a policy file would reject, in manifests (PATH: files, folders, -) or in a cluster.
 
-    Ends with status 0 where nothing would be rejected, or nothing differs; 1 where something does; 2 where something cannot
-    be read or looked at.
+    The exit code is 0 if nothing would be rejected or nothing differs, 1 if something would be rejected or differs, and 2 if something cannot
+    be read.
     """
     if against and against_cluster:
         exit_with_errors(["--against and --against-cluster exclude each other"])

@@ -53,10 +53,10 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     kubeconfig: str | None,
     context: str | None,
 ) -> None:
-    """Print the webhook configurations that fit a policy file, or turn catflap on again.
+    """Print the webhook configurations for a policy file, or turn catflap on again.
 
-    The controller registers catflap by itself, once the servers answer; what is printed is for reading, and for whoever registers it
-    by hand. Ends with status 1 where the cluster refuses something, with 2 where it does not answer, for bad options or a bad policy file.
+    The controller registers catflap itself when the servers answer. Use the output for reading, or to register catflap without a controller. The exit code
+    is 1 if the cluster rejects a request, and 2 if it does not answer or if an option or the policy file is invalid.
     """
     if turn_on:
         click.echo(turn_on_again(kubeconfig, context, namespace))

@@ -26,11 +26,11 @@ from webhook.netpol.render import render_cluster_wide, render_namespace
 @own_namespace_option(help_text="The namespace of catflap, which gets no policies.")
 @click.option("--environment", default="", help="The environment of the namespace, from namespaces.environment.oneOf.")
 def verb(policy: Path, namespace: str, engine: str | None, own_namespace: str, environment: str) -> None:
-    """Print the policies that a namespace gets, for kubectl apply or calicoctl apply.
+    """Print the policies of a namespace, for kubectl apply or calicoctl apply.
 
-    A namespace that catflap leaves open gets none; standard error says why. One that is older than catflap gets them where
-    namespaces.includeExisting names it. With network.clusterWideDefaultDeny, the cluster-wide default deny is printed first. Comments say what only a cluster could show: which name
-    servers it has, and the address of its DNS Service.
+    A namespace that catflap does not isolate has no policies; standard error contains the reason. A namespace that is older than catflap has policies if
+    namespaces.includeExisting names it. With network.clusterWideDefaultDeny, the output starts with the cluster-wide default deny. Comments name what only
+    a cluster can show: its name servers, and the address of its DNS Service.
     """
     loaded = load_policy(policy)
     known = loaded.policy.namespaces.environment.one_of

@@ -112,10 +112,10 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     prepared_by: str,
     output: str,
 ) -> None:
-    """Write what audit logs say as one HTML page for an auditor, which loads nothing and runs nothing; `-` is standard input.
+    """Write audit logs as one HTML page for an auditor; the page loads nothing and runs no scripts; `-` is standard input.
 
-    Files of one log come oldest first, compressed by gzip or not. Ends as `audit verify` does: with status 0 where all is sound,
-    1 where something is damaged (the page is written, and says so first), 2 where something cannot be read.
+    Pass the files of one log in order, oldest first; they can be compressed with gzip. The exit code is that of `audit verify`: 0 if every log is sound, 1 if a
+    log is damaged (the page states this at the top), and 2 if something cannot be read.
     """
     check_time_range(begin, end)
     check_stdin_once((policy, *files, *against))

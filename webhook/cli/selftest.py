@@ -39,9 +39,9 @@ CONTAINER: Final = {
     help="A label of the valid Pod, if the policy file does not list its values; may be repeated.",
 )  # fmt: skip
 def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: str, labels: tuple[str, ...]) -> None:
-    """Create a Pod with labels and one without as dry runs, and see that the first is admitted and the second refused.
+    """Create a Pod with labels and a Pod without labels as dry runs; check that the first is admitted and the second is rejected.
 
-    Ends with status 0 where both are as the policy file says, 1 where one is not, 2 where that cannot be found out.
+    The exit code is 0 if both results agree with the policy file, 1 if a result does not, and 2 if a result is not known.
     """
     under = load_policy(policy).policy
     given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}

@@ -74,9 +74,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     worker: str,
     verbose: bool,
 ) -> None:
-    """Answer admission reviews over HTTPS on /validate and /mutate.
+    """Answer admission reviews over HTTPS at /validate and /mutate.
 
-    Ends with status 2 for a bad policy file, certificate, audit key or kubeconfig.
+    The exit code is 2 for an invalid policy file, certificate, audit key or kubeconfig.
     """
     log_to_stderr(verbose=verbose)
     check_audit_key(audit_key)

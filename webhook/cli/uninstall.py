@@ -24,10 +24,12 @@ FAILED = 1
     "-y", "--yes", is_flag=True, help="Do not ask for confirmation; without a terminal, the command never asks."
 )
 def verb(kubeconfig: str | None, context: str | None, namespace: str | None, dry_run: bool, yes: bool) -> None:
-    """Remove catflap's webhook configurations, its copy of the rules, policies, stamps and reports from a cluster, and nothing else.
+    """Remove the webhook configurations, ValidatingAdmissionPolicy copy, policies, labels and reports of catflap from a cluster.
 
-    Stop the controllers first, or they write these again. The Secret catflap-webhook-path and the ConfigMap catflap-registration go last. The ConfigMaps catflap-epoch stay: a later installation goes on where
-    this one ended. The cluster is the one that kubectl would take, in a Pod that of its ServiceAccount. Ends with status 0 when nothing is left, 1 where something could not be removed, 2 without a cluster that answers.
+    Stop the controllers first, because they would create these objects again. The command removes the Secret catflap-webhook-path and the ConfigMap
+    catflap-registration last. It keeps the ConfigMaps catflap-epoch, so a later installation continues with the same installation time. The cluster is the
+    current one of kubectl, or in a Pod that of its ServiceAccount. The exit code is 0 if everything is removed, 1 if an object could not be removed, and 2 if
+    the cluster does not answer.
     """
     try:
         api = connect_as_kubectl(kubeconfig, context)

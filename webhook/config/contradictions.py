@@ -149,7 +149,10 @@ def unjudged(policy: GuardPolicy) -> Iterator[PolicyFault]:
     Otherwise any edit of such an owner would bring Pods that no rule judges.
     """
     if policy.workloads.scope is Scope.OBJECT and policy.workloads.existing_workloads == "admit":
-        message = "with workloads.scope object no template is judged, so Pods have to be, whatever their owner's age: set it to judge"
+        message = (
+            "with workloads.scope: object, catflap checks no pod template, so it must check the Pods of all "
+            "owners: set this key to judge"
+        )
         yield PolicyFault("workloads.existingWorkloads", message)
 
 
@@ -158,7 +161,7 @@ def validating_admission_policy(policy: GuardPolicy) -> Iterator[PolicyFault]:
     if policy.validating_admission_policy and policy.workloads.scope is not Scope.TEMPLATE:
         yield PolicyFault(
             "validatingAdmissionPolicy",
-            f"it judges pod templates alone, and workloads.scope is {policy.workloads.scope}",
+            f"it checks only pod templates, and workloads.scope is {policy.workloads.scope}",
         )
 
 

@@ -121,7 +121,7 @@ def default_deny(policy: GuardPolicy) -> Iterator[PolicyFault]:
         message = f"the engine {policy.network.engine!r} has no GlobalNetworkPolicy; set network.engine: calico"
         yield PolicyFault("network.clusterWideDefaultDeny", message)
     if policy.namespaces.include_existing != "all":
-        message = "it closes every namespace, older ones too: that needs namespaces.includeExisting: all"
+        message = "it isolates every namespace, also existing ones, so it needs namespaces.includeExisting: all"
         yield PolicyFault("network.clusterWideDefaultDeny", message)
     exempt = [*policy.namespaces.exempted, "x" * LONGEST_NAMESPACE]  # catflap's own namespace, with any name
     try:

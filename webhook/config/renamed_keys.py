@@ -103,7 +103,7 @@ class Renaming:
         """Return the current name of a key; None for a key that does not count."""
         place = self._found.marks.get(id(mapping), {}).get(key)
         if path in REMOVED:
-            message = f"this key has no effect any more: {REMOVED[path]}; {MIGRATE} removes it"
+            message = f"this key no longer has an effect: {REMOVED[path]}; {MIGRATE} removes it"
             self._warnings.append(PolicyFault(written(path), message, place))
             return None
         if path not in RENAMED:

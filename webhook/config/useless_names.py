@@ -28,7 +28,7 @@ def included(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
         return
     for number, pattern in enumerate(spaces.include_existing):
         if exempts(spaces, pattern):
-            message = f"{pattern} is exempt ({why_exempt(spaces, pattern)}), so it is not included; remove it here"
+            message = f"{pattern} is exempt ({why_exempt(spaces, pattern)}), so it is not included; remove it"
             yield PolicyFault(f"namespaces.includeExisting[{number}]", message)
         elif pattern in spaces.include_existing[:number]:
             yield PolicyFault(f"namespaces.includeExisting[{number}]", f"{pattern} is a duplicate; remove it")

@@ -30,7 +30,7 @@ def engine(policy: GuardPolicy, _: datetime) -> Iterator[PolicyFault]:
             )
     if policy.namespaces.include_existing not in {NONE, ()}:
         yield PolicyFault(
-            "namespaces.includeExisting", "it has no effect: with network.engine: none no namespace is closed"
+            "namespaces.includeExisting", "it has no effect: with network.engine: none catflap isolates no namespace"
         )
 
 

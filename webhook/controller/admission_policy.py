@@ -33,9 +33,7 @@ IS_CONTROLLER: Final = (
 OWNED: Final = "object.?metadata.?ownerReferences.orValue([]).exists(one, one.?controller.orValue(false))"
 MIRROR: Final = "'kubernetes.io/config.mirror' in object.?metadata.?annotations.orValue({})"
 LAST_DAY: Final = date.max
-MESSAGE_SUFFIX: Final = (
-    "What is at fault, and what mends it, is told by catflap itself where it runs, and by `catflap check`."
-)
+MESSAGE_SUFFIX: Final = "The message of catflap, and `catflap check`, show the violations and the fix."
 
 
 def admission_policy(

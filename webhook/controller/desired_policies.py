@@ -63,5 +63,8 @@ def unsupported_features(loaded: Loaded, around: ClusterInfo) -> str:
     if cannot_stage(loaded, around):
         return "network.staged: this cluster does not serve staged policies of Calico, so catflap writes no policy"
     if loaded.policy.network.cluster_wide_default_deny and around.engine is not PolicyEngine.CALICO:
-        return "network.clusterWideDefaultDeny: this cluster takes no GlobalNetworkPolicy; namespaces are closed one by one"
+        return (
+            "network.clusterWideDefaultDeny: this cluster does not serve GlobalNetworkPolicy; catflap isolates "
+            "each namespace separately"
+        )
     return ""

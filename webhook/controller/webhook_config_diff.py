@@ -135,7 +135,7 @@ def describe_condition_changes(is_now: Sequence[Json], should: Sequence[Json]) -
         for kind, names in kinds.items()
         if names
     ]
-    return f"{CONDITIONS} are {'; '.join(said) or 'in another order'}"
+    return f"{CONDITIONS} are {'; '.join(said) or 'in a different order'}"
 
 
 def format_value(field: str, value: Any) -> str:

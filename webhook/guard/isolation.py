@@ -47,5 +47,5 @@ def reason_not_managed(name: str, policy: GuardPolicy, *, own_namespace: str) ->
     if namespaces.exempts(name):
         return "its name starts with a prefix in namespaces.reserved.prefixes"
     if name == DEFAULT_NAMESPACE and not namespaces.includes_existing(name):
-        return "it is older than catflap, and namespaces.includeExisting does not name it"
+        return "it is older than catflap, and namespaces.includeExisting does not contain it"
     return ""

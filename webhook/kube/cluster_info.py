@@ -45,7 +45,7 @@ class ClusterInfoPoller:
 
     def start(self) -> None:
         """Start polling on a thread of its own."""
-        Thread(target=self._keep_looking, name="surroundings", daemon=True).start()
+        Thread(target=self._keep_looking, name="cluster-info", daemon=True).start()
 
     def poll_now(self) -> None:
         """Poll at once: the policy file may name another engine."""
@@ -72,7 +72,7 @@ class ClusterInfoPoller:
             else:
                 self._trouble = ""
                 if seen != self.current:
-                    logger.info("name servers and API groups: %s", seen)
+                    logger.info("cluster info: %s", seen)
                     self.current = seen
                     self._on_change(seen)
             self._wake.wait(POLL_SECONDS if self.current else FIRST_POLL_SECONDS)

@@ -89,7 +89,7 @@ def isolation_exclusions(policy: GuardPolicy) -> Iterator[Exclusion]:
             else join_names(policy.namespaces.include_existing)
         )
         yield Exclusion(
-            "namespaces older than catflap", f"namespaces.includeExisting: {included}", "closing, unless included"
+            "namespaces older than catflap", f"namespaces.includeExisting: {included}", "isolation, unless included"
         )
     if policy.network.staged:
         yield Exclusion("all namespaces", "network.staged: true", "isolation: staged policies drop nothing")

@@ -130,7 +130,7 @@ def causes(denied: tuple[Violation, ...]) -> list[Cause]:
     """Return the first faults that refuse, and one cause with the count of the others."""
     found = [cause(violation) for violation in denied[:MOST_CAUSES]]
     if rest := sum(violation.count for violation in denied[MOST_CAUSES:]):
-        found.append(Cause(reason="FieldValueInvalid", message=f"and {counted(rest, 'more fault')}", field=""))
+        found.append(Cause(reason="FieldValueInvalid", message=f"and {counted(rest, 'more violation')}", field=""))
     return found
 
 

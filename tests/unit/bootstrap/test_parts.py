@@ -29,7 +29,7 @@ def test_keys_of_earlier_releases_are_logged_once_for_each_policy(
     begins = [
         "policy file, line 3, column 1: twin: this key is now validatingAdmissionPolicy",
         "policy file, line 4, column 14: namespaces.adopt: this key is now namespaces.includeExisting",
-        "policy file, line 5, column 1: gate: this key has no effect any more",
+        "policy file, line 5, column 1: gate: this key no longer has an effect",
     ]
     assert [one[: len(begin)] for one, begin in zip(caplog.messages, begins, strict=True)] == begins
     caplog.clear()

@@ -210,7 +210,7 @@ def test_a_pipe_is_read_and_not_replaced(policy: Path) -> None:
     with subprocess.Popen(["sh", "-c", f'cat "{policy}" > "{pipe}"']):
         outcome = run(pipe)
     assert outcome.exit_code == 2
-    assert f"catflap: {pipe}: this is no regular file" in outcome.stderr
+    assert f"catflap: {pipe}: this is not a regular file" in outcome.stderr
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 

@@ -61,7 +61,8 @@ LEFT_OPEN = [
     ),
     pytest.param("catflap-system", [], INCLUDING, "catflap runs in it", id="our own"),
     pytest.param("guards", ["--own-namespace", "guards"], "", "catflap runs in it", id="our own elsewhere"),
-    pytest.param("default", [], "", "it is older than catflap, and namespaces.includeExisting does not name it", id="not included"),
+    pytest.param("default", [], "", "it is older than catflap, and namespaces.includeExisting does not contain "
+                                    "it", id="not included"),
 ]  # fmt: skip
 
 

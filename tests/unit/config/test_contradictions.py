@@ -456,7 +456,10 @@ class TestKinds:
     def test_the_cluster_wide_default_deny_isolates_older_namespaces_too(self, included: str) -> None:
         """The file must therefore include all namespaces."""
         assert faults(f"namespaces: {{includeExisting: {included}}}", "network: {clusterWideDefaultDeny: true}") == [
-            "network.clusterWideDefaultDeny: it closes every namespace, older ones too: that needs namespaces.includeExisting: all"
+            (
+                "network.clusterWideDefaultDeny: it isolates every namespace, also existing ones, so it needs "
+                "namespaces.includeExisting: all"
+            )
         ]
         assert faults(f"namespaces: {{includeExisting: {included}}}", "network: {clusterWideDefaultDeny: false}") == []
 

@@ -200,4 +200,4 @@ class TestBounds:
         found = self.answer(Decision(some(Verdict.DENIED), denied=self.FAULTS, message="no"))["status"]["details"][
             "causes"
         ]
-        assert (len(found), found[-1]["message"]) == (MOST_CAUSES + 1, "and 68 more faults")
+        assert (len(found), found[-1]["message"]) == (MOST_CAUSES + 1, "and 68 more violations")

@@ -51,7 +51,7 @@ class MutatingApi(Api):
 
 
 def make_gate(log: str) -> tuple[IsolationGate, RetryQueue]:
-    """Return a gate and its owed records."""
+    """Return a gate and its delayed records."""
     records = RetryQueue(AuditLog(log, process="serve"))
     made = IsolationGate(
         cached_namespace=lambda _: SHOP,

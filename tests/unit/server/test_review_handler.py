@@ -230,7 +230,7 @@ def test_a_policy_file_with_a_former_key_is_admitted_with_a_warning(tmp_path: Pa
         "namespaces.adopt: this key is now namespaces.includeExisting, and the next release does not read the former name; "
         "catflap config migrate FILE renames it (line 4, column 3)"
     )
-    assert removed.startswith("gate: this key has no effect any more: ")
+    assert removed.startswith("gate: this key no longer has an effect: ")
     assert removed.endswith("; catflap config migrate FILE removes it (line 5, column 1)")
 
 
