@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.controlplane.leaked_processes import EXIT_TIMEOUT, PROJECT, processes
+from tests.controlplane.leaked_processes import PROJECT, processes
 from tests.controlplane.waiting import wait_until
 
 SIGNALS: Final = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
@@ -54,6 +54,6 @@ def test_a_server_and_its_worker_end_with_a_killed_test_run(
             )
             assert len(server_processes(folder)) >= SERVER_PROCESSES
             pytest_process.send_signal(number)
-            wait_until(lambda: not server_processes(folder), what="the server's end", seconds=EXIT_TIMEOUT)
+            wait_until(lambda: not server_processes(folder), what="the server's end")
         finally:
             os.killpg(pytest_process.pid, signal.SIGKILL)
