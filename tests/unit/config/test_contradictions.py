@@ -674,4 +674,6 @@ class TestUnjudged:
         assert faults("workloads: {scope: object, existingWorkloads: judge}") == []
         assert faults("workloads: {scope: both}") == []
         [found] = faults("workloads: {scope: object}")
-        assert found.startswith("workloads.existingWorkloads: with workloads.scope object no template is judged")
+        assert found.startswith(
+            "workloads.existingWorkloads: with workloads.scope: object, catflap checks no pod template"
+        )
