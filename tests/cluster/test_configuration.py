@@ -90,7 +90,7 @@ def test_an_edit_with_former_names_of_keys_counts_with_a_warning(catflap: Instal
         "catflap config migrate FILE renames it (line 4, column 13)"
     )
     assert removed == (
-        "gate: this key has no effect any more: catflap verifies the isolation of a namespace for each Pod; "
+        "gate: this key no longer has an effect: catflap verifies the isolation of a namespace for each Pod; "
         "catflap config migrate FILE removes it (line 5, column 1)"
     )
     eventually(lambda: admitted(catflap, namespace_name))
