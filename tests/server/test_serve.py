@@ -123,7 +123,7 @@ def test_keys_of_earlier_releases_are_logged_once(tmp_path: Path) -> None:
     with serve(tmp_path, "--standalone", "--policy", str(policy)) as server:
         assert verdict(server)
         said = server.log()
-    keys = ("workloads.existing: this key is now workloads.existingWorkloads", "gate: this key has no effect any more")
+    keys = ("workloads.existing: this key is now workloads.existingWorkloads", "gate: this key no longer has an effect")
     assert [said.count(key) for key in keys] == [1, 1]
 
 
