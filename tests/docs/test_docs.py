@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -83,3 +84,14 @@ def test_flags_in_the_documentation_exist() -> None:
             known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             for flag in re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest):
                 assert flag in known, (verb, flag)
+
+
+PATH: Final = re.compile(r"`((?:[\w-]+/)+(?:\w+\.\w+)?)`")
+
+
+@pytest.mark.parametrize(("page", "root"), [("CONTRIBUTING.md", ROOT), ("docs/architecture.md", ROOT / "webhook")])
+def test_each_file_that_engineers_are_sent_to_exists(page: str, root: Path) -> None:
+    """The recipes of CONTRIBUTING.md name files from the root, the page of the architecture modules of the package."""
+    named = PATH.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert len(named) > 20
+    assert [one for one in named if not ((root / one).exists() or (ROOT / one).exists())] == []
