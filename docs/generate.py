@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -114,16 +115,24 @@ def rules_page() -> Iterator[str]:
     )
     for rule in RULES.values():
         yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.{limits(rule)}", "")
+        yield from (details(rule), "")
         pair = ", the Pod before and after the change" if rule.about is Relabelling else ""
         for verdict, says in (("allow", f"Admitted{pair}:"), ("deny", f"Rejected{pair}:")):
             example = smallest(CASES / rule.id / verdict)
             yield from (says, "", "```yaml", example.read_text(encoding="utf-8").rstrip(), "```", "")
 
 
+def details(rule: Rule) -> str:
+    """What a user must know about a rule besides its title: the docstring of its module without the first line."""
+    return (import_module(rule.check.__module__).__doc__ or "").partition("\n")[2].strip()
+
+
 def limits(rule: Rule) -> str:
     """Where a rule says less than the file's mode would have it."""
     milder = (
-        f" The key `mode` sets this rule to `{rule.at_most}` at most. To set a stricter mode, name the rule under the key `rules`." if rule.at_most is not Mode.ENFORCE else ""
+        f" The key `mode` sets this rule to `{rule.at_most}` at most. To set a stricter mode, name the rule under the key `rules`."
+        if rule.at_most is not Mode.ENFORCE
+        else ""
     )
     return f"{milder} It applies in managed namespaces only." if rule.managed_only else milder
 
