@@ -146,8 +146,8 @@ def policy_page() -> Iterator[str]:
     """Every key of the policy file with its default."""
     yield from ("# The policy file", "", WARNING, "")
     yield from (
-        "This page is a reference for administrators who write the policy file. It lists every key. The [quick start](quick-start.md) shows a first",
-        "policy file, and the [glossary](glossary.md) defines the terms.",
+        "This page is a reference for administrators who write the policy file. It lists every key. The folder [examples](../examples) contains complete",
+        "policy files, and the [glossary](glossary.md) defines the terms.",
         "",
         "Write the policy file as YAML:",
         "",
