@@ -59,7 +59,7 @@ def agree(catflap: Installation, check: Check, text: str, space: str) -> Objects
     assert (status, done.returncode) == ((1, 1) if refused else (0, 0)), done.stderr
     assert done.stderr.count(" denied the request: ") == len(refused)
     for one in refused:
-        assert f"{one['kind']} {one['namespace']}/{one['name']} has {len(one['violations'])} fault" in done.stderr
+        assert f"{one['kind']} {one['namespace']}/{one['name']} has {len(one['violations'])} violation" in done.stderr
         for fault in one["violations"]:
             assert f"- {fault['rule']}: {fault['path']}: {fault['message']}" in done.stderr
     return objects
