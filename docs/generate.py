@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -100,20 +101,40 @@ def decisions_page() -> Iterator[str]:
 def rules_page() -> Iterator[str]:
     """Each rule with a manifest that it admits and one that it refuses, both from its test cases."""
     yield from ("# Rules", "", WARNING, "")
+    yield from (
+        "This page is a reference for administrators and for developers whose objects catflap rejects. It describes each built-in rule. Administrators set the mode",
+        "of a rule in the [policy file](policy.md), and can add [custom rules](custom-rules.md).",
+        "",
+        "For each rule, one example complies with the rule, and one violates it:",
+        "",
+        "- The examples concern one rule only. Other rules can reject an object that complies with this rule. For example, `known-role` admits a Pod without a role,",
+        "  and `require-role` rejects it.",
+        "- Each comment at the top of an example is one violation: the rule and the field.",
+        "- The defaults of the policy file apply, unless the example begins with a policy file.",
+        "",
+    )
     for rule in RULES.values():
         yield from (f"## {rule.id}", "", f"{rule.title} Since {rule.since}.{limits(rule)}", "")
-        pair = ", before and after" if rule.about is Relabelling else ""
+        yield from (details(rule), "")
+        pair = ", the Pod before and after the change" if rule.about is Relabelling else ""
         for verdict, says in (("allow", f"Admitted{pair}:"), ("deny", f"Rejected{pair}:")):
             example = smallest(CASES / rule.id / verdict)
             yield from (says, "", "```yaml", example.read_text(encoding="utf-8").rstrip(), "```", "")
 
 
+def details(rule: Rule) -> str:
+    """What a user must know about a rule besides its title: the docstring of its module without the first line."""
+    return (import_module(rule.check.__module__).__doc__ or "").partition("\n")[2].strip()
+
+
 def limits(rule: Rule) -> str:
     """Where a rule says less than the file's mode would have it."""
     milder = (
-        f" Its mode is at most {rule.at_most}, unless `rules` names it." if rule.at_most is not Mode.ENFORCE else ""
+        f" The key `mode` sets this rule to `{rule.at_most}` at most. To set a stricter mode, name the rule under the key `rules`."
+        if rule.at_most is not Mode.ENFORCE
+        else ""
     )
-    return f"{milder} Applies in managed namespaces only." if rule.managed_only else milder
+    return f"{milder} It applies in managed namespaces only." if rule.managed_only else milder
 
 
 def smallest(folder: Path) -> Path:
@@ -124,24 +145,46 @@ def smallest(folder: Path) -> Path:
 def policy_page() -> Iterator[str]:
     """Every key of the policy file with its default."""
     yield from ("# The policy file", "", WARNING, "")
-    yield from ("Every key except `apiVersion` and `kind` has a default. An unknown key is an error.", "")
     yield from (
-        "`catflap config check FILE` reports every error with its line and column, and warns about settings that have no effect.",
-        "`catflap config show FILE` adds the defaults. Every command reads the file itself, the manifest of its ConfigMap, or standard input",
-        "(`-`, except `serve` and `controller`). `catflap config schema` prints a JSON Schema for editors. It is also",
-        "[next to this page](policy.schema.json). The YAML language server reads it with this first line:",
+        "This page is a reference for administrators who write the policy file. It lists every key. The folder [examples](../examples) contains complete",
+        "policy files, and the [glossary](glossary.md) defines the terms.",
+        "",
+        "Write the policy file as YAML:",
+        "",
+        "- In a cluster, the policy file is the key `policy.yaml` of the ConfigMap `catflap-policy` in catflap's namespace. The chart creates this",
+        "  ConfigMap from the value `policy`.",
+        "- For commands, the policy file is a file, a manifest of this ConfigMap, or standard input (`-`). `serve` and `controller` do not read",
+        "  standard input.",
+        "",
+        "These commands help you to write the file:",
+        "",
+        "| command | what it does |",
+        "|---|---|",
+        "| `catflap config check FILE` | reports every error with its line and column, and warns about settings that have no effect |",
+        "| `catflap config show FILE` | prints the file with all defaults |",
+        "| `catflap config schema` | prints a JSON Schema for editors |",
+        "",
+        "The JSON Schema is also [next to this page](policy.schema.json). To use it in an editor with the YAML language server, make this comment the",
+        "first line of the policy file:",
         "",
         "```yaml",
         "# yaml-language-server: $schema=policy.schema.json",
         "```",
         "",
     )
+    yield from (
+        "## Keys",
+        "",
+        "Every key has a default, except the keys that are required. An unknown key is an error. `[]` after a key means each item of a list, and `NAME`",
+        "means a name that you choose. The values of a key with a fixed set of values are in parentheses.",
+        "",
+    )
     yield from ("| key | default | meaning |", "|---|---|---|")
     yield from keys(GuardPolicy.model_json_schema(by_alias=True), "", None)
     yield from ("", "## Keys of earlier releases", "")
     yield from (
-        "This release reads the former names of keys with a warning; the next release does not read them. `catflap config migrate FILE`",
-        "rewrites a file ([upgrade.md](upgrade.md#renamed-keys-and-metrics)).",
+        "Some keys had other names in earlier releases. This release reads a former name and prints a warning. The next release rejects it.",
+        "To rewrite a file with the current names, run `catflap config migrate FILE` ([upgrade.md](upgrade.md#renamed-keys-and-metrics)).",
         "",
         "| former key | now |",
         "|---|---|",
@@ -150,16 +193,22 @@ def policy_page() -> Iterator[str]:
     yield from (f"| `{written(path)}` | removed, without effect: {reason} |" for path, reason in REMOVED.items())
     yield from ("", "## Limits", "")
     yield from (
-        "The API server limits the size of the objects that catflap writes from this file. Therefore each list has at most as many items as the",
-        f"schema says. `namespaces.exempt`, `namespaces.reserved` and `namespaces.overrides` have at most {MOST_NAMESPACES} names and prefixes together. All",
-        f"overrides have at most {MOST_NAMESPACE_LABELS} labels. All claims of `roles` have at most {MOST_NAMESPACES} namespaces and {MOST_ACCOUNTS} ServiceAccounts.",
+        "The API server limits the size of the objects that catflap writes from this file. Therefore the policy file has limits too. The",
+        "[JSON Schema](policy.schema.json) contains the largest number of items of each list. These limits apply to several lists together:",
+        "",
+        "| keys | at most, together |",
+        "|---|---|",
+        f"| `namespaces.exempt`, `namespaces.reserved` and the names in `namespaces.overrides` | {MOST_NAMESPACES} names and prefixes |",
+        f"| the labels in `namespaces.overrides` | {MOST_NAMESPACE_LABELS} labels |",
+        f"| the claims of all `roles` | {MOST_NAMESPACES} namespaces and {MOST_ACCOUNTS} ServiceAccounts |",
         "",
     )
     yield from ("## Patterns", "")
     yield from (
-        "A pattern of `workloads.require[].matches` has the same meaning in catflap and, with `validatingAdmissionPolicy`, in the API server. Therefore it has at most",
-        f"{LONGEST_PATTERN} characters, and consists of what both read in the same way:",
-        f"{SUPPORTED_SYNTAX}.",
+        "`workloads.require[].matches` contains a regular expression, the *pattern*. With `validatingAdmissionPolicy`, catflap and the API server both",
+        f"read it. Therefore a pattern has at most {LONGEST_PATTERN} characters, and contains only syntax that has the same meaning in both:",
+        "",
+        *(f"- {part}" for part in SUPPORTED_SYNTAX.split("; ")),
         "",
     )
 
@@ -205,16 +254,30 @@ def keys(schema: Mapping[str, Any], path: str, definitions: Mapping[str, Any] | 
         nested, dotted = inner(field, known)
         default = field.get("default", "")
         shown = "" if nested and not dotted else f"`{one_line(default)}`" if "default" in field else "required"
-        yield f"| `{path}{key}` | {shown} | {field.get('description', '')} |"
+        yield f"| `{path}{key}` | {shown} | {field.get('description', '')}{choices(field, known)} |"
         if nested is not None:
             yield from keys(nested, f"{path}{key}{dotted}.", known)
 
 
-def inner(field: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
-    """The mapping inside a field, and `[]` where the field is a list of them."""
+def choices(field: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """The values of a key that has a fixed set of values; empty for other keys, and if the description contains them all."""
     for variant in (field, *field.get("anyOf", ())):
-        for one, dotted in ((variant, ""), (variant.get("items", {}), "[]")):
-            found = known.get(str(one.get("$ref", "")).rpartition("/")[2])
+        one = known.get(str(variant.get("$ref", "")).rpartition("/")[2], variant)
+        values = one.get("enum", [one["const"]] if "const" in one else [])
+        if values and not all(re.search(rf"\b{re.escape(value)}\b", field.get("description", "")) for value in values):
+            return f" ({', '.join(f'`{value}`' for value in values)})"
+    return ""
+
+
+def inner(field: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The mapping inside a field; and `[]` if the field is a list of them, or `.NAME` if it has one for each name."""
+    for variant in (field, *field.get("anyOf", ())):
+        for one, dotted in (
+            (variant, ""),
+            (variant.get("items", {}), "[]"),
+            (variant.get("additionalProperties", {}), ".NAME"),
+        ):
+            found = known.get(str(one.get("$ref", "")).rpartition("/")[2]) if isinstance(one, dict) else None
             if found is not None and "properties" in found:
                 return found, dotted
     return None, ""

@@ -203,7 +203,7 @@ def test_a_claimed_role(catflap: Installation, namespace_name: str) -> None:
     refused = catflap.apply(pod("web", namespace_name, store))
     assert (
         "- role-claim: spec.serviceAccountName: the role 'data' is reserved for the ServiceAccounts "
-        f"{namespace_name}/store alone" in (refused.stderr)
+        f"{namespace_name}/store" in refused.stderr
     )
     assert (
         "role-claim: spec.template.spec.serviceAccountName"

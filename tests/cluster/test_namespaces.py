@@ -162,7 +162,9 @@ def test_auto_follows_calico_as_it_comes(catflap: Installation, namespace_name: 
     catflap.cluster.remove_calico()
     eventually(
         lambda: (
-            catflap.controller.log().rpartition("cluster info")[2].startswith(": ClusterInfo(engine=<Engine.KUBERNETES")
+            catflap.controller.log()
+            .rpartition("cluster info")[2]
+            .startswith(": ClusterInfo(engine=<PolicyEngine.KUBERNETES")
         )
     )
     catflap.apply(namespace(namespace_name))

@@ -351,7 +351,7 @@ def test_calicos_server_stores_what_was_judged_before_it_came(catflap: Installat
         assert stored.status == 201, stored.body
         assert records(catflap, name, guarded)[-1]["reasonCode"] == "CalicoStorage"
         assert catflap.cluster.call("POST", path, manifest).status == 403
-    assert "is the namespace of catflap" in catflap.cluster.call("POST", path, manifest).body["message"]
+    assert "belongs to catflap" in catflap.cluster.call("POST", path, manifest).body["message"]
 
 
 KEPT = {"projectcalico.org/metadata": '{"name": "catflap-default-deny"}'}
@@ -369,7 +369,7 @@ def test_a_policy_that_calico_takes_for_catflaps_is_refused(
     manifest["metadata"]["annotations"] = dict(annotations)
     answer = catflap.cluster.call("POST", collection(manifest, "networkpolicies", guarded), manifest)
     assert answer.status == 403, answer.body
-    assert "is the namespace of catflap" in answer.body["message"]
+    assert "belongs to catflap" in answer.body["message"]
 
 
 @pytest.mark.usefixtures("minimal_kinds")

@@ -72,7 +72,7 @@ def test_an_administrator_is_refused_with_the_way_to_go(catflap: Installation, c
     before = [one["metadata"]["resourceVersion"] for one in catflap.cluster.api("GET", PLAIN.format(closed))["items"]]
     answer = TOUCHES[what](catflap, closed)
     assert answer.status == 403, answer.body
-    assert "is the namespace of catflap" in answer.body["message"]
+    assert "belongs to catflap" in answer.body["message"]
     assert "catflap:break-glass" in answer.body["message"]
     after = [one["metadata"]["resourceVersion"] for one in catflap.cluster.api("GET", PLAIN.format(closed))["items"]]
     assert after == before
@@ -135,7 +135,7 @@ def test_a_namespace_that_is_being_deleted_stays_isolated(catflap: Installation,
     eventually(lambda: "deletionTimestamp" in catflap.cluster.api("GET", f"{where}/pods/held")["metadata"])
     for name in BOTH:
         answer = catflap.cluster.call("DELETE", f"{PLAIN.format(closed)}/{name}")
-        assert (answer.status, "is the namespace of catflap" in answer.body["message"]) == (403, True)
+        assert (answer.status, "belongs to catflap" in answer.body["message"]) == (403, True)
     path = f"{PLAIN.format(closed)}/catflap-default-deny"
     catflap.emergency("PATCH", path, {"spec": {"ingress": [{}]}}, content_type=MERGE)
     eventually(lambda: "ingress" not in catflap.cluster.api("GET", path)["spec"])

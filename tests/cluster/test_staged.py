@@ -69,7 +69,7 @@ def test_a_staged_policy_is_protected_as_well(catflap: Installation, namespace_n
     eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH)
     path = f"{STAGED.format(namespace_name)}/{DENY}"
     refused = catflap.cluster.call("DELETE", path)
-    assert (refused.status, "is the namespace of catflap" in refused.body["message"]) == (403, True)
+    assert (refused.status, "belongs to catflap" in refused.body["message"]) == (403, True)
     for within in (CALICO_SECONDS, SECOND):
         catflap.emergency("DELETE", path)
         eventually(lambda: stand(catflap, STAGED, namespace_name) == BOTH, within=within)
@@ -208,7 +208,7 @@ def test_users_cannot_change_the_cluster_wide_policy(netted: Installation) -> No
         netted.cluster.call("PATCH", f"{NETS}/{NET}", {"spec": {"order": 1}}, content_type=MERGE),
         netted.cluster.call("POST", NETS, {**body, "spec": {"selector": "all()"}}),
     ):
-        assert (answer.status, "is the namespace of catflap" in answer.body["message"]) == (403, True)
+        assert (answer.status, "belongs to catflap" in answer.body["message"]) == (403, True)
 
 
 def test_the_cluster_wide_policy_is_removed_with_its_setting(netted: Installation) -> None:

@@ -76,9 +76,7 @@ def test_an_object_under_an_enforced_rule_is_refused(server: Program, what: str)
     answer = server.post("/validate", ENFORCED[what]).response
     assert answer["allowed"] is False
     why = (
-        "is the namespace of catflap"
-        if "policy" in what
-        else (f"the review of the object has more than {MAX_BODY_BYTES} bytes")
+        "belongs to catflap" if "policy" in what else (f"the review of the object has more than {MAX_BODY_BYTES} bytes")
     )
     assert why in answer["status"]["message"]
     [record] = server.records()[before:]

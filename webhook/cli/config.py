@@ -78,7 +78,7 @@ def migrate(file: Path, *, is_diff: bool) -> None:
     """Rewrite the keys of earlier releases in a policy file.
 
     FILE may also be the manifest of the ConfigMap, or values of the Helm chart. It is rewritten in place, and `-` prints standard input with the
-    current keys. All else in it stays. Standard error lists each change. A file with faults is not changed, and the exit code is 2.
+    current keys. All else in it stays. Standard error lists each change. A file with errors is not changed, and the exit code is 2.
     """
     rewrite(file, is_diff=is_diff)
 

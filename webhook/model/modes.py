@@ -31,7 +31,9 @@ class Override(Node):
         {},
         description="labels that the namespace must have, all of them; namespaces.labelledBy defines who may set them",
     )
-    mode: Mode | None = Field(None, description="the mode of every rule that rules of this override does not name")
+    mode: Mode | None = Field(
+        None, description="the mode of every rule that has no mode of its own in rules of this override"
+    )
     rules: dict[str, Mode] = Field({}, description="the mode of single rules, by identifier")
 
     @model_validator(mode="after")

@@ -40,7 +40,8 @@ class Reserved(Node):
     )
     groups: Principals = Field(
         ("system:masters", "system:serviceaccounts:tigera-operator"),
-        description="groups whose members may create namespaces that are exempt or reserved, or that overrides, claims, exceptions or exempt accounts name",
+        description="groups whose members may create namespaces that are exempt or reserved, and namespaces whose names are in overrides, claims, exceptions or "
+        "exempt accounts",
     )
 
     @cached_property
@@ -60,7 +61,7 @@ class Namespaces(Node):
     )
     exempt: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
         ("kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"),
-        description="namespaces that are neither checked nor isolated; kube-system, kube-public and kube-node-lease always are exempt",
+        description="namespaces that are neither checked nor isolated; kube-system, kube-public and kube-node-lease are always exempt",
     )
     environment: Environment = Field(Environment(), description="how environments are separated")
     reserved: Reserved = Field(Reserved(), description="namespaces that are exempt by their prefix")

@@ -63,7 +63,7 @@ class GuardPolicy(Node):
 
     api_version: Literal["catflap.dev/v1"] = Field(description="the version of the schema")
     kind: Literal["GuardPolicy"] = Field(description="the kind of the file")
-    mode: Mode = Field(Mode.ENFORCE, description="the mode of every rule that rules does not name")
+    mode: Mode = Field(Mode.ENFORCE, description="the mode of every rule that has no mode of its own in rules")
     rules: dict[str, Mode] = Field({}, description="the mode of single rules, by identifier")
     workloads: Workloads = Field(Workloads(), description="the labels that Pods must have")
     namespaces: Namespaces = Field(Namespaces(), description="which namespaces are checked and isolated")
@@ -75,7 +75,7 @@ class GuardPolicy(Node):
     exempt: Exempt = Field(Exempt(), description="users, groups and ServiceAccounts that pass every rule")
     validating_admission_policy: StrictBool = Field(
         default=False,
-        description="whether the API server checks labels as well, by a ValidatingAdmissionPolicy, also while no server of catflap answers",
+        description="whether the API server also checks the labels itself, by a ValidatingAdmissionPolicy; this works even if no server of catflap answers",
     )
     reports: Literal["auto", "off"] = Field(
         "auto",

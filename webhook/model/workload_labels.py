@@ -160,15 +160,17 @@ class Workloads(Node):
     )
     fill_from_aliases: StrictBool = Field(
         default=True,
-        description="whether catflap adds the label to new Pods that have only aliases, if their values do not differ",
+        description="whether catflap adds the label to a new Pod that has only aliases of it; if the values of the aliases differ, catflap adds no label",
     )
     existing_workloads: Literal["admit", "judge"] = Field(
-        "admit", description="what happens to Pods that Kubernetes' controllers create for owners older than catflap"
+        "admit",
+        description="what happens to a Pod that a controller of Kubernetes creates for an owner that is older than catflap; "
+        "admit: catflap admits the Pod; judge: catflap checks the Pod like any other Pod",
     )
     scope: Scope = Field(
         Scope.TEMPLATE,
-        description="the labels that are checked of an object from which Pods are created: those of its Pod template, its own (object), or both; "
-        "the labels of a Pod are always checked",
+        description="which labels catflap checks of an object from which Pods are created; template: the labels of its Pod template; "
+        "object: its own labels; both: all of them; the labels of a Pod are always checked",
     )
     extra_kinds: tuple[ExtraKind, ...] = Field(
         (),

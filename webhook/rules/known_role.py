@@ -1,4 +1,8 @@
-"""The role of a Pod is one of the roles in the policy file."""
+"""The role of a Pod is one of the roles in the policy file.
+
+Letter case counts. The rule checks the role label. An alias whose value is not a role does not count, and does not violate
+this rule, because many charts use such labels for their own components.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,8 @@
-"""An object has the same role and application as the Pods that it creates."""
+"""An object has the same role and application as the Pods that it creates.
+
+The rule compares the labels of an object, such as a Deployment, with the labels in its Pod template. An object without these
+labels complies with the rule.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,8 @@
-"""The labels of a Pod do not name two roles."""
+"""The labels of a Pod do not name two roles.
+
+An alias violates the rule if its value is a role, and not the role in the role label. The rule does not check the aliases of the
+application label.
+"""
 
 from collections.abc import Iterator
 

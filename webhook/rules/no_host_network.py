@@ -1,4 +1,8 @@
-"""No Pod uses the network of its node, where network policies have no effect."""
+"""No Pod uses the network of its node, where network policies have no effect.
+
+A HostProcess Pod on Windows always uses the network of its node. If a Pod needs this network, such as a node exporter, an
+administrator can write an exception in the policy file.
+"""
 
 from collections.abc import Iterator
 from typing import Final

@@ -1,4 +1,8 @@
-"""No network policy of a user opens an isolated namespace."""
+"""No network policy of a user opens an isolated namespace.
+
+Network policies are additive: a policy of a user can allow connections that the default-deny policy denies.
+[Policies of users](network.md#policies-of-users) lists what the rule permits.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,8 @@
-"""No Pod sets the labels that Calico derives from namespaces and ServiceAccounts."""
+"""No Pod sets the labels that Calico derives from namespaces and ServiceAccounts.
+
+Calico reads a label of a Pod with the prefix `pcns.` as a label of its namespace, and with the prefix `pcsa.` as a label of its
+ServiceAccount.
+"""
 
 from collections.abc import Iterator
 from typing import Final

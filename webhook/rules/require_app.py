@@ -1,4 +1,8 @@
-"""Every Pod has an application label."""
+"""Every Pod has an application label.
+
+The keys `workloads.app.label` and `workloads.app.aliases` configure the label and its aliases. If the label is absent, an alias
+is enough.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""Every Pod has the further labels that the policy file requires."""
+"""Every Pod has the further labels that the policy file requires.
+
+The key `workloads.require` lists the labels and their valid values. It is empty by default, so the rule then has no effect.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,9 @@
-"""Every Pod has a role."""
+"""Every Pod has a role.
+
+The keys `workloads.role.label` and `workloads.role.aliases` configure the label and its aliases. In a Pod template, an alias whose
+value is a role is enough. If the policy file has flows, a Pod needs the role label, because flows select Pods by this label. With
+`workloads.fillFromAliases`, catflap adds the role label to a new Pod that has only an alias.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,8 @@
-"""Only the namespaces and ServiceAccounts in the policy file use a claimed role."""
+"""Only the namespaces and ServiceAccounts in the policy file use a claimed role.
+
+The key `roles.NAME.claim` reserves the role NAME for some namespaces or ServiceAccounts. A role without a claim can be used
+everywhere.
+"""
 
 from collections.abc import Iterator
 
