@@ -217,17 +217,22 @@ def reasons_page() -> Iterator[str]:
     """Every reason code with its definition, by the records that have it."""
     yield from ("# Reason codes", "", WARNING, "")
     yield from (
-        "This page is for administrators and auditors, and for programs that read audit logs. The key `reasonCode` of an audit record contains the",
-        "reason of a decision or of an action for programs. The key `reason` contains the same for people, with names and details; its text can",
-        "change in any release. A code is never renamed and never gets another meaning. A release can add codes. `catflap audit query --reason CODE`",
-        "prints the records with a code. Records of formats before `catflap.dev/audit/v1alpha4` have no code",
-        "([what they answer](audit.md#reason-codes)).",
+        "This page is for administrators and auditors, and for authors of programs that read audit logs. An audit record contains its reason twice:",
+        "",
+        "| key | for | stability |",
+        "|---|---|---|",
+        "| `reasonCode` | programs | A code is never renamed and never gets another meaning. A release can add codes. |",
+        "| `reason` | people, with names and details | The text can change in any release. |",
+        "",
+        "`catflap audit query --reason CODE` prints the records with a code. Records of formats before `catflap.dev/audit/v1alpha4` have no code;",
+        "[audit.md](audit.md#reason-codes) describes which questions they answer.",
         "",
     )
     yield from (
         "## Decisions",
         "",
-        "The code determines the decision.",
+        "Each code belongs to one decision. [audit.md](audit.md#what-is-recorded) describes the five decisions. The *mutating phase* is the review at",
+        "`/mutate`, in which catflap can add labels to an object.",
         "",
         "| code | decision | definition |",
         "|---|---|---|",
@@ -236,7 +241,8 @@ def reasons_page() -> Iterator[str]:
         f"| `{code}` | `{code.kind}` | {code.definition} |" for code in ReasonCode if isinstance(code.kind, Verdict)
     )
     for activity, title in TITLES.items():
-        yield from ("", f"## {title}", "", "| code | definition |", "|---|---|")
+        yield from ("", f"## {title}", "", f"Records of the type `{activity}` have these codes.", "")
+        yield from ("| code | definition |", "|---|---|")
         yield from (f"| `{code}` | {code.definition} |" for code in ReasonCode if code.kind is activity)
     yield ""
 

@@ -67,8 +67,7 @@ class ReasonCode(StrEnum):
     GARBAGE_COLLECTED = "GarbageCollected", Verdict.EXEMPT, "The garbage collector of Kubernetes deletes an object whose owner does not exist."
     CALICO_STORAGE = "CalicoStorage", Verdict.EXEMPT, ("The API server of Calico stores an object whose request "
                                                       "catflap has checked.")
-    MIRROR_POD = "MirrorPod", Verdict.EXEMPT, ("The Pod is a mirror Pod: the kubelet runs it even if catflap "
-                                              "rejects it is.")
+    MIRROR_POD = "MirrorPod", Verdict.EXEMPT, "The Pod is a mirror Pod, which the kubelet runs even if catflap rejects it."
     OLDER_OWNER = "OlderOwner", Verdict.EXEMPT, "A controller creates the object for an owner that is older than catflap and has the same violations."
     OLDER_WORKLOAD = "OlderWorkload", Verdict.EXEMPT, "The request restarts a workload that is older than catflap and had the same violations before."
 
@@ -88,7 +87,7 @@ class ReasonCode(StrEnum):
     RULE_VIOLATED = "RuleViolated", Verdict.DENIED, "The request violates at least one rule whose mode is `enforce`."
     BINDING_LABELS_REFUSED = "BindingLabelsRefused", Verdict.DENIED, "A binding would write labels to its Pod that rules depend on."
     POLICY_PROTECTED = "PolicyProtected", Verdict.DENIED, "The network policy belongs to catflap, and the user may not change it."
-    NAMESPACE_PROTECTED = "NamespaceProtected", Verdict.DENIED, "The user may not change this label or create this namespace, or the environment is unknown."
+    NAMESPACE_PROTECTED = "NamespaceProtected", Verdict.DENIED, "The user may not change this label of a namespace or create a namespace with this name, or the policy file does not list the environment in the label."
     POLICY_FILE_PROTECTED = "PolicyFileProtected", Verdict.DENIED, "The user may not delete the policy file."
     POLICY_FILE_INVALID = "PolicyFileInvalid", Verdict.DENIED, "The new content of the policy file is invalid."
     PROTECTED_OBJECT_NOT_READ = "ProtectedObjectNotRead", Verdict.DENIED, "The object may be one that catflap protects, and it is too large to be read."
@@ -168,7 +167,7 @@ class ReasonCode(StrEnum):
     LEASE_ACQUIRED = "LeaseAcquired", Activity.LEADER, "No replica held the Lease, and this replica acquired it."
     LEASE_EXPIRED = "LeaseExpired", Activity.LEADER, ("The Lease of another replica expired, and this replica "
                                                      "acquired it.")
-    LEASE_RENEWED = "LeaseRenewed", Activity.LEADER, "The replica renewed its Lease again."
+    LEASE_RENEWED = "LeaseRenewed", Activity.LEADER, "The replica can renew its Lease again, and leads again."
     LEASE_NOT_RENEWED = "LeaseNotRenewed", Activity.LEADER, "The replica could not renew the Lease in time, and no longer leads."
     LEASE_RELEASED = "LeaseReleased", Activity.LEADER, "The replica stops, and no longer leads."
     LEASE_HELD_BY_OTHER = "LeaseHeldByOther", Activity.LEADER, ("Another replica holds the Lease, so this replica "
