@@ -64,7 +64,7 @@ def test_with_an_image_that_cannot_be_pulled(clean_cluster: Cluster, tmp_path: P
         assert_open(clean_cluster, namespace_name)
         with run_server(clean_cluster, tmp_path, port, ready=False):
             set_ready(clean_cluster, 1)
-            eventually(lambda: status(clean_cluster), until=lambda seen: "1 of the 2 replicas" in seen)
+            eventually(lambda: status(clean_cluster), until=lambda seen: "1 of the 2 required replicas" in seen)
             assert_open(clean_cluster, namespace_name)
             set_ready(clean_cluster, 2)
             assert_guarded(clean_cluster, namespace_name)

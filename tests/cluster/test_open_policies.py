@@ -103,7 +103,7 @@ def test_beyond_the_flows_there_is_nothing_to_open(catflap: Installation, guarde
     policy["spec"]["ingress"] = [{**rule, "ports": [{"port": 9090}]}]
     done = catflap.apply(policy)
     assert done.returncode == 1
-    assert "on 9090/TCP: no flow of the policy file does" in done.stderr
+    assert "on 9090/TCP: no flow of the policy file allows this" in done.stderr
 
 
 def test_an_existing_object_can_be_edited(catflap: Installation, guarded: str) -> None:
