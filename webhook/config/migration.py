@@ -194,8 +194,10 @@ def whole_lines(text: str, start: int, end: int) -> tuple[int, int]:
     line_end = LINE_END.search(text, end)
     assert line_end is not None
     if not text[begin:start].strip(" \t"):
-        if text[end - 1] in "\r\n":
-            return begin, end
+        if text[end - 1] in "\r\n":  # a block scalar, to which the parser counts the empty lines after it
+            last = LINE_END.search(text, start + len(text[start:end].rstrip()))
+            assert last is not None
+            return begin, last.end()
         if ONLY_A_COMMENT.fullmatch(text, end, line_end.start()):
             return begin, line_end.end()
     before = len(text[begin:start].rstrip(" \t")) + begin

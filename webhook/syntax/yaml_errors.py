@@ -104,7 +104,7 @@ def explain(bad: yaml.YAMLError, text: str, first: int = 1) -> YamlComplaint:
         if CONFLICT.match(stop.line_at(number)):
             return stop.at("an unresolved merge conflict of git; keep one of its two parts", number)
     if (mark := f"{stop.before}{stop.character}".find(BYTE_ORDER_MARK, int(stop.line == 0))) >= 0:
-        return stop.at("U+FEFF (a byte order mark) is not allowed in text; remove it", stop.line, mark)
+        return stop.at("U+FEFF (a byte order mark) cannot be part of the text; remove it", stop.line, mark)
     problem = f"{bad.problem}, {bad.context or ''}"
     found = next((words(stop) for pattern, words in WORDS if pattern.search(problem)), UNKNOWN)
     return found if isinstance(found, YamlComplaint) else stop.at(found)
@@ -117,7 +117,7 @@ def unprintable(text: str) -> YamlComplaint | None:
         return None
     line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
     what = " (a byte order mark)" if found[0] == BYTE_ORDER_MARK else ""
-    return YamlComplaint(f"U+{ord(found[0]):04X}{what} is not allowed in text; remove it", line, column)
+    return YamlComplaint(f"U+{ord(found[0]):04X}{what} cannot be part of the text; remove it", line, column)
 
 
 def parser_position(bad: yaml.MarkedYAMLError, text: str, first: int) -> ParserPosition:

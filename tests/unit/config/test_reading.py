@@ -183,7 +183,7 @@ def test_half_a_character_is_no_text(value: str) -> None:
         ("a: 1\nb: [1,\n  {c: 'x\n", "b", "this quote is not closed", Place(3, 7)),
         ("a:\n\t- b", "a", "YAML does not allow a tab here", Place(2, 1)),
         ("%YAML 1.3\n---\na: 1", "", "the parser cannot use this line with % (%YAML, %TAG)", Place(1, 1)),
-        ("é: \x07", "", "U+0007 is not allowed in text", Place(1, 4)),
+        ("é: \x07", "", "U+0007 cannot be part of the text", Place(1, 4)),
     ],
 )
 def test_what_is_no_yaml_says_where(text: str, path: str, says: str, where: Place) -> None:

@@ -98,8 +98,8 @@ CASES: Final = (
     ("a: 1\n... b\n", (2, 5), "text after the end of the document; start the next document with ---"),
     ("%YAML 1.1\na: 1\n", (1, 1), "the line with % (%YAML, %TAG) has no --- after it"),
     ('a: "\\xzz"\n', (1, 7), ESCAPE),
-    ("a: \0\n", (1, 4), "U+0000 is not allowed in text; remove it"),
-    ("a: 1\nb: \x07\n", (2, 4), "U+0007 is not allowed in text; remove it"),
+    ("a: \0\n", (1, 4), "U+0000 cannot be part of the text; remove it"),
+    ("a: 1\nb: \x07\n", (2, 4), "U+0007 cannot be part of the text; remove it"),
     ("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> x\n", (2, 1), CONFLICT),
 )  # fmt: skip
 # Faults that only libyaml finds, or that it finds at another place.
@@ -109,7 +109,7 @@ OF_LIBYAML: Final = (
     ("%FOO\n---\na: 1\n", (1, 5), DIRECTIVE),
     ("%YAML 1.99999999999999\n---\na\n", (1, 18), DIRECTIVE),
     ("a: !!str, b\n", (1, 4), f"!!str, {NO_TAG}"),
-    ("a: 1\n\ufeffb: 2\n", (2, 1), "U+FEFF (a byte order mark) is not allowed in text"),
+    ("a: 1\n\ufeffb: 2\n", (2, 1), "U+FEFF (a byte order mark) cannot be part of the text"),
 )
 # Texts at which a manifest is split before it is parsed, or that make a policy file a template.
 SEPARATE: Final = re.compile(r"---|\.\.\.|<%")
