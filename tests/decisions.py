@@ -10,7 +10,7 @@ from webhook.guard.decision_message import with_message
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
-from webhook.model.steps import OFFLINE_RESULTS, OldOwner, OwnerLookup, Results, Resumable, Step
+from webhook.model.steps import OFFLINE_RESULTS, OldOwner, OwnerLookup, Results, Resumable, Step, resume
 from webhook.model.workload import LabelLocation
 
 
@@ -28,14 +28,10 @@ def older(request: Request) -> tuple[OldOwner, ...]:
 
 def outcome(deciding: Resumable[Decision], results: Results = OFFLINE_RESULTS) -> Decision | Step[Any]:
     """Return the decision with the given results of its steps, or its first step without one."""
-    try:
-        step = next(deciding)
-        while type(step) in results:
-            step = deciding.send(results[type(step)])
-    except StopIteration as end:
-        decision: Decision = end.value
-        return decision
-    return step
+    found = resume(deciding)
+    while isinstance(found, Step) and type(found) in results:
+        found = resume(deciding, results[type(found)])
+    return found
 
 
 def without(*steps: type[Step[Any]]) -> Results:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import Raw
+
 from tests.reviews import Json, encoded
 from webhook.config.parse import parse
 from webhook.model.decision import Decision
@@ -11,6 +13,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.workload import LabelLocation, Workload
 from webhook.review.decode import decode
+from webhook.review.objects import decode_workload, templates_differ
 
 HEAD: Final = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
 
@@ -44,3 +47,8 @@ def faults(decision: object) -> list[tuple[str, str]]:
     """What a decision refuses an object for: rule and path of each fault."""
     assert isinstance(decision, Decision)
     return [(violation.rule, violation.path) for violation in decision.denied]
+
+
+def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
+    """Return whether the pod templates of two objects differ."""
+    return templates_differ(maker, decode_workload(maker, Raw(new)), decode_workload(maker, Raw(old)))

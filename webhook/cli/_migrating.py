@@ -25,14 +25,14 @@ def rewrite(path: Path, *, is_diff: bool) -> None:
     Ends the command with code 2 if the file cannot be read or rewritten, or has faults.
     """
     name = str(path)
-    content = content_of(path)
-    result = migrated_text(name, text_of(content))
+    content, text = content_of(path)
+    result = migrated_text(name, text)
     for change in result.changes:
         print_warning(change_line(name, change))
     if not result.changes:
         print_warning(f"{shown(name)}: no key of an earlier release; nothing to change")
     if is_diff:
-        click.echo("".join(diff(name, text_of(content), result.text)), nl=False)
+        click.echo("".join(diff(name, text, result.text)), nl=False)
     elif name == STDIN:
         click.echo(encoded(result.text, content), nl=False)
     elif result.changes:
@@ -42,16 +42,15 @@ def rewrite(path: Path, *, is_diff: bool) -> None:
             exit_with_errors([unwritable(path, bad)])
 
 
-def content_of(path: Path) -> bytes:
-    """Return the bytes of a file that has text; end the command if it cannot be read."""
+def content_of(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a file and their text; end the command if it cannot be read."""
     try:
         content = read_stdin(POLICY_FILE) if str(path) == STDIN else read_file(path, POLICY_FILE)
-        text_of(content)
+        return content, text_of(content)
     except UnreadableFileError as bad:
         exit_with_errors([str(bad)])
     except NotTextError as bad:
         exit_with_errors([f"{shown(path)}: {bad}"])
-    return content
 
 
 def migrated_text(name: str, text: str) -> Migrated:

@@ -191,15 +191,12 @@ def comma_before(text: str, mapping: LocatedValue, entry: Entry) -> int | None:
 def whole_lines(text: str, start: int, end: int) -> tuple[int, int]:
     """Return a range as whole lines if nothing else but a comment is on them; otherwise without the blanks beside it."""
     begin = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+    if text[end - 1] in "\r\n":  # a block scalar, to which the parser counts the empty lines after it
+        end = start + len(text[start:end].rstrip())
     line_end = LINE_END.search(text, end)
     assert line_end is not None
-    if not text[begin:start].strip(" \t"):
-        if text[end - 1] in "\r\n":  # a block scalar, to which the parser counts the empty lines after it
-            last = LINE_END.search(text, start + len(text[start:end].rstrip()))
-            assert last is not None
-            return begin, last.end()
-        if ONLY_A_COMMENT.fullmatch(text, end, line_end.start()):
-            return begin, line_end.end()
+    if not text[begin:start].strip(" \t") and ONLY_A_COMMENT.fullmatch(text, end, line_end.start()):
+        return begin, line_end.end()
     before = len(text[begin:start].rstrip(" \t")) + begin
     after = end + len(text[end : line_end.start()]) - len(text[end : line_end.start()].lstrip(" \t"))
     return (start, after) if text[end - 1] == "," else (before, end)

@@ -1,6 +1,7 @@
 """The custom rules that apply to one request: which of them run, what they cost, and their violations."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -45,9 +46,10 @@ class CustomRuleCheck:
         self._request = request
         self._rules = tuple(applicable_rules(request, policy))
         self._budget = CostBudget()
-        self._variables: Activation | Exception = (
-            variables_of(request, self._budget) if self._rules else Activation({}, {}, self._budget)
-        )
+
+    @cached_property
+    def _variables(self) -> Activation | Exception:
+        return variables_of(self._request, self._budget)
 
     @property
     def reads_namespace(self) -> bool:
@@ -68,6 +70,8 @@ class CustomRuleCheck:
 
     def run(self, namespace: NamespaceData | None) -> CustomRuleResult:
         """Run each rule whose inputs are available. A violation that may come from a default of the API server does not count."""
+        if not self._rules:
+            return CustomRuleResult()
         left_out = {one.id: why for one in self._rules if (why := unavailable_input(one, self._request, namespace))}
         rules = [one for one in self._rules if one.id not in left_out]
         counted: list[Violation] = []

@@ -127,12 +127,18 @@ OFFLINE_RESULTS: Results = {
 }
 
 
-def complete(pausing: Resumable[Returned], results: Results = OFFLINE_RESULTS) -> Returned:
-    """Return the value of a computation, whose steps have the given results; raises KeyError for a step without one."""
+def resume(pausing: Resumable[Returned], result: Any = None) -> Returned | Step[Any]:
+    """Resume a computation with the result of its step, None at its begin; return its next step, or its value."""
     try:
-        step = next(pausing)
-        while True:
-            step = pausing.send(results[type(step)])
+        return pausing.send(result)
     except StopIteration as end:
         returned: Returned = end.value
         return returned
+
+
+def complete(pausing: Resumable[Returned], results: Results = OFFLINE_RESULTS) -> Returned:
+    """Return the value of a computation, whose steps have the given results; raises KeyError for a step without one."""
+    found = resume(pausing)
+    while isinstance(found, Step):
+        found = resume(pausing, results[type(found)])
+    return found

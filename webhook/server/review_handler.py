@@ -26,7 +26,7 @@ from webhook.model.decision import Decision, Phase
 from webhook.model.identity import chart_accounts
 from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.reason import ReasonCode
-from webhook.model.steps import HeavyWork, PolicyImpactLookup, PolicyValidation, Resumable, Step
+from webhook.model.steps import HeavyWork, PolicyImpactLookup, PolicyValidation, Resumable, Step, resume
 from webhook.model.timeouts import REVIEW_SECONDS
 from webhook.review.decode import parse as parse_request
 from webhook.review.encode import encode_mutation, encode_validation
@@ -40,7 +40,7 @@ from webhook.server.fair_queue import flow_of
 from webhook.server.http_reply import BODY_TOO_LARGE, TRUNCATED_REASON, HttpReply, TruncatedBody, error_reply
 from webhook.server.policy_validation import FALLBACK_POLICY, validate_policy_file
 from webhook.server.probe import is_probe, probe_response
-from webhook.server.review_steps import Deferred, ReviewContext, resume
+from webhook.server.review_steps import Deferred, ReviewContext
 from webhook.server.unavailable import Unavailable
 
 logger = logging.getLogger(__name__)

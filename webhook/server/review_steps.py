@@ -1,15 +1,13 @@
 """The state of one review between the steps of its decision, and the steps that leave the event loop."""
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct
 
 from webhook.config.parse import Loaded
 from webhook.model.authentication import Authentication
-from webhook.model.decision import Decision, Phase
+from webhook.model.decision import Phase
 from webhook.model.request import Request
-from webhook.model.steps import Resumable, Step
 from webhook.server.fair_queue import QueueFlow
 from webhook.server.http_reply import HttpReply
 
@@ -46,12 +44,3 @@ class ReviewContext(Struct, frozen=True):
     def is_authenticated(self) -> bool:
         """Return whether the sender proved to be the API server."""
         return self.request.authentication is not Authentication.NONE
-
-
-def resume(deciding: Resumable[Decision], result: Any) -> Decision | Step[Any]:
-    """Resume a decision with the result of its step, None at its begin; return its next step, or the decision."""
-    try:
-        return deciding.send(result)
-    except StopIteration as end:
-        decision: Decision = end.value
-        return decision

@@ -4,12 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from msgspec import Raw
 
+from tests.unit.samples import differ
 from webhook.model.kinds import BY_KIND, PodMaker
 from webhook.model.workload import LabelLocation
 from webhook.review.custom_resources import pod_templates
-from webhook.review.objects import decode_workload, templates_differ
 
 WIDGET = PodMaker("example.com", "widgets", "Widget", "spec.podTemplate", custom=True)
 CRON = BY_KIND["apps.kruise.io", "AdvancedCronJob"]
@@ -156,11 +155,6 @@ def test_number_as_a_label_is_not_empty(value: Any, written: str) -> None:
     assert place.labels == {"app": ""}
     assert place.not_text == {"app": written}
     assert f'instead of text; write it in quotes: "{written}"' in place.lack("app")
-
-
-def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
-    """Return whether the pod templates of two objects differ."""
-    return templates_differ(maker, decode_workload(maker, Raw(new)), decode_workload(maker, Raw(old)))
 
 
 def test_a_workflow_is_stopped_whatever_its_pods_carry() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from tests.unit.samples import named
+from tests.unit.samples import differ, named
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker
-from webhook.review.objects import decode_workload, templates_differ, workload_from
+from webhook.review.objects import decode_workload, workload_from
 
 CRON_JOB = BY_KIND["batch", "CronJob"]
 DEPLOYMENT = BY_KIND["apps", "Deployment"]
@@ -20,11 +20,6 @@ def with_template(maker: PodMaker, template: Any) -> bytes:
     for key in reversed(maker.template.split(".")):
         source = {key: source}
     return json.dumps({"metadata": {"name": "web"}, **source}).encode()
-
-
-def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
-    """Return whether the pod templates of two objects differ."""
-    return templates_differ(maker, decode_workload(maker, Raw(new)), decode_workload(maker, Raw(old)))
 
 
 @pytest.mark.parametrize("maker", POD_MAKERS, ids=named)

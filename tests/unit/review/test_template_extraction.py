@@ -7,7 +7,6 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 
 from tests.unit.review.test_custom_resources import (
     CRON,
@@ -20,11 +19,11 @@ from tests.unit.review.test_custom_resources import (
     at_path,
     label_template,
 )
+from tests.unit.samples import differ
 from webhook.model.kinds import PodMaker
 from webhook.review import template_extraction
 from webhook.review.custom_resources import pod_templates
 from webhook.review.decoders import decoder
-from webhook.review.objects import decode_workload, templates_differ
 from webhook.review.template_extraction import extract_templates
 
 MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT, WORKFLOW, CRON_WORKFLOW)
@@ -53,11 +52,6 @@ VALUES: Final = st.recursive(
 def encoded(found: Any) -> bytes:
     """Return an object as the API server writes it."""
     return json.dumps(found, ensure_ascii=False).encode()
-
-
-def differ(maker: PodMaker, new: bytes, old: bytes) -> bool:
-    """Return whether the pod templates of two objects differ."""
-    return templates_differ(maker, decode_workload(maker, Raw(new)), decode_workload(maker, Raw(old)))
 
 
 @given(st.sampled_from(MAKERS), st.data())
