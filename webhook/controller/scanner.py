@@ -142,7 +142,7 @@ class Scanner:
             raise ScanIncomplete("; ".join(listing.unlisted))
         if tuple(listing.unlisted) != self._last_unseen:
             self._last_unseen = tuple(listing.unlisted)
-            logger.warning("the scan does not read: %s", "; ".join(self._last_unseen) or "everything is readable now")
+            logger.warning("the scan does not read: %s", "; ".join(self._last_unseen) or "nothing any more")
         if (unread := tuple(unsupported_kind_notes(self._api, extra))) != self._last_unread:
             self._last_unread = unread
             logger.info("kinds of this cluster that catflap does not read: %s", "; ".join(unread) or "none now")

@@ -122,7 +122,7 @@ def unavailable_input(rule: CustomRule, request: Request, namespace: NamespaceDa
     named = sorted(
         ".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
     )
-    return f"it reads {named[0]}, and the lookup is not complete" if named else ""
+    return f"it reads {named[0]}, which only a real request has" if named else ""
 
 
 def defaulted_input(rule: CustomRule, request: Request) -> str:

@@ -62,7 +62,7 @@ def parse_install_time(data: Mapping[str, str], key: str, span: TimeRange) -> da
         raise ValueError(f"{key} is {text[:50]!r}, expected a time such as 2026-01-31T12:00:00Z")
     at = parse_time(text)
     if span.earliest is not None and at < span.earliest:
-        raise ValueError(f"{key} is {text}, , but namespace kube-system was created later, at {span.earliest:{TIME}}")
+        raise ValueError(f"{key} is {text}, but namespace kube-system was created later, at {span.earliest:{TIME}}")
     if at > span.latest:
         raise ValueError(f"{key} is {text}, which is later than the clock of the API server")
     return at

@@ -50,7 +50,7 @@ INTERNAL_ERROR = unavailable(ReasonCode.INTERNAL_ERROR, "internal error of catfl
 QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many requests are waiting for the API server or the audit log")
 HEAVY_QUEUE_FULL = unavailable(ReasonCode.OVERLOAD, "too many expensive requests are waiting")
 DEADLINE_EXCEEDED = unavailable(ReasonCode.TIMEOUT, "the request waited too long")
-LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "the API server did not answer, see the log of catflap")
+LOOKUP_FAILED = unavailable(ReasonCode.CLUSTER_LOOKUP_FAILED, "a lookup in the cluster failed, see the log of catflap")
 AUDIT_FAILED = unavailable(ReasonCode.AUDIT_LOG_UNWRITABLE, "cannot write the audit log")
 
 # Both objects of a review together. Decoding and deciding take 20 ms for 1 MiB of a workload and 100 ms for 1 MiB of a network policy

@@ -350,7 +350,7 @@ class TestOffline:
         """The decision for an invented user could differ from that for a real one; the operation is known."""
         manifest = read(pod(GOOD), default_namespace="shop")
         [left_out] = offline(manifest, cel).unchecked
-        assert "and the lookup is not complete" in left_out.why
+        assert "which only a real request has" in left_out.why
         assert not offline(manifest, "request.operation == 'UPDATE'").unchecked
 
     @pytest.mark.parametrize("stands", [True, False])
