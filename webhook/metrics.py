@@ -219,6 +219,11 @@ class Metrics:
             buckets=REPAIR_BUCKETS,
             registry=self._of_controller,
         )
+        self.workqueue_depth = Gauge(
+            "catflap_workqueue_depth",
+            "Namespaces and objects that the controller handles, or that are due and wait for it",
+            registry=self._of_controller,
+        )
         self.managed_namespaces = Gauge(
             "catflap_managed_namespaces", "Namespaces that catflap isolates", registry=self._of_controller
         )

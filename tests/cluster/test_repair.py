@@ -6,6 +6,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
+from tests.cluster.api_requests import wait_until_quiet
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
 from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
@@ -292,6 +293,7 @@ def test_a_webhook_that_changes_catflaps_policies_is_named(catflap: Installation
         **metadata,
         "spec": {"policyName": "opener"},
     }
+    wait_until_quiet(catflap)  # what is written for other namespaces would not be repaired either
     catflap.cluster.api("POST", bindings, binding)
     try:
         eventually(

@@ -47,6 +47,7 @@ NAMES = {
     "catflap_guarded_namespaces": "gauge",
     "catflap_leader": "gauge",
     "catflap_managed_namespaces": "gauge",
+    "catflap_workqueue_depth": "gauge",
     "catflap_namespace_isolation_delay_seconds": "histogram",
     "catflap_namespace_unguarded_seconds": "histogram",
     "catflap_not_repaired": "gauge",

@@ -75,6 +75,7 @@ class Controller:
         self._lookout = ClusterInfoPoller(look, on_change=self._on_cluster_info)
         self._metrics = metrics
         self._queue = WorkQueue()
+        metrics.workqueue_depth.set_function(lambda: self._queue.depth)
         self._managed: set[str] = set()
         self._workers = [Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
         self._resource_versions: dict[str, str] = {}  # of each namespace, as the watch last saw it

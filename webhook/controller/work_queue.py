@@ -35,6 +35,14 @@ class WorkQueue:
         with self._changed:
             self._schedule(key, monotonic() + after)
 
+    @property
+    def depth(self) -> int:
+        """Return the number of keys that are due or being handled, without those that wait for a later time."""
+        with self._changed:
+            now = monotonic()
+            due = {key for key, when in self._due.items() if when <= now or when == LAST}
+            return len(due | self._busy)
+
     def take(self) -> str | None:
         """Wait for the next due key and return it; return None once the queue is closed."""
         with self._changed:

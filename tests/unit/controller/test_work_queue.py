@@ -258,3 +258,24 @@ class TestWorkers:
             worker.join(PATIENCE)
         assert taken == [None, None, None]
         assert queue.take() is None
+
+
+def test_depth_counts_what_is_due_and_what_is_handled(queue: WorkQueue, clock: Clock) -> None:
+    """A key that waits for a retry is no backlog, and one that is added while it is handled counts once."""
+    for key, after in (("now", FIRST), ("first", 0.0), ("last", LAST), ("later", 5.0)):
+        queue.add(key, after=after)
+    assert queue.depth == 3
+    assert queue.take() == "now"
+    queue.add("now")
+    assert queue.depth == 3
+    queue.done("now")
+    assert queue.depth == 3
+    assert queue.take() in {"now", "first"}
+    assert queue.take() in {"now", "first"}
+    queue.done("first")
+    queue.done("now", failed=True)
+    assert queue.depth == 1
+    clock.seconds += FIRST_DELAY_SECONDS
+    assert queue.depth == 2
+    clock.seconds += 5.0
+    assert queue.depth == 3
