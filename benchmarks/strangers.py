@@ -26,6 +26,7 @@ from webhook.config.default import DEFAULT_POLICY
 from webhook.server.limits import raise_descriptor_limit
 
 LONGEST_P99_SECONDS: Final = 0.25
+KUBELET_TIMEOUT_SECONDS: Final = 1.0  # the default timeoutSeconds of a probe; the chart allows 5
 VALUES: Final = Path(__file__).parents[1] / "charts" / "catflap" / "values.yaml"
 MIB: Final = 1 << 20
 
@@ -70,6 +71,8 @@ def attacked(server: Program, numbers: ConnectionCounts, seconds: float) -> list
     broken = [f"{len(callers.failures)} failures, such as {callers.failures[:5]}"] if callers.failures else []
     if at(callers.kept, 99) > 1000 * LONGEST_P99_SECONDS:
         broken.append(f"p99 of good reviews is above {1000 * LONGEST_P99_SECONDS:.0f} ms")
+    if max(callers.probes) > KUBELET_TIMEOUT_SECONDS:
+        broken.append(f"a probe took longer than {KUBELET_TIMEOUT_SECONDS:.0f} s, the default timeout of the kubelet")
     if memory > limit:
         broken.append("it takes more memory than the chart allows")
     return broken

@@ -78,6 +78,10 @@ def ask(connection: http.client.HTTPSConnection) -> None:
 
 
 def probe(server: Program, path: str) -> None:
-    """Send one probe as a kubelet does; raises where it fails or exceeds the kubelet's timeout of one second."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.status_port}{path}", timeout=1.0) as answer:
+    """Send one probe as a kubelet does; raises where it fails or takes longer than a review may take.
+
+    The benchmarks measure against one second, because a busy machine can stop this process for longer.
+    """
+    url = f"http://127.0.0.1:{server.status_port}{path}"
+    with urllib.request.urlopen(url, timeout=WEBHOOK_TIMEOUT_SECONDS) as answer:
         assert answer.status == http.client.OK
