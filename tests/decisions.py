@@ -34,6 +34,12 @@ def outcome(deciding: Resumable[Decision], results: Results = OFFLINE_RESULTS) -
     return found
 
 
+def answered(request: Request, policy: GuardPolicy, results: Results = OFFLINE_RESULTS, **options: Any) -> Any:
+    """Return the decision with its message, as a user gets it, or its first step without a result; `options` are those of `decide`."""
+    found = outcome(decide(request, policy, **options), results)
+    return with_message(found, request, policy) if isinstance(found, Decision) else found
+
+
 def without(*steps: type[Step[Any]]) -> Results:
     """Return the offline results except those of some steps."""
     return {step: result for step, result in OFFLINE_RESULTS.items() if step not in steps}
@@ -46,6 +52,6 @@ def settled(
     results = without(OwnerLookup)
     if owner_predates is not None:
         results = {**results, OwnerLookup: older(request) if owner_predates else ()}
-    decided = outcome(decide(request, policy, own_namespace=own_namespace), results)
+    decided = answered(request, policy, results, own_namespace=own_namespace)
     assert isinstance(decided, Decision | OwnerLookup)
-    return replace(with_message(decided, request, policy), isolation=None) if isinstance(decided, Decision) else decided
+    return replace(decided, isolation=None) if isinstance(decided, Decision) else decided

@@ -9,7 +9,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request
 from webhook.model.rule import RefusedLabel, Remedy, Violation
-from webhook.model.workload import label_field, reference
+from webhook.model.workload import label_field
 
 
 def with_message(decision: Decision, request: Request, policy: GuardPolicy, *, lenient: bool = False) -> Decision:
@@ -21,12 +21,10 @@ def with_message(decision: Decision, request: Request, policy: GuardPolicy, *, l
     workload = request.workload
     search = FixSearch(workload, policy, request.before) if workload is not None else None
     if decision.verdict is Verdict.DENIED and not decision.message:
-        target, subject = request.target, request.subject
-        name = subject.reference if subject else reference(target.kind, target.namespace, target.name)
         fix = search.label_fix(decision.denied) if search else LabelFix()
         decision = replace(
             decision,
-            message=refusal(name, decision.denied, fix),
+            message=refusal(request.reference, decision.denied, fix),
             denied=tuple(with_fix(one, fix.remedies) for one in decision.denied),
             fix=fix.remedies,
             fix_notes=fix.notes,

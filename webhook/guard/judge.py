@@ -1,17 +1,21 @@
-"""Violations of an object under the built-in rules, and those that a change adds."""
+"""Violations of an object under the built-in rules, and those that a change adds.
 
-from collections.abc import Iterable
+The size of an object is checked before any rule runs, and the modes of the rules decide whether a larger object is refused, warned of or
+recorded. The API server calls webhooks before it validates an object, so any field may fill a request of 3 MiB (k8s.io/apiserver,
+pkg/server/config.go, MaxRequestBodyBytes).
+"""
+
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
-from webhook.guard.size_limits import size_violation, unread_violations
 from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.counting import counted
-from webhook.model.modes import SEVERITY, Mode, Override
+from webhook.model.kinds import BY_RESOURCE, LABELLING_SUBRESOURCES, POLICY_RESOURCES
 from webhook.model.policy import GuardPolicy
-from webhook.model.request import Operation, Request
-from webhook.model.rule import NOT_EVALUATED, Violation
-from webhook.model.workload import Relabelling
+from webhook.model.request import Operation, PolicyObject, Request
+from webhook.model.rule import NOT_EVALUATED, RuleFinding, Violation
+from webhook.model.workload import Relabelling, Workload
 from webhook.rules import RULES
 
 # The rules about one kind of subject, in the order of their ids.
@@ -19,19 +23,8 @@ BY_SUBJECT = {
     about: tuple(rule for rule in RULES.values() if rule.about is about)
     for about in {one.about for one in RULES.values()}
 }
-
-
-def mode_of(violation: Violation, policy: GuardPolicy, override: Override | None) -> Mode:
-    """Return the mode of the rule of a violation, built-in or custom; `override` is the override for the namespace."""
-    rule = RULES.get(violation.rule)
-    mode = rule.mode(policy, override) if rule else policy.mode_of(violation.rule, override=override)
-    return min(mode, violation.at_most, key=SEVERITY.index)
-
-
-def managed_only(violation: Violation) -> bool:
-    """Return whether a violation counts only in managed namespaces."""
-    rule = RULES.get(violation.rule)
-    return rule is not None and rule.managed_only
+# For each object or pod template; typical objects have about ten. The API server limits only the size of the object.
+MAX_LABELS: Final = 500
 
 
 def judge(subject: Any, policy: GuardPolicy) -> tuple[Violation, ...]:
@@ -89,3 +82,41 @@ def relabelling(request: Request) -> Relabelling | None:
     if not request.target.is_pod or request.workload is None or request.before is None:
         return None
     return Relabelling(request.before.places[0], request.workload.places[0])
+
+
+def size_violation(subject: Any) -> RuleFinding | None:
+    """Return the size limit that a workload exceeds; None if it exceeds none. The readers of network policies have their own limits."""
+    if not isinstance(subject, Workload):
+        return None
+    for place in (subject.own, *subject.places) if subject.own else subject.places:
+        if (count := len(place.labels)) > MAX_LABELS:
+            what = f"the object has {count} labels, and the limit is {MAX_LABELS}; remove labels that no selector uses"
+            return RuleFinding(f"{place.path}.labels", what)
+    return None
+
+
+def unread_violations(request: Request, policy: GuardPolicy) -> Iterator[Violation]:
+    """Yield one violation for each rule that would check an unread object, in the order of rule ids."""
+    about, target = checked_subjects(request, policy), request.target
+    for rule in RULES.values():
+        if rule.about in about and policy.holds(rule.id, rule.at_most):
+            yield Violation(rule.id, "", request.unread, identity=NOT_EVALUATED)
+    for custom in () if target.subresource else policy.custom:
+        if custom.applies(target.group, target.resource) and policy.holds(custom.id):
+            yield Violation(custom.id, "", request.unread, identity=NOT_EVALUATED)
+
+
+def checked_subjects(request: Request, policy: GuardPolicy) -> frozenset[type]:
+    """Return the subject types of the rules that could check the object of a request."""
+    target = request.target
+    resource = (target.group, target.resource)
+    if request.operation not in {Operation.CREATE, Operation.UPDATE}:
+        return frozenset()
+    if target.subresource and target.subresource not in LABELLING_SUBRESOURCES.get(resource, ()):
+        return frozenset()
+    if target.is_pod:
+        return frozenset({Workload, Relabelling})
+    if resource in POLICY_RESOURCES:
+        return frozenset({PolicyObject})
+    known = resource in BY_RESOURCE or resource in policy.workloads.extra_by_resource
+    return frozenset({Workload}) if known else frozenset()

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from webhook.guard.decide import decide_unchecked
-from webhook.guard.exemption import exempt_namespace_reason
+from webhook.guard.decide import decide_unchecked, exempt_namespace_reason
 from webhook.model.decision import Decision
 from webhook.model.names import GUARD_LABEL, GUARDED
 from webhook.model.policy import GuardPolicy

@@ -2,44 +2,41 @@
 
 from collections.abc import Iterator, Mapping
 
-from webhook.guard.exemption import OWN_ACCOUNT, authorization_reason, break_glass_reason
-from webhook.guard.message import refusal
+from webhook.guard.caller import Caller
 from webhook.model.abbreviation import listed, shortened
-from webhook.model.decision import Decision
+from webhook.model.decision import Decision, not_read
 from webhook.model.fields import fits
-from webhook.model.identity import Identities
 from webhook.model.names import GUARD_LABEL
 from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Operation, Request
 from webhook.model.rule import Violation
 from webhook.model.spelling import closest_word
-from webhook.model.workload import label_field, reference
+from webhook.model.workload import label_field
 
 PROTECTION = "guard-labels"  # reported instead of a rule id; it has no mode, because modes are for rules
 
 ALLOWED = Decision(Reason(ReasonCode.NO_VIOLATION))
 
 
-def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str, own_accounts: Identities) -> Decision:
+def judge_namespace(request: Request, caller: Caller, policy: GuardPolicy, *, own_namespace: str) -> Decision:
     """Return the decision on CREATE or UPDATE of a namespace, also through a subresource.
 
     Changing the guard label includes a namespace. Changing the environment label changes its allowed traffic. Creating an exempt name, or one
     that has a role reserved, grants privileges. Each of these needs an authorized group. The guard label of a new namespace
     needs none: catflap's mutating phase writes it, and it only adds isolation.
     """
-    assert request.namespace is not None
+    if request.namespace is None:
+        passed = caller.privileged
+        return Decision(passed) if passed else not_read(PROTECTION, "metadata.labels", request.unread)
     name, before = request.namespace.name, request.namespace_before.labels if request.namespace_before else {}
     touched = list(changed_labels(request, policy, before))
     given = (*policy.reserved_namespace_names, own_namespace)
     reserved = request.operation is Operation.CREATE and any(fits(pattern, name) for pattern in given)
     if not (touched or reserved):
         return ALLOWED
-    passed = break_glass_reason(request.user, policy)
-    if request.user.name in own_accounts:
-        passed = OWN_ACCOUNT
-    by_label = passed or authorization_reason(request.user, policy.namespaces.labelled_by)
-    by_name = passed or authorization_reason(request.user, policy.namespaces.reserved.groups)
+    by_label = caller.privileged or caller.member_of(policy.namespaces.labelled_by)
+    by_name = caller.privileged or caller.member_of(policy.namespaces.reserved.groups)
     faults = tuple(unknown_environments(request.namespace.labels, policy, touched))
     if not by_label:
         groups = listed(policy.namespaces.labelled_by, joint=" or ") or "the break-glass groups"
@@ -57,8 +54,7 @@ def judge_namespace(request: Request, policy: GuardPolicy, *, own_namespace: str
         )
         faults += (Violation(rule=PROTECTION, path="metadata.name", message=message),)
     if faults:
-        message = refusal(reference("Namespace", "", name), faults)
-        return Decision(Reason(ReasonCode.NAMESPACE_PROTECTED), denied=faults, message=message)
+        return Decision(Reason(ReasonCode.NAMESPACE_PROTECTED), denied=faults)
     passed = by_label if touched else by_name
     assert passed is not None  # otherwise there is a violation
     return Decision(passed)

@@ -2,16 +2,9 @@
 
 import re
 
-from webhook.guard.exemption import (
-    NAMESPACE_DELETED,
-    OWN_ACCOUNT,
-    OWNER_GONE,
-    STORED_BY_CALICO,
-    break_glass_reason,
-)
+from webhook.guard.caller import NAMESPACE_DELETED, OWNER_GONE, STORED_BY_CALICO, Caller
 from webhook.model.abbreviation import listed
-from webhook.model.decision import Decision
-from webhook.model.identity import Identities
+from webhook.model.decision import Decision, not_read
 from webhook.model.kinds import CALICO_STORAGE
 from webhook.model.names import CALICO_NAMESPACES, MANAGED_BY, MANAGED_BY_LABEL, POLICY_NAME_PREFIX
 from webhook.model.policy import GuardPolicy
@@ -30,13 +23,17 @@ CALICO_SERVERS = tuple(f"system:serviceaccount:{space}:calico-apiserver" for spa
 UNTOUCHED = Decision(Reason(ReasonCode.FOREIGN_POLICY_DELETED, "not a network policy of catflap"))
 
 
-def protect_own_policies(request: Request, policy: GuardPolicy, *, own_accounts: Identities) -> Decision | None:
+def protect_own_policies(request: Request, caller: Caller, policy: GuardPolicy) -> Decision | None:
     """Return the decision on a request for a network policy; None if the policy is not catflap's.
+
+    A policy whose name and labels are not read may be catflap's.
 
     Policies of a terminating namespace are protected too: its Pods run until their finalizers and grace periods end, and the API
     server accepts no new policy there. Only Kubernetes itself may remove them (`permission_reason`).
     """
-    passed = permission_reason(request, policy, own_accounts)
+    passed = permission_reason(request, caller)
+    if request.policy is None:
+        return Decision(passed) if passed else not_read(PROTECTION, "metadata", request.unread)
     if not is_own_policy(request):
         if passed and writes_for_others(request.user, request.target):
             return Decision(passed)
@@ -69,16 +66,16 @@ def writes_for_others(user: User, target: Target) -> bool:
     return target.group == CALICO_STORAGE and user.name in CALICO_SERVERS
 
 
-def permission_reason(request: Request, policy: GuardPolicy, own_accounts: Identities) -> Reason | None:
+def permission_reason(request: Request, caller: Caller) -> Reason | None:
     """Return why this user may change a policy of catflap; None if they may not."""
     user = request.user
-    if user.name in own_accounts:
-        return OWN_ACCOUNT
+    if caller.own:
+        return caller.own
     if user.is_object_deleter and request.operation is Operation.DELETE:
         return NAMESPACE_DELETED if user.is_namespace_deleter else OWNER_GONE
     if writes_for_others(user, request.target):
         return STORED_BY_CALICO
-    return break_glass_reason(user, policy)
+    return caller.break_glass
 
 
 def policy_denial(request: Request, policy: GuardPolicy) -> Decision:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from webhook.model.reason import Reason
+from webhook.model.reason import Reason, ReasonCode
 from webhook.model.reason import Verdict as Verdict  # noqa: PLC0414 (who imports Decision asks for its verdict)
 from webhook.model.rule import Remedy, Violation
 from webhook.model.steps import IsolationStatus
@@ -64,3 +64,17 @@ class Decision(Struct, frozen=True):
     def allowed(self) -> bool:
         """Return whether the verdict admits the request."""
         return self.verdict not in {Verdict.DENIED, Verdict.UNAVAILABLE}
+
+
+def admitted(warned: tuple[Violation, ...] = (), audited: tuple[Violation, ...] = ()) -> Decision:
+    """Return the admission of a request without an enforced violation and without an exception."""
+    code = ReasonCode.VIOLATION_NOT_ENFORCED if warned or audited else ReasonCode.NO_VIOLATION
+    return Decision(Reason(code), warned=warned, audited=audited)
+
+
+def not_read(protection: str, path: str, why: str) -> Decision:
+    """Return the refusal of an object that is protected in every mode and too large to be read.
+
+    `why` says in words why it is not read.
+    """
+    return Decision(Reason(ReasonCode.PROTECTED_OBJECT_NOT_READ), denied=(Violation(protection, path, why),))

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.model.addresses import NO_ADDRESS, Addresses
 from webhook.model.authentication import Authentication
-from webhook.model.kinds import POD
+from webhook.model.kinds import BINDINGS, CONFIGMAPS, NAMESPACES, POD, POLICY_RESOURCES
 from webhook.model.opening import Opening
 from webhook.model.workload import Workload, reference
 
@@ -171,6 +171,42 @@ class Request(Struct, frozen=True):
     document: Document | None = None
     authentication: Authentication = Authentication.NONE
     unread: str = ""
+
+    @property
+    def is_namespace(self) -> bool:
+        """Return whether the object is a namespace whose labels the request may set."""
+        return self.namespace is not None or self._unread_resource == NAMESPACES
+
+    @property
+    def is_policy_file(self) -> bool:
+        """Return whether the object may be the ConfigMap of the policy file."""
+        return self.policy_file is not None or self.policy_file_deleted or self._unread_resource == CONFIGMAPS
+
+    @property
+    def is_binding(self) -> bool:
+        """Return whether the request binds a Pod to a node."""
+        if self.unread:
+            return (self.target.group, self.target.resource, self.target.subresource) in BINDINGS
+        return self.bound_labels is not None
+
+    @property
+    def is_network_policy(self) -> bool:
+        """Return whether the object is a network policy."""
+        return self.policy is not None or self._unread_resource in POLICY_RESOURCES
+
+    @property
+    def _unread_resource(self) -> tuple[str, str] | None:
+        """Return the resource of an object that is too large to be read; None if the object is read."""
+        return (self.target.group, self.target.resource) if self.unread else None
+
+    @property
+    def reference(self) -> str:
+        """Return the name of the object in messages: `Deployment shop/web`."""
+        if self.subject:
+            return self.subject.reference
+        if self.is_namespace:
+            return reference("Namespace", "", self.namespace.name if self.namespace else self.target.name)
+        return reference(self.target.kind, self.target.namespace, self.target.name)
 
     @property
     def subject(self) -> Workload | PolicyObject | None:

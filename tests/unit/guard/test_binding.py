@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.decisions import answered
 from tests.reviews import pod, review
 from tests.unit.samples import policy
-from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
-from webhook.model.steps import complete
 from webhook.review.decode import decode
 
 FILE = "workloads: {require: [{label: team, oneOf: [a]}]}"
@@ -41,7 +40,7 @@ def decided(
         },
         **request,
     }
-    return complete(decide(decode(json.dumps(sent).encode()), policy(f"{FILE}\n{modes}"), own_namespace="guards"))
+    return answered(decode(json.dumps(sent).encode()), policy(f"{FILE}\n{modes}"), own_namespace="guards")
 
 
 @pytest.mark.parametrize("resource", WAYS)

@@ -310,7 +310,7 @@ def test_the_rules_run_once_however_many_lookups_the_decision_needs(monkeypatch:
         runs.append(request)
         return judge_request(request, policy)
 
-    monkeypatch.setattr("webhook.guard.decide.judge_request", counted)
+    monkeypatch.setattr("webhook.guard.rule_decision.judge_request", counted)
     text = "namespaces: {overrides: [{labels: {tier: gold}, mode: warn}]}"
     deciding = decide(asked(pod(ownerReferences=[OWNER]), userInfo=REPLICASET_CONTROLLER), policy(text))
     assert next(deciding) == NamespaceLookup("shop")

@@ -7,8 +7,7 @@ import pytest
 
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy, workload
-from webhook.guard.judge import judge, judge_request
-from webhook.guard.size_limits import MAX_LABELS
+from webhook.guard.judge import MAX_LABELS, judge, judge_request
 from webhook.model.abbreviation import MOST_LISTED
 from webhook.model.workload import Workload
 from webhook.rules import RULES

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.decisions import answered
 from tests.reviews import namespace
 from tests.unit.samples import asked, policy
 from webhook.guard.decide import decide
@@ -32,7 +33,7 @@ workloads: {role: {oneOf: [data]}}
 def decided(name: str, labels: Any = None, *, groups: Any = (), text: str = TEXT, **options: Any) -> Decision:
     """Return the decision on a namespace, by a user in these groups."""
     user = {"username": "ann", "groups": list(groups)}
-    return complete(decide(asked(namespace(name, labels), namespace=name, userInfo=user, **options), policy(text)))
+    return answered(asked(namespace(name, labels), namespace=name, userInfo=user, **options), policy(text))
 
 
 @pytest.mark.parametrize("name", ["vault", "openshift-x", "lab-7", "calico-system", "pay-us", "ci", "legacy"])

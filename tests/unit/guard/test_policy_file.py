@@ -4,15 +4,14 @@ from typing import Any, Final
 
 import pytest
 
-from tests.decisions import outcome
+from tests.decisions import answered
 from tests.reviews import encoded
 from tests.unit.samples import policy
-from webhook.guard.decide import decide
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import User
 from webhook.model.rule import Violation
-from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Results, Step, ValidationResult, complete
+from webhook.model.steps import PolicyImpactLookup, PolicyValidation, Results, Step, ValidationResult
 from webhook.review.decode import decode
 from webhook.review.envelope import BadReview
 
@@ -34,7 +33,7 @@ def decided(
 ) -> Decision | Step[Any]:
     """Return the decision on a ConfigMap."""
     found = decode(encoded(manifest, namespace=namespace, **options))
-    return outcome(decide(found, policy(), own_namespace=OWN), results)
+    return answered(found, policy(), results, own_namespace=OWN)
 
 
 @pytest.mark.parametrize("before", [None, configmap("mode: warn"), configmap(None)], ids=["new", "changed", "filled"])
@@ -120,7 +119,7 @@ USERS: Final = {
 def deleted(name: str = NAME, *, text: str = "", namespace: str = OWN, **request: Any) -> Decision:
     """Return the decision on a deletion."""
     options = {"operation": "DELETE", "namespace": namespace, "name": name, "object": None, **request}
-    return complete(decide(decode(encoded(configmap("mode: warn", name), **options)), policy(text), own_namespace=OWN))
+    return answered(decode(encoded(configmap("mode: warn", name), **options)), policy(text), own_namespace=OWN)
 
 
 @pytest.mark.parametrize("who", USERS)
