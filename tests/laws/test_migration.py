@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
@@ -198,8 +198,14 @@ def test_a_spoilt_file_is_rewritten_or_refused(data: st.DataObject) -> None:
     assert migrated(found.text) == Migrated(found.text)
 
 
+# What is behind a removed key begins with blanks, and a line of the manifest begins there afterwards.
+BLANKS_BEHIND: Final = (HEAD + "gate: {freshness: 5}\n   # gate:\nmode: warn\n", HEAD + "   # gate:\nmode: warn\n")
+
+
 @LAW
 @given(block_files(), st.integers(20, 60))
+@example(BLANKS_BEHIND, 20)
+@example(BLANKS_BEHIND, 60)
 def test_a_policy_file_in_lines_of_any_length_keeps_its_meaning(pair: Pair, width: int) -> None:
     """A program that writes YAML may fold a long text."""
     before, after = pair

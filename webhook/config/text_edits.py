@@ -46,20 +46,28 @@ def in_manifest(manifest: str, found: Enclosed, edits: Iterable[Edit]) -> list[E
     lines = manifest.split("\n")
     begins = [0, *accumulate(len(line) + 1 for line in lines)]
     begin = begins[found.place.line - 1] + found.place.column - 1
+    properties = PROPERTIES.match(manifest, begin)
+    opening = properties.end() if properties else begin
     if found.first:
         positions = literal_positions(lines, begins, found)
-    elif LITERAL.match(manifest, begin) or (read := quoted_positions(manifest, begin, found.text)) is None:
+    elif LITERAL.match(manifest, begin) or (read := quoted_positions(manifest, opening, found.text)) is None:
         return None
     else:
         positions = read
-    return [widened(manifest, Edit(positions[one.start], positions[one.end], one.text)) for one in edits]
+    inner = [Edit(positions[one.start], positions[one.end], one.text) for one in edits]
+    return [one if one.text else removal(manifest, one, manifest[opening : opening + 1]) for one in inner]
 
 
-def widened(text: str, edit: Edit) -> Edit:
-    """Return a removal of whole lines with their indentation."""
+def removal(text: str, edit: Edit, quote: str) -> Edit:
+    """Return a removal of whole lines with their indentation, and any other one without an effect on the blanks behind it.
+
+    Blanks at the beginning of a line belong to a value in double quotes only if an escape precedes them.
+    """
     start, end = (text.rfind("\n", 0, position) + 1 for position in edit[:2])
-    is_whole = not edit.text and start < end and not (text[start : edit.start] + text[end : edit.end]).strip(" ")
-    return Edit(start, end) if is_whole else edit
+    is_at_begin = not text[start : edit.start].strip(" \t")
+    if start < end and is_at_begin and not text[end : edit.end].strip(" "):
+        return Edit(start, end)
+    return edit._replace(text="\\") if quote == '"' and is_at_begin and text[edit.end] in " \t" else edit
 
 
 def literal_positions(lines: Sequence[str], begins: Sequence[int], found: Enclosed) -> list[int]:
@@ -75,12 +83,10 @@ def literal_positions(lines: Sequence[str], begins: Sequence[int], found: Enclos
 
 def quoted_positions(text: str, begin: int, value: str) -> list[int] | None:
     """Return the position in a text of each character of a quoted value, and of its end; None if it is not read so."""
-    properties = PROPERTIES.match(text, begin)
-    position = properties.end() if properties else begin
-    tokens = {'"': DOUBLE, "'": SINGLE}.get(text[position : position + 1])
+    tokens = {'"': DOUBLE, "'": SINGLE}.get(text[begin : begin + 1])
     if tokens is None:
         return None
-    position += 1
+    position = begin + 1
     characters: list[str] = []
     positions: list[int] = []
     while token := tokens.match(text, position):
