@@ -34,10 +34,17 @@ def outcome(deciding: Resumable[Decision], results: Results = OFFLINE_RESULTS) -
     return found
 
 
-def answered(request: Request, policy: GuardPolicy, results: Results = OFFLINE_RESULTS, **options: Any) -> Any:
-    """Return the decision with its message, as a user gets it, or its first step without a result; `options` are those of `decide`."""
+def explained(request: Request, policy: GuardPolicy, results: Results, **options: Any) -> Decision | Step[Any]:
+    """Return the decision with its message, or its first step without a result; `options` are those of `decide`."""
     found = outcome(decide(request, policy, **options), results)
     return with_message(found, request, policy) if isinstance(found, Decision) else found
+
+
+def answered(request: Request, policy: GuardPolicy, **options: Any) -> Decision:
+    """Return the decision with its message, as a user gets it without a cluster."""
+    found = explained(request, policy, OFFLINE_RESULTS, **options)
+    assert isinstance(found, Decision)
+    return found
 
 
 def without(*steps: type[Step[Any]]) -> Results:
@@ -52,6 +59,6 @@ def settled(
     results = without(OwnerLookup)
     if owner_predates is not None:
         results = {**results, OwnerLookup: older(request) if owner_predates else ()}
-    decided = answered(request, policy, results, own_namespace=own_namespace)
+    decided = explained(request, policy, results, own_namespace=own_namespace)
     assert isinstance(decided, Decision | OwnerLookup)
     return replace(decided, isolation=None) if isinstance(decided, Decision) else decided

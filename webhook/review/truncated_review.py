@@ -39,12 +39,11 @@ def decode_beginning(head: bytes, reason: str) -> Request:
     request, rest = split_head(head)
     if not request.uid:
         raise BadReview("request.uid is empty")
-    parsed = replace(without_objects(request), unread=reason)
     resource = (request.resource.group, request.resource.resource)
-    if resource in POLICY_RESOURCES and not request.sub_resource:
-        return replace(parsed, policy=policy_metadata(rest, request))
+    is_policy = resource in POLICY_RESOURCES and not request.sub_resource
+    found = policy_metadata(rest, request) if is_policy else None
     deleted = resource == CONFIGMAPS and request.operation is Operation.DELETE and request.name == POLICY_CONFIGMAP
-    return replace(parsed, policy_file_deleted=deleted)
+    return replace(without_objects(request), unread=reason, policy=found, policy_file_deleted=deleted)
 
 
 def split_head(head: bytes) -> tuple[AdmissionRequest, bytes]:

@@ -28,7 +28,7 @@ from webhook.model.kinds import NO_EXTRA_KINDS
 from webhook.model.reason import ReasonCode
 from webhook.model.steps import HeavyWork, PolicyImpactLookup, PolicyValidation, Resumable, Step, resume
 from webhook.model.timeouts import REVIEW_SECONDS
-from webhook.review.decode import parse as parse_request
+from webhook.review.decode import with_objects
 from webhook.review.encode import encode_mutation, encode_validation
 from webhook.review.envelope import AdmissionRequest, BadReview, envelope, without_objects
 from webhook.review.truncated_review import decode_beginning
@@ -144,12 +144,12 @@ class ReviewHandler:
         """Decode the objects of a review and decide."""
         loaded = context.loaded
         try:
-            request = parse_request(asked, loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS)
+            extra = loaded.policy.workloads.extra_by_resource if loaded else NO_EXTRA_KINDS
+            request = with_objects(context.request, asked, extra)
         except BadReview as bad:
             return self.count_rejected(error_reply(HTTPStatus.BAD_REQUEST, str(bad)))
         if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
             loaded = FALLBACK_POLICY  # applying a valid file is how a user repairs that
-        request = replace(request, authentication=context.request.authentication)
         context = replace(context, request=request, loaded=loaded)
         return self._continue(context, self._decide(context))
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.decisions import answered
+from tests.decisions import answered, explained
 from tests.reviews import encoded
 from tests.unit.samples import policy
 from webhook.model.decision import Decision, Verdict
@@ -33,7 +33,7 @@ def decided(
 ) -> Decision | Step[Any]:
     """Return the decision on a ConfigMap."""
     found = decode(encoded(manifest, namespace=namespace, **options))
-    return answered(found, policy(), results, own_namespace=OWN)
+    return explained(found, policy(), results, own_namespace=OWN)
 
 
 @pytest.mark.parametrize("before", [None, configmap("mode: warn"), configmap(None)], ids=["new", "changed", "filled"])

@@ -6,9 +6,8 @@ from typing import Final
 
 import pytest
 
-from webhook.review.decode import decode
+from webhook.review.decode import LONGEST_NUMBER, decode, has_long_number
 from webhook.review.envelope import BadReview
-from webhook.review.numbers import LONGEST_NUMBER, has_long_number
 
 LONG: Final = LONGEST_NUMBER + 1
 

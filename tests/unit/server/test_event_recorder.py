@@ -1,17 +1,20 @@
 """Events about refusals: which ones are recorded, which object they refer to, and that no request waits for them."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from tests.reviews import GOOD, Json, deployment, pod
+from tests.decisions import answered
+from tests.reviews import GOOD, Json, deployment, encoded, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
 from webhook.guard.decide import decide
 from webhook.kube.api import ApiError
 from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.metrics import EVENTS, Metrics
 from webhook.model.steps import complete
+from webhook.review.truncated_review import decode_beginning
 from webhook.server.event_recorder import MAX_WAITING, EventRecorder, refusal_event
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -133,3 +136,18 @@ def test_each_failure_is_counted_and_the_first_one_is_logged(
 def test_the_metric_has_each_outcome() -> None:
     """The metric and the outcomes are two lists of the same words."""
     assert set(EVENTS) == {str(one) for one in EventOutcome}
+
+
+def test_the_deletion_of_a_policy_file_that_is_not_read_has_its_event() -> None:
+    """A policy file can be too large to be read, and its deletion stops catflap's next start."""
+    file = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "catflap-policy"},
+        "data": {"a": "x" * 10_000},
+    }
+    body = encoded(None, before=file, operation="DELETE", namespace="guards", name="catflap-policy")
+    head = json.dumps(json.loads(body), separators=(",", ":")).encode()[:5_000]  # as the API server writes it
+    request = decode_beginning(head, "the review is too large")
+    statement = refusal_event(request, answered(request, policy(), own_namespace="guards"))
+    assert parts_of(statement)[:2] == ("v1 ConfigMap catflap-policy", "PolicyFileDeletionRefused")
