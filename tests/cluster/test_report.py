@@ -10,7 +10,7 @@ from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.unit.report.pages import Page, report
 from webhook.audit.record import timestamp, utc_now
 
-SPACES = "Namespaces, sorted by open namespaces and by the longest time without the policy"
+SPACES = "Namespaces: open ones first, then by the time without the policy"
 STANDING = "Namespaces in the cluster"
 
 

@@ -91,7 +91,7 @@ def test_report_names_what_an_earlier_format_lacks(tmp_path: Path) -> None:
     assert (
         f"{WITH_REASON} records of this period have no reason code, because an earlier release wrote them."
     ) in page.text
-    rows = page.tables["Namespaces, sorted by open namespaces and by the longest time without the policy"]
+    rows = page.tables["Namespaces: open ones first, then by the time without the policy"]
     by_name = {row[0]: row for row in rows if row}
     assert by_name["payments"][4:] == ["1", "42 s", "isolated"]
     assert by_name["search"][4:] == ["0", "not known", "isolated"]
@@ -107,5 +107,5 @@ def test_a_report_on_both_formats_counts_the_codes_that_there_are(mixed_log: Pat
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.figures("Break-glass, by user")["carol"] == 1
     assert "Break-glass: not known for 3 exempt requests that an earlier release recorded." in page.text
-    rows = page.tables["Namespaces, sorted by open namespaces and by the longest time without the policy"]
+    rows = page.tables["Namespaces: open ones first, then by the time without the policy"]
     assert next(row for row in rows if row and row[0] == "shop")[4:6] == ["1", "7 s"]
