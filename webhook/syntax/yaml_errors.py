@@ -5,6 +5,7 @@ both.
 """
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,8 @@ CONFLICT: Final = re.compile(r"<{7}|={7}|>{7}|\|{7}")
 NO_BLANK: Final = re.compile(r"""[^\s:"'\[{#][^\s:"']*:[^\s/:]""")
 SECOND_VALUE: Final = re.compile(r":\s")
 ITEM_NO_BLANK: Final = re.compile(r"-[^\s-]")
+# A colon or a hyphen, and a blank of Unicode that YAML does not read as one.
+OTHER_SPACE: Final = re.compile(r"""(?:[^\s:"'\[{#][^\s:"']*:|-)([\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000])""")
 LONGEST_KEY: Final = 1024  # characters (YAML 1.1, 9.3.2)
 LONGEST_QUOTE: Final = 40
 CODE_FENCE: Final = "```"
@@ -164,6 +167,9 @@ def colon(stop: ParserPosition) -> str | YamlComplaint:
 
 def unfinished(line: str) -> str:
     """Return the sentence for a line that is neither a key with a value nor an item of a list."""
+    if found := OTHER_SPACE.match(line):
+        name = unicodedata.name(found[1]).lower()
+        return f"the character after the {found[0][-2]} is U+{ord(found[1]):04X} ({name}); replace it with a space"
     if ITEM_NO_BLANK.match(line):
         return "the space after the - of a list item is missing; write - value"
     if NO_BLANK.match(line):
