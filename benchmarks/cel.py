@@ -25,8 +25,8 @@ from time import perf_counter
 from timeit import repeat
 from typing import Any, NamedTuple
 
-from webhook.custom.cost import TooLargeError, checked_cost, measure, shape_of
-from webhook.custom.library import EvaluationError, compile_expression, environment
+from webhook.cel.cost import TooLargeError, checked_cost, measure, shape_of
+from webhook.cel.library import EvaluationError, compile_expression, environment
 
 Run = Callable[[Mapping[str, Any]], Any]
 ABOUT_MESSAGES = ("TestAllTypes", "google.protobuf", "proto.", "cel.@block", "GlobalEnum", "NestedEnum")

@@ -4,9 +4,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from webhook.custom.evaluation import plain
-from webhook.guard.decide import decide
-from webhook.guard.decision_message import with_message
+from webhook.admission.decide import decide
+from webhook.admission.decision_message import with_message
+from webhook.cel.evaluation import plain
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from tests.reviews import namespace, pod
-from webhook.guard.preview import Effect
+from webhook.admission.preview import Effect
 from webhook.model.custom_rule import ALL_WORKLOADS
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.modes import Mode

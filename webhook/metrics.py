@@ -16,8 +16,8 @@ from prometheus_client import (
 )
 
 from webhook import __version__
+from webhook.admission import binding, namespace_labels, policy_file, policy_protection
 from webhook.former_metrics import RegistryWithFormerNames
-from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.decision import Decision, Verdict
 from webhook.rules import RULES
 

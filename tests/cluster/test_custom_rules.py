@@ -10,7 +10,7 @@ import pytest
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, Json, deployment, namespace, pod
 from tests.cluster.policy_edits import edit
-from webhook.custom.library import BadExpressionError, compile_expression
+from webhook.cel.library import BadExpressionError, compile_expression
 
 ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 PODS: Final = "/api/v1/namespaces/{}/pods{}"

@@ -48,7 +48,7 @@ def test_every_contract_is_kept() -> None:
         pytest.param("netpol/dns.py", "import webhook.rules", {LAYERS}, id="siblings know each other"),
         pytest.param("review/decode.py", "import webhook.server.http_reply", {LAYERS}, id="the codec imports the server"),
         pytest.param("rules/known_role.py", "import webhook.rules.require_role", {INDEPENDENT}, id="a rule imports another"),
-        pytest.param("guard/decide.py", "import time", {PURE}, id="a decision looks at the clock"),
+        pytest.param("admission/decide.py", "import time", {PURE}, id="a decision looks at the clock"),
         pytest.param("rules/known_role.py", "import flask", {PURE, FLASK}, id="a rule knows of HTTP"),
         pytest.param("controller/loop.py", "import flask", {FLASK}, id="the controller serves pages"),
         pytest.param("server/review_handler.py", "import kubernetes", {KUBERNETES}, id="the server calls the API by itself"),

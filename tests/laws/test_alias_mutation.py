@@ -12,7 +12,7 @@ from tests.laws.strategies import LAW, label_keys, label_values, labels_under, p
 from tests.reviews import pod
 from tests.unit.review.json_patch import apply
 from tests.unit.samples import asked, workload
-from webhook.guard.mutate import labels_from_aliases, mutate
+from webhook.admission.mutate import labels_from_aliases, mutate
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.workload import LabelLocation

@@ -11,8 +11,8 @@ from tests.laws.strategies import LAW, labels, labels_under, manifests, policies
 from tests.reasons import assert_consistent
 from tests.reviews import Json
 from tests.unit.samples import asked, workload
-from webhook.guard.judge import judge
-from webhook.guard.mutate import mutate
+from webhook.admission.judge import judge
+from webhook.admission.mutate import mutate
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 

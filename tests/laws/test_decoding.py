@@ -11,8 +11,8 @@ from tests.audit_logs import assert_valid, with_chain_fields
 from tests.decisions import settled
 from tests.laws.strategies import LAW, json_values, policies, reviews, spoilt_reviews, torn_reviews
 from tests.reviews import GOOD, Json, pod, review
+from webhook.admission.mutate import mutate
 from webhook.audit.record import decision_record
-from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Phase, Verdict
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
 from tests.unit.samples import policy
+from webhook.admission.message import patch
 from webhook.cli.check import decide_offline
-from webhook.guard.message import patch
 from webhook.model.decision import Decision
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker, selector_beside
 from webhook.model.policy import GuardPolicy

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.laws.connectivity_model import PODS, SPACES, STRANGERS, Policy, Rule, Side, is_meant, is_on, read_kubernetes
 from tests.laws.strategies import LAW
 from tests.laws.test_flows import near, some_ports
-from webhook.guard.judge import judge
+from webhook.admission.judge import judge
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject
 from webhook.model.selector import AllOf, Equals, Has, Not, OneOf, Selector, printed

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.laws.strategies import FAMILIAR, LAW, ROLES, manifest, metadata, policies
 from tests.reviews import Json, encoded
+from webhook.admission.decide import decide
+from webhook.admission.mutate import after_mutation
 from webhook.cli._inputs import Inputs
 from webhook.cli.check import CheckOptions, check_all
 from webhook.cli.preview import PreviewOptions, preview_files
-from webhook.guard.decide import decide
-from webhook.guard.mutate import after_mutation
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.policy import GuardPolicy
 from webhook.model.steps import complete

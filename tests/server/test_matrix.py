@@ -29,8 +29,8 @@ from tests.matrix import (
 )
 from tests.programs import JSON, Program, serve
 from tests.reviews import encoded
+from webhook.admission.preview import Effect
 from webhook.config.parse import parse
-from webhook.guard.preview import Effect
 from webhook.model.kinds import POLICIES_BY_KIND
 from webhook.model.modes import Mode
 from webhook.rules import RULES

@@ -7,9 +7,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from webhook.admission.policy_protection import OWN_NAME_PATTERN
 from webhook.audit.chain import DECODE_ERRORS
 from webhook.audit.log_lines import LogLine, UnreadableLogError
-from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.model.kinds import BY_RESOURCE, CALICO, POD, POLICY_RESOURCES
 from webhook.model.names import ENTRY_SUFFIX
 from webhook.model.request import OBJECT_DELETERS

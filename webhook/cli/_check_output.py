@@ -6,9 +6,9 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from webhook.admission.policy_protection import PROTECTION
+from webhook.admission.preview import Effect
 from webhook.cli._inputs import Inputs, with_location
-from webhook.guard.policy_protection import PROTECTION
-from webhook.guard.preview import Effect
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict

@@ -6,11 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from webhook.admission.owner_graph import ObjectName
+from webhook.admission.policy_diff import OutcomeChange, RuleOutcome, outcome_of
+from webhook.admission.preview import Effect, Preview, PreviewRow
 from webhook.cli._streams import print_line
 from webhook.cli._tables import Column, echo_table
-from webhook.guard.owner_graph import ObjectName
-from webhook.guard.policy_diff import OutcomeChange, RuleOutcome, outcome_of
-from webhook.guard.preview import Effect, Preview, PreviewRow
 from webhook.model.counting import counted
 from webhook.model.rule import Violation
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from webhook.admission import binding, namespace_labels, policy_file, policy_protection
 from webhook.audit import csv_table, ocsf
 from webhook.audit.log_entry import LogEntry, LogReader
 from webhook.audit.log_lines import UnreadableLogError, no_record_message
@@ -26,7 +27,6 @@ from webhook.cli._options import (
 from webhook.cli._progress import progress
 from webhook.cli._streams import print_warning
 from webhook.files import shown
-from webhook.guard import binding, namespace_labels, policy_file, policy_protection
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
 from webhook.model.custom_rule import CustomRule

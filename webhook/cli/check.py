@@ -9,6 +9,9 @@ import click
 import msgspec
 from msgspec import Struct
 
+from webhook.admission.decide import decide
+from webhook.admission.decision_message import with_message, with_refused_labels
+from webhook.admission.mutate import after_mutation
 from webhook.cli._check_output import CheckCounts, CheckedObject, as_json, print_paragraph, show, summary
 from webhook.cli._choices import WordChoice
 from webhook.cli._inputs import Inputs
@@ -23,9 +26,6 @@ from webhook.cli._options import (
     policy_file,
 )
 from webhook.cli._streams import print_line, print_warning
-from webhook.guard.decide import decide
-from webhook.guard.decision_message import with_message, with_refused_labels
-from webhook.guard.mutate import after_mutation
 from webhook.model.decision import Decision
 from webhook.model.policy import GuardPolicy
 from webhook.model.rule import RefusedLabel

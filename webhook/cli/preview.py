@@ -15,6 +15,9 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import Progress
 
+from webhook.admission.owner_graph import ExistingObject
+from webhook.admission.policy_diff import outcome_changes, policy_differences
+from webhook.admission.preview import Preview, PreviewContext, preview
 from webhook.cli._check_output import not_judged_message, note_message
 from webhook.cli._choices import WordChoice
 from webhook.cli._cluster_errors import describe
@@ -37,9 +40,6 @@ from webhook.cli._preview_output import PreviewResult, as_json, show
 from webhook.cli._streams import print_warning
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
-from webhook.guard.owner_graph import ExistingObject
-from webhook.guard.policy_diff import outcome_changes, policy_differences
-from webhook.guard.preview import Preview, PreviewContext, preview
 from webhook.kube import webhook_configurations
 from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.install_record import InstallRecord, InstallTimes

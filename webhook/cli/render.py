@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
+from webhook.admission.isolation import reason_not_managed
 from webhook.cli._choices import WordChoice, suggestion
 from webhook.cli._options import NAMESPACE, exit_with_errors, load_policy, own_namespace_option, policy_file
 from webhook.cli._yaml import dump_manifests
-from webhook.guard.isolation import reason_not_managed
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
 from webhook.netpol.intent import PolicyEngine

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import isnan
 from typing import Any
 
-from webhook.config.faults import PolicyFault
-from webhook.custom.cost import SMALLEST, TooLargeError, checked_cost, measure
-from webhook.custom.library import (
+from webhook.cel.cost import SMALLEST, TooLargeError, checked_cost, measure
+from webhook.cel.library import (
     BadExpressionError,
     LibraryMissingError,
     compile_expression,
     load_library,
     written_patterns,
 )
+from webhook.config.faults import PolicyFault
 from webhook.model.abbreviation import listed
 from webhook.model.custom_rule import ALL_WORKLOADS, MAX_CUSTOM_RULES, CustomRule, resource_names
 from webhook.model.kinds import KUBERNETES_OWN, POD_MAKERS, PodMaker

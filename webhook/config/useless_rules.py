@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from webhook.cel.library import BadExpressionError, EvaluationError, LibraryMissingError, compile_expression
 from webhook.config.faults import PolicyFault
 from webhook.config.sound import Path, Remark
-from webhook.custom.library import BadExpressionError, EvaluationError, LibraryMissingError, compile_expression
 from webhook.model.custom_rule import ALL_WORKLOADS, CustomRule, resource_names
 from webhook.model.exemptions import PolicyException
 from webhook.model.kinds import BY_RESOURCE, POD_MAKERS

@@ -4,8 +4,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.admission.isolation import is_managed
 from webhook.config.parse import Loaded
-from webhook.guard.isolation import is_managed
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.model.names import DEFAULT_DENY
 from webhook.model.namespace import Namespace

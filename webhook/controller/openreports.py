@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.guard.preview import Effect, PreviewRow
+from webhook.admission.preview import Effect, PreviewRow
 from webhook.kube.api import Json
 from webhook.kube.reports import API_VERSION
 from webhook.model.counting import counted

@@ -10,10 +10,10 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.admission.preview import Preview, PreviewRow
 from webhook.config.parse import Loaded
 from webhook.controller.openreports import merge_report, report
 from webhook.controller.write_recorder import WriteRecorder
-from webhook.guard.preview import Preview, PreviewRow
 from webhook.kube.api import CONFLICT, NOT_FOUND, Api, ApiError, Json
 from webhook.kube.reports import API_VERSION, collection_of, delete_report, is_served, own_reports, path
 from webhook.metrics import Metrics

@@ -14,11 +14,11 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Final
 
+from webhook.admission.owner_graph import ExistingObject
+from webhook.admission.preview import Effect, Preview, preview
 from webhook.config.parse import Loaded
 from webhook.config.store import PolicyStore
 from webhook.controller.report_writer import ReportWriter
-from webhook.guard.owner_graph import ExistingObject
-from webhook.guard.preview import Effect, Preview, preview
 from webhook.kube.api import Api
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.listing import SMALL_PAGE, ListProgress, ObjectLister

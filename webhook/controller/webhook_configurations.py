@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from webhook.admission.policy_protection import OWN_NAME_PATTERN
 from webhook.controller.match_conditions import (
     LABELS,
     OLD_LABELS,
@@ -30,7 +31,6 @@ from webhook.controller.webhook_rules import (
     rule,
     workload_rules,
 )
-from webhook.guard.policy_protection import OWN_NAME_PATTERN
 from webhook.kube.webhook_configurations import API_VERSION
 from webhook.model.cel import literal
 from webhook.model.identity import Identities, chart_accounts

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from webhook.guard.preview import PreviewContext
+from webhook.admission.preview import PreviewContext
 from webhook.kube.api import Json
 from webhook.kube.install_record import InstallTimes
 from webhook.kube.namespaces import cel_namespace, parse_namespace

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.guard.isolation import is_managed
+from webhook.admission.isolation import is_managed
 from webhook.kube.api import Api
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.namespaces import NAMESPACES_PATH, parse_namespace

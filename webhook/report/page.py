@@ -7,8 +7,8 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
+from webhook.admission.policy_protection import PROTECTION
 from webhook.audit.verify import VerificationReport
-from webhook.guard.policy_protection import PROTECTION
 from webhook.model.counting import counted
 from webhook.model.decision import Verdict
 from webhook.report import charts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from webhook.guard.message import violation_lines
+from webhook.admission.message import violation_lines
 from webhook.model.counting import counted
 from webhook.model.decision import Decision, Verdict
 from webhook.model.request import Request

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from webhook.guard.owner_graph import ExistingObject
+from webhook.admission.owner_graph import ExistingObject
 from webhook.model.kinds import NO_EXTRA_KINDS, POD, Makers
 from webhook.review.manifests import Manifest, create_request, read
 from webhook.syntax.documents import BadManifestError

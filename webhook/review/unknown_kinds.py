@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from webhook.guard.message import PLAIN_KEY
+from webhook.admission.message import PLAIN_KEY
 from webhook.model.extra_kinds import ExtraKind
 from webhook.model.kinds import BY_RESOURCE, POLICY_RESOURCES, Makers
 from webhook.model.limits import MOST_EXTRA_KINDS

@@ -8,7 +8,7 @@ from queue import Empty, Full, Queue
 from threading import Thread
 from time import monotonic
 
-from webhook.guard.message import violation_line
+from webhook.admission.message import violation_line
 from webhook.kube.api import ApiError
 from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.kube.events import EventDetails, policy_file_reference, repair_details

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import datetime
 from threading import Lock
 
+from webhook.admission.isolation import is_managed
 from webhook.audit.record import write_record
 from webhook.audit.retry_queue import RetryQueue
 from webhook.config.parse import Loaded
-from webhook.guard.isolation import is_managed
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.cluster_info import ClusterInfo
 from webhook.kube.namespaces import namespace_path, parse_namespace

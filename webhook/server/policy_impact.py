@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
 from time import monotonic, sleep
 
+from webhook.admission.impact_warnings import impact_warnings, not_previewed
+from webhook.admission.owner_graph import ExistingObject
+from webhook.cel.cost import BUDGET
+from webhook.cel.rule_check import CustomRuleCheck
 from webhook.config.apart import ReadingTooSlowError, load
 from webhook.config.parse import Loaded
-from webhook.custom.cost import BUDGET
-from webhook.custom.rule_check import CustomRuleCheck
-from webhook.guard.impact_warnings import impact_warnings, not_previewed
-from webhook.guard.owner_graph import ExistingObject
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.listing import LONG_RUNNING, first_pages

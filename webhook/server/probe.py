@@ -3,7 +3,7 @@
 The probe passes TLS, the path check and the decoder like every review. It has no object, so there is nothing to decide.
 """
 
-from webhook.guard.decide import unavailable
+from webhook.admission.decide import unavailable
 from webhook.model.decision import Decision
 from webhook.model.names import PROBE, PROBE_GROUP, PROBE_LATE, PROBE_RESOURCE, PROBE_SERVER
 from webhook.model.reason import Reason, ReasonCode

@@ -9,15 +9,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from webhook.admission.decide import decide, unavailable
+from webhook.admission.decision_message import with_message
+from webhook.admission.mutate import mutate
 from webhook.audit.chain import Link
 from webhook.audit.log import AuditLog
 from webhook.audit.record import decision_record, utc_now
 from webhook.audit.sink import AuditLogUnwritable
 from webhook.config.apart import ReadingTooSlowError
 from webhook.config.store import PolicyStore
-from webhook.guard.decide import decide, unavailable
-from webhook.guard.decision_message import with_message
-from webhook.guard.mutate import mutate
 from webhook.kube.identity import ProcessIdentity
 from webhook.metrics import Metrics
 from webhook.model.abbreviation import shortened

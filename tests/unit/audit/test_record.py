@@ -9,9 +9,9 @@ import pytest
 from tests.decisions import settled
 from tests.reviews import GOOD, Json, deployment, pod
 from tests.unit.samples import asked, policy
+from webhook.admission.decide import unavailable
+from webhook.admission.mutate import mutate
 from webhook.audit.record import configuration_record, decision_record, timestamp, write_record
-from webhook.guard.decide import unavailable
-from webhook.guard.mutate import mutate
 from webhook.model.decision import Decision, Phase
 from webhook.model.reason import Reason, ReasonCode
 from webhook.model.request import Request

@@ -24,9 +24,9 @@ from tests.matrix import (
     policy_text,
     possible,
 )
+from webhook.admission.preview import Effect, PreviewContext, preview
 from webhook.cli.check import decide_offline
 from webhook.config.parse import parse
-from webhook.guard.preview import Effect, PreviewContext, preview
 from webhook.model.custom_rule import ALL_WORKLOADS
 from webhook.model.decision import Decision
 from webhook.model.kinds import POD_MAKERS, POLICY_KINDS

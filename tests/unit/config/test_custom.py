@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from tests.unit.samples import HEAD, policy
+from webhook.cel import library
 from webhook.config.faults import BadPolicy
 from webhook.config.parse import parse
-from webhook.custom import library
 from webhook.model.kinds import KUBERNETES_OWN
 from webhook.model.modes import Mode
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
+from webhook.admission.owner_graph import ObjectName
+from webhook.admission.preview import Effect, PreviewRow
 from webhook.controller.openreports import MAX_MESSAGE_CHARACTERS, MAX_RESULTS, merge_report, report
-from webhook.guard.owner_graph import ObjectName
-from webhook.guard.preview import Effect, PreviewRow
 from webhook.model.rule import Violation
 
 AT: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)

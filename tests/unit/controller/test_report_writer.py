@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 
 from tests.unit.samples import HEAD
+from webhook.admission.preview import Preview
 from webhook.audit.log import AuditLog
 from webhook.config.parse import parse
 from webhook.controller.report_writer import PAUSE_SECONDS, ReportWriter
 from webhook.controller.write_recorder import WriteRecorder
-from webhook.guard.preview import Preview
 from webhook.kube.api import Api, ApiError, Json
 from webhook.metrics import Metrics
 

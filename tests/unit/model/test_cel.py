@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhook.custom.library import compile_expression
+from webhook.cel.library import compile_expression
 from webhook.model.cel import fits_any, quoted
 
 

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from tests.reviews import encoded
+from webhook.admission.judge import judge_request
 from webhook.config.parse import parse
-from webhook.guard.judge import judge_request
 from webhook.review.decode import decode
 
 Json = dict[str, Any]

@@ -12,8 +12,8 @@ from typing import Any, Final
 import pytest
 
 from tests.reviews import encoded
+from webhook.admission.judge import judge
 from webhook.config.parse import parse
-from webhook.guard.judge import judge
 from webhook.model.policy import GuardPolicy
 from webhook.netpol.reading.limits import MOST_PARTS
 from webhook.review.decode import decode

@@ -10,8 +10,8 @@ from tests.decisions import settled
 from tests.reasons import some
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
-from webhook.guard.decide import unavailable
-from webhook.guard.mutate import mutate
+from webhook.admission.decide import unavailable
+from webhook.admission.mutate import mutate
 from webhook.model.decision import Decision, Verdict
 from webhook.model.reason import ReasonCode
 from webhook.model.rule import Violation

@@ -11,9 +11,9 @@ from typing import Any, Final
 import pytest
 
 from tests.reviews import RESOURCES, encoded
+from webhook.admission.judge import judge
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.parse import parse
-from webhook.guard.judge import judge
 from webhook.model.kinds import BY_KIND, KUBERNETES_OWN, POLICIES_BY_KIND, POLICY_KINDS
 from webhook.model.policy import GuardPolicy
 from webhook.model.request import PolicyObject

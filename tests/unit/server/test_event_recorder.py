@@ -9,7 +9,7 @@ import pytest
 from tests.decisions import answered
 from tests.reviews import GOOD, Json, deployment, encoded, pod
 from tests.unit.samples import OWNER, REPLICASET_CONTROLLER, asked, policy
-from webhook.guard.decide import decide
+from webhook.admission.decide import decide
 from webhook.kube.api import ApiError
 from webhook.kube.event_series import EventOutcome, EventRequest, EventSeriesRecorder
 from webhook.metrics import EVENTS, Metrics

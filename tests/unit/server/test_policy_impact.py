@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.unit.guard.test_preview import ROLELESS, stored
+from tests.unit.admission.test_preview import ROLELESS, stored
 from tests.unit.samples import HEAD
 from webhook.config.parse import Loaded, parse
 from webhook.kube.api import PAGE_SIZE, Api, ApiError, Json
