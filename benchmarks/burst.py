@@ -10,7 +10,8 @@ writes that a namespace needs.
 from collections.abc import Mapping
 
 from benchmarks.harness import argument_parser, exit_with_status, installation
-from tests.cluster.api_requests import ApiRequest, catflap_requests, count_requests, wait_until_quiet
+from tests.cluster.api_requests import ApiRequest, catflap_requests, count_requests
+from tests.cluster.barriers import wait_until_quiet
 from tests.cluster.installation import Installation
 from tests.cluster.load_scenarios import another_controller, burst
 from tests.cluster.policies import BOTH, stored_policies

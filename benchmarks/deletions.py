@@ -8,7 +8,7 @@ p99 is a second or more.
 """
 
 from benchmarks.harness import argument_parser, exit_with_status, installation, latency_summary, quantile
-from tests.cluster.api_requests import wait_until_quiet
+from tests.cluster.barriers import wait_until_quiet
 from tests.cluster.load_scenarios import create, parallel_deletions, restored
 from tests.cluster.policies import is_isolated, wait_until_isolated
 

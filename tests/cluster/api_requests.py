@@ -1,6 +1,5 @@
 """The requests of catflap's accounts, counted from the API server's audit log."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -9,9 +8,6 @@ from tests.cluster.installation import NAMESPACE, Installation
 
 OURS: Final = f"system:serviceaccount:{NAMESPACE}:"
 READS: Final = frozenset({"get", "list", "watch"})
-QUIET_SECONDS: Final = 2.0
-# A new policy file can rewrite the policies of all namespaces that earlier tests created: some hundred.
-BUSY_SECONDS: Final = 300.0
 # Requests that recur regardless of the test: leader election, the secret path and its registration, and reviews of
 # accounts and rights, which change nothing.
 BACKGROUND: Final = frozenset({
@@ -61,19 +57,3 @@ def writes(catflap: Installation, space: str, *, after: int = 0) -> list[tuple[s
         for event in catflap_requests(catflap, after=after)
         if event["objectRef"].get("namespace") == space and event["verb"] not in READS
     ]
-
-
-def wait_until_quiet(catflap: Installation) -> None:
-    """Return once no controller has work and catflap has tried no write for a while; fail after BUSY_SECONDS."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    before = -1
-    while (count := sum(one["verb"] not in READS for one in catflap_requests(catflap))) != before or not idle(catflap):
-        assert time.monotonic() < deadline, f"{count} writes, and more after {BUSY_SECONDS} s"
-        before = count
-        time.sleep(QUIET_SECONDS)
-
-
-def idle(catflap: Installation) -> bool:
-    """Return whether the queue of every running controller is empty."""
-    running = [one for one in (catflap.controller, *catflap.replicas) if one.process.poll() is None]
-    return all(b"catflap_workqueue_depth 0.0" in one.status("/metrics").body for one in running)

@@ -1,7 +1,6 @@
 """Tests the ValidatingAdmissionPolicy with the label rules: it agrees with catflap, and works while no server runs."""
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from msgspec import Raw
 
+from tests.cluster.barriers import wait_until_handled
 from tests.cluster.installation import Installation, eventually, run_server
 from tests.cluster.load_scenarios import fail_open
 from tests.cluster.manifests import GOOD, Json, deployment, every_kind, namespace, pod
@@ -296,7 +296,7 @@ def test_it_is_mended_and_put_back(twinned: Installation, path: str) -> None:
     eventually(lambda: twinned.cluster.call("GET", path).status == 200)
     assert twinned.cluster.api("GET", path)["spec"] == before["spec"]
     written = twinned.cluster.api("GET", path)["metadata"]
-    time.sleep(1.0)
+    wait_until_handled(twinned)
     kept = twinned.cluster.api("GET", path)["metadata"]  # the API server itself writes its status
     assert (kept["uid"], kept["generation"]) == (written["uid"], written["generation"])
 

@@ -1,10 +1,10 @@
 """Tests `kubectl apply`: good objects are stored, others are rejected with a fix in the message, and a new namespace is isolated."""
 
-import time
 from typing import Any
 
 import pytest
 
+from tests.cluster.barriers import wait_until_handled
 from tests.cluster.installation import Installation, eventually, names
 from tests.cluster.manifests import GOOD, deployment, every_kind, join_manifests, namespace, pod
 
@@ -90,7 +90,7 @@ def test_a_dry_run_writes_nothing_and_is_recorded_as_one(
     )
     assert "deployment.apps/good created (server dry run)" in applied.stdout
     assert "Deployment " + namespace_name + "/bad has 2 violations" in applied.stderr
-    time.sleep(0.5)
+    wait_until_handled(catflap)
     assert catflap.cluster.call("GET", f"/api/v1/namespaces/{other}").status == 404
     deployments = catflap.cluster.api("GET", f"/apis/apps/v1/namespaces/{namespace_name}/deployments")
     assert deployments["items"] == []

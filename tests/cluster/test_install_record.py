@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.barriers import wait_until_handled
 from tests.cluster.installation import NAMESPACE, Installation, eventually, installed, run_controller, run_server
 from tests.cluster.manifests import GOOD, deployment, namespace, pod
 from tests.cluster.policies import BOTH, DENY, all_policies_path, path, stored_policies
@@ -21,7 +22,6 @@ EPOCH = "/api/v1/namespaces/{}/configmaps/catflap-epoch"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"
 DATED_SECONDS = 1.5  # creation times have whole seconds, and the same second counts as later
 # Longer than any reaction of the controller that these tests have seen.
-QUIET_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_one_record_lost_is_written_again(dated: Installation, place: str) -> No
     ended(dated)
     begun(dated)
     assert eventually(lambda: epochs(dated), until=lambda seen: None not in seen) == before
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(dated)
     assert deny(dated) == policy
     assert stored_policies(dated, "kubernetes", "ancient") == []
 
@@ -148,7 +148,7 @@ def test_with_the_policies_lost_too_the_stamps_tell(dated: Installation, namespa
         {"installed": made, "closing": made}
     ] * len(PLACES)
     assert closure(dated, "shop", namespace_name) == "proven"
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(dated)
     assert stored_policies(dated, "kubernetes", "ancient") == []
 
 

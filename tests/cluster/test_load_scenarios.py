@@ -7,7 +7,8 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.api_requests import catflap_requests, count_requests, wait_until_quiet, writes
+from tests.cluster.api_requests import catflap_requests, count_requests, writes
+from tests.cluster.barriers import wait_until_quiet
 from tests.cluster.installation import NAMESPACE, Installation, eventually
 from tests.cluster.load_scenarios import (
     another_controller,

@@ -1,9 +1,9 @@
 """Tests which namespaces are isolated and when, and how policies follow the life of a namespace."""
 
-import time
 from typing import Any
 
-from tests.cluster.api_requests import wait_until_quiet, writes
+from tests.cluster.api_requests import writes
+from tests.cluster.barriers import wait_until_handled, wait_until_quiet
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names
 from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
@@ -13,7 +13,6 @@ from tests.controlplane.client import MERGE
 PLAIN = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 CALICO = "/apis/projectcalico.org/v3/namespaces/{}/networkpolicies"
 # Longer than any reaction of the controller that these tests have seen, and than the interval of its cluster info.
-QUIET_SECONDS = 2.0
 
 
 def closed(catflap: Installation, space: str, path: str = PLAIN) -> list[str]:
@@ -36,7 +35,7 @@ def test_an_exempt_namespace_gets_neither_stamp_nor_policy(catflap: Installation
     """The exact name is exempt."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     catflap.apply(namespace(namespace_name))
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(catflap)
     assert closed(catflap, namespace_name) == []
 
 
@@ -68,7 +67,7 @@ def test_the_stamp_is_what_holds_an_older_namespace(catflap: Installation, older
     eventually(lambda: closed(catflap, older) == BOTH)
     eventually(lambda: labels(catflap, older).get("catflap.dev/guard") == "enabled")
     catflap.configure()
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(catflap)
     assert closed(catflap, older) == BOTH
     relabel(catflap, older, None)
     eventually(lambda: closed(catflap, older), until=lambda seen: seen == [])
@@ -127,7 +126,7 @@ def test_an_update_of_a_namespace_costs_no_write(catflap: Installation, engine: 
     catflap.cluster.kubectl("annotate", "namespace", namespace_name, "note=x")
     own = f"/api/v1/namespaces/{namespace_name}"
     catflap.cluster.api("PUT", own, catflap.cluster.api("GET", own))
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(catflap)
     assert writes(catflap, namespace_name, after=begin) == []
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from tests.cluster.api_requests import wait_until_quiet
+from tests.cluster.barriers import wait_until_handled, wait_until_quiet
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names, run_controller
 from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
@@ -103,7 +103,7 @@ def test_users_own_policies_are_never_touched(catflap: Installation, namespace_n
         "spec": {"podSelector": {}, "ingress": [{}]},
     }
     stored = catflap.emergency("POST", PLAIN.format(namespace_name), own)
-    time.sleep(SECOND)
+    wait_until_handled(catflap)
     after = catflap.cluster.api("GET", f"{PLAIN.format(namespace_name)}/theirs")
     assert after["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
     catflap.cluster.api("DELETE", f"{PLAIN.format(namespace_name)}/theirs")
@@ -120,7 +120,7 @@ def test_what_was_missed_while_down_is_right_within_one_pass(catflap: Installati
         catflap.emergency("DELETE", f"{PLAIN.format(space)}/catflap-default-deny")
     for space in spaces[5:]:
         catflap.apply(namespace(space))
-    time.sleep(SECOND)
+    time.sleep(SECOND)  # the controller starts in a later second
     already = len(catflap.controller.records())
     catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
     eventually(lambda: all(closed(catflap, space) for space in spaces))
@@ -136,13 +136,13 @@ def test_nothing_that_is_wanted_is_ever_deleted(catflap: Installation, engine: s
     with record_watch(catflap.cluster, all_policies_path(engine)) as seen:
         for change in ({"mode": "warn"}, {"mode": "audit"}, {"mode": "enforce"}):  # each compares every namespace
             catflap.configure({"network": {"engine": engine}, **change})
-            time.sleep(SECOND)
+            wait_until_handled(catflap)
         for number, dns in enumerate(("openshift", "kube-dns"), start=1):
             catflap.configure({"network": {"engine": engine, "dns": dns}})
             seen.wait_for(partial(written, (namespace_name, DNS), number), what="the change")  # one of many
         stop(catflap.controller.process)
         catflap.controller = catflap.revived.enter_context(run_controller(catflap.cluster, catflap.folder))
-        time.sleep(SECOND)
+        wait_until_handled(catflap)
         events = [(one.place[1], one.happened) for one in seen.events() if one.place[0] == namespace_name]
     assert events == [(DNS, "MODIFIED"), (DNS, "MODIFIED")]
     assert deletions(catflap, namespace_name) == []
@@ -189,7 +189,7 @@ def test_only_what_bears_name_label_and_manager_is_removed(catflap: Installation
     catflap.configure({"network": {"engine": "kubernetes", "dns": "none"}})
     theirs = sorted(body["metadata"]["name"] for body, _ in likenesses)
     eventually(lambda: stored_policies(catflap, "kubernetes", namespace_name) == sorted([DENY, *theirs]))
-    time.sleep(SECOND)
+    wait_until_handled(catflap)
     assert deletions(catflap, namespace_name) == [("networking.k8s.io", DNS)]
 
 
@@ -367,7 +367,7 @@ def test_an_earlier_policy_with_catflaps_name_is_taken_over(catflap: Installatio
     )
     assert not {"ownerReferences", "finalizers"} & ours["metadata"].keys()
     catflap.cluster.api("DELETE", f"/api/v1/namespaces/{older}/configmaps/bait")
-    time.sleep(SECOND)
+    wait_until_handled(catflap)
     assert catflap.cluster.api("GET", path)["metadata"]["uid"] == ours["metadata"]["uid"]
     reasons = eventually(lambda: reasons_of(catflap, older), until=lambda seen: len(seen) >= len(BOTH))
     assert reasons[0] == "PolicyReplaced"

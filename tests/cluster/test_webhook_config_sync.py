@@ -1,10 +1,10 @@
 """Tests that an edit of the policy file changes the registration, which is never older than the policy in force."""
 
-import time
 from typing import Any
 
 import pytest
 
+from tests.cluster.barriers import wait_until_handled
 from tests.cluster.installation import NAMESPACE, WEBHOOKS, Installation, eventually
 from tests.cluster.manifests import GOOD, namespace, pod
 from tests.cluster.policies import DENY, GROUPS, path
@@ -12,7 +12,6 @@ from tests.cluster.registration_freeze import MESSAGE, frozen_registration
 
 FILLING = {"app.kubernetes.io/name": "web", "role": "frontend"}
 PODS = "/api/v1/namespaces/{}/pods"
-QUIET_SECONDS = 2.0  # longer than any edit takes to be applied
 
 
 def asked_about(catflap: Installation, space: str) -> bool:
@@ -72,12 +71,12 @@ def test_it_is_written_once_by_whichever_replica_and_recorded(catflap: Installat
     """An edit that needs no other requests writes nothing."""
     catflap.configure({"namespaces": {"exempt": [namespace_name]}})
     eventually(lambda: catflap.spares(namespace_name))
-    time.sleep(QUIET_SECONDS)  # the other configuration, and the records, follow what was seen
+    wait_until_handled(catflap)  # the other configuration, and the records, follow what was seen
     before = catflap.cluster.api("GET", WEBHOOKS.format("validating"))
     written = recorded(catflap)
     assert written[-1]["reasonCode"] == "RegistrationRulesUpdated"
     catflap.configure({"namespaces": {"exempt": [namespace_name]}, "mode": "warn"})
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(catflap)
     assert catflap.cluster.api("GET", WEBHOOKS.format("validating")) == before
     assert recorded(catflap) == written
 
@@ -106,7 +105,7 @@ def test_turned_off_it_stays_off_until_it_is_turned_on(apart: Installation) -> N
     both = {"validating": "off", "mutating": "off"}
     eventually(lambda: state(apart), until=lambda seen: both.items() <= seen.items() and "turned off" in seen["status"])
     apart.configure({"namespaces": {"exempt": ["elsewhere"]}})
-    time.sleep(QUIET_SECONDS)
+    wait_until_handled(apart)
     for phase in ("validating", "mutating"):
         assert apart.cluster.call("GET", WEBHOOKS.format(phase)).status == 404
     assert apart.controller.status("/readyz").status == 200
