@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.cluster.api_requests import writes
-from tests.cluster.barriers import wait_until_handled, wait_until_quiet
+from tests.cluster.barriers import wait_until_handled
 from tests.cluster.installation import NAMESPACE, Installation, eventually, names
 from tests.cluster.load_scenarios import create
 from tests.cluster.manifests import GOOD, namespace, pod
@@ -107,6 +107,7 @@ def test_a_namespace_goes_in_normal_time_with_its_policies(
     beside = f"{namespace_name}-beside"
     create(catflap, [namespace_name, beside])
     eventually(lambda: [stored_policies(catflap, engine, space) for space in (namespace_name, beside)] == [BOTH, BOTH])
+    wait_until_handled(catflap)  # the label of the namespace follows its policies
     before, begin = catflap.cluster.api("GET", path(engine, beside))["items"], catflap.cluster.audit_size()
     catflap.cluster.kubectl("delete", "namespace", namespace_name, "--timeout=30s")
     assert writes(catflap, namespace_name, after=begin) == []
@@ -120,7 +121,7 @@ def test_an_update_of_a_namespace_costs_no_write(catflap: Installation, engine: 
     """KY#17452: a label, an annotation, or no change; counted in the API server's audit log."""
     create(catflap, [namespace_name])
     eventually(lambda: stored_policies(catflap, engine, namespace_name) == BOTH)
-    wait_until_quiet(catflap)  # the label of the namespace follows its policies
+    wait_until_handled(catflap)  # the label of the namespace follows its policies
     begin = catflap.cluster.audit_size()
     catflap.cluster.kubectl("label", "namespace", namespace_name, "team=x")
     catflap.cluster.kubectl("annotate", "namespace", namespace_name, "note=x")
