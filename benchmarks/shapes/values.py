@@ -50,7 +50,7 @@ def tree(random: Random, size: int) -> Any:
 
 
 # The shortest values that there are, and some that are nested, have a key, or take a decoder long: 2 to 22 bytes each.
-UNITS: Final = (
+UNITS: Final[tuple[Any, ...]] = (
     [],
     {},
     None,

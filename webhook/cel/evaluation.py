@@ -6,6 +6,7 @@ from operator import or_
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.cel.cost import (
@@ -87,12 +88,25 @@ class Activation(NamedTuple):
         return reduce(or_, (self.sizes[name] for name in names if name in self.sizes), ObjectSize(0, 0))
 
 
-def fields_read(rule: CustomRule) -> Mapping[str, frozenset[Path]]:
-    """Return the variables that a rule names and the fields that it reads of each; none for a rule that does not compile."""
+class CompiledRule(Struct, frozen=True):
+    """A custom rule with its program, or with the error of a rule that does not compile."""
+
+    rule: CustomRule
+    program: Program | None
+    error: Exception | None = None
+
+    @property
+    def reads(self) -> Mapping[str, frozenset[Path]]:
+        """Return the variables that the rule names and the fields that it reads of each; none for a rule that does not compile."""
+        return self.program.reads if self.program else {}
+
+
+def compiled(rule: CustomRule) -> CompiledRule:
+    """Return a rule with its program, which is compiled once."""
     try:
-        return compile_expression(rule.cel).reads
-    except (BadExpressionError, LibraryMissingError):
-        return {}
+        return CompiledRule(rule, compile_expression(rule.cel))
+    except (BadExpressionError, LibraryMissingError) as bad:
+        return CompiledRule(rule, None, bad)
 
 
 def variables_of(request: Request, budget: CostBudget) -> "Activation | Exception":
@@ -142,7 +156,7 @@ def plain(source: Any) -> Any:
     return msgspec.to_builtins(source, str_keys=True)
 
 
-def evaluate(rule: CustomRule, request: Request, seen: Activation) -> Iterator[Violation]:
+def evaluate(rule: CompiledRule, request: Request, seen: Activation) -> Iterator[Violation]:
     """Yield the violation of a request under one rule, if there is one.
 
     As with the built-in rules, an UPDATE counts only if the old object satisfied the rule, unless the update creates new Pods, or the rule
@@ -154,24 +168,24 @@ def evaluate(rule: CustomRule, request: Request, seen: Activation) -> Iterator[V
         if is_satisfied(rule, seen):
             return
     except FAILURES as bad:
-        found = failure_violation(rule, bad)
+        found = failure_violation(rule.rule, bad)
         yield found if new or has_changed_inputs(rule, seen) else replace(found, at_most=Mode.WARN)
         return
     if new or not was_violated(rule, seen):
-        yield Violation(rule=rule.id, path="", message=shortened(rule.says, LONGEST_SENTENCE))
+        yield Violation(rule=rule.rule.id, path="", message=shortened(rule.rule.says, LONGEST_SENTENCE))
 
 
-def is_about_change(rule: CustomRule) -> bool:
+def is_about_change(rule: CompiledRule) -> bool:
     """Return whether a rule reads what has no meaning for the old object alone: `oldObject`, or attributes of the request."""
-    read = fields_read(rule)
-    return BEFORE in read or any(path[:1] not in NAME_ATTRIBUTES for path in read.get(REQUEST, ()))
+    attributes_read = rule.reads.get(REQUEST, ())
+    return BEFORE in rule.reads or any(path[:1] not in NAME_ATTRIBUTES for path in attributes_read)
 
 
-def has_changed_inputs(rule: CustomRule, seen: Activation) -> bool:
+def has_changed_inputs(rule: CompiledRule, seen: Activation) -> bool:
     """Return whether a field that a rule reads differs between the old object and the new one."""
     old, new = seen.values[BEFORE], seen.values[OBJECT]
     encode = msgspec.json.encode  # true is not 1 there
-    paths = fields_read(rule).get(OBJECT, ())
+    paths = rule.reads.get(OBJECT, ())
     try:
         seen.budget.charge(
             ExpressionShape(loops=(), makes=2 * len(paths)), seen.sizes[OBJECT] | seen.sizes[BEFORE], None
@@ -181,7 +195,7 @@ def has_changed_inputs(rule: CustomRule, seen: Activation) -> bool:
     return any(encode(value_at(old, path)) != encode(value_at(new, path)) for path in paths)
 
 
-def was_violated(rule: CustomRule, seen: Activation) -> bool:
+def was_violated(rule: CompiledRule, seen: Activation) -> bool:
     """Return whether the old object violates a rule."""
     try:
         return not is_satisfied(rule, seen.before)
@@ -189,11 +203,14 @@ def was_violated(rule: CustomRule, seen: Activation) -> bool:
         return False
 
 
-def is_satisfied(rule: CustomRule, seen: Activation) -> bool:
+def is_satisfied(rule: CompiledRule, seen: Activation) -> bool:
     """Return whether a rule is true for an object; raises the errors in FAILURES."""
-    program: Program = compile_expression(rule.cel)
-    seen.budget.charge(program.shape, seen.size(program.reads), rule.params)
-    return program.run({**seen.values, PARAMS: rule.params})
+    program, params = rule.program, rule.rule.params
+    if program is None:
+        assert rule.error is not None
+        raise rule.error
+    seen.budget.charge(program.shape, seen.size(program.reads), params)
+    return program.run({**seen.values, PARAMS: params})
 
 
 def failure_violation(rule: CustomRule, bad: Exception) -> Violation:

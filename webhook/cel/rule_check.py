@@ -13,14 +13,14 @@ from webhook.cel.evaluation import (
     REQUEST,
     UNREADABLE,
     Activation,
+    CompiledRule,
     CostBudget,
+    compiled,
     evaluate,
     failure_violation,
-    fields_read,
     variables_of,
 )
 from webhook.cel.field_reads import defaulted_fields, texts_in
-from webhook.cel.library import compile_expression
 from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Unchecked
 from webhook.model.policy import GuardPolicy
@@ -44,7 +44,7 @@ class CustomRuleCheck:
 
     def __init__(self, request: Request, policy: GuardPolicy) -> None:
         self._request = request
-        self._rules = tuple(applicable_rules(request, policy))
+        self._rules = tuple(compiled(rule) for rule in applicable_rules(request, policy))
         self._budget = CostBudget()
 
     @cached_property
@@ -54,26 +54,25 @@ class CustomRuleCheck:
     @property
     def reads_namespace(self) -> bool:
         """Return whether a rule reads the namespace."""
-        return any(NAMESPACE in fields_read(rule) for rule in self._rules)
+        return any(NAMESPACE in one.reads for one in self._rules)
 
     @property
     def cost(self) -> int:
         """Return the cost of all rules together for the request's object, without rules that exceed their own budget."""
         if not self._rules or isinstance(self._variables, Exception):
             return 0  # no rule is run
-        try:
-            size = self._variables.sizes[OBJECT]
-            costs = [estimated_cost(compile_expression(rule.cel).shape, size, rule.params) for rule in self._rules]
-        except UNREADABLE:
-            return 0
+        size = self._variables.sizes[OBJECT]
+        costs = [estimated_cost(one.program.shape, size, one.rule.params) for one in self._rules if one.program]
         return sum(one for one in costs if one <= BUDGET)
 
     def run(self, namespace: NamespaceData | None) -> CustomRuleResult:
         """Run each rule whose inputs are available. A violation that may come from a default of the API server does not count."""
         if not self._rules:
             return CustomRuleResult()
-        left_out = {one.id: why for one in self._rules if (why := unavailable_input(one, self._request, namespace))}
-        rules = [one for one in self._rules if one.id not in left_out]
+        left_out = {
+            one.rule.id: why for one in self._rules if (why := unavailable_input(one, self._request, namespace))
+        }
+        rules = [one for one in self._rules if one.rule.id not in left_out]
         counted: list[Violation] = []
         for rule, violation in run_rules(rules, self._request, self._variables, namespace):
             if why := defaulted_input(rule, self._request):
@@ -90,7 +89,7 @@ class CustomRuleCheck:
 
 
 def run_rules(
-    rules: Iterable[CustomRule], request: Request, variables: Activation | Exception, namespace: NamespaceData | None
+    rules: Iterable[CompiledRule], request: Request, variables: Activation | Exception, namespace: NamespaceData | None
 ) -> Iterator[tuple[CustomRule, Violation]]:
     """Yield the violations of an object, each with its rule; one of each rule where the object cannot be read."""
     try:
@@ -98,9 +97,9 @@ def run_rules(
             raise variables
         seen = variables.of(namespace.content if namespace else None)
     except UNREADABLE as bad:
-        yield from ((rule, failure_violation(rule, bad)) for rule in rules)
+        yield from ((one.rule, failure_violation(one.rule, bad)) for one in rules)
         return
-    yield from ((rule, found) for rule in rules for found in evaluate(rule, request, seen))
+    yield from ((one.rule, found) for one in rules for found in evaluate(one, request, seen))
 
 
 def applicable_rules(request: Request, policy: GuardPolicy) -> Iterator[CustomRule]:
@@ -112,15 +111,14 @@ def applicable_rules(request: Request, policy: GuardPolicy) -> Iterator[CustomRu
             yield rule
 
 
-def unavailable_input(rule: CustomRule, request: Request, namespace: NamespaceData | None) -> str:
+def unavailable_input(rule: CompiledRule, request: Request, namespace: NamespaceData | None) -> str:
     """Return which input of a rule is unavailable, as a sentence; empty where all are available."""
-    read = fields_read(rule)
-    if namespace is not None and namespace.content is None and NAMESPACE in read:
+    if namespace is not None and namespace.content is None and NAMESPACE in rule.reads:
         return "it reads the namespace, and no cluster is available"
     if request.document is None or not request.document.is_preview:
         return ""
     named = sorted(
-        ".".join((REQUEST, *path[:1])) for path in read.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
+        ".".join((REQUEST, *path[:1])) for path in rule.reads.get(REQUEST, ()) if path[:1] not in PREVIEW_ATTRIBUTES
     )
     return f"it reads {named[0]}, which only a real request has" if named else ""
 

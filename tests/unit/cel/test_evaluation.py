@@ -13,9 +13,8 @@ from webhook.admission.decision_message import with_message
 from webhook.admission.mutate import after_mutation
 from webhook.cel import evaluation
 from webhook.cel.cost import BUDGET
-from webhook.cel.evaluation import ALL_TOGETHER, LARGEST_OBJECT, Activation
+from webhook.cel.evaluation import ALL_TOGETHER, LARGEST_OBJECT, Activation, CompiledRule
 from webhook.cel.rule_check import CustomRuleCheck
-from webhook.model.custom_rule import CustomRule
 from webhook.model.decision import Decision, Verdict
 from webhook.model.steps import (
     HeavyWork,
@@ -405,8 +404,8 @@ class TestBudget:
         asked_of: list[str] = []
         passes = evaluation.is_satisfied
 
-        def counted(rule: CustomRule, seen: Activation) -> bool:
-            asked_of.append(rule.id)
+        def counted(rule: CompiledRule, seen: Activation) -> bool:
+            asked_of.append(rule.rule.id)
             return passes(rule, seen)
 
         monkeypatch.setattr(evaluation, "is_satisfied", counted)
