@@ -50,7 +50,7 @@ class EventRequest(Struct, frozen=True):
     owner: Owner | None = None
 
     @property
-    def space(self) -> str:
+    def namespace(self) -> str:
         """Return the namespace of the Event."""
         return str(self.regarding["metadata"].get("namespace", ""))
 
@@ -59,7 +59,14 @@ class EventRequest(Struct, frozen=True):
         """Return the key of the series: equal for requests with the same content about the same object."""
         metadata = self.regarding["metadata"]
         owner = self.owner.uid if self.owner else ""
-        return (self.space, self.regarding["kind"], metadata["name"], owner, self.happened.reason, self.happened.note)
+        return (
+            self.namespace,
+            self.regarding["kind"],
+            metadata["name"],
+            owner,
+            self.happened.reason,
+            self.happened.note,
+        )
 
 
 class EventSeries(Struct, frozen=True):
@@ -105,9 +112,9 @@ class EventSeriesRecorder:
         self._of_namespace = TokenBucket(NAMESPACE_BURST, NAMESPACE_SECONDS)
         self._of_all = TokenBucket(BURST, SECONDS)
 
-    def tell(self, statement: EventRequest, at: datetime) -> EventOutcome:
+    def record(self, request: EventRequest, at: datetime) -> EventOutcome:
         """Post an Event, or count it where it was posted before.  Raises ApiError."""
-        key = statement.key
+        key = request.key
         found = self._posted.get(key)
         if found is not None:
             self._posted[key] = replace(found, count=found.count + 1, last=at)
@@ -115,9 +122,9 @@ class EventSeriesRecorder:
             self.has_unwritten_counts = True
             return EventOutcome.COUNTED
         moment = self._clock()
-        if not (self._of_namespace.take(statement.space, moment) and self._of_all.take("", moment)):
+        if not (self._of_namespace.take(request.namespace, moment) and self._of_all.take("", moment)):
             return EventOutcome.LIMITED
-        event = build_event(self._believed(statement), statement.happened, at, self._reporter)
+        event = build_event(self._subject(request), request.happened, at, self._reporter)
         self._api.create(collection(event), event)
         self._posted[key] = EventSeries(under(collection(event), event["metadata"]["name"]), 1, 1, at)
         if len(self._posted) > MOST_SERIES:
@@ -141,10 +148,10 @@ class EventSeriesRecorder:
                 self._posted[key] = replace(one, shown=one.count)
         self.has_unwritten_counts = False
 
-    def _believed(self, statement: EventRequest) -> Manifest:
+    def _subject(self, request: EventRequest) -> Manifest:
         """Return the subject of an Event: the owner where it exists, else the object of the request."""
-        owner = statement.owner
-        if owner is None or not owner_exists(self._api, statement.space, owner):
-            return statement.regarding
-        metadata = {"namespace": statement.space, "name": owner.name, "uid": owner.uid}
+        owner = request.owner
+        if owner is None or not owner_exists(self._api, request.namespace, owner):
+            return request.regarding
+        metadata = {"namespace": request.namespace, "name": owner.name, "uid": owner.uid}
         return {"apiVersion": owner.api_version, "kind": owner.kind, "metadata": metadata}

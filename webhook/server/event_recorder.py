@@ -30,7 +30,7 @@ CATCH_UP_SECONDS = 60.0
 RecordEvent = Callable[[EventRequest], None]
 
 
-def discard_event(_statement: EventRequest) -> None:
+def discard_event(_request: EventRequest) -> None:
     """Record nothing: the recorder of a process without a cluster."""
 
 
@@ -48,10 +48,10 @@ class EventRecorder:
         """Start the background thread."""
         Thread(target=self._work, name="announcer", daemon=True).start()
 
-    def record(self, statement: EventRequest) -> None:
+    def record(self, request: EventRequest) -> None:
         """Queue an Event; never waits and never raises."""
         try:
-            self._waiting.put_nowait(statement)
+            self._waiting.put_nowait(request)
         except Full:
             self._metrics.events[EventOutcome.DROPPED].inc()
 
@@ -68,9 +68,9 @@ class EventRecorder:
                 due = monotonic() + CATCH_UP_SECONDS
                 self._try(self._series.write_counts)
 
-    def write(self, statement: EventRequest) -> None:
+    def write(self, request: EventRequest) -> None:
         """Write one Event now and count its outcome; never raises."""
-        outcome = self._try(lambda: self._series.tell(statement, self._now()))
+        outcome = self._try(lambda: self._series.record(request, self._now()))
         if outcome is not None:
             self._metrics.events[outcome].inc()
 

@@ -77,7 +77,7 @@ def series(cluster: Cluster, clock: Clock) -> EventSeriesRecorder:
     return EventSeriesRecorder(cluster, Reporter("catflap-server", "replica-1"), clock=clock)
 
 
-def statement(note: str = "refused", *, space: str = "shop", owner: Owner | None = None) -> EventRequest:
+def event(note: str = "refused", *, space: str = "shop", owner: Owner | None = None) -> EventRequest:
     """Return a request for an Event in a namespace."""
     regarding: dict[str, Any] = {
         "apiVersion": "v1",
@@ -87,15 +87,15 @@ def statement(note: str = "refused", *, space: str = "shop", owner: Owner | None
     return EventRequest(regarding, EventDetails("WorkloadRefused", "Refuse", note), owner)
 
 
-def outcomes(series: EventSeriesRecorder, statements: Iterator[EventRequest]) -> dict[EventOutcome, int]:
+def outcomes(series: EventSeriesRecorder, events: Iterator[EventRequest]) -> dict[EventOutcome, int]:
     """Return the number of requests by outcome."""
-    found = [series.tell(one, AT) for one in statements]
+    found = [series.record(one, AT) for one in events]
     return {one: found.count(one) for one in set(found)}
 
 
 def test_equal_events_are_posted_once_and_counted(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """A Deployment whose Pods are refused a thousand times costs two writes."""
-    assert outcomes(series, (statement() for _ in range(1000))) == {EventOutcome.CREATED: 1, EventOutcome.COUNTED: 999}
+    assert outcomes(series, (event() for _ in range(1000))) == {EventOutcome.CREATED: 1, EventOutcome.COUNTED: 999}
     assert series.has_unwritten_counts
     series.write_counts()
     assert (len(cluster.events), cluster.counts, series.has_unwritten_counts) == (1, [1000], False)
@@ -105,17 +105,17 @@ def test_equal_events_are_posted_once_and_counted(cluster: Cluster, series: Even
 
 def test_different_events_are_separate(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """No Event counts another violation, another object or another namespace than its own."""
-    each = [statement(), statement("otherwise"), statement(space="other"), statement(owner=OWNER)]
+    each = [event(), event("otherwise"), event(space="other"), event(owner=OWNER)]
     assert outcomes(series, iter(each * 2)) == {EventOutcome.CREATED: 4, EventOutcome.COUNTED: 4}
     assert [one["note"] for one in cluster.events.values()] == ["refused", "otherwise", "refused", "refused"]
 
 
 def test_a_namespace_has_so_many_events_a_minute(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
     """A user who may create Pods can cause refusals with any number of names; other namespaces have their own limit."""
-    assert outcomes(series, map(statement, map(str, range(100))))[EventOutcome.CREATED] == NAMESPACE_BURST
-    assert series.tell(statement(space="other"), AT) is EventOutcome.CREATED
+    assert outcomes(series, map(event, map(str, range(100))))[EventOutcome.CREATED] == NAMESPACE_BURST
+    assert series.record(event(space="other"), AT) is EventOutcome.CREATED
     clock.seconds += NAMESPACE_SECONDS
-    assert outcomes(series, map(statement, map(str, range(100, 200)))) == {
+    assert outcomes(series, map(event, map(str, range(100, 200)))) == {
         EventOutcome.CREATED: 1,
         EventOutcome.LIMITED: 99,
     }
@@ -125,7 +125,7 @@ def test_a_namespace_has_so_many_events_a_minute(cluster: Cluster, series: Event
 def test_all_namespaces_together_have_a_limit_too(cluster: Cluster, series: EventSeriesRecorder, clock: Clock) -> None:
     """The limit includes updates of counts, when all Pods are refused in all namespaces."""
     for _ in range(2):
-        outcomes(series, (statement(space=f"space-{number}") for number in range(500)))
+        outcomes(series, (event(space=f"space-{number}") for number in range(500)))
     assert cluster.writes == BURST
     clock.seconds += 10 * SECONDS
     series.write_counts()
@@ -136,28 +136,28 @@ def test_memory_is_bounded(cluster: Cluster, series: EventSeriesRecorder, clock:
     """A forgotten series starts again with a new Event."""
     for number in range(MOST_SERIES + 1):
         clock.seconds += NAMESPACE_SECONDS
-        series.tell(statement(str(number)), AT)
+        series.record(event(str(number)), AT)
     clock.seconds += NAMESPACE_SECONDS
     assert len(cluster.events) == MOST_SERIES + 1
-    assert series.tell(statement(str(MOST_SERIES)), AT) is EventOutcome.COUNTED
-    assert series.tell(statement("0"), AT) is EventOutcome.CREATED
+    assert series.record(event(str(MOST_SERIES)), AT) is EventOutcome.COUNTED
+    assert series.record(event("0"), AT) is EventOutcome.CREATED
 
 
 def test_a_deleted_event_is_posted_again(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """The API server keeps Events for an hour."""
-    outcomes(series, (statement() for _ in range(2)))
+    outcomes(series, (event() for _ in range(2)))
     cluster.events.clear()
     series.write_counts()
-    assert (series.tell(statement(), AT), len(cluster.events)) == (EventOutcome.CREATED, 1)
+    assert (series.record(event(), AT), len(cluster.events)) == (EventOutcome.CREATED, 1)
 
 
 def test_a_failed_event_is_posted_next_time(cluster: Cluster, series: EventSeriesRecorder) -> None:
     """The failed Event does not start a series."""
     cluster.down = True
     with pytest.raises(ApiError):
-        series.tell(statement(), AT)
+        series.record(event(), AT)
     cluster.down = False
-    assert series.tell(statement(), AT) is EventOutcome.CREATED
+    assert series.record(event(), AT) is EventOutcome.CREATED
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,11 @@ def test_a_failed_event_is_posted_next_time(cluster: Cluster, series: EventSerie
         pytest.param(Owner("example.com/v1", "Widget", "web-7d4b", "42"), "Namespace", id="no kind that we know"),
     ],
 )
-def test_an_owner_is_believed_if_it_is_there(
+def test_an_owner_that_exists_is_the_subject(
     cluster: Cluster, series: EventSeriesRecorder, owner: Owner, kind: str
 ) -> None:
     """The owner has the uid of the reference; it is looked up once, not at each refusal."""
-    outcomes(series, (statement(owner=owner) for _ in range(10)))
+    outcomes(series, (event(owner=owner) for _ in range(10)))
     [found] = cluster.events.values()
     assert found["regarding"]["kind"] == kind
     assert found["metadata"]["namespace"] == "shop"

@@ -26,12 +26,12 @@ def event_about(manifest: Json, text: str = "", **options: Any) -> EventRequest 
     return refusal_event(request, complete(decide(request, policy(text))))
 
 
-def parts_of(statement: EventRequest | None) -> tuple[str, str, str]:
+def parts_of(event: EventRequest | None) -> tuple[str, str, str]:
     """Return the object, the reason and the note of an Event."""
-    assert statement is not None
-    regarding = statement.regarding
+    assert event is not None
+    regarding = event.regarding
     about = f"{regarding['apiVersion']} {regarding['kind']} {regarding['metadata']['name']}"
-    return about, statement.happened.reason, statement.happened.note
+    return about, event.happened.reason, event.happened.note
 
 
 def test_the_refusal_of_a_new_object_refers_to_its_namespace() -> None:
@@ -47,10 +47,10 @@ def test_the_refusal_of_a_new_object_refers_to_its_namespace() -> None:
 def test_the_refusal_of_a_change_refers_to_the_existing_object() -> None:
     """The Event has the object's uid, by which `kubectl describe` finds it."""
     before = deployment(GOOD, uid="7")
-    statement = event_about(deployment({}, uid="7"), before=before)
-    assert parts_of(statement)[0] == "apps/v1 Deployment web"
-    assert statement is not None
-    assert statement.regarding["metadata"]["uid"] == "7"
+    event = event_about(deployment({}, uid="7"), before=before)
+    assert parts_of(event)[0] == "apps/v1 Deployment web"
+    assert event is not None
+    assert event.regarding["metadata"]["uid"] == "7"
 
 
 def test_the_refusal_of_a_controllers_pod_refers_to_its_owner() -> None:
@@ -69,10 +69,10 @@ def test_the_refusal_of_a_controllers_pod_refers_to_its_owner() -> None:
 
 def test_other_callers_cannot_name_an_owner() -> None:
     """Any user can write ownerReferences."""
-    statement = event_about(pod({}, ownerReferences=[OWNER]))
-    assert statement is not None
-    assert statement.owner is None
-    assert parts_of(statement)[2].startswith("Pod web was rejected: ")
+    event = event_about(pod({}, ownerReferences=[OWNER]))
+    assert event is not None
+    assert event.owner is None
+    assert parts_of(event)[2].startswith("Pod web was rejected: ")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ class Unreachable(EventSeriesRecorder):
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def tell(self, statement: EventRequest, at: datetime) -> EventOutcome:  # noqa: ARG002 (a Series)
+    def record(self, request: EventRequest, at: datetime) -> EventOutcome:  # noqa: ARG002 (a Series)
         """Raise the error."""
         raise self._error
 
@@ -111,10 +111,10 @@ def test_events_beyond_the_queue_are_dropped_and_counted() -> None:
     """No request waits, and memory is bounded, while the API server takes no Event."""
     metrics = Metrics()
     recorder = EventRecorder(Unreachable(ApiError(0, "down")), metrics=metrics, now=lambda: AT)
-    statement = event_about(deployment({}))
-    assert statement is not None
+    event = event_about(deployment({}))
+    assert event is not None
     for _ in range(MAX_WAITING + 7):
-        recorder.record(statement)
+        recorder.record(event)
     assert outcome_counts(metrics) == {"dropped": 7.0}
 
 
@@ -125,10 +125,10 @@ def test_each_failure_is_counted_and_the_first_one_is_logged(
     """After any error, the recorder tries the next Event."""
     metrics = Metrics()
     recorder = EventRecorder(Unreachable(error), metrics=metrics, now=lambda: AT)
-    statement = event_about(deployment({}))
-    assert statement is not None
+    event = event_about(deployment({}))
+    assert event is not None
     for _ in range(3):
-        recorder.write(statement)
+        recorder.write(event)
     assert outcome_counts(metrics) == {"failed": 3.0}
     assert len(caplog.records) == 1
 
@@ -149,5 +149,5 @@ def test_the_deletion_of_a_policy_file_that_is_not_read_has_its_event() -> None:
     body = encoded(None, before=file, operation="DELETE", namespace="guards", name="catflap-policy")
     head = json.dumps(json.loads(body), separators=(",", ":")).encode()[:5_000]  # as the API server writes it
     request = decode_beginning(head, "the review is too large")
-    statement = refusal_event(request, answered(request, policy(), own_namespace="guards"))
-    assert parts_of(statement)[:2] == ("v1 ConfigMap catflap-policy", "PolicyFileDeletionRefused")
+    event = refusal_event(request, answered(request, policy(), own_namespace="guards"))
+    assert parts_of(event)[:2] == ("v1 ConfigMap catflap-policy", "PolicyFileDeletionRefused")
