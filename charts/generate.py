@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from webhook.config.default import DEFAULT_POLICY
+from webhook.config.json_schema import add_former_keys, by_rule, definition, inline, spelled_out
 from webhook.config.parse import parse
-from webhook.config.schema import add_former_keys, by_rule, definition, inline, spelled_out
 from webhook.model.fields import DNS_LABEL, PORT, RULE_ID
 from webhook.model.policy import GuardPolicy
 

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from webhook.audit.schema import schema as audit_schema
+from webhook.config.json_schema import schema
 from webhook.config.places import written
 from webhook.config.renamed_keys import REMOVED, RENAMED, current
-from webhook.config.schema import schema
 from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.label_pattern import SUPPORTED_SYNTAX
 from webhook.model.limits import LONGEST_PATTERN, MOST_ACCOUNTS, MOST_NAMESPACE_LABELS, MOST_NAMESPACES

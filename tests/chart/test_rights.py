@@ -13,8 +13,8 @@ from tests.chart.rendering import CHART, DEFAULT, NAMESPACE, ROLES, for_each_val
 from tests.controlplane.client import ApiError
 from tests.controlplane.cluster import Cluster
 from tests.controlplane.waiting import wait_until
+from webhook.kube.dns_detection import DAEMON_SETS, SERVICES
 from webhook.kube.listing import LONG_RUNNING
-from webhook.kube.name_servers import DAEMON_SETS, SERVICES
 from webhook.kube.owners import RESOURCES
 from webhook.kube.permissions import controller_permissions, server_permissions
 from webhook.kube.reports import KINDS

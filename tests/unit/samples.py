@@ -13,7 +13,7 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.workload import LabelLocation, Workload
 from webhook.review.decode import decode
-from webhook.review.objects import decode_workload, templates_differ
+from webhook.review.kubernetes_objects import decode_workload, templates_differ
 
 HEAD: Final = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
 

@@ -33,10 +33,10 @@ from webhook.controller.scanner import Scanner
 from webhook.controller.webhook_config_sync import WebhookConfigSync
 from webhook.controller.write_recorder import WriteRecorder
 from webhook.kube.api import Api, connect
+from webhook.kube.dns_detection import NameServerDetector
 from webhook.kube.events import post_invalid_install_record, post_name_servers_found, post_policy_file_refused
 from webhook.kube.install_record import InstallRecord
 from webhook.kube.lease import Lease
-from webhook.kube.name_servers import NameServerDetector
 from webhook.kube.namespaces import NAMESPACES_PATH as NAMESPACES
 from webhook.kube.permissions import controller_permissions
 from webhook.kube.policy_cache import PolicyCache

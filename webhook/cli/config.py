@@ -20,9 +20,9 @@ from webhook.cli._streams import print_line, print_warning
 from webhook.config.default import DEFAULT_POLICY
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, NoPolicy
+from webhook.config.json_schema import schema, spelled_out
 from webhook.config.parse import parse
 from webhook.config.remarks import remarks_on
-from webhook.config.schema import schema, spelled_out
 from webhook.files import UnreadableFileError
 
 FAULTY = 1

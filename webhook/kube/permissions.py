@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from webhook.kube.api import Api, ApiError
+from webhook.kube.dns_detection import DAEMON_SETS, DNS_NAMESPACE, SERVICES
 from webhook.kube.identity import Permission, missing_permissions
 from webhook.kube.listing import LONG_RUNNING
-from webhook.kube.name_servers import DAEMON_SETS, DNS_NAMESPACE, SERVICES
 from webhook.kube.owners import RESOURCES
 from webhook.kube.reports import KINDS
 from webhook.kube.webhook_configurations import ADMISSION_POLICY_KINDS, PHASES

@@ -7,8 +7,8 @@ from typing import Final
 from msgspec import structs
 
 from webhook.model.addresses import EVERY_ADDRESS, NO_ADDRESS, Addresses, addresses, too_large
+from webhook.model.dns_presets import PORT_NAMES, PORTS, PROTOCOLS, pod_labels, servers
 from webhook.model.flow_index import FlowIndex
-from webhook.model.name_servers import PORT_NAMES, PORTS, PROTOCOLS, pod_labels, servers
 from webhook.model.names import CALICO_NAMESPACE, GUARD_LABEL, GUARDED, NAMESPACE_NAME
 from webhook.model.opening import Grammar, Opening, Peers, Selected
 from webhook.model.policy import GuardPolicy

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.model.name_servers import KUBE_DNS, PRESETS
+from webhook.model.dns_presets import KUBE_DNS, PRESETS
 from webhook.model.network import DnsEndpoint
 from webhook.model.selector import labels, printed
 

@@ -22,7 +22,7 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.workload import Workload
 from webhook.netpol.reading import read_json
 from webhook.review.envelope import UNDECODABLE, AdmissionRequest, BadReview, envelope, fault, without_objects
-from webhook.review.objects import (
+from webhook.review.kubernetes_objects import (
     NULL,
     DecodedWorkload,
     KubernetesObject,

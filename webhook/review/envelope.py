@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from webhook.model.request import Operation, Request, Target, User
-from webhook.review.objects import NULL
+from webhook.review.kubernetes_objects import NULL
 from webhook.syntax.type_errors import invalid_json_message, type_mismatch
 
 # The exceptions of decoding for a text that is not JSON, not UTF-8, or nested too deeply.

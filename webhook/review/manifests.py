@@ -22,8 +22,8 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
+from webhook.review.kubernetes_objects import LabelledObject, convert, labels_of, workload_from
 from webhook.review.metadata import MetadataError, rejected_labels, wrong_selectors, wrong_types
-from webhook.review.objects import LabelledObject, convert, labels_of, workload_from
 from webhook.review.type_meta import (
     KIND_NOTES,
     NAMELESS_KINDS,

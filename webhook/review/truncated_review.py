@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from webhook.model.kinds import CALICO_STORAGE, CONFIGMAPS, POLICY_RESOURCES
 from webhook.model.names import POLICY_CONFIGMAP
 from webhook.model.request import Operation, PolicyObject, Request
-from webhook.review.decoders import decoder
+from webhook.review.decoder_cache import decoder
 from webhook.review.envelope import REVIEW, UNDECODABLE, AdmissionRequest, BadReview, without_objects
-from webhook.review.objects import LabelledObject, labels_of
+from webhook.review.kubernetes_objects import LabelledObject, labels_of
 
 # The part of such a body that catflap keeps. The API server takes headers of 1 MiB at most, and they carry a user's
 # name

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from tests.unit.samples import HEAD
 from webhook.cli import main
 from webhook.config.default import DEFAULT_POLICY
+from webhook.config.json_schema import schema, spelled_out
 from webhook.config.parse import parse
-from webhook.config.schema import schema, spelled_out
 
 CASES: Final = sorted((Path(__file__).parents[2] / "cases").rglob("policy.yaml"))
 SOUND: Final = (

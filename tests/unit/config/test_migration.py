@@ -10,9 +10,9 @@ import yaml
 from tests.unit.samples import HEAD
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy
+from webhook.config.json_schema import spelled_out
 from webhook.config.migration import BY_HAND, Change, NotMigratedError, migrated
 from webhook.config.places import Place
-from webhook.config.schema import spelled_out
 
 CUSTOM: Final = "custom: [{{id: a-b, resources: [pods], cel: 'true', params: {}}}]\n"
 

@@ -14,10 +14,10 @@ from tests.unit.samples import HEAD
 from webhook.config.apart import SMALL, load
 from webhook.config.enclosure import parse_file
 from webhook.config.faults import BadPolicy, PolicyFault
+from webhook.config.json_schema import schema
 from webhook.config.parse import parse
 from webhook.config.places import Place, written
 from webhook.config.renamed_keys import MIGRATE, REMOVED, RENAMED, current
-from webhook.config.schema import schema
 from webhook.config.store import PolicyStore
 
 # A valid value of each renamed key that is not its default, with what else a valid file needs then.

@@ -15,7 +15,7 @@ from webhook.model.kinds import POD_MAKERS, PodMaker
 from webhook.model.pod_selector import PodSelector, Term
 from webhook.model.request import NamespaceObject, Operation, Request, Target, User
 from webhook.model.workload import LabelLocation, Owner, Workload
-from webhook.review import decoders, objects
+from webhook.review import decoder_cache, kubernetes_objects
 from webhook.review.decode import decode
 from webhook.review.envelope import BadReview
 
@@ -410,7 +410,7 @@ class CountingDecoder:
     """A decoder that records its sources."""
 
     def __init__(self, shape: type, sources: list[bytes]) -> None:
-        self._decoder = decoders.decoder(shape)
+        self._decoder = decoder_cache.decoder(shape)
         self._sources = sources
 
     def decode(self, source: "bytes | msgspec.Raw") -> Any:
@@ -442,7 +442,7 @@ def test_each_object_is_decoded_once(
 ) -> None:
     """A pod template is decoded from its own part of the JSON; an unchanged one is decoded once for both versions."""
     sources: list[bytes] = []
-    monkeypatch.setattr(objects, "decoder", lambda shape: CountingDecoder(shape, sources))
+    monkeypatch.setattr(kubernetes_objects, "decoder", lambda shape: CountingDecoder(shape, sources))
     decode(encoded(new, before=old))
     whole = [one for one in sources if b'"apiVersion"' in one]
     assert len(whole) == (1 if old is None else 2)

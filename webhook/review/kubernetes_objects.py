@@ -14,10 +14,10 @@ from webhook.model.kinds import PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.request import NamespaceObject
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation, Owner, Workload
+from webhook.review.custom_resource_json import extract_templates, is_comparable, sources_differ
 from webhook.review.custom_resources import pod_templates, service_account_name, without_restart
-from webhook.review.decoders import decoder
+from webhook.review.decoder_cache import decoder
 from webhook.review.selectors import pod_selector
-from webhook.review.template_extraction import extract_templates, is_comparable, sources_differ
 
 NULL = b"null"
 NO_TEMPLATE = Raw(NULL)

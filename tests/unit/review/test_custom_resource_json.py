@@ -21,10 +21,10 @@ from tests.unit.review.test_custom_resources import (
 )
 from tests.unit.samples import differ
 from webhook.model.kinds import PodMaker
-from webhook.review import template_extraction
+from webhook.review import custom_resource_json
+from webhook.review.custom_resource_json import extract_templates
 from webhook.review.custom_resources import pod_templates
-from webhook.review.decoders import decoder
-from webhook.review.template_extraction import extract_templates
+from webhook.review.decoder_cache import decoder
 
 MAKERS: Final = (CRON, UNITED, WIDGET, ROLLOUT, WORKFLOW, CRON_WORKFLOW)
 KEYS: Final = (
@@ -113,7 +113,7 @@ def test_bytes_read_do_not_grow_with_the_number_of_templates(maker: PodMaker, mo
             read += len(bytes(source))
             return self._real.decode(source)
 
-    monkeypatch.setattr(template_extraction, "decoder", Counting)
+    monkeypatch.setattr(custom_resource_json, "decoder", Counting)
     filling = "[]," * 10_000 + "[]"
     inside = f'"x":[{filling}]'
     source = "{}"

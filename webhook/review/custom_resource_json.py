@@ -13,7 +13,7 @@ from msgspec import Raw, defstruct
 
 from webhook.model.kinds import PodMaker, selector_beside
 from webhook.review.custom_resources import METADATA
-from webhook.review.decoders import decoder
+from webhook.review.decoder_cache import decoder
 
 # The parts of a template that are read (webhook.review.custom_resources): fields of its metadata and of a Pod's spec.
 METADATA_FIELDS: Final = ("labels", "annotations")

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from webhook.kube.api import Api, ApiError, Json
-from webhook.kube.name_servers import DAEMON_SETS, SERVICES, NameServerDetector
+from webhook.kube.dns_detection import DAEMON_SETS, SERVICES, NameServerDetector
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
 
