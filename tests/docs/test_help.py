@@ -144,7 +144,7 @@ def test_each_target_that_the_guide_for_contributors_names_exists() -> None:
     assert named <= known
 
 
-@pytest.mark.parametrize(("name", "longest"), [("CONTRIBUTING.md", 140), ("SECURITY.md", 80)])
+@pytest.mark.parametrize(("name", "longest"), [("CONTRIBUTING.md", 160), ("SECURITY.md", 80)])
 def test_a_page_at_the_root_is_short(name: str, longest: int) -> None:
     """Users read all of it; engineers read one recipe of CONTRIBUTING.md at a time."""
     assert len(text(ROOT / name).splitlines()) < longest

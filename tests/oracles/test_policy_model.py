@@ -1,11 +1,12 @@
 """The reference model gives the expected connections, case by case."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
-from tests.oracles.policy_model import PolicyModel
+from tests.oracles.policy_model import NAME_SERVERS, PRESETS, PolicyModel
 from tests.oracles.sample_topology import Pod, Space, Topology
+from webhook.model.network import DnsPreset, Preset
 
 GUARD: Final = {"catflap.dev/guard": "enabled"}
 SPACES: Final = {
@@ -113,3 +114,9 @@ def test_a_mesh_adds_its_port_where_it_carries_something() -> None:
         "one/f → one/d 4143/TCP",
         "one/f → 8.8.8.8 80/TCP",
     }
+
+
+def test_the_model_describes_every_preset() -> None:
+    """A preset that the model does not know would never be compared."""
+    assert set(PRESETS) == set(get_args(Preset))
+    assert {*NAME_SERVERS, "auto"} == set(get_args(DnsPreset))

@@ -4,7 +4,10 @@ The paths are those of the Kubernetes API, and of the API that each vendor's own
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# The fields of a Pod's spec that rules read, with the older name of the ServiceAccount.
+POD_SPEC_FIELDS: Final = ("hostNetwork", "serviceAccountName", "serviceAccount")
 
 
 class PodMaker(NamedTuple):
@@ -50,7 +53,7 @@ class PodMaker(NamedTuple):
     def sources(self) -> tuple[str, ...]:
         """Return every path that decides what the Pods are: of settings of all Pods those that rules read, so that an object can still be stopped."""
         if self.pod_metadata:
-            fields = (self.pod_metadata, "hostNetwork", "serviceAccountName")
+            fields = (self.pod_metadata, *POD_SPEC_FIELDS)
             return tuple(f"{template}.{field}" for template in self.templates for field in fields)
         return (*self.templates, self.reference) if self.reference else self.templates
 

@@ -6,7 +6,7 @@ from typing import Final
 WEBHOOK_TIMEOUT_SECONDS: Final = 5
 # catflap answers a review within this time. The rest is for the network.
 REVIEW_SECONDS: Final = 0.8 * WEBHOOK_TIMEOUT_SECONDS
-# Half of it is for the lookups of a decision, each of which sends up to three requests to the API server, ...
+# Half of it is for the lookups of a decision, such as that of the isolation gate, each of which sends up to three requests to the API server, ...
 LOOKUP_SECONDS: Final = REVIEW_SECONDS / 2
 # ... and half for the wait for a thread that does them.
 LOOKUP_WAIT_SECONDS: Final = REVIEW_SECONDS - LOOKUP_SECONDS

@@ -11,13 +11,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, defstruct
 
-from webhook.model.kinds import PodMaker, selector_beside
+from webhook.model.kinds import POD_SPEC_FIELDS, PodMaker, selector_beside
 from webhook.review.custom_resources import METADATA
 from webhook.review.decoder_cache import decoder
 
-# The parts of a template that are read (webhook.review.custom_resources): fields of its metadata and of a Pod's spec.
+# The fields of a template's metadata that are read (webhook.review.custom_resources).
 METADATA_FIELDS: Final = ("labels", "annotations")
-SPEC_FIELDS: Final = ("hostNetwork", "serviceAccountName", "serviceAccount")
 # Characters; no useful label is a longer number.
 LONGEST_SCALAR: Final = 64
 ABSENT: Final = Raw(b"null")
@@ -129,7 +128,7 @@ def leaf_paths(maker: PodMaker) -> tuple[str, ...]:
     They include the metadata itself if the template names it as a field.
     """
     metadata = maker.pod_metadata or "metadata"
-    named = (*(f"{metadata}.{field}" for field in METADATA_FIELDS), *map(maker.pod_field, SPEC_FIELDS))
+    named = (*(f"{metadata}.{field}" for field in METADATA_FIELDS), *map(maker.pod_field, POD_SPEC_FIELDS))
     return (maker.pod_metadata, *named) if maker.pod_metadata else named
 
 

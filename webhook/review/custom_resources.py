@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.model.kinds import PodMaker, selector_beside
+from webhook.model.kinds import POD_SPEC_FIELDS, PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation
 from webhook.review.selectors import pod_selector
 from webhook.syntax.values import to_json
 
 Json = Mapping[str, Any]
-# ACCOUNT_FIELDS are fields of a pod spec. WRITTEN are metadata fields that the API server itself writes at each change.
-ACCOUNT_FIELDS: Final = ("serviceAccountName", "serviceAccount")
+HOST_NETWORK, *ACCOUNT_FIELDS = POD_SPEC_FIELDS
 METADATA: Final = b'"metadata"'
+# The fields of metadata that the API server itself writes at each change.
 SERVER_FIELDS: Final = ("generation", "managedFields", "resourceVersion")
 
 
@@ -65,7 +65,7 @@ def pod_template(maker: PodMaker, path: str, template: Any, selector: Any) -> La
     return LabelLocation(
         path=maker.metadata_at(path),
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
-        host_network=value_at(template, maker.pod_field("hostNetwork")) is True,
+        host_network=value_at(template, maker.pod_field(HOST_NETWORK)) is True,
         account=service_account_name(*(value_at(template, maker.pod_field(field)) for field in ACCOUNT_FIELDS)),
         selector=pod_selector(selector),
         not_text={str(key): to_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},

@@ -2,7 +2,7 @@
 
 The gate verifies a namespace by a live read of the policy, whose whole spec must equal the rendered one. One read is enough: a
 policy cannot outlive its namespace, so it belongs to the namespace that exists now. Labels and digests do not verify
-anything, as users can forge both.
+anything, as users can forge both. The caller limits the time of a verification (webhook.server.cluster_lookup).
 """
 
 from collections.abc import Callable

@@ -20,7 +20,7 @@ from tests.unit.review.test_custom_resources import (
     label_template,
 )
 from tests.unit.samples import differ
-from webhook.model.kinds import PodMaker
+from webhook.model.kinds import POD_SPEC_FIELDS, PodMaker
 from webhook.review import custom_resource_json
 from webhook.review.custom_resource_json import extract_templates
 from webhook.review.custom_resources import pod_templates
@@ -32,8 +32,7 @@ KEYS: Final = (
     "spec",
     "labels",
     "annotations",
-    "hostNetwork",
-    "serviceAccountName",
+    *POD_SPEC_FIELDS,
     "template",
     "podTemplate",
     "podMetadata",
