@@ -69,8 +69,8 @@ def kinds_page() -> Iterator[str]:
         yield f"| {maker.kind} | {f'`{maker.group}`' if maker.group else 'core'} | {paths} | {remark(maker)} |"
     yield from (
         "",
-        "The policy file adds kinds by [`workloads.extraKinds`](policy.md). With [`workloads.scope`](policy.md), catflap checks the labels of the",
-        "objects themselves instead, or as well. [Decision 0014](decisions/0014-kinds-that-make-pods.md) describes the limits for custom resources.",
+        "The policy file adds kinds by [`workloads.extraKinds`](policy.md). [`workloads.scope`](policy.md) defines whether catflap checks the labels",
+        "of the Pod template, of the object itself, or both. [Decision 0014](decisions/0014-kinds-that-make-pods.md) describes the limits for custom resources.",
         "`catflap check` names objects of other kinds that contain a Pod template as not checked.",
         "",
     )

@@ -41,7 +41,7 @@ class Reserved(Node):
     groups: Principals = Field(
         ("system:masters", "system:serviceaccounts:tigera-operator"),
         description="groups whose members may create namespaces that are exempt or reserved, and namespaces whose names are in overrides, claims, exceptions or "
-        "exempt accounts",
+        "exempt.serviceAccounts",
     )
 
     @cached_property

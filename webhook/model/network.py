@@ -57,7 +57,7 @@ class FlowEnd(Node):
 
     role: LabelValue | None = Field(None, description="a role, or outside: all addresses except clusterCIDRs")
     namespaces: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
-        (), description="names of namespaces, instead of the namespace of the other end"
+        (), description="the namespaces of this end; by default, the namespace of the other end"
     )
     cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
         (), description="networks"
@@ -160,7 +160,7 @@ class Network(Node):
     )
     cluster_wide_default_deny: StrictBool = Field(
         default=False,
-        description="the cluster-wide default deny: one GlobalNetworkPolicy below all others; Calico only, with includeExisting: all",
+        description="the cluster-wide default deny: one GlobalNetworkPolicy that applies after all others; it needs Calico and namespaces.includeExisting: all",
     )
 
     @cached_property

@@ -23,7 +23,7 @@ from webhook.model.limits import (
 from webhook.model.spelling import closest_word
 from webhook.model.workload import FoundLabel, Scope, absence
 
-ALIASES_DESCRIPTION = "labels that count if the label itself is absent; the first one that counts wins"
+ALIASES_DESCRIPTION = "labels that catflap reads if the label itself is absent; the first one that is not empty applies"
 Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
 
 
@@ -100,7 +100,7 @@ class LabelRequirement(Node):
         None,
         min_length=1,
         max_length=LONGEST_PATTERN,
-        description="a regular expression for the whole value, of the parts that docs/policy.md lists",
+        description="a regular expression that the whole value must match; docs/policy.md (Patterns) lists the permitted syntax",
     )
 
     @model_validator(mode="after")

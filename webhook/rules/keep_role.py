@@ -1,7 +1,7 @@
 """The role of a running Pod does not change.
 
-The admission of a Pod and the flows for it depend on its role. To use another role, create a new Pod. If the present role is not
-one of the roles in the policy file, it can be changed.
+The admission of a Pod and the flows for it depend on its role. To use another role, create a new Pod. If the Pod has no role,
+or its role is not one of the roles in the policy file, the role can be set or changed.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Only the namespaces and ServiceAccounts in the policy file use a claimed role.
+"""If the policy file reserves a role, only the namespaces and ServiceAccounts that it names use the role.
 
 The key `roles.NAME.claim` reserves the role NAME for some namespaces or ServiceAccounts. A role without a claim can be used
 everywhere.
