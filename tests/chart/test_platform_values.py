@@ -130,6 +130,7 @@ def test_the_way_to_the_api_server_is_open(render: Render, values_file: Path) ->
         pytest.param(CHART / "tests" / "fs-group.yaml", (), NAMESPACE, ["system-node-critical"], id="node-critical"),
         pytest.param(EVERYTHING, (), NAMESPACE, [], id="another-class"),
         pytest.param(DEFAULT, ("priorityClassName=",), NAMESPACE, [], id="no-class"),
+        pytest.param(DEFAULT, ("priorityClassName=null",), NAMESPACE, [], id="null-class"),
         pytest.param(DEFAULT, ("resourceQuota=false",), NAMESPACE, [], id="not-wanted"),
     ],
 )

@@ -18,7 +18,16 @@ from webhook.files import STDIN, reason, sentence, shown, stdin
 
 GZIP: Final = b"\x1f\x8b"
 # How a log begins whose characters have two or four bytes: a byte order mark, or a brace next to zeros.
-WIDE_ENCODINGS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"{\x00", b"\x00{", b"\x00\x00\x00{")
+WIDE_ENCODINGS: Final = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"{\x00\x00\x00": "UTF-32LE",
+    b"\x00\x00\x00{": "UTF-32BE",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"{\x00": "UTF-16LE",
+    b"\x00{": "UTF-16BE",
+}
 LONGEST_MAGIC: Final = max(map(len, WIDE_ENCODINGS))
 LONGEST_LINE: Final = 1 << 24
 # A longer line is skipped in constant memory. A record has 16 MiB at most. An endless line, such as that of /dev/zero,
@@ -42,8 +51,8 @@ COMPRESSED: Final = {
 KEPT_BYTES: Final = 1 << 15
 PROGRESS_INTERVAL: Final = 1 << 12  # lines
 CONVERT_ENCODING: Final = (
-    "the file is UTF-16 or UTF-32 text, such as PowerShell writes with >; convert a copy with `iconv -f UTF-16 -t "
-    "UTF-8`, and read it with --lenient"
+    "the file is {0} text, such as PowerShell writes with >; convert a copy with `iconv -f {0} -t UTF-8`, and read it "
+    "with --lenient"
 )
 
 
@@ -115,8 +124,9 @@ def no_record_message(paths: Iterable[str]) -> str:
 def check_beginning(lines: BufferedReader, path: str) -> None:
     """Check that a file begins as a text with one byte for each character.  Raises UnreadableLogError."""
     first = lines.peek(LONGEST_MAGIC)
-    if first.startswith(WIDE_ENCODINGS):
-        raise UnreadableLogError(f"{path}: {CONVERT_ENCODING}")
+    for magic, encoding in WIDE_ENCODINGS.items():
+        if first.startswith(magic):
+            raise UnreadableLogError(f"{path}: {CONVERT_ENCODING.format(encoding)}")
     for magic, command in COMPRESSED.items():
         if first.startswith(magic):
             raise UnreadableLogError(

@@ -185,7 +185,7 @@ def read_entries(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterat
         )
     if entries.skipped:
         print_warning(
-            f"skipped {counted(entries.skipped, 'line')} without a valid record; catflap audit verify describes them"
+            f"{counted(entries.skipped, 'line')} with other text than a valid record; catflap audit verify describes them"
         )
 
 

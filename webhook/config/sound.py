@@ -18,6 +18,7 @@ from webhook.config.places import Step, written
 from webhook.config.shape import adapter, models
 from webhook.model.fields import Node
 from webhook.model.policy import GuardPolicy
+from webhook.model.workload_labels import Workloads
 from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
@@ -101,7 +102,7 @@ def built(model: type[BaseModel], content: Any, path: Path, found: Gaps) -> Any:
     made = model.model_construct(**given)
     for name in lacking:
         made.__dict__.pop(name, None)
-    return made
+    return made.drop_overridden_aliases() if isinstance(made, Workloads) else made
 
 
 def part(model: type[BaseModel], name: str, value: Any, path: Path, found: Gaps) -> Any:

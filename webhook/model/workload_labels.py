@@ -179,17 +179,20 @@ class Workloads(Node):
     )
 
     @model_validator(mode="after")
-    def _default_aliases_yield(self) -> Self:
-        """Drop the default aliases that the file uses as a label or as an alias of its own: a default contradicts no file."""
-        used = {self.app.label, self.role.label}
-        for label in (self.app, self.role):
-            used.update(label.aliases if "aliases" in label.model_fields_set else ())
-        for name, label in (("app", self.app), ("role", self.role)):
-            kept = tuple(alias for alias in label.aliases if alias not in used)
-            if "aliases" not in label.model_fields_set and kept != label.aliases:
-                object.__setattr__(
-                    self, name, label.model_copy(update={"aliases": kept})
-                )  # the model is frozen after this
+    def drop_overridden_aliases(self) -> Self:
+        """Drop the default aliases that the file uses as a label or as an alias of its own: a default contradicts no file.
+
+        In a file with faults, parts of the labels may be missing (webhook.config.sound).
+        """
+        labels = {name: vars(self)[name] for name in ("app", "role") if name in vars(self)}
+        used = {vars(label).get("label") for label in labels.values()}
+        for label in labels.values():
+            used.update(vars(label).get("aliases", ()) if "aliases" in label.model_fields_set else ())
+        for name, label in labels.items():
+            aliases = vars(label).get("aliases", ())
+            kept = tuple(alias for alias in aliases if alias not in used)
+            if "aliases" not in label.model_fields_set and kept != aliases:
+                vars(self)[name] = label.model_copy(update={"aliases": kept})  # the model is frozen
         return self
 
     @cached_property

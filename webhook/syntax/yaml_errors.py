@@ -225,7 +225,7 @@ def value(stop: ParserPosition) -> str:
     """Return the sentence for text that is no value."""
     if stop.character and stop.character in "]},":
         return f"expected a value before {stop.character}; {AS_TEXT}"
-    return f"expected a value here{f'instead of {stop.character}' if stop.character else ''}"
+    return f"expected a value here{f' instead of {stop.character}' if stop.character else ''}"
 
 
 def name(stop: ParserPosition) -> str:

@@ -125,7 +125,9 @@ def test_text_that_is_no_record_is_skipped_and_counted(log: Path) -> None:
         done = run_audit(verb, log, *options)
         assert done.exit_code == 0
         assert "alicf" not in done.stdout
-        assert done.stderr == "catflap: skipped 2 lines without a valid record; catflap audit verify describes them\n"
+        assert (
+            done.stderr == "catflap: 2 lines with other text than a valid record; catflap audit verify describes them\n"
+        )
 
 
 def test_collector_copy_is_read_with_lenient(log: Path) -> None:

@@ -95,6 +95,16 @@ def merged(*texts: str) -> str:
             {"network.clusterCIDRs", "network.flows[0].to"},
             id="a key twice",
         ),
+        pytest.param(
+            "workloads: {app: {label: app.kubernetes.io/name}, require: [{label: team}]}",
+            {"workloads.require[0]"},
+            id="a label that is also a default alias",
+        ),
+        pytest.param(
+            "workloads: {app: {label: app.kubernetes.io/name}, role: {oneOf: [a, a]}}",
+            {"workloads.role.oneOf[1]"},
+            id="a label that is also a default alias, and a broken role",
+        ),
     ],
 )  # fmt: skip
 def test_every_fault_of_a_sound_part_is_told(text: str, told: set[str]) -> None:

@@ -60,6 +60,7 @@ CASES: Final = (
     ("a: b\nc\nd: e\n", (2, 1), "this line has no colon after its key; write key: value"),
     ("a:\u00a0b\nc: d\n", (1, 1), "the character after the : is U+00A0 (no-break space); replace it with a space"),
     ("a:\n-\u3000b\n", (2, 1), "the character after the - is U+3000 (ideographic space); replace it with a space"),
+    ("a: [b, :c]\n", (1, 8), "expected a value here instead of :"),
     ("a: b\nc\n", (2, 1), "this line has no colon after its key; write key: value"),
     ("a:1\nb: 2\n", (1, 1), "the space after the colon is missing; write key: value"),
     ("a: 1\nb:2\n", (2, 1), "the space after the colon is missing; write key: value"),
