@@ -179,6 +179,9 @@ class Workloads(Node):
     )
 
     @model_validator(mode="after")
+    def _yield_to_the_file(self) -> Self:
+        return self.drop_overridden_aliases()
+
     def drop_overridden_aliases(self) -> Self:
         """Drop the default aliases that the file uses as a label or as an alias of its own: a default contradicts no file.
 
