@@ -33,6 +33,10 @@ def _owners(installation: Installation) -> None:
         "subjects": [{"apiGroup": api, "kind": "Group", "name": OWNERS}],
     }
     installation.cluster.api("POST", RBAC, binding)
+    eventually(  # until the API server knows the binding
+        lambda: installation.cluster.call("GET", NAMESPACES, as_user="ann", as_groups=[OWNERS]),
+        until=lambda seen: not seen.refused,
+    )
 
 
 def create(catflap: Installation, thing: Mapping[str, Any], *groups: str, user: str = "ann", query: str = "") -> Answer:

@@ -35,6 +35,10 @@ Labels = Mapping[str, str | None]
 def entitled(installation: Installation) -> None:
     """Return two groups with every right on namespaces."""
     installation.apply(join_manifests(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
+    eventually(  # until the API server knows the binding
+        lambda: installation.cluster.call("GET", NAMESPACES, as_user="ann", as_groups=[STRANGERS]),
+        until=lambda seen: not seen.refused,
+    )
 
 
 @pytest.fixture
