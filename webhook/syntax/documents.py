@@ -218,8 +218,10 @@ def unexpected_document(chunk: DocumentText, value: Any) -> BadManifestError | N
         return BadManifestError(
             f"not JSON: it starts with a comment{SLASH_COMMENT_ADVICE}", place=YamlPosition(chunk.first_line, 1)
         )
-    marked = chunk.text.find(BYTE_ORDER_MARK)
-    if marked >= 0 and not (isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys()):
+    # The parser skips the mark at the beginning of any line. That of kubectl does not (go-yaml v2, yamlprivateh.go, is_bom).
+    marked = chunk.text.find(f"\n{BYTE_ORDER_MARK}") + 1 or chunk.text.find(BYTE_ORDER_MARK)
+    is_object = isinstance(value, dict) and {"apiVersion", "kind"} <= value.keys()
+    if marked >= 0 and (chunk.text[:marked].endswith("\n") or not is_object):
         line = chunk.line + chunk.text.count("\n", 0, marked)
         return BadManifestError(
             "a byte order mark (U+FEFF) is inside the document; remove it", place=YamlPosition(line, 1)

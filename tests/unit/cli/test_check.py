@@ -160,6 +160,7 @@ def test_a_program_reads_json(check: Check) -> None:
         ),
         pytest.param({"a.yaml": BAD}, ["-n", "kube-system", "a.yaml"], 0, "", id="in an exempt namespace"),
         pytest.param({"a.yaml": "\ufeff" + GOOD}, ["a.yaml"], 0, "", id="a byte order mark"),
+        pytest.param({"a.yaml": f"{GOOD}\n\ufeff# b.yaml\n"}, ["a.yaml"], 2, "a.yaml:", id="a byte order mark inside"),
         pytest.param({"a.yaml": ""}, ["a.yaml"], 2, "no manifest in a.yaml", id="nothing in it"),
         pytest.param({"a.yaml": "# c\n---\n"}, ["a.yaml"], 2, "no manifest in a.yaml", id="comments alone"),
         pytest.param({"a.yaml": "", "b.yaml": GOOD}, ["a.yaml", "b.yaml"], 0, "", id="nothing in one of two"),
