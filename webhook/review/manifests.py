@@ -32,7 +32,7 @@ from webhook.review.type_meta import (
     not_a_mapping,
     wrong_type_meta,
 )
-from webhook.review.unknown_kinds import not_judged, version_note
+from webhook.review.unknown_kinds import not_judged, other_template, version_note
 from webhook.syntax.documents import BadManifestError, LocatedObject, documents
 from webhook.syntax.type_errors import TypeMismatch, all_mismatches, invalid_json_message, type_mismatch
 from webhook.syntax.yaml_composer import YamlPosition
@@ -135,6 +135,7 @@ def read(document: Any, *, default_namespace: str, extra: Makers = NO_EXTRA_KIND
         name=workload.name,
         workload=workload,
         resource=maker.resource,
+        not_judged=printable(other_template(document, kind, maker.templates)) if (group, kind) in extra else "",
         document=Document(
             with_namespace(document, workload.namespace), is_preview=True, is_offline="uid" not in metadata
         ),

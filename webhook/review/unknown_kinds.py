@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -77,6 +77,13 @@ def not_judged(document: Mapping[str, Any], api_version: str, kind: str, extra: 
     )
 
 
+def other_template(document: Mapping[str, Any], kind: str, read: Iterable[str]) -> str:
+    """Return which pod template of a kind of the policy file is not judged; empty if all are at the paths that are `read`."""
+    found = find_pods(document, frozenset(read))
+    is_left_out = found is not None and found.is_template
+    return f"catflap does not read {found} of {kind}; {PODS_ARE_CHECKED}" if is_left_out else ""
+
+
 def extra_kind(group: str, kind: str, template: str, extra: Makers) -> ExtraKind | None:
     """Return the entry of `workloads.extraKinds` for a kind; None if the policy file takes none.
 
@@ -142,8 +149,8 @@ def version_note(api_version: str, kind: str) -> str:
     )
 
 
-def find_pods(document: Mapping[str, Any]) -> PodsLocation | None:
-    """Return where an object describes Pods, the outermost template first; None if it describes none."""
+def find_pods(document: Mapping[str, Any], read: Container[str] = frozenset()) -> PodsLocation | None:
+    """Return where an object describes Pods, the outermost template first; None if it describes none, or only at the paths in `read`."""
     queue: deque[tuple[str, Any]] = deque(
         (label_field(str(key)).removeprefix("."), value) for key, value in document.items() if key not in OTHER_FIELDS
     )
@@ -152,6 +159,8 @@ def find_pods(document: Mapping[str, Any]) -> PodsLocation | None:
         if not queue:
             break
         path, value = queue.popleft()
+        if path in read:
+            continue
         if isinstance(value, list):
             queue.extend((f"{path}[{number}]", one) for number, one in enumerate(value))
         elif isinstance(value, dict):

@@ -268,3 +268,27 @@ def test_kind_that_the_policy_file_has_gets_no_line() -> None:
 def test_plural_is_that_of_custom_resource_definitions(kind: str, plural: str) -> None:
     """An entry with another resource name would have no effect."""
     assert plural_of(kind) == plural
+
+
+TWO_TEMPLATES: Final = "workloads: {extraKinds: [{group: ray.io, resource: rayclusters, kind: RayCluster, template: spec.headGroupSpec.template}]}"
+
+
+@pytest.mark.parametrize(
+    ("workers", "left_out"),
+    [
+        ({"workerGroupSpecs": [{"template": TEMPLATE}]}, "spec.workerGroupSpecs[0].template"),
+        ({"workers": {"template": TEMPLATE}}, "spec.workers.template"),
+        ({"workers": {"replicas": 3}}, ""),
+    ],
+    ids=["in a list", "at another path", "none"],
+)
+def test_a_template_beside_the_one_that_is_read_is_named(workers: dict[str, Any], left_out: str) -> None:
+    """The entry of the policy file has one path, and the object is judged by the template there."""
+    document = {
+        "apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": {"name": "r"},
+        "spec": {"headGroupSpec": {"template": TEMPLATE}, **workers},
+    }  # fmt: skip
+    found = read(document, default_namespace="shop", extra=policy(TWO_TEMPLATES).workloads.extra_by_kind)
+    assert found.workload is not None
+    expected = f"catflap does not read a pod template at {left_out} of RayCluster; the server checks its Pods when they are created"
+    assert found.not_judged == (expected if left_out else "")
