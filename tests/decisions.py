@@ -40,9 +40,9 @@ def explained(request: Request, policy: GuardPolicy, results: Results, **options
     return with_message(found, request, policy) if isinstance(found, Decision) else found
 
 
-def answered(request: Request, policy: GuardPolicy, **options: Any) -> Decision:
-    """Return the decision with its message, as a user gets it without a cluster."""
-    found = explained(request, policy, OFFLINE_RESULTS, **options)
+def answered(request: Request, policy: GuardPolicy, results: Results = OFFLINE_RESULTS, **options: Any) -> Decision:
+    """Return the decision with its message, as a user gets it; by default without a cluster."""
+    found = explained(request, policy, results, **options)
     assert isinstance(found, Decision)
     return found
 

@@ -8,6 +8,7 @@ from tests.cluster.api_requests import READS, catflap_requests
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import namespace
 from tests.cluster.policies import DENY, GROUPS, is_isolated, path, stored_policies
+from tests.controlplane.cluster import Cluster
 
 QUIET_SECONDS: Final = 2.0
 # A new policy file can rewrite the policies of all namespaces that earlier tests created: some hundred.
@@ -26,6 +27,13 @@ def wait_until_handled(catflap: Installation) -> None:
     [engine] = [one for one in GROUPS if DENY in stored_policies(catflap, one, sentinel)]
     catflap.emergency("DELETE", path(engine, sentinel, DENY))
     eventually(lambda: is_isolated(catflap, sentinel) and idle(catflap), within=BUSY_SECONDS)
+
+
+def wait_until_granted(cluster: Cluster, resource: str, *groups: str) -> None:
+    """Return once the API server knows a binding that gives groups the right to read a resource."""
+    eventually(
+        lambda: cluster.call("GET", resource, as_user="ann", as_groups=groups), until=lambda seen: not seen.refused
+    )
 
 
 def wait_until_quiet(catflap: Installation) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.barriers import wait_until_granted
 from tests.cluster.installation import Installation, eventually
 from tests.cluster.manifests import GOOD, deployment, namespace, pod, with_host_network
 from tests.cluster.policies import stored_policies
@@ -33,10 +34,7 @@ def _owners(installation: Installation) -> None:
         "subjects": [{"apiGroup": api, "kind": "Group", "name": OWNERS}],
     }
     installation.cluster.api("POST", RBAC, binding)
-    eventually(  # until the API server knows the binding
-        lambda: installation.cluster.call("GET", NAMESPACES, as_user="ann", as_groups=[OWNERS]),
-        until=lambda seen: not seen.refused,
-    )
+    wait_until_granted(installation.cluster, NAMESPACES, OWNERS)
 
 
 def create(catflap: Installation, thing: Mapping[str, Any], *groups: str, user: str = "ann", query: str = "") -> Answer:

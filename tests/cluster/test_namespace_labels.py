@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.barriers import wait_until_granted
 from tests.cluster.installation import Installation, eventually, names, run_server
 from tests.cluster.manifests import GOOD, join_manifests, namespace, pod
 from tests.controlplane.client import MERGE, Answer
@@ -35,10 +36,7 @@ Labels = Mapping[str, str | None]
 def entitled(installation: Installation) -> None:
     """Return two groups with every right on namespaces."""
     installation.apply(join_manifests(*rights("namespace-owner", MEMBERS, STRANGERS)), check=True)
-    eventually(  # until the API server knows the binding
-        lambda: installation.cluster.call("GET", NAMESPACES, as_user="ann", as_groups=[STRANGERS]),
-        until=lambda seen: not seen.refused,
-    )
+    wait_until_granted(installation.cluster, NAMESPACES, STRANGERS)
 
 
 @pytest.fixture

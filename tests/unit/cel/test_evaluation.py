@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.decisions import outcome
+from tests.decisions import answered, outcome
 from tests.reviews import GOOD, Json, deployment, namespace, pod
 from tests.unit.samples import asked, policy
 from webhook.admission.decide import decide
-from webhook.admission.decision_message import with_message
 from webhook.admission.mutate import after_mutation
 from webhook.cel import evaluation
 from webhook.cel.cost import BUDGET
@@ -51,8 +50,7 @@ def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "")
 
 def decision_on(manifest: Json, text: str, *, results: Results = RESULTS, **request: Any) -> Decision:
     """Return the decision on a review, with its message."""
-    request_read, under = asked(manifest, **request), policy(text)
-    return with_message(complete(decide(request_read, under), results), request_read, under)
+    return answered(asked(manifest, **request), policy(text), results)
 
 
 def limited(source: Json) -> Json:
