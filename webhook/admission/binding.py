@@ -20,7 +20,7 @@ def judge_binding(request: Request, policy: GuardPolicy) -> Decision:
 
     The strictest mode of the rules about Pods applies.
     """
-    faults = tuple(binding_violations(request, policy))
+    faults = binding_violations(request, policy)
     mode = strictest_pod_mode(policy)
     if mode is Mode.ENFORCE and faults:
         return Decision(Reason(ReasonCode.BINDING_LABELS_REFUSED), denied=faults)

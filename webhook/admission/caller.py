@@ -1,9 +1,9 @@
 """The user of a request, with the rights that the policy file gives, each with the reason for the record."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
-from msgspec import Struct
-
+from webhook.model.exemptions import first_common
 from webhook.model.identity import Identities
 from webhook.model.policy import GuardPolicy
 from webhook.model.reason import Reason, ReasonCode
@@ -18,16 +18,32 @@ OWNER_GONE = Reason(ReasonCode.GARBAGE_COLLECTED, "the garbage collector deletes
 STORED_BY_CALICO = Reason(ReasonCode.CALICO_STORAGE, "Calico's API server stores an object whose request was checked")
 
 
-class Caller(Struct, frozen=True):
+class Caller:
     """The rights of a user, each None if the user does not have it.
 
-    `own` is the right of catflap's accounts, `break_glass` the right of the break-glass groups. `exempt` exempts the user from every rule.
+    Each right is computed when a decision needs it. Most requests need none, and a user may have thousands of groups.
     """
 
-    own: Reason | None
-    break_glass: Reason | None
-    exempt: Reason | None
-    groups: tuple[str, ...]
+    def __init__(self, user: User, policy: GuardPolicy, own_accounts: Identities) -> None:
+        self._user = user
+        self._policy = policy
+        self._own_accounts = own_accounts
+
+    @property
+    def own(self) -> Reason | None:
+        """Return the right of catflap's accounts."""
+        return OWN_ACCOUNT if self._user.name in self._own_accounts else None
+
+    @cached_property
+    def break_glass(self) -> Reason | None:
+        """Return the right of the break-glass groups."""
+        used = first_common(self._policy.break_glass.groups, self._user.groups)
+        return Reason(ReasonCode.BREAK_GLASS, f"break-glass: member of {used}") if used else None
+
+    @cached_property
+    def exempt(self) -> Reason | None:
+        """Return why this user is exempt from every rule."""
+        return self.break_glass or self._policy.exempt.reason(self._user.name, self._user.groups)
 
     @property
     def privileged(self) -> Reason | None:
@@ -36,23 +52,5 @@ class Caller(Struct, frozen=True):
 
     def member_of(self, groups: Iterable[str]) -> Reason | None:
         """Return the first of these groups that the user is a member of, as a reason; None if there is none."""
-        found = first_common(groups, self.groups)
+        found = first_common(groups, self._user.groups)
         return Reason(ReasonCode.AUTHORIZED_GROUP, f"member of {found}") if found else None
-
-
-def caller_of(user: User, policy: GuardPolicy, own_accounts: Identities) -> Caller:
-    """Return the rights of a user; `own_accounts` are the users that catflap acts as."""
-    used = first_common(policy.break_glass.groups, user.groups)
-    break_glass = Reason(ReasonCode.BREAK_GLASS, f"break-glass: member of {used}") if used else None
-    return Caller(
-        own=OWN_ACCOUNT if user.name in own_accounts else None,
-        break_glass=break_glass,
-        exempt=break_glass or policy.exempt.reason(user.name, user.groups),
-        groups=user.groups,
-    )
-
-
-def first_common(groups: Iterable[str], own: tuple[str, ...]) -> str | None:
-    """Return the first of the groups that is also among the user's own, of which there may be thousands; None if there is none."""
-    known = frozenset(own)
-    return next((group for group in groups if group in known), None)

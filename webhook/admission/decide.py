@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from msgspec.structs import replace
 
 from webhook.admission.binding import judge_binding
-from webhook.admission.caller import Caller, caller_of
+from webhook.admission.caller import Caller
 from webhook.admission.judge import checked_subjects
 from webhook.admission.namespace_labels import judge_namespace
 from webhook.admission.policy_file import judge_policy_file
@@ -46,7 +46,7 @@ def decide(
     A refusal by rules has no message yet. `webhook.admission.decision_message.with_message` adds it where it is shown, because a fix costs more than the decision.
     """
     accounts = chart_accounts(own_namespace) if own_accounts is None else own_accounts
-    caller = caller_of(request.user, policy, accounts)
+    caller = Caller(request.user, policy, accounts)
     decision = yield from decide_without_rules(request, caller, policy, own_namespace)
     if decision is not None and decision is not MIRROR_POD:
         return decision

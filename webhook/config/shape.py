@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Literal, TypeGuard, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from webhook.config.places import Step
+from webhook.model.fields import Node
 from webhook.model.policy import GuardPolicy
 
 
@@ -24,9 +25,9 @@ def mappings_at(path: Iterable[Step]) -> list[str]:
     return [field.alias or "" for field in fields if is_model(field.annotation)]
 
 
-def is_model(annotation: Any) -> TypeGuard[type[BaseModel]]:
+def is_model(annotation: Any) -> TypeGuard[type[Node]]:
     """Return whether an annotation is a model."""
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return isinstance(annotation, type) and issubclass(annotation, Node)
 
 
 @cache
@@ -36,7 +37,7 @@ def homes() -> dict[str, list[str]]:
     A path of keys alone does not reach an item of a list.
     """
     found: dict[str, list[str]] = {}
-    waiting: list[tuple[str, type[BaseModel]]] = [("", GuardPolicy)]
+    waiting: list[tuple[str, type[Node]]] = [("", GuardPolicy)]
     for path, model in waiting:
         for field in model.model_fields.values():
             here = f"{path}{field.alias}"
@@ -60,9 +61,9 @@ def is_required(path: Iterable[Step]) -> bool:
     return field is not None and field.is_required()
 
 
-def model_at(path: Iterable[Step]) -> type[BaseModel] | None:
+def model_at(path: Iterable[Step]) -> type[Node] | None:
     """Return the model of the mapping at a path; None for a mapping whose keys users choose."""
-    model: type[BaseModel] | None = GuardPolicy
+    model: type[Node] | None = GuardPolicy
     is_open = False
     for step in path:
         if isinstance(step, int):
@@ -84,13 +85,13 @@ def only_value(path: Iterable[Step]) -> str:
     return str(words[0]) if len(words) == 1 else ""
 
 
-def field_of(model: type[BaseModel] | None, key: Step) -> FieldInfo | None:
+def field_of(model: type[Node] | None, key: Step) -> FieldInfo | None:
     """Return the field of a model with a given key."""
     fields = model.model_fields.values() if model else ()
     return next((field for field in fields if field.alias == key), None)
 
 
-def models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models(annotation: Any) -> Iterator[type[Node]]:
     """Yield the models inside an annotation such as `tuple[Requirement, ...]`."""
     if is_model(annotation):
         yield annotation
@@ -99,7 +100,7 @@ def models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 @cache
-def adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+def adapter(model: type[Node], name: str) -> TypeAdapter[Any]:
     """Return the validator of one field of a model."""
     return TypeAdapter(model.model_fields[name].rebuild_annotation())
 

@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
 from msgspec import Struct
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from webhook.config.faults import PolicyFault
 from webhook.config.places import Step, written
 from webhook.config.shape import adapter, models
 from webhook.model.fields import Node
 from webhook.model.policy import GuardPolicy
-from webhook.model.workload_labels import Workloads
 from webhook.syntax.values import ANY
 
 Path = tuple[Step, ...]
@@ -85,7 +84,7 @@ def complete(faults: Iterator[PolicyFault], told: list[PolicyFault]) -> bool:
     return True
 
 
-def built(model: type[BaseModel], content: Any, path: Path, found: Gaps) -> Any:
+def built(model: type[Node], content: Any, path: Path, found: Gaps) -> Any:
     """Return an object of a model without its broken fields; `path` leads to it."""
     given: dict[str, Any] = {}
     lacking = []
@@ -102,10 +101,10 @@ def built(model: type[BaseModel], content: Any, path: Path, found: Gaps) -> Any:
     made = model.model_construct(**given)
     for name in lacking:
         made.__dict__.pop(name, None)
-    return made.drop_overridden_aliases() if isinstance(made, Workloads) else made
+    return made.without_overridden_defaults()
 
 
-def part(model: type[BaseModel], name: str, value: Any, path: Path, found: Gaps) -> Any:
+def part(model: type[Node], name: str, value: Any, path: Path, found: Gaps) -> Any:
     """Return the sound part of the value of one field; MISSING if the value is broken."""
     annotation = model.model_fields[name].annotation
     if path not in found.around:

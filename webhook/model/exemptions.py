@@ -25,6 +25,12 @@ def account_namespace(principal: str) -> str:
     return found[1] if found and DNS_LABEL.fullmatch(found[1]) else ""
 
 
+def first_common(groups: Iterable[str], own: Iterable[str]) -> str | None:
+    """Return the first of the groups that is also among the user's own; None if there is none."""
+    known = frozenset(own)  # a user may have thousands of groups
+    return next((group for group in groups if group in known), None)
+
+
 class BreakGlass(Node):
     """Groups that may bypass catflap in an emergency; each use is recorded."""
 
@@ -59,8 +65,7 @@ class Exempt(Node):
         account = user.removeprefix("system:serviceaccount:").replace(":", "/")
         if account != user and account in self.service_accounts:
             return Reason(ReasonCode.EXEMPT_SERVICE_ACCOUNT, f"exempt: ServiceAccount {account}")
-        own = frozenset(groups if self.groups else ())  # a user may have thousands of groups
-        found = next((group for group in self.groups if group in own), None)
+        found = first_common(self.groups, groups)
         return Reason(ReasonCode.EXEMPT_GROUP, f"exempt: member of {found}") if found else None
 
 

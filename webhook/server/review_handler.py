@@ -148,7 +148,7 @@ class ReviewHandler:
             request = with_objects(context.request, asked, extra)
         except BadReview as bad:
             return self.count_rejected(error_reply(HTTPStatus.BAD_REQUEST, str(bad)))
-        if loaded is None and (request.policy_file is not None or request.policy_file_deleted):
+        if loaded is None and request.is_policy_file:
             loaded = FALLBACK_POLICY  # applying a valid file is how a user repairs that
         context = replace(context, request=request, loaded=loaded)
         return self._continue(context, self._decide(context))
