@@ -249,6 +249,12 @@ class Metrics:
             "When the last scan was completed; 0 if another replica scans",
             registry=self._of_controller,
         )
+        self.scan_policy = Gauge(
+            "catflap_scan_policy_info",
+            "The policy file that the last scan used",
+            ["digest"],
+            registry=self._of_controller,
+        )
         self.scan_failures = Counter(
             "catflap_scan_failures_total", "Scans that were not completed", registry=self._of_controller
         )
@@ -260,5 +266,6 @@ class Metrics:
     def forget_scan(self) -> None:
         """Remove the results of the last scan: another replica does the next scans."""
         self.scan_violations.clear()
+        self.scan_policy.clear()
         for gauge in (self.scan_objects, self.scan_seconds, self.scan_completed):
             gauge.set(0)

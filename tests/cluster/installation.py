@@ -62,8 +62,8 @@ class Installation:
         groups = ["system:masters", BREAK_GLASS_GROUP]
         return self.cluster.api(method, path, body, as_user="emergency", as_groups=groups, **options)
 
-    def configure(self, policy: Mapping[str, Any] | None = None) -> None:
-        """Apply a policy as an administrator does, and return when every running process uses it.
+    def configure(self, policy: Mapping[str, Any] | None = None) -> str:
+        """Apply a policy as an administrator does, and return its digest when every running process uses it.
 
         The engine is plain NetworkPolicy by default, as another test may have installed Calico.
         """
@@ -74,6 +74,7 @@ class Installation:
             if program.process.poll() is not None:
                 continue
             eventually(partial(in_force, program, digest(text)))
+        return digest(text)
 
     def spares(self, space: str) -> bool:
         """Return whether the registration excludes a namespace."""
@@ -216,7 +217,7 @@ def eventually(
 
 def in_force(program: Program, policy_digest: str) -> bool:
     """Return whether a process logged that this policy is in force."""
-    return policy_digest in program.status("/metrics").body.decode()
+    return f'catflap_policy_info{{digest="{policy_digest}"}}' in program.status("/metrics").body.decode()
 
 
 def names(answer: Mapping[str, Any]) -> Sequence[str]:

@@ -26,6 +26,7 @@ LATER: Final = {
     "catflap_exceptions": {"state"},
     "catflap_policies_written": {"outcome"},
     "catflap_policy": {"digest"},
+    "catflap_scan_policy_info": {"digest"},
     "catflap_scan_violations": {"rule", "effect"},
 }
 
@@ -67,6 +68,7 @@ NAMES = {
     "catflap_scan_completed_timestamp_seconds": "gauge",
     "catflap_scan_failures": "counter",
     "catflap_scan_objects": "gauge",
+    "catflap_scan_policy_info": "gauge",
     "catflap_scan_seconds": "gauge",
     "catflap_scan_violations": "gauge",
     "catflap_violations": "counter",

@@ -125,7 +125,7 @@ class Scanner:
         begun = monotonic()
         found = self._preview(loaded)
         self._report_writer.write(found, loaded, check_running=self._check_running)
-        self._count(found, monotonic() - begun)
+        self._count(found, monotonic() - begun, digest=loaded.digest)
 
     def _preview(self, loaded: Loaded) -> Preview:
         """Return the result of the policy for all existing objects."""
@@ -171,7 +171,7 @@ class Scanner:
         if self._stopped.is_set() or not self._is_leader():
             raise ScanInterrupted
 
-    def _count(self, found: Preview, seconds: float) -> None:
+    def _count(self, found: Preview, seconds: float, *, digest: str) -> None:
         counts = Counter((row.rule if row.rule in RULES else CUSTOM, row.effect) for row in found.rows)
         for rule in (*RULES, CUSTOM):
             for effect in Effect:
@@ -179,6 +179,8 @@ class Scanner:
         self._metrics.scan_objects.set(found.objects)
         self._metrics.scan_seconds.set(seconds)
         self._metrics.scan_completed.set(self._now().timestamp())
+        self._metrics.scan_policy.clear()
+        self._metrics.scan_policy.labels(digest).set(1)
         logger.info(
             "scanned %d objects of %d owners in %.1f s: %d violations",
             found.objects,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.samples import HEAD
 from webhook.audit.log import AuditLog
+from webhook.config.parse import digest
 from webhook.config.store import PolicyStore
 from webhook.controller.report_writer import ReportWriter
 from webhook.controller.scanner import LOOK_SECONDS, ScanIncomplete, ScanInterrupted, Scanner, wait_seconds
@@ -105,6 +106,7 @@ def test_existing_objects_are_counted_and_reported() -> None:
     assert value(metrics, "catflap_scan_violations", rule="require-app", effect="warned") == 0
     assert value(metrics, "catflap_scan_objects") == 2
     assert value(metrics, "catflap_scan_completed_timestamp_seconds") == AT.timestamp()
+    assert value(metrics, "catflap_scan_policy_info", digest=digest(HEAD)) == 1
 
 
 def test_rules_of_the_files_own_are_counted_together() -> None:
@@ -192,6 +194,7 @@ def test_turned_off_it_looks_at_nothing_and_shows_nothing() -> None:
     assert all(path.startswith("/apis/openreports.io/") for path in cluster.asked)
     assert len(cluster.deleted) == 2
     assert value(metrics, "catflap_scan_objects") == 0
+    assert value(metrics, "catflap_scan_policy_info", digest=digest(HEAD)) is None
     assert value(metrics, "catflap_scan_violations", rule="require-app", effect="refused") is None
 
 
