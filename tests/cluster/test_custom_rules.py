@@ -271,7 +271,7 @@ def test_an_error_refuses_and_says_what_to_do(catflap: Installation, namespace_n
     catflap.configure({"custom": [rule]})
     refused = catflap.apply(pod("web", namespace_name, GOOD))
     assert refused.returncode == 1
-    assert 'limits-set: the rule\'s expression fails: Key not found in map : "priorityClassName"' in refused.stderr
+    assert 'limits-set: the rule\'s expression fails: the field "priorityClassName" is absent' in refused.stderr
     assert "can use has()" in refused.stderr
 
 

@@ -47,7 +47,6 @@ ALL_TOGETHER = 2 * BUDGET
 LARGEST_OBJECT = 3 << 19
 # Commas in the JSON of an object. No other thread runs while it is decoded: 50 ms for this number of lists, however short they are.
 MOST_VALUES = 50_000
-REMEDY = "the author of the rule can use has() or .? and orValue() for fields that can be absent"
 
 
 class CostBudget:
@@ -215,4 +214,5 @@ def is_satisfied(rule: CompiledRule, seen: Activation) -> bool:
 
 def failure_violation(rule: CustomRule, bad: Exception) -> Violation:
     """Return the violation for a rule whose expression fails."""
-    return Violation(rule=rule.id, path="", message=f"the rule's expression fails: {shortened(str(bad))}; {REMEDY}")
+    remedy = f"; the author of the rule can {bad.remedy}" if isinstance(bad, EvaluationError) and bad.remedy else ""
+    return Violation(rule=rule.id, path="", message=f"the rule's expression fails: {shortened(str(bad))}{remedy}")

@@ -17,6 +17,7 @@ from webhook.cel.error_messages import MACROS as CEL_MACROS
 from webhook.cel.error_messages import STANDARD, UNKNOWN, Complaint, causes, translate
 from webhook.cel.field_reads import Path, read_paths
 from webhook.cel.functions import EXTENSIONS, GLOBALS, MACROS, MEMBERS, MISSING, ZONED
+from webhook.cel.run_errors import translate_run_error
 from webhook.model.label_pattern import syntax_error_reason
 
 VARIABLES: Final = ("object", "oldObject", "request", "namespaceObject", "params")
@@ -47,7 +48,11 @@ class BadExpressionError(Exception):
 
 
 class EvaluationError(Exception):
-    """An expression is neither true nor false for an object; the message says why."""
+    """An expression is neither true nor false for an object; `remedy` is what the author of the rule can do, if that is known."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(message)
 
 
 class Program(Struct, frozen=True):
@@ -95,9 +100,9 @@ def run_program(program: Any, variables: Mapping[str, Any]) -> bool:
     try:
         value = program.eval(data=variables)
     except RuntimeError as bad:
-        raise EvaluationError(error_reason(str(bad))) from None
+        raise EvaluationError(*translate_run_error(error_reason(str(bad)))) from None
     if value.type() != load_library().Type.BOOL:
-        raise EvaluationError(error_reason(str(value.value())))
+        raise EvaluationError(*translate_run_error(error_reason(str(value.value()))))
     return value.value() is True
 
 

@@ -9,7 +9,7 @@ from webhook.config.amounts import amounts
 from webhook.config.custom import custom
 from webhook.config.engines import default_deny, presets, staging, too_long, too_many, windows
 from webhook.config.faults import PolicyFault, choices, unknown_rule
-from webhook.config.flows import reachable, roles
+from webhook.config.flows import reachable, reserved_role, roles
 from webhook.config.labels import labels
 from webhook.config.sound import Check, Path
 from webhook.model.fields import fits
@@ -199,4 +199,5 @@ CHECKS: Mapping[Check, tuple[Path, ...]] = {
     **dict.fromkeys((too_long, too_many, reachable, windows, presets, staging, default_deny, exceptions, unjudged, validating_admission_policy, amounts), ()),
     kinds: (("workloads", "extraKinds"),),
     custom: (("custom",),),
+    reserved_role: (("workloads", "role", "oneOf"),),
 }  # fmt: skip

@@ -22,14 +22,21 @@ def ends(policy: GuardPolicy) -> Iterator[tuple[str, FlowEnd]]:
         yield f"network.flows[{number}].to", flow.to
 
 
+def reserved_role(policy: GuardPolicy) -> Iterator[PolicyFault]:
+    """Check that no role has the name that flows have for addresses outside of the cluster."""
+    if not policy.network.flows:
+        return
+    for number, role in enumerate(policy.workloads.role.one_of):
+        if role == OUTSIDE:
+            yield PolicyFault(
+                f"workloads.role.oneOf[{number}]",
+                f"{OUTSIDE!r} is a reserved word in flows and means all addresses outside of the cluster; rename the role",
+            )
+
+
 def roles(policy: GuardPolicy) -> Iterator[PolicyFault]:
     """Check that the roles of flows exist and can be part of a policy's name."""
     known = dict.fromkeys(policy.workloads.role.one_of)
-    if OUTSIDE in known and policy.network.flows:
-        yield PolicyFault(
-            "workloads.role.oneOf",
-            f"{OUTSIDE!r} is a reserved word in flows and means all addresses outside of the cluster; rename the role",
-        )
     for path, end in ends(policy):
         if not end.is_pods or end.role is None:
             continue

@@ -18,7 +18,7 @@ from webhook.config.sound import Gaps, gaps, judged
 from webhook.config.unknown_keys import unknown_key
 from webhook.config.wording import OR_LIST, Refused, worded
 from webhook.model.abbreviation import shortened
-from webhook.model.fields import TWICE
+from webhook.model.distinct_values import TWICE
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 from webhook.syntax.values import ANY, FileValue, describe_type
@@ -95,9 +95,12 @@ def examined(text: str, first: int = 1) -> Examined:
 
 def broken_by(bad: ValidationError, content: Any) -> Iterator[tuple[Step, ...]]:
     """Yield each path of a file at which the model refuses a value."""
-    for error in bad.errors(include_url=False, include_context=False, include_input=False):
+    for error in bad.errors(include_url=False, include_input=False):
         path = tuple(steps(error["loc"], content))
-        yield from unknown_key(path) if error["type"] == "extra_forbidden" else [path]
+        if error["type"] == TWICE:
+            yield from ((*path, number) for number in error["ctx"]["places"])
+        else:
+            yield from unknown_key(path) if error["type"] == "extra_forbidden" else [path]
 
 
 def text_in(content: Any) -> str:

@@ -63,14 +63,20 @@ def judged(
     whole = built(GuardPolicy, content, (), found)
     for check, lists in checks.items():
         told: list[PolicyFault] = []
-        if not complete(check(whole), told):
-            left, gaps_left, kept = without(content, found, (*always, *lists))
-            others: list[PolicyFault] = []
-            complete(check(built(GuardPolicy, left, (), gaps_left)), others)
-            moved = [PolicyFault(numbered(one.path, kept), numbered(one.message, kept)) for one in others]
-            known = {one.path for one in told}
-            told += (one for one in moved if one.path not in known)
+        if not complete(check(whole), told) and not (lists and complete_without(lists, check, content, found, told)):
+            complete_without((*always, *lists), check, content, found, told)
         yield from told
+
+
+def complete_without(lists: tuple[Path, ...], check: Check, content: Any, found: Gaps, told: list[PolicyFault]) -> bool:
+    """Return whether a check runs to its end without the broken items of these lists, and collect its further faults."""
+    left, gaps_left, kept = without(content, found, lists)
+    others: list[PolicyFault] = []
+    is_complete = complete(check(built(GuardPolicy, left, (), gaps_left)), others)
+    moved = [PolicyFault(numbered(one.path, kept), numbered(one.message, kept)) for one in others]
+    known = {one.path for one in told}
+    told += (one for one in moved if one.path not in known)
+    return is_complete
 
 
 def complete(faults: Iterator[PolicyFault], told: list[PolicyFault]) -> bool:

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WrapValidator
 
-from webhook.model.fields import Node, distinct, rule_id
+from webhook.model.distinct_values import distinct
+from webhook.model.fields import Node, rule_id
 from webhook.model.kinds import KUBERNETES_OWN
 
 # The name for Pods and all resources that make Pods.
@@ -21,7 +22,7 @@ class CustomRule(Node):
     id: Annotated[str, AfterValidator(rule_id)] = Field(
         description="the identifier: lower-case words joined by hyphens, different from all other rules"
     )
-    resources: Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(distinct)] = Field(
+    resources: Annotated[tuple[str, ...], Field(min_length=1), WrapValidator(distinct)] = Field(
         description="the resources to check, by plural name, such as [pods, deployments]; custom resources with their group "
         "(rollouts.argoproj.io); [workloads] for every resource from which Pods are created"
     )

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, WrapValidator
 
-from webhook.model.fields import DNS_LABEL, Day, NamespaceName, Node, Principals, ServiceAccountName, distinct
+from webhook.model.distinct_values import distinct
+from webhook.model.fields import DNS_LABEL, Day, NamespaceName, Node, Principals, ServiceAccountName
 from webhook.model.limits import MOST_ACCOUNTS
 from webhook.model.names import BREAK_GLASS_GROUP
 from webhook.model.reason import Reason, ReasonCode
@@ -55,7 +56,7 @@ class Exempt(Node):
     users: Principals = Field((), description="user names")
     groups: Principals = Field((), description="group names")
     service_accounts: Annotated[
-        tuple[ServiceAccountName, ...], Field(max_length=MOST_ACCOUNTS), AfterValidator(distinct)
+        tuple[ServiceAccountName, ...], Field(max_length=MOST_ACCOUNTS), WrapValidator(distinct)
     ] = Field((), description="ServiceAccounts as namespace/name")
 
     def reason(self, user: str, groups: Iterable[str]) -> Reason | None:

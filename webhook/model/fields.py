@@ -4,12 +4,20 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from webhook.model.distinct_values import distinct
 from webhook.model.labels import LABEL_NAME, LABEL_PREFIX
 from webhook.model.limits import LONGEST_PRINCIPAL, MOST_PRINCIPALS
 
@@ -33,7 +41,6 @@ LONGEST_YEAR = 4  # digits
 NETWORK_FORMS = "write 10.0.0.0/8 or fd00::/8"
 DAY_FORM = "write YYYY-MM-DD, such as 2027-01-31"
 NO_DAY = "no_day"  # the type of the error for a value that is no text
-TWICE = "twice"  # the type of the error for values that a list has more than once
 EMPTY = "the text is empty; expected "
 ONE_NAME = "; this key takes one name without a star"
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -251,19 +258,6 @@ def other_days(text: str) -> list[str]:
     return [f"{year}-{month:0>2}-{day_:0>2}"] if len(year) == LONGEST_YEAR and "/" not in text else []
 
 
-def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the values, if the list has each once.
-
-    Raises PydanticCustomError otherwise, whose context has the place of each value that is there already, with the place of the first.
-    """
-    first: dict[Any, int] = {}
-    twice = {number: place for number, one in enumerate(values) if (place := first.setdefault(one, number)) != number}
-    if twice:
-        words = ", ".join(sorted({str(values[number]) for number in twice}))
-        raise PydanticCustomError(TWICE, "duplicate values: {words}", {"words": words, "places": twice})
-    return values
-
-
 LabelKey = Annotated[str, AfterValidator(label_key)]
 LabelValue = Annotated[str, AfterValidator(label_value)]
 NamespaceName = Annotated[str, AfterValidator(namespace_name)]
@@ -271,7 +265,7 @@ NamespacePattern = Annotated[str, AfterValidator(namespace_pattern)]
 NamespacePrefix = Annotated[str, AfterValidator(namespace_prefix)]
 ServiceAccountName = Annotated[str, AfterValidator(service_account_name)]
 Principal = Annotated[str, AfterValidator(principal)]
-Principals = Annotated[tuple[Principal, ...], Field(max_length=MOST_PRINCIPALS), AfterValidator(distinct)]
+Principals = Annotated[tuple[Principal, ...], Field(max_length=MOST_PRINCIPALS), WrapValidator(distinct)]
 Cidr = Annotated[str, AfterValidator(cidr)]
 Port = Annotated[str, AfterValidator(port)]
 Day = Annotated[date, BeforeValidator(day, json_schema_input_type=date)]

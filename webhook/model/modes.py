@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, WrapValidator, model_validator
 
-from webhook.model.fields import LabelKey, LabelValue, NamespacePattern, Node, distinct, fits
+from webhook.model.distinct_values import distinct
+from webhook.model.fields import LabelKey, LabelValue, NamespacePattern, Node, fits
 
 
 class Mode(StrEnum):
@@ -24,7 +25,7 @@ SEVERITY = (Mode.OFF, Mode.AUDIT, Mode.WARN, Mode.ENFORCE)
 class Override(Node):
     """Other modes for some namespaces, which are selected by name, by label, or by both."""
 
-    names: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
+    names: Annotated[tuple[NamespacePattern, ...], WrapValidator(distinct)] = Field(
         (), description="names and prefixes (sandbox-*) of namespaces; empty: every name"
     )
     labels: dict[LabelKey, LabelValue] = Field(

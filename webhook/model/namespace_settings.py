@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field, WrapValidator
 
+from webhook.model.distinct_values import distinct
 from webhook.model.fields import (
     LabelKey,
     LabelValue,
@@ -14,7 +15,6 @@ from webhook.model.fields import (
     NamespacePrefix,
     Node,
     Principals,
-    distinct,
 )
 from webhook.model.limits import MOST_NAMESPACES, MOST_OVERRIDES, MOST_VALUES
 from webhook.model.modes import Override
@@ -27,7 +27,7 @@ class Environment(Node):
     """The namespace label that distinguishes environments."""
 
     label: LabelKey = Field("environment", description="the label key")
-    one_of: Annotated[tuple[LabelValue, ...], Field(max_length=MOST_VALUES), AfterValidator(distinct)] = Field(
+    one_of: Annotated[tuple[LabelValue, ...], Field(max_length=MOST_VALUES), WrapValidator(distinct)] = Field(
         (), description="the environments, such as [production, test]; empty: environments are not separated"
     )
 
@@ -35,7 +35,7 @@ class Environment(Node):
 class Reserved(Node):
     """Namespaces that are exempt by a prefix of their name, and the groups that may create them."""
 
-    prefixes: Annotated[tuple[NamespacePrefix, ...], AfterValidator(distinct)] = Field(
+    prefixes: Annotated[tuple[NamespacePrefix, ...], WrapValidator(distinct)] = Field(
         (), description="prefixes such as openshift-*; these namespaces are neither checked nor isolated"
     )
     groups: Principals = Field(
@@ -59,7 +59,7 @@ class Namespaces(Node):
         "none",
         description="namespaces older than catflap that are isolated as well: none, all, or names and prefixes (team-*)",
     )
-    exempt: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
+    exempt: Annotated[tuple[NamespaceName, ...], WrapValidator(distinct)] = Field(
         ("kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator"),
         description="namespaces that are neither checked nor isolated; kube-system, kube-public and kube-node-lease are always exempt",
     )

@@ -4,8 +4,9 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network, summarize_address_range
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WrapValidator, model_validator
 
+from webhook.model.distinct_values import distinct
 from webhook.model.fields import (
     MOST_NETWORKS,
     MOST_PORTS,
@@ -16,7 +17,6 @@ from webhook.model.fields import (
     Node,
     Port,
     PortRange,
-    distinct,
     port_range,
 )
 from webhook.model.flow_index import FlowIndex
@@ -32,10 +32,10 @@ class DnsEndpoint(Node):
 
     namespace_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the namespace of the name servers")
     pod_labels: dict[LabelKey, LabelValue] = Field({}, description="labels of the Pods of the name servers")
-    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
+    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), WrapValidator(distinct)] = Field(
         (), description="networks, for name servers outside of Pods"
     )
-    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), WrapValidator(distinct)] = Field(
         ("53/UDP", "53/TCP"), description="the ports of the servers, not of their Service"
     )
 
@@ -56,10 +56,10 @@ class FlowEnd(Node):
     """One end of a flow: Pods by role, by namespaces or by both, or networks; `outside` is written like a role."""
 
     role: LabelValue | None = Field(None, description="a role, or outside: all addresses except clusterCIDRs")
-    namespaces: Annotated[tuple[NamespaceName, ...], AfterValidator(distinct)] = Field(
+    namespaces: Annotated[tuple[NamespaceName, ...], WrapValidator(distinct)] = Field(
         (), description="the namespaces of this end; by default, the namespace of the other end"
     )
-    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)] = Field(
+    cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), WrapValidator(distinct)] = Field(
         (), description="networks"
     )
 
@@ -101,7 +101,7 @@ class Flow(Node):
 
     source: End = Field(alias="from", description="the source of the connections: a role, outside, or a mapping")
     to: End = Field(description="the destination of the connections: a role, outside, or a mapping")
-    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), AfterValidator(distinct)] = Field(
+    ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=MOST_PORTS), WrapValidator(distinct)] = Field(
         description="the ports of the destination Pods, not of their Service: 8080/TCP, 8000-8100/UDP"
     )
     across: Literal["environment"] | None = Field(
@@ -124,7 +124,7 @@ class Flow(Node):
 
 DnsPreset = Literal["auto", "kube-dns", "node-local", "kubespray", "gke", "aks", "openshift", "none"]
 Preset = Literal["istio", "istio-ambient", "linkerd", "osm", "prometheus", "kubelet-probes"]
-Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), AfterValidator(distinct)]
+Cidrs = Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), WrapValidator(distinct)]
 
 
 class Network(Node):
@@ -139,7 +139,7 @@ class Network(Node):
         "auto",
         description="the name servers that every Pod can reach: a preset, or a list of Pods and addresses; auto: detected in the cluster",
     )
-    presets: Annotated[tuple[Preset, ...], AfterValidator(distinct)] = Field(
+    presets: Annotated[tuple[Preset, ...], WrapValidator(distinct)] = Field(
         (),
         description="permitted connections of common software: istio, istio-ambient, linkerd, osm, prometheus, "
         "kubelet-probes",

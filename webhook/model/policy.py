@@ -8,16 +8,16 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StrictBool
+from pydantic import Field, StrictBool, WrapValidator
 
 from webhook.model.custom_rule import MAX_CUSTOM_RULES, CustomRule
+from webhook.model.distinct_values import distinct
 from webhook.model.exemptions import BreakGlass, Exempt, PolicyException, PolicyFileRights, account_namespace
 from webhook.model.fields import (
     LabelValue,
     NamespacePattern,
     Node,
     ServiceAccountName,
-    distinct,
     fits,
 )
 from webhook.model.limits import (
@@ -36,10 +36,10 @@ ALWAYS_RESERVED = frozenset({*CALICO_NAMESPACES, "tigera-operator"})
 class RoleClaim(Node):
     """The namespaces and ServiceAccounts that may have a role exclusively."""
 
-    namespaces: Annotated[tuple[NamespacePattern, ...], AfterValidator(distinct)] = Field(
+    namespaces: Annotated[tuple[NamespacePattern, ...], WrapValidator(distinct)] = Field(
         (), description="names and prefixes of namespaces; empty: every namespace"
     )
-    service_accounts: Annotated[tuple[ServiceAccountName, ...], AfterValidator(distinct)] = Field(
+    service_accounts: Annotated[tuple[ServiceAccountName, ...], WrapValidator(distinct)] = Field(
         (), description="ServiceAccounts of the Pods, as namespace/name; empty: every ServiceAccount"
     )
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WrapValidator, model_validator
 from pydantic_core import PydanticKnownError, SchemaError, SchemaValidator, core_schema
 
+from webhook.model.distinct_values import distinct
 from webhook.model.extra_kinds import ExtraKind
-from webhook.model.fields import LabelKey, LabelValue, Node, distinct
+from webhook.model.fields import LabelKey, LabelValue, Node
 from webhook.model.kinds import Makers
 from webhook.model.label_pattern import anchored, portability_error, size_error, syntax_error_reason
 from webhook.model.labels import LABEL_NAME
@@ -24,7 +25,7 @@ from webhook.model.spelling import closest_word
 from webhook.model.workload import FoundLabel, Scope, absence
 
 ALIASES_DESCRIPTION = "labels that catflap reads if the label itself is absent; the first one that is not empty applies"
-Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), AfterValidator(distinct)]
+Aliases = Annotated[tuple[LabelKey, ...], Field(max_length=MOST_ALIASES), WrapValidator(distinct)]
 
 
 class AppLabel(Node):
@@ -67,7 +68,7 @@ class RoleLabel(AppLabel):
         ("app.kubernetes.io/component",),
         description=f"{ALIASES_DESCRIPTION}; an alias whose value is not a role does not count",
     )
-    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), AfterValidator(distinct)] = (
+    one_of: Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_ROLES), WrapValidator(distinct)] = (
         Field(("frontend", "backend", "data"), description="the valid roles")
     )
 
@@ -94,7 +95,7 @@ class LabelRequirement(Node):
 
     label: LabelKey = Field(description="the label that every Pod must have")
     one_of: (
-        Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), AfterValidator(distinct)] | None
+        Annotated[tuple[LabelValue, ...], Field(min_length=1, max_length=MOST_VALUES), WrapValidator(distinct)] | None
     ) = Field(None, description="the valid values")
     matches: str | None = Field(
         None,

@@ -13,6 +13,7 @@ import yaml
 
 UNPRINTABLE: Final = yaml.reader.Reader.NON_PRINTABLE
 BYTE_ORDER_MARK: Final = "\ufeff"
+MARK_INSIDE: Final = "U+FEFF (a byte order mark) cannot be part of the text; remove it"
 INCOMPLETE_CHARACTER: Final = (
     "\\ud800 to \\udfff are halves of a surrogate pair: write the character itself, or an escape such as \\U0001f600"
 )
@@ -106,8 +107,10 @@ def explain(bad: yaml.YAMLError, text: str, first: int = 1) -> YamlComplaint:
     for number in (stop.line, stop.begun, stop.above):
         if CONFLICT.match(stop.line_at(number)):
             return stop.at("an unresolved merge conflict of git; keep one of its two parts", number)
+        if number and stop.line_at(number).startswith(BYTE_ORDER_MARK):
+            return stop.at(MARK_INSIDE, number)
     if (mark := f"{stop.before}{stop.character}".find(BYTE_ORDER_MARK, int(stop.line == 0))) >= 0:
-        return stop.at("U+FEFF (a byte order mark) cannot be part of the text; remove it", stop.line, mark)
+        return stop.at(MARK_INSIDE, stop.line, mark)
     problem = f"{bad.problem}, {bad.context or ''}"
     found = next((words(stop) for pattern, words in WORDS if pattern.search(problem)), UNKNOWN)
     return found if isinstance(found, YamlComplaint) else stop.at(found)
@@ -246,10 +249,8 @@ def tag(stop: ParserPosition) -> YamlComplaint | str:
 
 def document_end(stop: ParserPosition) -> YamlComplaint | str:
     """Return the sentence for text after the end of a document."""
-    directive = next(
-        (number for number in range(min(stop.line + 1, len(stop.lines))) if stop.lines[number][:1] == "%"), None
-    )
-    if directive is not None:
+    numbers = range(min(stop.line + 1, len(stop.lines)))
+    if (directive := next((number for number in numbers if stop.lines[number][:1] == "%"), None)) is not None:
         return stop.at(CUT_OFF_DIRECTIVE, directive)
     return "text after the end of the document; start the next document with ---"
 

@@ -40,7 +40,6 @@ LIMITS = """
     cel: "(has(object.spec.template) ? object.spec.template : object).spec.containers.all(c, has(c.resources))"
     message: set resource limits
 """
-REMEDY = "the author of the rule can use has() or .? and orValue() for fields that can be absent"
 
 
 def custom(cel: str, *, head: str = "", resources: str = "pods", more: str = "") -> str:
@@ -182,8 +181,17 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("cel", "said"),
         [
-            ("object.spec.missing == 1", 'Key not found in map : "missing"'),
-            ("1 / (object.spec.containers.size() - 1) == 1", "divide by zero"),
+            (
+                "object.spec.missing == 1",
+                (
+                    'the field "missing" is absent; the author of the rule can use has() or .? and orValue() for fields '
+                    "that can be absent"
+                ),
+            ),
+            (
+                "1 / (object.spec.containers.size() - 1) == 1",
+                "it divides by zero; the author of the rule can test first that the divisor is not 0",
+            ),
             ("object.metadata.name.matches(object.metadata.name + '(')", "invalid regular expression"),
         ],
     )
@@ -191,7 +199,6 @@ class TestErrors:
         """The rule is never skipped silently."""
         [fault] = decision_on(pod(GOOD), custom(cel)).denied
         assert fault.message.startswith(f"the rule's expression fails: {said}")
-        assert fault.message.endswith(REMEDY)
 
     def test_what_costs_too_much_refuses(self) -> None:
         """The rule compares a mebibyte of items, each with each."""
@@ -266,7 +273,7 @@ class TestUpdates:
         )
         assert found.allowed
         [fault] = found.warned
-        assert fault.message.startswith("the rule's expression fails: Key not found in map")
+        assert fault.message.startswith('the rule\'s expression fails: the field "x" is absent')
         audited = custom("object.spec.template.spec.x == 1", resources="deployments", head="mode: audit")
         assert [one.rule for one in decision_on(scaled, audited, before=existing).audited] == ["mine"]
         whole = custom("object == 1 || object.spec.template.spec.x == 1", resources="deployments")

@@ -73,7 +73,7 @@ class TestRoles:
         flow = Flow("web", "web")
         assert faults(roles, network(flow)) == [
             (
-                "workloads.role.oneOf: 'outside' is a reserved word in flows and means all addresses outside of the "
+                "workloads.role.oneOf[0]: 'outside' is a reserved word in flows and means all addresses outside of the "
                 "cluster; rename the role"
             )
         ]
@@ -513,7 +513,7 @@ def test_every_contradiction_is_told_at_once() -> None:
     assert [fault.partition(":")[0] for fault in found] == [
         "rules.require-ap",
         "workloads.fillFromAliases",
-        "workloads.role.oneOf",
+        "workloads.role.oneOf[0]",
         "namespaces.environment.label",
         "network.nodeCIDRs",
         "network.flows[0]",

@@ -113,6 +113,7 @@ OF_LIBYAML: Final = (
     ("%YAML 1.99999999999999\n---\na\n", (1, 18), DIRECTIVE),
     ("a: !!str, b\n", (1, 4), f"!!str, {NO_TAG}"),
     ("a: 1\n\ufeffb: 2\n", (2, 1), "U+FEFF (a byte order mark) cannot be part of the text"),
+    ("a:\n\ufeff  b: 1\n    c: 2\n", (2, 1), "U+FEFF (a byte order mark) cannot be part of the text"),
 )
 # Texts at which a manifest is split before it is parsed, or that make a policy file a template.
 SEPARATE: Final = re.compile(r"---|\.\.\.|<%")
