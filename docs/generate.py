@@ -71,7 +71,7 @@ def kinds_page() -> Iterator[str]:
         "",
         "The policy file adds kinds by [`workloads.extraKinds`](policy.md). [`workloads.scope`](policy.md) defines whether catflap checks the labels",
         "of the Pod template, of the object itself, or both. [Decision 0014](decisions/0014-kinds-that-make-pods.md) describes the limits for custom resources.",
-        "`catflap check` names objects of other kinds that contain a Pod template as not checked.",
+        "If an object of another kind contains a Pod template, `catflap check` prints that the object is not checked.",
         "",
     )
 

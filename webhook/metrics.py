@@ -162,7 +162,7 @@ class Metrics:
         )
         self.audit_lost = Counter(
             "catflap_audit_lost_total",
-            "Audit records that could not be written, and whose requests were admitted",
+            "Audit records that were lost: of requests that were admitted nevertheless, and of catflap's own writes",
             registry=self.registry,
         )
         self.audit_stdout_dropped = Counter(
@@ -183,7 +183,7 @@ class Metrics:
     def _count_events(self) -> None:
         events = Counter(
             "catflap_events_total",
-            "Rejections and repairs to write as Kubernetes Events, by outcome",
+            "Kubernetes Events about rejections and repairs, by outcome",
             ["outcome"],
             registry=self.registry,
         )
@@ -239,7 +239,7 @@ class Metrics:
         )
         self.scan_violations = Gauge(
             "catflap_scan_violations",
-            "Owners with violations at the last scan, by rule and by the effect on a user who creates such an object",
+            "Owners with violations at the last scan, by rule and by the effect if a user created the object now",
             ["rule", "effect"],
             registry=self._of_controller,
         )

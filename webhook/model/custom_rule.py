@@ -24,7 +24,7 @@ class CustomRule(Node):
     )
     resources: Annotated[tuple[str, ...], Field(min_length=1), WrapValidator(distinct)] = Field(
         description="the resources to check, by plural name, such as [pods, deployments]; custom resources with their group "
-        "(rollouts.argoproj.io); [workloads] for every resource from which Pods are created"
+        "(rollouts.argoproj.io); [workloads] for Pods and every resource from which Pods are created"
     )
     cel: str = Field(
         min_length=1, max_length=MAX_EXPRESSION_LENGTH, description="a CEL expression that is true for valid objects"
