@@ -183,9 +183,9 @@ class Metrics:
     def _count_events(self) -> None:
         events = Counter(
             "catflap_events_total",
-            "Kubernetes Events about rejections and repairs, by outcome",
+            "Kubernetes Events about rejections, by outcome",
             ["outcome"],
-            registry=self.registry,
+            registry=self._of_server,
         )
         self.events = {told: events.labels(told) for told in EVENTS}
 

@@ -35,7 +35,8 @@ from tests.programs import stop
 from webhook.config.parse import digest
 from webhook.model.kinds import BY_KIND
 from webhook.model.names import BREAK_GLASS_GROUP, RESTARTED_AT
-from webhook.review.kubernetes_objects import decode_workload, is_restart, templates_differ
+from webhook.review.template_changes import is_restart, templates_differ
+from webhook.review.workloads import decode_workload
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "rules"
 CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/catflap"

@@ -13,7 +13,8 @@ from webhook.model.policy import GuardPolicy
 from webhook.model.request import Request
 from webhook.model.workload import LabelLocation, Workload
 from webhook.review.decode import decode
-from webhook.review.kubernetes_objects import decode_workload, templates_differ
+from webhook.review.template_changes import templates_differ
+from webhook.review.workloads import decode_workload
 
 HEAD: Final = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
 

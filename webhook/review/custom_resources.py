@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from webhook.model.kinds import POD_SPEC_FIELDS, PodMaker, selector_beside
-from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation
 from webhook.review.selectors import pod_selector
 from webhook.syntax.values import to_json
@@ -18,8 +17,6 @@ from webhook.syntax.values import to_json
 Json = Mapping[str, Any]
 HOST_NETWORK, *ACCOUNT_FIELDS = POD_SPEC_FIELDS
 METADATA: Final = b'"metadata"'
-# The fields of metadata that the API server itself writes at each change.
-SERVER_FIELDS: Final = ("generation", "managedFields", "resourceVersion")
 
 
 def pod_templates(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
@@ -35,10 +32,8 @@ def pod_templates(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
         present = {path: template for path, template in present.items() if has_metadata(template)}
     elif not present:
         present = {maker.template: None}
-    return tuple(
-        pod_template(maker, path, template, value_at(found, selector_beside(path)))
-        for path, template in present.items()
-    )
+    selectors = {path: value_at(found, selector_beside(path)) for path in present}
+    return tuple(pod_template(maker, path, template, selectors[path]) for path, template in present.items())
 
 
 def adds_labels(path: str, part: Any) -> bool:
@@ -67,8 +62,8 @@ def pod_template(maker: PodMaker, path: str, template: Any, selector: Any) -> La
         labels={str(key): value if isinstance(value, str) else "" for key, value in readable.items()},
         host_network=value_at(template, maker.pod_field(HOST_NETWORK)) is True,
         account=service_account_name(*(value_at(template, maker.pod_field(field)) for field in ACCOUNT_FIELDS)),
-        selector=pod_selector(selector),
         not_text={str(key): to_json(value) for key, value in readable.items() if isinstance(value, bool | int | float)},
+        selector=pod_selector(selector),
     )
 
 
@@ -78,22 +73,6 @@ def service_account_name(name: Any, older_name: Any) -> str:
     kubernetes, pkg/apis/core/v1/conversion.go, and the admission plug-in ServiceAccount.
     """
     return next((one for one in (name, older_name) if isinstance(one, str) and one), DEFAULT_ACCOUNT)
-
-
-def without_restart(found: dict[str, Any], maker: PodMaker) -> Json:
-    """Remove the restart annotation and the fields that the API server writes, and return the object.
-
-    Users restart Pod makers by this annotation. The function changes `found`.
-    """
-    found.pop("status", None)
-    if isinstance(metadata := found.get("metadata"), dict):
-        for field in SERVER_FIELDS:
-            metadata.pop(field, None)
-    for path in maker.templates:
-        annotations = value_at(found, f"{maker.metadata_at(path)}.annotations")
-        if isinstance(annotations, dict) and annotations.pop(RESTARTED_AT, None) and not annotations:
-            del value_at(found, maker.metadata_at(path))["annotations"]
-    return found
 
 
 def value_at(found: Any, path: str) -> Any:

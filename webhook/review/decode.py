@@ -18,20 +18,13 @@ from webhook.model.kinds import (
     PodMaker,
 )
 from webhook.model.names import POLICY_CONFIGMAP, POLICY_CONFIGMAP_KEY
-from webhook.model.request import Document, Operation, PolicyObject, Request, Target
+from webhook.model.request import Document, NamespaceObject, Operation, PolicyObject, Request, Target
 from webhook.model.workload import Workload
 from webhook.netpol.reading import read_json
 from webhook.review.envelope import UNDECODABLE, AdmissionRequest, BadReview, envelope, fault, without_objects
-from webhook.review.kubernetes_objects import (
-    NULL,
-    DecodedWorkload,
-    KubernetesObject,
-    decode_json,
-    decode_workload,
-    is_restart,
-    named,
-    templates_differ,
-)
+from webhook.review.kubernetes_objects import NULL, KubernetesObject, decode_json
+from webhook.review.template_changes import is_restart, templates_differ
+from webhook.review.workloads import DecodedWorkload, decode_workload
 
 # Up to this size of both objects together, a number of any length takes 0.1 ms at most.
 SMALL = 1 << 15
@@ -65,7 +58,7 @@ def with_objects(parsed: Request, request: AdmissionRequest, extra: Makers) -> R
         return with_policy(parsed, request)
     if (*resource, request.sub_resource) in BINDINGS and request.operation is Operation.CREATE:
         binding = decode_object(request.object, "request.object")
-        return msgspec.structs.replace(parsed, bound_labels=named(binding).labels)
+        return msgspec.structs.replace(parsed, bound_labels=binding.labels)
     if resource == CONFIGMAPS and request.operation is not Operation.CONNECT and not request.sub_resource:
         return with_policy_file(parsed, request)
     if not changes_labels(request, resource):
@@ -89,8 +82,13 @@ def with_namespace(parsed: Request, request: AdmissionRequest) -> Request:
     new = decode_kind(request, "Namespace")
     old = None
     if request.operation is not Operation.CREATE:
-        old = named(decode_object(request.old_object, "request.oldObject"))
-    return msgspec.structs.replace(parsed, namespace=named(new), namespace_before=old)
+        old = namespace_object(decode_object(request.old_object, "request.oldObject"))
+    return msgspec.structs.replace(parsed, namespace=namespace_object(new), namespace_before=old)
+
+
+def namespace_object(found: KubernetesObject) -> NamespaceObject:
+    """Return the name and the labels of a namespace."""
+    return NamespaceObject(name=found.name, labels=found.labels)
 
 
 def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
@@ -100,7 +98,7 @@ def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
     """
     if request.operation is Operation.DELETE:
         return msgspec.structs.replace(parsed, policy_file_deleted=request.name == POLICY_CONFIGMAP)
-    if named(decode_kind(request, "ConfigMap")).name != POLICY_CONFIGMAP:
+    if decode_kind(request, "ConfigMap").name != POLICY_CONFIGMAP:
         return parsed
     before = None if bytes(request.old_object) == NULL else held(request.old_object, "request.oldObject")
     return msgspec.structs.replace(
@@ -130,7 +128,7 @@ def with_policy(parsed: Request, request: AdmissionRequest) -> Request:
 
 def policy_object(target: Target, source: Raw, path: str, operation: Operation) -> PolicyObject:
     """Return a network policy with the traffic that it allows, except for a DELETE."""
-    found = named(decode_object(source, path))
+    found = decode_object(source, path)
     said = PolicyObject(target.kind, target.namespace, found.name or target.name, found.labels)
     if operation is Operation.DELETE:
         return said

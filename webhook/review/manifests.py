@@ -22,7 +22,7 @@ from webhook.model.request import Document, Operation, PolicyObject, Request, Ta
 from webhook.model.rule import API_SERVER, RefusedLabel, Violation
 from webhook.model.workload import Workload, reference
 from webhook.netpol import reading
-from webhook.review.kubernetes_objects import LabelledObject, convert, labels_of, workload_from
+from webhook.review.kubernetes_objects import LabelledObject, convert
 from webhook.review.metadata import MetadataError, rejected_labels, wrong_selectors, wrong_types
 from webhook.review.type_meta import (
     KIND_NOTES,
@@ -33,6 +33,7 @@ from webhook.review.type_meta import (
     wrong_type_meta,
 )
 from webhook.review.unknown_kinds import not_judged, other_template, version_note
+from webhook.review.workloads import workload_from
 from webhook.syntax.documents import BadManifestError, LocatedObject, documents
 from webhook.syntax.type_errors import TypeMismatch, all_mismatches, invalid_json_message, type_mismatch
 from webhook.syntax.yaml_composer import YamlPosition
@@ -208,7 +209,7 @@ def policy_from(kind: PolicyKind, namespace: str, name: str, document: dict[str,
     """Return a network policy with the traffic that it allows; raises BadManifestError."""
     try:
         convert_as(document, known=kind)
-        labels = labels_of(convert(document, LabelledObject))
+        labels = convert(document, LabelledObject).labels
         contents = reading.read((kind.group, kind.resource), document)
     except DECODE_ERRORS as bad:
         raise unreadable_error(f"{kind.kind} {name}".strip(), bad, document, partial(convert_as, known=kind)) from None

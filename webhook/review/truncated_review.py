@@ -17,7 +17,7 @@ from webhook.model.names import POLICY_CONFIGMAP
 from webhook.model.request import Operation, PolicyObject, Request
 from webhook.review.decoder_cache import decoder
 from webhook.review.envelope import REVIEW, UNDECODABLE, AdmissionRequest, BadReview, without_objects
-from webhook.review.kubernetes_objects import LabelledObject, labels_of
+from webhook.review.kubernetes_objects import LabelledObject
 
 # The part of such a body that catflap keeps. The API server takes headers of 1 MiB at most, and they carry a user's
 # name
@@ -77,7 +77,7 @@ def policy_metadata(rest: bytes, request: AdmissionRequest) -> PolicyObject | No
     except UNDECODABLE:
         return None
     name = (named.metadata.name if named.metadata else "") or request.name
-    return PolicyObject(request.kind.kind, request.namespace, name, labels_of(named))
+    return PolicyObject(request.kind.kind, request.namespace, name, named.labels)
 
 
 def first_object(text: bytes) -> bytes | None:

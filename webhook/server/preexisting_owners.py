@@ -8,7 +8,7 @@ from webhook.kube.owners import OwnerFound
 from webhook.model.kinds import BY_KIND, PodMaker
 from webhook.model.steps import OldOwner
 from webhook.model.workload import LabelLocation
-from webhook.review.kubernetes_objects import workload_from
+from webhook.review.workloads import workload_from
 
 JOB_TEMPLATE = "spec.jobTemplate"  # of a CronJob; its metadata is copied to the Jobs
 

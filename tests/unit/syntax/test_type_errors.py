@@ -14,9 +14,9 @@ from webhook.model.kinds import POD_MAKERS, POLICIES_BY_KIND
 from webhook.netpol.reading import READERS, read, read_json
 from webhook.review.decode import decode
 from webhook.review.envelope import AdmissionReview, BadReview
-from webhook.review.kubernetes_objects import PodTemplate, object_shape
 from webhook.review.manifests import BadManifestError, BadValuesError
 from webhook.review.manifests import read as read_manifest
+from webhook.review.workloads import PodTemplate, object_shape
 from webhook.syntax.type_errors import MOST_MISMATCHES, decode_error_message, invalid_json_message, type_mismatch
 
 # The words of msgspec, json and Python, which no author of a manifest uses.

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from tests.unit.samples import differ, named
 from webhook.model.kinds import BY_KIND, POD_MAKERS, PodMaker
-from webhook.review.kubernetes_objects import decode_workload, workload_from
+from webhook.review.workloads import decode_workload, workload_from
 
 CRON_JOB = BY_KIND["batch", "CronJob"]
 DEPLOYMENT = BY_KIND["apps", "Deployment"]
