@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from webhook.model.kinds import POD_SPEC_FIELDS, PodMaker, selector_beside
+from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation
 from webhook.review.selectors import pod_selector
 from webhook.syntax.values import to_json
@@ -17,6 +18,8 @@ from webhook.syntax.values import to_json
 Json = Mapping[str, Any]
 HOST_NETWORK, *ACCOUNT_FIELDS = POD_SPEC_FIELDS
 METADATA: Final = b'"metadata"'
+# The fields of metadata that the API server itself writes at each change.
+SERVER_FIELDS: Final = ("generation", "managedFields", "resourceVersion")
 
 
 def pod_templates(maker: PodMaker, found: Json) -> tuple[LabelLocation, ...]:
@@ -73,6 +76,23 @@ def service_account_name(name: Any, older_name: Any) -> str:
     kubernetes, pkg/apis/core/v1/conversion.go, and the admission plug-in ServiceAccount.
     """
     return next((one for one in (name, older_name) if isinstance(one, str) and one), DEFAULT_ACCOUNT)
+
+
+def without_restart(found: dict[str, Any], maker: PodMaker) -> Json:
+    """Remove the restart annotation and the fields that the API server writes, and return the object.
+
+    Users restart Pod makers by this annotation. The function changes `found`.
+    """
+    found.pop("status", None)
+    if isinstance(metadata := found.get("metadata"), dict):
+        for field in SERVER_FIELDS:
+            metadata.pop(field, None)
+    for path in maker.templates:
+        labelled = value_at(found, maker.metadata_at(path))
+        annotations = labelled.get("annotations") if isinstance(labelled, dict) else None
+        if isinstance(annotations, dict) and annotations.pop(RESTARTED_AT, None) and not annotations:
+            del labelled["annotations"]
+    return found
 
 
 def value_at(found: Any, path: str) -> Any:
