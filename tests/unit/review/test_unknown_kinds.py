@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.laws.strategies import LAW
@@ -216,6 +216,9 @@ def test_a_line_for_the_policy_file_is_taken_and_makes_the_object_judged(
     group: str, kind: str, path: list[str]
 ) -> None:
     """The line works for any group, kind and place of the template; otherwise the note has no line."""
+    assume(
+        path[:2] != ["metadata", "labels"]
+    )  # no object has mappings as labels, and the reading of all others is tested
     document: Mapping[str, Any] = TEMPLATE
     for step in reversed(path):
         document = {step: document}
