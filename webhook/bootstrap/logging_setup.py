@@ -4,6 +4,9 @@ import logging
 import sys
 import time
 
+from kubernetes.client import ApiException
+from kubernetes.informer import informer
+
 
 def log_to_stderr(*, verbose: bool) -> None:
     """Log to standard error, in UTC; standard output is reserved for the audit log."""
@@ -17,3 +20,10 @@ def log_to_stderr(*, verbose: bool) -> None:
     # Each watch of catflap logs an unavailable API server once. The libraries would log each retry.
     for library in () if verbose else ("kubernetes.informer", "urllib3.connectionpool", "waitress.queue"):
         logging.getLogger(library).setLevel(logging.ERROR)
+    if not verbose:
+        logging.getLogger(informer.__name__).addFilter(is_unknown)
+
+
+def is_unknown(record: logging.LogRecord) -> bool:
+    """Return whether the informer logs something other than an error of the API server, which the watch has logged."""
+    return not (record.exc_info and isinstance(record.exc_info[1], ApiException))
