@@ -4,8 +4,7 @@ import logging
 import sys
 import time
 
-from kubernetes.client import ApiException
-from kubernetes.informer import informer
+from webhook.kube.informer_log import hide_api_errors
 
 
 def log_to_stderr(*, verbose: bool) -> None:
@@ -21,9 +20,4 @@ def log_to_stderr(*, verbose: bool) -> None:
     for library in () if verbose else ("kubernetes.informer", "urllib3.connectionpool", "waitress.queue"):
         logging.getLogger(library).setLevel(logging.ERROR)
     if not verbose:
-        logging.getLogger(informer.__name__).addFilter(is_unknown)
-
-
-def is_unknown(record: logging.LogRecord) -> bool:
-    """Return whether the informer logs something other than an error of the API server, which the watch has logged."""
-    return not (record.exc_info and isinstance(record.exc_info[1], ApiException))
+        hide_api_errors()

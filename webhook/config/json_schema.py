@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import yaml
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import AfterValidatorFunctionSchema
+from pydantic_core.core_schema import WrapValidatorFunctionSchema
 
 from webhook.config.renamed_keys import REMOVED, RENAMED, Path
-from webhook.model.fields import RULE_ID, distinct
+from webhook.model.distinct_values import distinct
+from webhook.model.fields import RULE_ID
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
@@ -20,9 +21,9 @@ Json = dict[str, Any]
 class PolicySchema(GenerateJsonSchema):
     """Writes the schema of the policy file, including that a list may not contain a value twice."""
 
-    def function_after_schema(self, schema: AfterValidatorFunctionSchema) -> JsonSchemaValue:
+    def function_wrap_schema(self, schema: WrapValidatorFunctionSchema) -> JsonSchemaValue:
         """Return the schema of a value that a function checks."""
-        found = super().function_after_schema(schema)
+        found = super().function_wrap_schema(schema)
         return {**found, "uniqueItems": True} if schema["function"]["function"] is distinct else found
 
 
