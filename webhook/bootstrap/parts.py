@@ -107,8 +107,8 @@ def append_record(audit: AuditLog, record: Mapping[str, Any]) -> None:
     """Append a record of something that already happened; if the log is not writable, later requests are refused for that reason."""
     try:
         audit.append(record)
-    except AuditLogUnwritable:
-        logger.exception("cannot write the record of type %s", record["type"])
+    except AuditLogUnwritable as bad:
+        logger.error("cannot write the record of type %s: %s", record["type"], bad)  # noqa: TRY400 (the disk's state)
 
 
 def audit_observer(metrics: Metrics) -> LogObserver:

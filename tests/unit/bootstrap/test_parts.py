@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.samples import HEAD
-from webhook.bootstrap.parts import BindAddress, ProcessOptions, make_parts
+from webhook.audit.sink import AuditLogUnwritable
+from webhook.bootstrap.parts import BindAddress, ProcessOptions, append_record, make_parts
 from webhook.metrics import CONTROLLER, SERVER
 
 
@@ -36,3 +37,16 @@ def test_keys_of_earlier_releases_are_logged_once_for_each_policy(
     parts.policies.offer(f"{HEAD}mode: warn\n")
     assert caplog.messages == []
     parts.audit.stop()
+
+
+def test_a_record_that_a_full_disk_does_not_take_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A traceback would hide the reason, which an administrator can remove."""
+
+    class FullLog:
+        def append(self, _: object) -> None:
+            raise AuditLogUnwritable("[Errno 28] No space left on device")
+
+    append_record(FullLog(), {"type": "configuration"})  # type: ignore[arg-type]
+    [said] = caplog.records
+    assert said.getMessage() == "cannot write the record of type configuration: [Errno 28] No space left on device"
+    assert said.exc_info is None
