@@ -280,7 +280,9 @@ def connect_as_kubectl(kubeconfig: str | None, context: str | None) -> Api:
     except UNUSABLE as bad:
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             return connect(None)
-        where = f"--kubeconfig {kubeconfig}" if kubeconfig else "the default kubeconfig"
+        named = os.environ.get("KUBECONFIG")
+        default = f"the kubeconfig of the variable KUBECONFIG ({named})" if named else "the default kubeconfig"
+        where = f"--kubeconfig {kubeconfig}" if kubeconfig else default
         raise NoClusterError(
             f"cannot use {where}: {describe_kubeconfig_error(bad)}; name a kubeconfig with --kubeconfig"
         ) from bad

@@ -74,3 +74,14 @@ def test_the_error_of_an_invalid_default_kubeconfig_has_its_line(
         NoClusterError, match="not YAML: line 2, column 1: the space after the colon is missing; write key: value"
     ):
         connect_as_kubectl(None, None)
+
+
+def test_the_variable_with_the_path_of_the_kubeconfig_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who has set it looks there for the wrong path."""
+    monkeypatch.setenv("KUBECONFIG", "/is/not/there")
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", "/is/not/there")
+    with pytest.raises(
+        NoClusterError,
+        match=r"cannot use the kubeconfig of the variable KUBECONFIG \(/is/not/there\): the kubeconfig does not",
+    ):
+        connect_as_kubectl(None, None)
