@@ -4,8 +4,6 @@ import logging
 import sys
 import time
 
-from webhook.kube.informer_log import hide_api_errors
-
 
 def log_to_stderr(*, verbose: bool) -> None:
     """Log to standard error, in UTC; standard output is reserved for the audit log."""
@@ -19,5 +17,3 @@ def log_to_stderr(*, verbose: bool) -> None:
     # Each watch of catflap logs an unavailable API server once. The libraries would log each retry.
     for library in () if verbose else ("kubernetes.informer", "urllib3.connectionpool", "waitress.queue"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    if not verbose:
-        hide_api_errors()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from kubernetes.client import ApiException
-from kubernetes.informer import SharedInformer
+from kubernetes.informer import SharedInformer, informer
 from kubernetes.informer.informer import ADDED, DELETED, MODIFIED
 
 from webhook.kube.api import Api, ApiError, Json
@@ -40,6 +40,7 @@ class Watch:
 
     def __init__(self, api: Api, path: str, *, query: Mapping[str, str] | None = None) -> None:
         self._source = Source(api, path, dict(query or {}))
+        logging.getLogger(informer.__name__).addFilter(is_unlogged)
         self._informer = SharedInformer(self._source.list_or_watch, resync_period=RESYNC_SECONDS)
 
     def on_change(self, handler: Handler) -> None:
@@ -73,6 +74,14 @@ class Watch:
     def objects(self) -> list[Json]:
         """Return every object, as the watch last saw it."""
         return list(self._informer.cache.list())
+
+
+def is_unlogged(record: logging.LogRecord) -> bool:
+    """Return whether the informer logs something other than an error of the API server, which the watch has logged.
+
+    The informer would log it with a traceback for each watch when the process ends.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], ApiException))
 
 
 class Source:

@@ -11,7 +11,7 @@ from kubernetes.client import ApiException
 from tests.long_logs import write_long_log
 from tests.unit.samples import HEAD
 from webhook.cli import main
-from webhook.kube.informer_log import is_no_api_error
+from webhook.kube.watch import is_unlogged
 
 LONG: Final = "a" * 300  # more than the name of a file may have
 
@@ -162,6 +162,6 @@ def test_an_api_server_that_does_not_answer_causes_no_traceback() -> None:
     def record(error: Exception) -> logging.LogRecord:
         return logging.LogRecord("a", logging.ERROR, "a", 1, "a", None, (type(error), error, None))
 
-    assert not is_no_api_error(record(ApiException(status=0)))
-    assert is_no_api_error(record(ValueError()))
-    assert is_no_api_error(logging.LogRecord("a", logging.ERROR, "a", 1, "a", None, None))
+    assert not is_unlogged(record(ApiException(status=0)))
+    assert is_unlogged(record(ValueError()))
+    assert is_unlogged(logging.LogRecord("a", logging.ERROR, "a", 1, "a", None, None))
