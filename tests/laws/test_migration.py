@@ -33,9 +33,10 @@ HEAD: Final = "apiVersion: catflap.dev/v1\nkind: GuardPolicy\n"
 COMMENTS: Final = ("", "", "  # twin: true, adopt", " #\tgate: {freshness: 5}", " # é 😀 'existing' \"", " #")
 ALONE: Final = ("\n", "# adopt: all\n", "#\ttwin é 😀 \\n\n", "   # gate:\n")
 KEYS: Final = ("KEY: ", '"KEY": ', "'KEY' : ", "KEY :   ", "!!str KEY: ", '&a "KEY": ')
+# The lines of the literal value have more blanks than the comments of ALONE, which would otherwise be a part of it.
 GATES: Final = (
     "gate: {freshness: 5}", 'gate: {"freshness": 5, }', "gate: [1, 'a, b', \"}\"]", "gate: ~", "gate:", '"gate": {freshness:\n    5}',
-    "gate:\n  freshness: 5", "gate:\n  # how long\n\n  freshness:   5 # ms", "gate:\n- 1\n- 2", "gate: |\n  5\n  6", "? gate\n: freshness: 5",
+    "gate:\n  freshness: 5", "gate:\n  # how long\n\n  freshness:   5 # ms", "gate:\n- 1\n- 2", "gate: |\n    5\n    6", "? gate\n: freshness: 5",
     "&g gate: &h\n  freshness: 5",
 )  # fmt: skip
 
@@ -231,7 +232,7 @@ def files_with_a_removed_key(draw: st.DrawFn) -> str:
         )
     )
     parts = draw(st.permutations([*parts, gate]))
-    blank = st.sampled_from(["", " ", "  ", "\n", "\n  ", " # a, b\n", "\r\n", "\t"])
+    blank = st.sampled_from(["", " ", "  ", "\n", "  \n", "\n  ", " # a, b\n", "\r\n", "\t"])
     text = "".join(f"{draw(blank)}{part}{draw(blank) if part.strip(' ') == part else ' '}," for part in parts)
     return f"{{{text if draw(st.booleans()) else text[:-1]}{draw(blank)}}}{draw(st.sampled_from(['', chr(10)]))}"
 

@@ -4,6 +4,7 @@ The positions count characters. The text is one that `webhook.config.reading` re
 and each alias has an anchor.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from webhook.config.reading import MERGE, PARSER
 
-LINE_ENDS: Final = ("\n", "\r")
+COLON: Final = re.compile(r"\s*:")
 
 
 class Entry(Struct, frozen=True):
@@ -104,7 +105,7 @@ class Positions:
         return found
 
     def _end_of(self, key: LocatedValue, value: LocatedValue) -> int:
-        """Return the end of an entry; the parser may place a missing value at the beginning of the next key."""
+        """Return the end of an entry; the parser may place a missing value at the beginning of the next token."""
         is_missing = value.start == value.end
-        is_later = any(end in self._text[key.end : value.end] for end in LINE_ENDS)
-        return key.end if is_missing and is_later else value.end
+        colon = COLON.match(self._text, key.end)
+        return (colon.end() if colon else key.end) if is_missing else value.end

@@ -31,7 +31,7 @@ KEY: Final = re.compile(
 )
 BEFORE_COMMA: Final = re.compile(r"(?:\s|#[^\r\n]*+)*+,")
 QUESTION_MARK: Final = re.compile(r"\?[ \t]*$")
-ONLY_A_COMMENT: Final = re.compile(r"[ \t]*(?::[ \t]*)?(?:#[^\r\n]*)?")
+ONLY_A_COMMENT: Final = re.compile(r"[ \t]*(?:#[^\r\n]*)?")
 LINE_END: Final = re.compile(r"\r\n|\n|\r|\Z")
 
 
