@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from webhook.config.default import DEFAULT_POLICY
-from webhook.config.json_schema import add_former_keys, by_rule, definition, inline, spelled_out
+from webhook.config.json_schema import PolicySchema, add_former_keys, by_rule, definition, inline, spelled_out
 from webhook.config.parse import parse
-from webhook.model.fields import DNS_LABEL, PORT, RULE_ID
+from webhook.model.fields import DNS_LABEL, RULE_ID
 from webhook.model.policy import GuardPolicy
 
 CHART = Path(__file__).parent / "catflap"
@@ -30,15 +30,17 @@ LABEL_VALUE = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 NAMESPACE = rf"^{DNS_LABEL.pattern}$"
 PATTERN = r"^[a-z0-9][-a-z0-9]*\*?$"
 ACCOUNT = r"^[a-z0-9][-a-z0-9]*/[a-z0-9][-a-z0-9.]*$"
-CIDR = r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$"
+CIDR = r"^([0-9.]+(/([0-9]|[12][0-9]|3[0-2]))?|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/([0-9]{1,2}|1[01][0-9]|12[0-8]))?)$"
+NUMBER = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+PORTS = rf"^{NUMBER}(-{NUMBER})?/(TCP|UDP|SCTP)$"
 TEXTS = {
     "AppLabel": {"label": LABEL_KEY, "aliases": LABEL_KEY},
     "RoleClaim": {"namespaces": PATTERN, "serviceAccounts": ACCOUNT},
     "CustomRule": {"id": rf"^{RULE_ID.pattern}$"},
-    "DnsEndpoint": {"cidrs": CIDR, "ports": rf"^{PORT.pattern}$"},
+    "DnsEndpoint": {"cidrs": CIDR, "ports": PORTS},
     "Environment": {"label": LABEL_KEY, "oneOf": LABEL_VALUE},
     "Exempt": {"serviceAccounts": ACCOUNT},
-    "Flow": {"ports": rf"^{PORT.pattern}$"},
+    "Flow": {"ports": PORTS},
     "FlowEnd": {"namespaces": NAMESPACE, "cidrs": CIDR},
     "Namespaces": {"exempt": PATTERN},
     "Network": {"clusterCIDRs": CIDR, "nodeCIDRs": CIDR},
@@ -76,7 +78,9 @@ def main(arguments: list[str]) -> int:
 
 def generated() -> Files:
     """The files as they should be."""
-    model = GuardPolicy.model_json_schema(by_alias=True, ref_template="#/definitions/{model}")
+    model = GuardPolicy.model_json_schema(
+        by_alias=True, ref_template="#/definitions/{model}", schema_generator=PolicySchema
+    )
     values = between(VALUES.read_text(encoding="utf-8"), POLICY_MARKS, policy_values())
     return {
         VALUES: values,

@@ -147,7 +147,6 @@ def test_no_object_of_the_schema_is_open() -> None:
         "[]",
         "podSelector",
         "namespaceSelector",
-        "ipBlock",
         "valueFrom",
         *LASTING,
     }
@@ -232,7 +231,9 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
             'policy.network.flows[0].from: unknown role "frontnd"',
             id="flow-end",
         ),
-        pytest.param(["policy.roles.frontnd.claim.namespaces={x}"], "policy.roles.frontnd: unknown role so", id="role"),
+        pytest.param(
+            ["policy.roles.frontnd.claim.namespaces={x}"], "policy.roles.frontnd: this role is unknown", id="role"
+        ),
         *(
             pytest.param([f"policy.{path}={value}"], f"at '/policy/{where}", id=f"{path}-{value}")
             for path, value, where in (
@@ -253,6 +254,73 @@ def open_objects(node: dict[str, Any], path: str) -> Iterator[str]:
                 ("exempt.serviceAccounts", "{deployer}", "exempt/serviceAccounts/0'"),
                 ("exceptions[0].rule", "keep-rol", "exceptions/0/rule': value must be one of 'keep-role'"),
                 ("exceptions[0].until", "soon", "exceptions/0/until'"),
+            )
+        ),
+        *(
+            pytest.param([setting], f"at '/{where}", id=setting)
+            for setting, where in (
+                ("server.replicas=3000000000", "server/replicas': maximum"),
+                ("server.resources.requests.cpu=much", "server/resources/requests/cpu'"),
+                ("image.repository=a b", "image/repository'"),
+                ("image.tag=a b", "image/tag'"),
+                ("imagePullSecrets[0].name=A b", "imagePullSecrets/0/name'"),
+                ("priorityClassName=A b", "priorityClassName'"),
+                ("runtimeClassName=A b", "runtimeClassName'"),
+                ("tls.clientSecretName=A b", "tls/clientSecretName'"),
+                ("audit.keySecret=A b", "audit/keySecret'"),
+                ("audit.file.group=3000000000", "audit/file/group': maximum"),
+                ("audit.file.volume.hostPath.type=Directory", "audit/file/volume/hostPath': missing property 'path'"),
+                ("audit.file.rotateSize=1234567890123", "audit/file/rotateSize'"),
+                ("listenAddress=::", "listenAddress'"),
+                ("probes.startup.failureThreshold=3000000000", "probes/startup/failureThreshold': maximum"),
+                ("podSecurityContext.runAsUser=3000000000", "podSecurityContext/runAsUser': maximum"),
+                ("extraEnv[0].name=a=b", "extraEnv/0/name'"),
+                ("extraVolumes[0].name=A b", "extraVolumes/0"),
+                ("extraVolumeMounts[0].mountPath=/a:b", "extraVolumeMounts/0"),
+                ("networkPolicy.egress[0].ports[0].port=65536", "networkPolicy/egress/0/ports/0/port'"),
+                ("networkPolicy.egress[0].ports[0].protcol=TCP", "networkPolicy/egress/0/ports/0'"),
+                ("networkPolicy.reviewsFrom[0].ipBlock.cidr=ten", "networkPolicy/reviewsFrom/0/ipBlock/cidr'"),
+                ("policy.workloads.role.oneOf={a,a}", "policy/workloads/role/oneOf': items at 0 and 1 are equal"),
+                ("policy.network.presets={istio,istio}", "policy/network/presets': items at 0 and 1 are equal"),
+                ("policy.network.clusterCIDRs={10.0.0.0/33}", "policy/network/clusterCIDRs/0'"),
+                ("policy.network.clusterCIDRs={fd00::/129}", "policy/network/clusterCIDRs/0'"),
+                ("policy.network.flows[0].ports={65536/TCP}", "policy/network/flows/0/ports/0'"),
+            )
+        ),
+        *(
+            pytest.param([f"{where}.a b=c"], "invalid propertyName 'a b'", id=f"{where}-key")
+            for where in (
+                "podAnnotations",
+                "podLabels",
+                "nodeSelector",
+                "service.annotations",
+                "server.serviceAccount.annotations",
+                "registration.labels",
+                "registration.annotations",
+                "test.labels",
+                "metrics.podMonitor.labels",
+            )
+        ),
+        pytest.param(["policy.workloads.role.oneOf={outside}"], "the word outside is reserved", id="reserved-role"),
+        pytest.param(
+            [
+                "policy.network.flows[0].from=data",
+                "policy.network.flows[0].to=data",
+                "policy.network.flows[0].ports={80-10/TCP}",
+            ],
+            'policy.network.flows[0].ports: "80-10/TCP" begins with the higher port',
+            id="falling-ports",
+        ),
+        *(
+            pytest.param(
+                [f"{value}[{at}].{key}={text}" for at in (0, 1) for key, text in fields.items()],
+                says,
+                id=f"{value}-twice",
+            )
+            for value, fields, says in (
+                ("extraEnv", {"name": "A"}, 'extraEnv: the name "A" occurs twice'),
+                ("extraVolumes", {"name": "a", "configMap.name": "b"}, 'extraVolumes: the name "a" occurs twice'),
+                ("extraVolumeMounts", {"name": "a", "mountPath": "/a"}, 'the mountPath "/a" occurs twice'),
             )
         ),
         pytest.param(["service.ipFamilyPolicy=Dual"], "value must be one of", id="ip-family"),
@@ -437,6 +505,13 @@ def test_the_schema_refuses_no_text_that_the_server_takes(what: str, data: st.Da
     except ValueError:
         return
     assert re.search(pattern, text)
+
+
+@pytest.mark.parametrize("name", ["extraEnv", "extraVolumes", "extraVolumeMounts"])
+def test_null_is_an_empty_list(helm: Helm, name: str) -> None:
+    """Helm removes the chart's value then."""
+    done = helm("template", "catflap", str(CHART), settings=(f"{name}=null",))
+    assert done.returncode == 0, done.stderr
 
 
 def test_each_rule_may_be_set(helm: Helm) -> None:

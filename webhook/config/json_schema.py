@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import AfterValidatorFunctionSchema
 
 from webhook.config.renamed_keys import REMOVED, RENAMED, Path
-from webhook.model.fields import RULE_ID
+from webhook.model.fields import RULE_ID, distinct
 from webhook.model.policy import GuardPolicy
 from webhook.rules import RULES
 
@@ -15,9 +17,18 @@ DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"  # the draft that 
 Json = dict[str, Any]
 
 
+class PolicySchema(GenerateJsonSchema):
+    """Writes the schema of the policy file, including that a list may not contain a value twice."""
+
+    def function_after_schema(self, schema: AfterValidatorFunctionSchema) -> JsonSchemaValue:
+        """Return the schema of a value that a function checks."""
+        found = super().function_after_schema(schema)
+        return {**found, "uniqueItems": True} if schema["function"]["function"] is distinct else found
+
+
 def schema() -> Json:
     """Return the JSON Schema of the policy file with all built-in rules, and with the keys of earlier releases."""
-    model = GuardPolicy.model_json_schema(by_alias=True)
+    model = GuardPolicy.model_json_schema(by_alias=True, schema_generator=PolicySchema)
     add_former_keys(model, model["$defs"])
     return {"$schema": DRAFT, **by_rule(model)}
 

@@ -75,7 +75,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* The labels of pods besides those that select them. Takes $. */}}
 {{- define "catflap.podLabels" -}}
-{{- include "catflap.over" (list .Values.podLabels (include "catflap.labels" . | fromYaml)) -}}
+{{- include "catflap.over" (list (include "catflap.labels" . | fromYaml) .Values.podLabels) -}}
 {{- end }}
 
 {{/* metadata of an object in our own namespace. Takes (list $ name). */}}
@@ -191,6 +191,16 @@ labels:
 {{- fail (printf "rollingUpdate.maxUnavailable %s: all %d replicas of the %s may be gone at once, and Pods would be rejected meanwhile" $gone (int $its.replicas) $role) -}}
 {{- end -}}
 {{- end -}}
+{{- range $value, $key := dict "extraEnv" "name" "extraVolumes" "name" "extraVolumeMounts" "mountPath" -}}
+{{- $seen := list -}}
+{{- range get $.Values $value | default list -}}
+{{- $its := get . $key | trimSuffix "/" -}}
+{{- if has $its $seen -}}
+{{- fail (printf "%s: the %s %q occurs twice; Kubernetes would use only the last entry, or reject the Pods" $value $key $its) -}}
+{{- end -}}
+{{- $seen = append $seen $its -}}
+{{- end -}}
+{{- end -}}
 {{- $volumes := list -}}
 {{- range .Values.extraVolumes -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- range .Values.extraVolumeMounts -}}
@@ -202,12 +212,21 @@ labels:
 {{- fail "podSecurityContext.fsGroup and audit.file.group are different groups; a Pod can have only one" -}}
 {{- end -}}
 {{- $roles := .Values.policy.workloads.role.oneOf -}}
+{{- if has "outside" $roles -}}
+{{- fail "policy.workloads.role.oneOf: the word outside is reserved for addresses outside of the cluster; rename the role" -}}
+{{- end -}}
 {{- range $name, $_ := .Values.policy.roles -}}
 {{- if not (has $name $roles) -}}
-{{- fail (printf "policy.roles.%s: unknown role so; the roles are %s" $name (join ", " $roles)) -}}
+{{- fail (printf "policy.roles.%s: this role is unknown; the roles are %s" $name (join ", " $roles)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $number, $flow := .Values.policy.network.flows -}}
+{{- range $ports := get $flow "ports" -}}
+{{- $limits := splitList "-" (first (splitList "/" $ports)) -}}
+{{- if gt (int (first $limits)) (int (last $limits)) -}}
+{{- fail (printf "policy.network.flows[%d].ports: %q begins with the higher port; write the lower one first" $number $ports) -}}
+{{- end -}}
+{{- end -}}
 {{- range $side := list "from" "to" -}}
 {{- $end := get $flow $side -}}
 {{- $role := kindIs "map" $end | ternary $end (dict "role" $end) | dig "role" "" -}}
