@@ -19,13 +19,14 @@ from webhook.controller.token_probe import EveryServerProbe
 from webhook.controller.webhook_config_sync import RegistrationOptions, WebhookConfigSync
 from webhook.controller.webhook_configurations import Endpoint
 from webhook.controller.write_recorder import WriteRecorder
-from webhook.files import CA_BUNDLE, UnreadableFileError, read_file
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.identity import ProcessIdentity
 from webhook.model.identity import chart_accounts
 from webhook.model.reason import Reason
 from webhook.server.accepted_tokens import BadTokenFile
 from webhook.server.accepted_tokens import read_token_file as read_tokens
+from webhook.tls.authority_file import read_authority
+from webhook.tls.certificate_folder import BadCertificateError
 
 
 class RegistrationSetup(Struct, frozen=True):
@@ -46,9 +47,9 @@ class RegistrationSetup(Struct, frozen=True):
         assert self.locate is not None
         assert self.ca is not None
         try:
-            bundle = read_file(self.ca, CA_BUNDLE)
-        except UnreadableFileError as bad:
-            raise Unreachable(f"the CA certificate does not exist yet: {bad}") from bad
+            bundle = read_authority(self.ca)
+        except BadCertificateError as bad:
+            raise Unreachable(f"there is no CA certificate yet: {bad}") from bad
         return self.locate(base64.b64encode(bundle).decode("ascii"))
 
 

@@ -70,6 +70,12 @@ def ensure_certificate(folder: TlsFolder, hosts: Iterable[str], now: datetime) -
     try:
         if missing:
             issue_pair(folder, host_names, now)
+    except OSError as bad:
+        raise BadCertificateError(
+            f"{folder.path}: {reason(bad)}; catflap writes a new certificate to this folder, so choose a folder that "
+            "this user may write"
+        ) from bad
+    try:
         server_context(folder)
         found = read_certificate(folder.certificate.read_bytes())
     except (OSError, ValueError) as bad:
