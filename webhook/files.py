@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -32,6 +33,8 @@ REASONS: Final = {
     errno.EROFS: "the file system is read-only",
     errno.ENXIO: "this is a socket",
 }
+# Where a command takes manifests.
+MANIFEST_FILES: Final = "manifests: a file, a folder or - for standard input"
 # A read from a descriptor that is not open gives this number.
 CLOSED: Final = {errno.EBADF: "standard input is closed"}
 
@@ -104,6 +107,23 @@ def is_readable(path: str | PathLike[str], form: Form) -> None:
                 raise too_large(shown(path), form)
     except OSError as bad:
         raise UnreadableFileError(sentence(shown(path), reason(bad), form.noun)) from None
+
+
+def unreadable(paths: Iterable[str | PathLike[str]], expected: str, *, or_folder: bool = False) -> list[str]:
+    """Return a message for each path that cannot be opened; readers that open them in turn would report the first only.
+
+    A pipe or a device is opened only by its reader, as a pipe would block, and its writer would lose its reader.
+    """
+    found = []
+    for path in paths:
+        try:
+            mode = stat.S_IFIFO if os.fspath(path) == STDIN else os.stat(path).st_mode  # noqa: PTH116 (as above)
+            if stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and not or_folder):
+                with Path(path).open("rb"):
+                    pass
+        except OSError as bad:
+            found.append(sentence(shown(path), reason(bad), expected))
+    return found
 
 
 def read_stdin(form: Form) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from webhook.cli import main
+from webhook.cli._command import Verb, VerbGroup
 from webhook.cli._options import NAMESPACE
 
 # The long name of each option that has a letter, everywhere; --help has one in all.
@@ -61,6 +62,12 @@ def test_a_cluster_is_named_by_two_options(name: str) -> None:
     """As in kubectl."""
     found = names(COMMANDS[name])
     assert ("--kubeconfig" in found) == ("--context" in found)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_verb_reports_all_wrong_options_at_once(name: str) -> None:
+    """A user repairs the command line in one step."""
+    assert isinstance(COMMANDS[name], Verb | VerbGroup)
 
 
 @pytest.mark.parametrize("name", FORMER)

@@ -150,7 +150,7 @@ def notes(one: CheckedObject) -> Iterator[str]:
 def summary(counts: CheckCounts, inputs: Inputs) -> Iterator[str]:
     """Yield the parts of the last line."""
     yield counted(counts.objects, "object")
-    yield f"{counts.makers} of them {'creates' if counts.makers == 1 else 'create'} Pods"
+    yield f"{counts.makers:,} of them {'creates' if counts.makers == 1 else 'create'} Pods"
     yield f"{counts.refused} rejected"
     if counts.unjudged:
         yield f"{counts.unjudged} not checked"

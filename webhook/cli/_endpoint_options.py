@@ -11,12 +11,13 @@ import click
 
 from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._choices import NumberType
+from webhook.cli._names import is_host, is_port, parse_pairs
 from webhook.cli._options import FILE, exit_with_errors
 from webhook.controller.path_rotation import PERIOD_SECONDS, RotationSchedule
 from webhook.controller.server_probe import RequiredReplicas
 from webhook.controller.webhook_config_sync import RegistrationOptions
 from webhook.controller.webhook_configurations import HTTPS, Endpoint
-from webhook.model.fields import HIGHEST_PORT
+from webhook.model.fields import DNS_LABEL, label_key, label_value
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 
@@ -105,9 +106,9 @@ def registration_options(function: Function) -> Function:
         **others: Any,
     ) -> Any:
         options = RegistrationOptions(
-            replicas=parse_deployment(server_deployment) if server_deployment else None,
-            labels=parse_pairs("--registration-label", registration_label),
-            annotations=parse_pairs("--registration-annotation", registration_annotation),
+            replicas=None if server_deployment is None else parse_deployment(server_deployment),
+            labels=checked_pairs("--registration-label", registration_label, value=label_value_or_empty),
+            annotations=checked_pairs("--registration-annotation", registration_annotation),
             certified=client_certificates,
         )
         if url is None and service is None:
@@ -148,17 +149,26 @@ def parse_deployment(text: str) -> RequiredReplicas:
     """Return the servers' Deployment, and how many of its replicas must be ready."""
     if (found := DEPLOYMENT.fullmatch(text)) is None:
         exit_with_errors(
-            [f"--server-deployment {text}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"]
+            [
+                f"--server-deployment {text or repr(text)}: write NAMESPACE/NAME:REPLICAS, such as catflap-system/catflap:2"
+            ]
         )
     return RequiredReplicas(found[1], found[2], required=int(found[3]))
 
 
-def parse_pairs(option: str, words: tuple[str, ...]) -> Mapping[str, str]:
-    """Return KEY=VALUE words as a mapping."""
-    for word in words:
-        if not word.partition("=")[0] or "=" not in word:
-            exit_with_errors([f"{option} {word}: write KEY=VALUE"])
-    return {key: value for key, _, value in (word.partition("=") for word in words)}
+def checked_pairs(
+    option: str, words: tuple[str, ...], *, value: Callable[[str], object] = lambda _: None
+) -> Mapping[str, str]:
+    """Return KEY=VALUE words as a mapping; words that the API server would refuse end the command."""
+    found, faults = parse_pairs(option, words, key=label_key, value=value)
+    if faults:
+        exit_with_errors(faults)
+    return found
+
+
+def label_value_or_empty(text: str) -> str:
+    """Return a label value as Kubernetes accepts it; raises ValueError otherwise."""
+    return text and label_value(text)
 
 
 def url_endpoint(url: str, bundle: str) -> Endpoint:
@@ -167,10 +177,10 @@ def url_endpoint(url: str, bundle: str) -> Endpoint:
         parts = urlsplit(url)
         port_or_none = parts.port  # raises ValueError if it is not a port
     except ValueError:
-        exit_with_errors([f"--url {url}: write https://HOST:PORT"])
+        exit_with_errors([f"--url {url or repr(url)}: write https://HOST:PORT"])
     extras = parts.query or parts.fragment or parts.username
-    if parts.scheme != "https" or not parts.hostname or extras or port_or_none == 0:
-        exit_with_errors([f"--url {url}: write https://HOST:PORT"])
+    if parts.scheme != "https" or not is_host(parts.hostname or "") or extras or port_or_none == 0 or not url.isascii():
+        exit_with_errors([f"--url {url or repr(url)}: write https://HOST:PORT"])
     return Endpoint(ca_bundle=bundle, namespace=DEFAULT_NAMESPACE, url=url.rstrip("/"))
 
 
@@ -178,7 +188,7 @@ def service_endpoint(service: str, bundle: str) -> Endpoint:
     """Return the endpoint of a Service."""
     namespace, slash, rest = service.partition("/")
     name, colon, port = rest.partition(":")
-    is_port = not colon or (port.isdecimal() and 0 < int(port) <= HIGHEST_PORT)
-    if not (namespace and slash and name) or "/" in name or not is_port:
-        exit_with_errors([f"--service {service}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
+    is_valid = slash and DNS_LABEL.fullmatch(namespace) and DNS_LABEL.fullmatch(name)
+    if not is_valid or (colon and not is_port(port)):
+        exit_with_errors([f"--service {service or repr(service)}: write NAMESPACE/NAME or NAMESPACE/NAME:PORT"])
     return Endpoint(ca_bundle=bundle, namespace=namespace, service=name, port=int(port or HTTPS))

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from webhook.files import reason, sentence, shown
+from webhook.files import MANIFEST_FILES, reason, sentence, shown
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 # One command reads at most as many objects (webhook.syntax.documents), and each may have its own file.
 MOST_FILES: Final = 100_000
-EXPECTED: Final = "manifests: a file, a folder or - for standard input"
 ONE_FILE: Final = "a file of manifests"
 
 
@@ -26,7 +25,7 @@ def find_files(path: str) -> Iterator[str | SkippedPath]:
     try:
         kind = os.stat(path).st_mode  # noqa: PTH116 (a path of pathlib loses a slash at its end)
     except OSError as bad:
-        yield SkippedPath(sentence(shown(path), reason(bad), EXPECTED))
+        yield SkippedPath(sentence(shown(path), reason(bad), MANIFEST_FILES))
         return
     if not stat.S_ISDIR(kind):
         yield path

@@ -14,13 +14,14 @@ from webhook.cli._streams import print_warning
 from webhook.config.enclosure import POLICY_FILE, NotTextError, parse_file, text_of
 from webhook.config.faults import BadPolicy, NoPolicy, PolicyFault
 from webhook.config.parse import Loaded
-from webhook.files import STDIN, UnreadableFileError, read_file, read_stdin, shown
+from webhook.files import MANIFEST_FILES, STDIN, UnreadableFileError, read_file, read_stdin, shown, unreadable
 from webhook.model.abbreviation import printable
 from webhook.model.fields import namespace_name
 from webhook.model.names import DEFAULT_NAMESPACE
 
 BAD_INPUT: Final = 2
 EMPTY_INPUT: Final = "; if another command writes it to standard input, check whether that command failed"
+EMPTY_TEXT: Final = '"" is empty; if it comes from a shell variable, the variable is empty'
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -71,6 +72,18 @@ LOGS: Final = FileName("Pass the files of a log, oldest first, or - for standard
 POLICY: Final = FilePath("Pass a policy file; catflap config show > policy.yaml writes one with every default.")
 
 
+class TextType(click.ParamType[str]):
+    """Any text that is not empty: an empty one would count as an option that is not given."""
+
+    name = "TEXT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text."""
+        if value == "":
+            self.fail(EMPTY_TEXT, param, ctx)
+        return str(value)
+
+
 class RenamedOption(click.Option):
     """An option with former names, which still work and are not in the help."""
 
@@ -97,6 +110,8 @@ class SingleOption(click.Option):
     """An option that a user may give once; click itself would silently use the last of two values."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
+        if "default" in named:
+            named["default"] = (named["default"],)
         super().__init__(*arguments, **{**named, "multiple": True})
 
     def process_value(self, ctx: click.Context, value: Any) -> Any:
@@ -143,7 +158,14 @@ policy_file = policy_option(required=True)
 
 def own_namespace_option(*, help_text: str) -> Callable[[Function], Function]:
     """Return the option `--own-namespace NAME` of the verbs that judge manifests without a cluster."""
-    return click.option("--own-namespace", type=NAMESPACE, default=DEFAULT_NAMESPACE, show_default=True, help=help_text)
+    return click.option(
+        "--own-namespace",
+        cls=SingleOption,
+        type=NAMESPACE,
+        default=DEFAULT_NAMESPACE,
+        show_default=True,
+        help=help_text,
+    )
 
 
 def cluster_options(function: Function) -> Function:
@@ -151,7 +173,7 @@ def cluster_options(function: Function) -> Function:
     options = (
         click.option("--kubeconfig", cls=SingleOption, metavar="FILE", type=FILE_NAME, help="The kubeconfig; the default "
                                                                                       "is that of kubectl."),
-        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in the kubeconfig; the default is "
+        click.option("--context", cls=SingleOption, type=TextType(), metavar="NAME", help="The context in the kubeconfig; the default is "
                                                                    "its current context."),
     )  # fmt: skip
     for option in reversed(options):
@@ -164,19 +186,42 @@ def load_policy(path: Path) -> Loaded:
 
     Warnings about keys of earlier releases go to standard error.
     """
-    loaded = check_policy(path)
-    print_warnings(str(path), loaded.warnings)
-    return loaded
+    return load_policies(path)[0]
+
+
+def load_policies(*paths: Path, manifests: Iterable[str] = ()) -> list[Loaded]:
+    """Return several policies; end the command with every fault of all of them, and with the manifests that do not exist.
+
+    Warnings about keys of earlier releases go to standard error.
+    """
+    found, faults = parse_all(paths)
+    if faults:
+        exit_with_errors([*faults, *unreadable(manifests, MANIFEST_FILES, or_folder=True)])
+    for path, loaded in zip(paths, found, strict=True):
+        print_warnings(str(path), loaded.warnings)
+    return found
 
 
 def check_policy(path: Path) -> Loaded:
-    """Return the same without warnings, for a verb that logs them when the policy is in force."""
-    try:
-        return parse_file(read_text(path))
-    except BadPolicy as bad:
-        exit_with_errors(fault_lines(str(path), bad))
-    except UnreadableFileError as bad:
-        exit_with_errors([str(bad)])
+    """Return a policy without warnings, for a verb that logs them when the policy is in force."""
+    found, faults = parse_all([path])
+    if faults:
+        exit_with_errors(faults)
+    return found[0]
+
+
+def parse_all(paths: Iterable[Path]) -> tuple[list[Loaded], list[str]]:
+    """Return the policies of the files that are valid, and every fault of the others."""
+    found: list[Loaded] = []
+    faults: list[str] = []
+    for path in paths:
+        try:
+            found.append(parse_file(read_text(path)))
+        except BadPolicy as bad:
+            faults += fault_lines(str(path), bad)
+        except UnreadableFileError as bad:
+            faults.append(str(bad))
+    return found, faults
 
 
 def print_warnings(name: str, warnings: Iterable[PolicyFault]) -> None:
@@ -198,6 +243,15 @@ def check_stdin_once(paths: Iterable[Path | str | None]) -> None:
     """End the command if standard input is named more than once, as only one read is possible."""
     if sum(str(path) == STDIN for path in paths) > 1:
         exit_with_errors(["-: standard input can be read only once; replace one of the two with a file"])
+
+
+def check_files(*named: tuple[Iterable[Path | str], str]) -> None:
+    """End the command if files cannot be opened, with a message for each; a verb that reads them in turn would name the first.
+
+    Each argument has paths and the noun of what is expected there.
+    """
+    if faults := [line for paths, noun in named for line in unreadable(paths, noun)]:
+        exit_with_errors(faults)
 
 
 def fault_lines(name: str, bad: BadPolicy) -> list[str]:

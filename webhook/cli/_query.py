@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +15,13 @@ from webhook.audit.log_lines import UnreadableLogError, no_record_message
 from webhook.audit.query import EntryFilter, Query, matches_any, parse_time, record_types
 from webhook.audit.schema import TYPES_WITH_REASON
 from webhook.cli._choices import NamespacePatternType, ReasonPatternType, WordChoice, check_time_range, suggestion
+from webhook.cli._command import Verb
 from webhook.cli._options import (
     LOGS,
     Function,
     RenamedOption,
+    SingleOption,
+    check_files,
     check_stdin_once,
     exit_with_errors,
     load_policy,
@@ -26,6 +29,7 @@ from webhook.cli._options import (
 )
 from webhook.cli._progress import progress
 from webhook.cli._streams import print_warning
+from webhook.config.enclosure import POLICY_FILE
 from webhook.files import shown
 from webhook.model.abbreviation import printable
 from webhook.model.counting import counted
@@ -41,6 +45,7 @@ FORMATS: Final[Mapping[str, Callable[[Iterator[LogEntry]], Iterator[bytes]]]] = 
 COLUMNS: Final = {"TIME": 19, "WHAT": 13, "WHO": 28, "VERB": 7, "OBJECT": 36, "WHY": 0}
 LENIENT: Final = "--lenient reads copies in which a collector rewrote the lines"
 GAP: Final = "   "
+LOG: Final = "an audit log"
 # The rules, other than custom rules, that a record may name as violated.
 BUILT_IN_RULES: Final = (
     *RULES,
@@ -61,8 +66,8 @@ class TimeType(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         try:
-            return parse_time(str(value))
-        except ValueError:
+            return parse_time(str(value)).astimezone(UTC)
+        except (ValueError, OverflowError):  # an offset can move the first or the last day out of the calendar
             self.fail(f"{value!r}: write 2026-01-31 or 2026-01-31T12:00:00Z", param, ctx)
 
 
@@ -82,13 +87,15 @@ def query_options(function: Function) -> Function:
     )
     for names, kind, help_text in reversed(options):
         function = click.option(*names, type=kind, multiple=True, help=help_text)(function)
-    until = click.option("--to", "end", type=TimeType(), help="Before this time (a date means 00:00 UTC).")
-    return click.option("--from", "begin", type=TimeType(), help="From this time on (a date means 00:00 UTC).")(
-        until(function)
+    until = click.option(
+        "--to", "end", cls=SingleOption, type=TimeType(), help="Before this time (a date means 00:00 UTC)."
     )
+    return click.option(
+        "--from", "begin", cls=SingleOption, type=TimeType(), help="From this time on (a date means 00:00 UTC)."
+    )(until(function))
 
 
-@click.command("query")
+@click.command("query", cls=Verb)
 @log_files
 @query_options
 @policy_option(
@@ -103,6 +110,9 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     the log.
     """
     check_time_range(asked["begin"], asked["end"])
+    check_stdin_once((policy, *files))
+    check_files(([policy] if policy else [], POLICY_FILE.noun), (files, LOG))
+    custom = custom_rules(policy)
     found = RecordFilter(Query(**asked).compile())
     write = sys.stdout.buffer.write
     if output == "table":
@@ -110,7 +120,7 @@ def query(files: tuple[str, ...], lenient: bool, output: str, policy: Path | Non
     for entry, text in read_entries(files, lenient=lenient, doing="searching"):
         if found.matches(entry):
             write(text + b"\n" if output == "json" else format_row(table_row(entry)))
-    known_rules = {*BUILT_IN_RULES, *found.rules, *(rule.id for rule in custom_rules(policy))}
+    known_rules = {*BUILT_IN_RULES, *found.rules, *(rule.id for rule in custom)}
     if unknown := [rule for rule in asked["rules"] if not matches_any(rule, known_rules)]:
         exit_with_errors([unknown_rule(rule, known_rules, found.read) for rule in unknown])
     if asked["reasons"] and found.without_code:
@@ -154,7 +164,7 @@ def unknown_rule(rule: str, known_rules: Iterable[str], records: int) -> str:
     )
 
 
-@click.command("export")
+@click.command("export", cls=Verb)
 @log_files
 @click.option(
     "-o", "--output", "form", cls=RenamedOption, former=("--format",), type=WordChoice(list(FORMATS)), required=True, help="The output format."
@@ -162,13 +172,14 @@ def unknown_rule(rule: str, known_rules: Iterable[str], records: int) -> str:
 @lenient_option
 def export(files: tuple[str, ...], form: str, lenient: bool) -> None:
     """Print records in a format for other programs: OCSF events, one line of JSON each, or CSV; `-` is standard input."""
+    check_stdin_once(files)
+    check_files((files, LOG))
     for exported in FORMATS[form](entry for entry, _ in read_entries(files, lenient=lenient, doing="exporting")):
         sys.stdout.buffer.write(exported)
 
 
 def read_entries(files: tuple[str, ...], *, lenient: bool, doing: str) -> Iterator[tuple[LogEntry, bytes]]:
     """Yield every record, with a bar on a terminal; report at the end how many texts are no record."""
-    check_stdin_once(files)
     try:
         with progress(files, doing, prints=True) as on_progress:
             entries = LogReader(files, lenient=lenient, on_progress=on_progress)

@@ -11,10 +11,10 @@ import click
 
 from webhook.audit.keys import BadKeyError, read_private
 from webhook.bootstrap.sender_authentication import SenderAuthentication
-from webhook.cli._options import FILE, FILE_NAME, Function, SingleOption, exit_with_errors
+from webhook.cli._names import LogFileName, is_host, is_port
+from webhook.cli._options import FILE, FILE_NAME, Function, SingleOption, TextType, exit_with_errors
 from webhook.config.source import ConfigMapRef, parse_location
 from webhook.files import STDIN, reason
-from webhook.model.fields import HIGHEST_PORT
 from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 from webhook.tls.certificate_folder import BadCertificateError
 from webhook.tls.client_certificates import request_client_certificates
@@ -40,14 +40,11 @@ class AddressType(click.ParamType[tuple[str, int]]):
         if isinstance(value, tuple):
             return value
         host, colon, port = str(value).rpartition(":")
-        if (
-            not colon
-            or not port.isdecimal()
-            or int(port) > HIGHEST_PORT
-            or (":" in host and host[0] + host[-1] != "[]")
-        ):
+        has_brackets = host[:1] + host[-1:] == "[]"
+        inner = host[1:-1] if has_brackets else host
+        if not colon or not is_port(port, 0) or (":" in inner) != has_brackets or not (is_host(inner) or not host):
             self.fail(f"{value!r}: write HOST:PORT, such as 0.0.0.0:8443; write an IPv6 host in brackets", param, ctx)
-        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
+        return inner or "0.0.0.0", int(port)  # noqa: S104 (what an empty host says)
 
 
 def check_addresses(**addresses: tuple[str, int]) -> None:
@@ -108,9 +105,9 @@ def serving_options(function: Function) -> Function:
             "--kubeconfig", cls=SingleOption, type=FILE_NAME, metavar="FILE",
             help="The kubeconfig of the cluster; the default is the ServiceAccount of the Pod.",
         ),
-        click.option("--context", cls=SingleOption, metavar="NAME", help="The context in --kubeconfig; the default is "
+        click.option("--context", cls=SingleOption, type=TextType(), metavar="NAME", help="The context in --kubeconfig; the default is "
                                                                    "its current context."),
-        click.option("--audit-log", metavar="FILE", help="Append the audit records to this file instead of "
+        click.option("--audit-log", type=LogFileName(), metavar="FILE", help="Append the audit records to this file instead of "
                                                          "standard output."),
         click.option(
             "--audit-key", type=FILE, metavar="FILE",
@@ -131,7 +128,7 @@ def sender_options(function: Function) -> Function:
                  "certificate (docs/security.md).",
         ),
         click.option(
-            "--client-name", "client_names", multiple=True, metavar="NAME",
+            "--client-name", "client_names", type=TextType(), multiple=True, metavar="NAME",
             help="With --client-ca: accept only certificates with this common name or DNS name; may be repeated.",
         ),
         click.option(

@@ -5,20 +5,24 @@ from pathlib import Path
 
 import click
 
-from webhook.audit.keys import BadKeyError, read_public, write_pair
+from webhook.audit.keys import KEY_FILE, REMEDY, BadKeyError, read_public, write_pair
 from webhook.audit.log_lines import UnreadableLogError
 from webhook.audit.verify import Verifier
 from webhook.cli._choices import WordChoice
-from webhook.cli._options import FILE, FILE_NAME, LOGS, check_stdin_once, exit_with_errors
-from webhook.cli._query import export, query
+from webhook.cli._command import VerbGroup
+from webhook.cli._options import FILE, FILE_NAME, LOGS, check_files, check_stdin_once, exit_with_errors
+from webhook.cli._query import LOG, export, query
 from webhook.cli._verification import verify_logs
 from webhook.cli._verification_output import as_json, show
-from webhook.files import unwritable
+from webhook.files import shown, unwritable
 
 DAMAGED = 1
+# What is expected in each file.
+ROOT_KEY = f"{KEY_FILE.noun}; {REMEDY}"
+DEFAULT_PREFIX = "audit"
 
 
-@click.group("audit")
+@click.group("audit", cls=VerbGroup)
 def verb() -> None:
     """Read audit logs: verify, query and export them, and create the audit root key."""
 
@@ -51,6 +55,7 @@ def verify(  # noqa: PLR0917 (click calls it by name)
     damaged, and 2 if a file cannot be read or the files contain no record.
     """
     check_stdin_once((*files, *against))
+    check_files((trust, ROOT_KEY), (files, LOG), (against, LOG))
     try:
         verifier = Verifier(roots=[read_public(path) for path in trust], closed=closed, lenient=lenient)
         report = verify_logs(verifier, files, against, action="verifying")
@@ -64,9 +69,13 @@ def verify(  # noqa: PLR0917 (click calls it by name)
 
 
 @verb.command("keygen")
-@click.argument("prefix", default="audit")
+@click.argument("prefix", default=DEFAULT_PREFIX, type=FILE_NAME, metavar="[PREFIX]")
 def keygen(prefix: str) -> None:
     """Create an audit root key: PREFIX.key for `--audit-key`, which must stay secret, and PREFIX.pub for `audit verify --trust`."""
+    if not Path(prefix).name or prefix.endswith("/"):
+        exit_with_errors(
+            [f"{shown(prefix)}: this is a folder; expected the beginning of a file name, such as {DEFAULT_PREFIX}"]
+        )
     try:
         private, public = write_pair(prefix)
     except OSError as bad:

@@ -14,14 +14,16 @@ from webhook.admission.decision_message import with_message, with_refused_labels
 from webhook.admission.mutate import after_mutation
 from webhook.cli._check_output import CheckCounts, CheckedObject, as_json, print_paragraph, show, summary
 from webhook.cli._choices import WordChoice
+from webhook.cli._command import Verb
 from webhook.cli._inputs import Inputs
 from webhook.cli._options import (
     BAD_INPUT,
     MANIFESTS,
     NAMESPACE,
     RenamedOption,
+    SingleOption,
     check_stdin_once,
-    load_policy,
+    load_policies,
     own_namespace_option,
     policy_file,
 )
@@ -43,11 +45,12 @@ class CheckOptions(Struct, frozen=True):
     own_namespace: str
 
 
-@click.command("check")
+@click.command("check", cls=Verb)
 @policy_file
 @click.option(
     "-n",
     "--namespace",
+    cls=SingleOption,
     type=NAMESPACE,
     default="default",
     show_default=True,
@@ -65,9 +68,10 @@ def verb(policy: Path, namespace: str, own_namespace: str, form: str, strict: bo
     The exit code is 0 if every object would be admitted, 1 if an object would be rejected, and 2 if an input cannot be read.
     """
     check_stdin_once((policy, *paths))
+    [loaded] = load_policies(policy, manifests=paths)
     inputs, counts = Inputs(paths), CheckCounts()
     encoded: list[bytes] = []
-    for one in check_all(inputs, CheckOptions(load_policy(policy).policy, namespace, own_namespace)):
+    for one in check_all(inputs, CheckOptions(loaded.policy, namespace, own_namespace)):
         counts.add(one)
         if form == "json":
             encoded.append(msgspec.json.encode(as_json(one)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from webhook.cli._command import VerbGroup
 from webhook.cli._migrating import rewrite
 from webhook.cli._options import (
     BAD_INPUT,
@@ -28,7 +29,7 @@ from webhook.files import UnreadableFileError
 FAULTY = 1
 
 
-@click.group("config")
+@click.group("config", cls=VerbGroup)
 def verb() -> None:
     """Check a policy file, or print its defaults or its schema."""
 

@@ -10,6 +10,7 @@ from webhook.bootstrap.logging_setup import log_to_stderr
 from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._audit_options import audit_log_options
+from webhook.cli._command import Verb
 from webhook.cli._endpoint_options import registration_options
 from webhook.cli._options import check_policy, exit_with_errors
 from webhook.cli._serve_options import check_addresses, check_audit_key, check_context, serving_options
@@ -17,7 +18,7 @@ from webhook.config.source import ConfigMapRef
 from webhook.kube.api import NoClusterError
 
 
-@click.command("controller")
+@click.command("controller", cls=Verb)
 @serving_options
 @audit_log_options
 @registration_options

@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.syntax import Syntax
 
+from webhook.cli._command import Verb
 from webhook.cli._demo_server import DemoServer, ServerStartError, create_request, demo_server
 from webhook.cli._yaml import dump_manifests
 from webhook.config.default import DEFAULT_POLICY
@@ -38,7 +39,7 @@ def deployment(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-@click.command("demo")
+@click.command("demo", cls=Verb)
 def verb() -> None:
     """Show what catflap does, with a real server, a temporary CA, and reviews as the API server sends them.
 

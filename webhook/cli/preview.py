@@ -21,6 +21,7 @@ from webhook.admission.preview import Preview, PreviewContext, preview
 from webhook.cli._check_output import not_judged_message, note_message
 from webhook.cli._choices import WordChoice
 from webhook.cli._cluster_errors import describe
+from webhook.cli._command import Verb
 from webhook.cli._inputs import Inputs, with_location
 from webhook.cli._options import (
     BAD_INPUT,
@@ -32,7 +33,7 @@ from webhook.cli._options import (
     cluster_options,
     exit_with_errors,
     fault_lines,
-    load_policy,
+    load_policies,
     own_namespace_option,
     policy_file,
 )
@@ -63,14 +64,14 @@ class PreviewOptions(Struct, frozen=True):
     """The options and arguments of the command line."""
 
     after: GuardPolicy
-    before: Path | None
+    before: GuardPolicy | None
     before_in_cluster: bool
     namespaces: tuple[str, ...]
     own_namespace: str
     paths: tuple[str, ...]
 
 
-@click.command("preview")
+@click.command("preview", cls=Verb)
 @policy_file
 @click.option(
     "--against",
@@ -118,7 +119,9 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     if paths and len(namespaces) > 1:
         exit_with_errors(["-n/--namespace: for files, use this option only once"])
     check_stdin_once((policy, against, *paths))
-    options = PreviewOptions(load_policy(policy).policy, against, against_cluster, namespaces, own_namespace, paths)
+    loaded = load_policies(policy, *([against] if against else []), manifests=paths)
+    after, before = loaded[0].policy, loaded[1].policy if against else None
+    options = PreviewOptions(after, before, against_cluster, namespaces, own_namespace, paths)
     try:
         api = connect_as_kubectl(kubeconfig, context) if by_cluster or against_cluster else None
         found = preview_cluster(options, api) if api and by_cluster else preview_files(options, api)
@@ -236,9 +239,9 @@ def read_setting(api: Api, listing: ObjectLister) -> tuple[PreviewContext, tuple
 
 
 def read_previous_policy(options: PreviewOptions, api: Api | None) -> GuardPolicy | None:
-    """Return the policy to compare with; a bad or absent one that is named ends the command.  Raises ApiError."""
+    """Return the policy to compare with; a bad or absent one in the cluster ends the command.  Raises ApiError."""
     if options.before is not None:
-        return load_policy(options.before).policy
+        return options.before
     if not options.before_in_cluster or api is None:
         return None
     name = f"{webhook_configurations.find_own_namespace(api)}/{POLICY_CONFIGMAP}"

@@ -7,7 +7,15 @@ import click
 
 from webhook.admission.isolation import reason_not_managed
 from webhook.cli._choices import WordChoice, suggestion
-from webhook.cli._options import NAMESPACE, exit_with_errors, load_policy, own_namespace_option, policy_file
+from webhook.cli._command import Verb
+from webhook.cli._options import (
+    NAMESPACE,
+    SingleOption,
+    exit_with_errors,
+    load_policy,
+    own_namespace_option,
+    policy_file,
+)
 from webhook.cli._yaml import dump_manifests
 from webhook.model.network import DnsEndpoint
 from webhook.netpol.dns import FALLBACK, WITH_ADDRESSES
@@ -16,9 +24,9 @@ from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_cluster_wide, render_namespace
 
 
-@click.command("render")
+@click.command("render", cls=Verb)
 @policy_file
-@click.option("-n", "--namespace", type=NAMESPACE, required=True, help="The namespace to isolate.")
+@click.option("-n", "--namespace", cls=SingleOption, type=NAMESPACE, required=True, help="The namespace to isolate.")
 @click.option(
     "--engine", type=WordChoice([str(engine) for engine in PolicyEngine]),
     help="The engine of the policies; the default is network.engine of the policy file, and kubernetes for auto.",

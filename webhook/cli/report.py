@@ -1,5 +1,7 @@
 """`catflap report`: write what audit logs say as one page for an auditor."""
 
+import errno
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -18,23 +20,28 @@ from webhook.audit.record import timestamp
 from webhook.audit.verify import VerificationReport, Verifier
 from webhook.cli._choices import check_time_range
 from webhook.cli._cluster_errors import describe
+from webhook.cli._command import Verb
 from webhook.cli._options import (
     FILE,
     FILE_NAME,
+    FileName,
     Function,
+    SingleOption,
+    check_files,
     check_stdin_once,
     cluster_options,
     exit_with_errors,
     load_policy,
     policy_option,
 )
-from webhook.cli._query import TimeType, lenient_option, log_files
+from webhook.cli._query import LOG, TimeType, lenient_option, log_files
 from webhook.cli._streams import print_warning
 from webhook.cli._verification import verify_logs
-from webhook.cli.audit import DAMAGED
+from webhook.cli.audit import DAMAGED, ROOT_KEY
+from webhook.config.enclosure import POLICY_FILE
 from webhook.config.parse import Loaded
 from webhook.controller.webhook_configurations import Endpoint, webhook_configurations
-from webhook.files import unwritable
+from webhook.files import STDIN, unwritable
 from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.webhook_configurations import find_own_namespace
 from webhook.model.counting import counted
@@ -74,14 +81,14 @@ def naming_options(function: Function) -> Function:
     return function
 
 
-@click.command("report")
+@click.command("report", cls=Verb)
 @log_files
 @policy_option(
     required=False,
     help_text="The policy file, or the manifest of its ConfigMap. The report lists its exceptions and exemptions.",
 )
-@click.option("--from", "begin", type=TimeType(), help="From this time on (a date means 00:00 UTC).")
-@click.option("--to", "end", type=TimeType(), help="Before this time (a date means 00:00 UTC).")
+@click.option("--from", "begin", cls=SingleOption, type=TimeType(), help="From this time on (a date means 00:00 UTC).")
+@click.option("--to", "end", cls=SingleOption, type=TimeType(), help="Before this time (a date means 00:00 UTC).")
 @verification_options
 @lenient_option
 @click.option("--cluster", is_flag=True, help="Read the current state of the current cluster of kubectl.")
@@ -90,7 +97,8 @@ def naming_options(function: Function) -> Function:
 @click.option(
     "-o",
     "--output",
-    type=FILE_NAME,
+    cls=SingleOption,
+    type=FileName("Pass the file for the page, such as report.html, or - for standard output."),
     required=True,
     metavar="FILE",
     help="The file to write; - means standard output.",
@@ -120,6 +128,7 @@ def verb(  # noqa: PLR0917 (click calls it by name)
     check_time_range(begin, end)
     check_stdin_once((policy, *files, *against))
     check_output(output, (*files, *against, *map(str, trust), str(policy or "")))
+    check_files(([policy] if policy else [], POLICY_FILE.noun), (trust, ROOT_KEY), (files, LOG), (against, LOG))
     loaded = load_policy(policy) if policy else None
     options = ReportOptions(
         files=files, against=against, roots=[str(path) for path in trust],
@@ -143,14 +152,21 @@ def verb(  # noqa: PLR0917 (click calls it by name)
 
 
 def check_output(output: str, inputs: Iterable[str]) -> None:
-    """Refuse to write the page over one of its input files."""
+    """End the command before it reads if the page cannot be written, or would overwrite one of its input files."""
+    if output == STDIN:
+        return
     page_file = Path(output)
-    if output != "-" and page_file.exists():
-        for one in inputs:
-            if one and Path(one).exists() and page_file.samefile(one):
-                exit_with_errors(
-                    [f"{output}: the report reads this file and cannot overwrite it; choose another --output"]
-                )
+    try:
+        if page_file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not page_file.exists():
+            page_file.parent.stat()
+            return
+        same = [one for one in inputs if os.path.exists(one) and page_file.samefile(one)]  # noqa: PTH110 (it raises nothing)
+    except OSError as bad:
+        exit_with_errors([f"--output {unwritable(output, bad)}"])
+    if same:
+        exit_with_errors([f"{output}: the report reads this file and cannot overwrite it; choose another --output"])
 
 
 def add_line(line: LogLine, heads: list[ChainRecord], *, gathering: Aggregator, lenient: bool) -> None:

@@ -5,12 +5,16 @@ from typing import Any, Final
 
 import click
 
-from webhook.cli._options import NAMESPACE, cluster_options, exit_with_errors, load_policy, policy_file
+from webhook.cli._cluster_errors import describe
+from webhook.cli._command import Verb
+from webhook.cli._names import parse_pairs
+from webhook.cli._options import NAMESPACE, SingleOption, cluster_options, exit_with_errors, load_policy, policy_file
 from webhook.cli._streams import print_warning
 from webhook.cli.check import decide_offline
 from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.paths import collection
 from webhook.model.decision import Decision, Verdict
+from webhook.model.fields import label_key, label_value
 from webhook.model.policy import GuardPolicy
 from webhook.review.manifests import read
 
@@ -27,11 +31,11 @@ CONTAINER: Final = {
 }
 
 
-@click.command("selftest")
+@click.command("selftest", cls=Verb)
 @policy_file
 @cluster_options
 @click.option(
-    "-n", "--namespace", type=NAMESPACE, default="default", show_default=True,
+    "-n", "--namespace", cls=SingleOption, type=NAMESPACE, default="default", show_default=True,
     help="A namespace whose Pods catflap checks. The selftest stores nothing there.",
 )  # fmt: skip
 @click.option(
@@ -43,10 +47,10 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
 
     The exit code is 0 if both results agree with the policy file, 1 if a result does not, and 2 if a result is not known.
     """
+    given, faults = parse_pairs("--label", labels, key=label_key, value=label_value)
+    if faults:
+        exit_with_errors(faults)
     under = load_policy(policy).policy
-    given = {key: value for key, equals, value in (one.partition("=") for one in labels) if equals}
-    if len(given) < len(labels):
-        exit_with_errors(["--label: write KEY=VALUE"])
     unlabelled = expected_decision(pod(namespace, {}), under)
     if unlabelled.verdict is Verdict.EXEMPT:
         exit_with_errors([f"{unlabelled.reason}, so catflap checks no Pod there; choose another namespace with -n"])
@@ -64,7 +68,7 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
             *(check_refusal(api, unlabelled, namespace) if not unlabelled.allowed else []),
         ]
     except (NoClusterError, ApiError) as bad:
-        exit_with_errors([str(bad)])
+        exit_with_errors([describe(bad)])
     for line in invalid:
         print_warning(line)
     if invalid:

@@ -13,6 +13,8 @@ from webhook.bootstrap.parts import BindAddress, ProcessOptions
 from webhook.bootstrap.server import run_server
 from webhook.cli._audit_options import audit_log_options
 from webhook.cli._choices import WordChoice
+from webhook.cli._command import Verb
+from webhook.cli._names import HostType
 from webhook.cli._options import FILE, check_policy, exit_with_errors
 from webhook.cli._serve_options import (
     AddressType,
@@ -24,12 +26,12 @@ from webhook.cli._serve_options import (
     serving_options,
 )
 from webhook.config.source import ConfigMapRef
-from webhook.files import shown
+from webhook.files import reason, sentence, shown
 from webhook.kube.api import NoClusterError, connect
 from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check_names, ensure_certificate
 
 
-@click.command("serve")
+@click.command("serve", cls=Verb)
 @serving_options
 @audit_log_options
 @click.option(
@@ -46,7 +48,11 @@ from webhook.tls.certificate_folder import BadCertificateError, TlsFolder, check
     help="The folder of tls.crt and tls.key; if both are missing, catflap writes a new CA and a new pair to it.",
 )
 @click.option(
-    "--tls-name", multiple=True, metavar="HOST", help="Another name or address for the certificate; may be repeated."
+    "--tls-name",
+    type=HostType(),
+    multiple=True,
+    metavar="HOST",
+    help="Another name or address for the certificate; may be repeated.",
 )
 @sender_options
 @click.option("--standalone", is_flag=True, help="Serve without a cluster; checks that need a cluster are skipped.")
@@ -126,8 +132,11 @@ def print_authority(folder: TlsFolder) -> None:
 
 def tls_folder(path: Path) -> TlsFolder:
     """Return the folder of the certificates, which may be missing; a file in its place ends the command."""
-    if path.exists() and not path.is_dir():
-        exit_with_errors([f"--tls-dir {shown(path)}: this is a file; expected a folder"])
+    try:
+        if path.exists() and not path.is_dir():
+            exit_with_errors([f"--tls-dir {shown(path)}: this is a file; expected a folder"])
+    except OSError as bad:
+        exit_with_errors([f"--tls-dir {sentence(shown(path), reason(bad), 'a folder')}"])
     return TlsFolder(path)
 
 

@@ -5,7 +5,8 @@ import sys
 import click
 
 from webhook.cli._cluster_errors import exit_with_error
-from webhook.cli._options import NAMESPACE, cluster_options, exit_with_errors
+from webhook.cli._command import Verb
+from webhook.cli._options import NAMESPACE, SingleOption, cluster_options, exit_with_errors
 from webhook.controller.uninstall import UninstallIncomplete, preview_removal, remove_installation
 from webhook.kube.api import ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.webhook_configurations import find_own_namespace
@@ -13,10 +14,10 @@ from webhook.kube.webhook_configurations import find_own_namespace
 FAILED = 1
 
 
-@click.command("uninstall")
+@click.command("uninstall", cls=Verb)
 @cluster_options
 @click.option(
-    "-n", "--namespace", type=NAMESPACE,
+    "-n", "--namespace", cls=SingleOption, type=NAMESPACE,
     help="The namespace of catflap; the default is that of the registered Service, or catflap-system.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")

@@ -9,6 +9,7 @@ from webhook.config.enclosure import POLICY_FILE, NotTextError, enclosed, text_o
 from webhook.config.faults import BadPolicy
 from webhook.config.store import PolicyStore
 from webhook.files import UnreadableFileError, read_file
+from webhook.model.fields import DNS_LABEL, SUBDOMAIN
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,13 @@ class ConfigMapRef(NamedTuple):
 def parse_location(text: str) -> Path | ConfigMapRef:
     """Return the location for `configmap:NAMESPACE/NAME` or a path.
 
-    Raises ValueError for a reference without both parts.
+    Raises ValueError for a reference without both names.
     """
     prefix, colon, reference = text.partition(":")
     if prefix != "configmap" or not colon:
         return Path(text)
     namespace, slash, name = reference.partition("/")
-    if not (namespace and slash and name) or "/" in name:
+    if not (slash and DNS_LABEL.fullmatch(namespace) and SUBDOMAIN.fullmatch(name)):
         raise ValueError(f"{text!r}: write configmap:NAMESPACE/NAME")
     return ConfigMapRef(namespace, name)
 

@@ -220,6 +220,7 @@ def test_invalid_policy_reports_every_fault(check: Check) -> None:
     assert outcome.stderr.splitlines() == [
         "catflap: policy.yml:3:1: mode: 'loud' is unknown; expected one of enforce, warn, audit, off",
         "catflap: policy.yml:4:1: ruls: unknown key; did you mean 'rules'?",
+        "catflap: nothing.yaml: no such file; expected manifests: a file, a folder or - for standard input",
     ]
 
 

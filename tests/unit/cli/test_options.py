@@ -31,7 +31,25 @@ def test_an_address_is_a_host_and_a_port(text: str, address: tuple[str, int]) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["8443", "localhost", "localhost:", "localhost:http", "::1:8443", "a:65536", "a:-1", ""]
+    "text",
+    [
+        "8443",
+        "localhost",
+        "localhost:",
+        "localhost:http",
+        "::1:8443",
+        "a:65536",
+        "a:-1",
+        "",
+        "a:\u0663",
+        "a b:1",
+        "a..b:1",
+        "\xfc.b:1",
+        f"{'a' * 64}:1",
+        "[a:1",
+        "[a]:1",
+        "[]:1",
+    ],
 )
 def test_invalid_address_is_rejected(text: str) -> None:
     """The message says how to write an address."""
@@ -43,8 +61,9 @@ def test_a_location_is_a_file_or_a_config_map() -> None:
     """The prefix decides."""
     assert PolicyLocationType().convert("policy.yaml", None, None) == Path("policy.yaml")
     assert PolicyLocationType().convert("configmap:a/b", None, None) == ConfigMapRef("a", "b")
-    with pytest.raises(click.BadParameter, match="write configmap:NAMESPACE/NAME"):
-        PolicyLocationType().convert("configmap:a", None, None)
+    for text in ("configmap:a", "configmap:A/b", "configmap:a/b_c", "configmap:a/", "configmap:a/b/c"):
+        with pytest.raises(click.BadParameter, match="write configmap:NAMESPACE/NAME"):
+            PolicyLocationType().convert(text, None, None)
 
 
 CONFIG_MAP: Final = (

@@ -89,7 +89,24 @@ def test_status_follows_the_result(
     assert says in found.output
 
 
-def test_a_label_without_a_value_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message says how to write a label."""
-    outcome = run(tmp_path, monkeypatch, FakeApi(), "--label", "cost")
-    assert (outcome.exit_code, outcome.stderr) == (2, "catflap: --label: write KEY=VALUE\n")
+@pytest.mark.parametrize(
+    ("labels", "complaints"),
+    [
+        pytest.param(["cost"], ["cost: write KEY=VALUE"], id="no value"),
+        pytest.param([""], ["'': write KEY=VALUE"], id="nothing"),
+        pytest.param(["a=b", "a=c"], ["a=c: the key a occurs twice; use it once"], id="a key twice"),
+        pytest.param(["a b=c d"], ["a b=c d: 'a b' is not a valid label key", "a b=c d: 'c d' is not"], id="no label"),
+        pytest.param(["cost", "a=b c"], ["cost: write KEY=VALUE", "a=b c: 'b c' is not a valid"], id="two faults"),
+    ],
+)
+def test_a_wrong_label_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: list[str], complaints: list[str]
+) -> None:
+    """The message names each wrong label, and says how to write it."""
+    outcome = run(tmp_path, monkeypatch, FakeApi(), *(f"--label={label}" for label in labels))
+    lines = outcome.stderr.splitlines()
+    assert outcome.exit_code == 2
+    assert len(lines) == len(complaints)
+    assert all(
+        line.startswith(f"catflap: --label {complaint}") for line, complaint in zip(lines, complaints, strict=True)
+    )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +15,10 @@ import pytest
 from tests.entries import DENIED, START, make_line
 from tests.unit.samples import HEAD
 from webhook.cli import _streams
+from webhook.tls.certificate_authority import issue_authority
 
 FULL: Final = Path("/dev/full")
+CA: Final = issue_authority(datetime(2026, 1, 1, tzinfo=UTC)).certificate
 POD: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: a, role: data}}\nspec: {containers: []}\n"
 # Each verb that prints and needs no cluster.
 PRINTING: Final = (
@@ -28,7 +31,7 @@ PRINTING: Final = (
     "render -c policy.yaml -n shop",
     "config show",
     "config schema",
-    "registration -c policy.yaml --url https://a --ca pod.yaml",
+    "registration -c policy.yaml --url https://a --ca ca.crt",
     "audit verify log",
     "audit query log",
     "audit export -o ocsf log",
@@ -43,7 +46,7 @@ READING: Final = (
     "render -n shop -c -",
     "config check -",
     "config show -",
-    "registration -c - --url https://a --ca pod.yaml",
+    "registration -c - --url https://a --ca ca.crt",
     "audit verify -",
     "audit query -",
     "audit export -o csv -",
@@ -58,6 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "policy.yaml").write_text(HEAD, encoding="utf-8")
     (tmp_path / "pod.yaml").write_text(POD, encoding="utf-8")
+    (tmp_path / "ca.crt").write_bytes(CA)
     (tmp_path / "log").write_bytes(b"".join(make_line(record) + b"\n" for record in (START, DENIED)))
     return tmp_path
 
