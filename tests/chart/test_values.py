@@ -507,6 +507,13 @@ def test_the_schema_refuses_no_text_that_the_server_takes(what: str, data: st.Da
     assert re.search(pattern, text)
 
 
+@pytest.mark.parametrize("name", ["extraEnv", "extraVolumes", "extraVolumeMounts"])
+def test_null_is_an_empty_list(helm: Helm, name: str) -> None:
+    """Helm removes the chart's value then."""
+    done = helm("template", "catflap", str(CHART), settings=(f"{name}=null",))
+    assert done.returncode == 0, done.stderr
+
+
 def test_each_rule_may_be_set(helm: Helm) -> None:
     """The schema knows every rule by its id."""
     done = helm("template", "catflap", str(CHART), settings=tuple(f"policy.rules.{id_}=warn" for id_ in RULES))

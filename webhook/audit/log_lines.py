@@ -130,7 +130,7 @@ def check_beginning(lines: BufferedReader, path: str) -> None:
     for magic, command in COMPRESSED.items():
         if first.startswith(magic):
             raise UnreadableLogError(
-                f"{path}: it is compressed, but not with gzip; unpack it first: {command} {path} | catflap audit … -"
+                f"{path}: it is compressed, but not with gzip; unpack it first: {command} {path} | catflap … -"
             )
 
 

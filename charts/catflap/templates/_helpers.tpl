@@ -193,7 +193,7 @@ labels:
 {{- end -}}
 {{- range $value, $key := dict "extraEnv" "name" "extraVolumes" "name" "extraVolumeMounts" "mountPath" -}}
 {{- $seen := list -}}
-{{- range get $.Values $value -}}
+{{- range get $.Values $value | default list -}}
 {{- $its := get . $key | trimSuffix "/" -}}
 {{- if has $its $seen -}}
 {{- fail (printf "%s: the %s %q occurs twice; Kubernetes would use only the last entry, or reject the Pods" $value $key $its) -}}
