@@ -27,12 +27,12 @@ def test_every_object_has_the_common_labels(render: Render, values_file: Path) -
 
 
 def test_labels_of_both_kinds_may_share_a_key(helm: Helm) -> None:
-    """A document has each key once; otherwise the API server rejects it."""
+    """A document has each key once, as the API server rejects others; the label for Pods wins."""
     both = ("commonLabels.team=a", "podLabels.team=b")
     done = helm("template", "catflap", str(CHART), "--namespace", NAMESPACE, settings=both)
     assert done.returncode == 0, done.stderr
     labels = [pod["metadata"]["labels"]["team"] for pod in Rendered(DEFAULT, done.stdout).pods.values()]
-    assert labels == ["a", "a"]
+    assert labels == ["b", "b"]
 
 
 @pytest.mark.parametrize("role", ROLES)
