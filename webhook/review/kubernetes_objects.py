@@ -180,9 +180,13 @@ def decode_below(path: str, source: bytes, shape: Any) -> Any:
 def place_of(maker: PodMaker, template: PodTemplate | None, selector: Any) -> LabelLocation:
     """Return a pod template with the selector of its object."""
     spec = template.spec if template else None
-    account = service_account_name(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT
-    on_host = bool(spec and spec.host_network)
-    return LabelLocation(maker.metadata_path, labels_of(template), on_host, account, pod_selector(selector))
+    return LabelLocation(
+        path=maker.metadata_path,
+        labels=labels_of(template),
+        host_network=bool(spec and spec.host_network),
+        account=service_account_name(spec.service_account_name, spec.service_account) if spec else DEFAULT_ACCOUNT,
+        selector=pod_selector(selector),
+    )
 
 
 def workload_of(maker: PodMaker, found: LabelledObject, places: tuple[LabelLocation, ...]) -> Workload:
