@@ -6,8 +6,10 @@ The paths are those of the Kubernetes API, and of the API that each vendor's own
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-# The fields of a Pod's spec that rules read, with the older name of the ServiceAccount.
-POD_SPEC_FIELDS: Final = ("hostNetwork", "serviceAccountName", "serviceAccount")
+HOST_NETWORK: Final = "hostNetwork"
+ACCOUNT_FIELDS: Final = ("serviceAccountName", "serviceAccount")  # the second one is an older name
+# The fields of a Pod's spec that rules read.
+POD_SPEC_FIELDS: Final = (HOST_NETWORK, *ACCOUNT_FIELDS)
 
 
 class PodMaker(NamedTuple):

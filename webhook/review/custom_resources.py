@@ -9,14 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.model.kinds import POD_SPEC_FIELDS, PodMaker, selector_beside
+from webhook.model.kinds import ACCOUNT_FIELDS, HOST_NETWORK, PodMaker, selector_beside
 from webhook.model.names import RESTARTED_AT
 from webhook.model.workload import DEFAULT_ACCOUNT, LabelLocation
 from webhook.review.selectors import pod_selector
 from webhook.syntax.values import to_json
 
 Json = Mapping[str, Any]
-HOST_NETWORK, *ACCOUNT_FIELDS = POD_SPEC_FIELDS
 METADATA: Final = b'"metadata"'
 # The fields of metadata that the API server itself writes at each change.
 SERVER_FIELDS: Final = ("generation", "managedFields", "resourceVersion")

@@ -129,9 +129,13 @@ def decode_below(path: str, source: bytes, shape: Any) -> Any:
 def place_of(maker: PodMaker, template: PodTemplate | None, selector: Any) -> LabelLocation:
     """Return a pod template with the selector of its object."""
     spec = template.spec if template else None
-    account, on_host = (spec.account, bool(spec.host_network)) if spec else (DEFAULT_ACCOUNT, False)
-    labels = template.labels if template else {}
-    return LabelLocation(maker.metadata_path, labels, on_host, account, pod_selector(selector))
+    return LabelLocation(
+        path=maker.metadata_path,
+        labels=template.labels if template else {},
+        host_network=bool(spec and spec.host_network),
+        account=spec.account if spec else DEFAULT_ACCOUNT,
+        selector=pod_selector(selector),
+    )
 
 
 def workload_of(maker: PodMaker, found: LabelledObject, places: tuple[LabelLocation, ...]) -> Workload:

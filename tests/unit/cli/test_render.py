@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from tests.unit.samples import HEAD
 from webhook.cli import main
 from webhook.config.parse import parse
+from webhook.netpol.dns import PRESETS, WITH_ADDRESSES
 from webhook.netpol.intent import PolicyEngine
 from webhook.netpol.manifest import RenderTarget
 from webhook.netpol.render import render_namespace
@@ -102,9 +103,9 @@ def test_invalid_namespace_is_rejected(tmp_path: Path, name: str) -> None:
         ),
         *(
             pytest.param(preset, ["The cluster address of the DNS Service is missing"], id=preset)
-            for preset in ("node-local", "kubespray", "gke", "aks")
+            for preset in sorted(WITH_ADDRESSES)
         ),
-        *(pytest.param(preset, [], id=preset) for preset in ("kube-dns", "openshift", "none")),
+        *(pytest.param(preset, [], id=preset) for preset in sorted(set(PRESETS) - WITH_ADDRESSES)),
         pytest.param("[]", [], id="an empty list"),
         pytest.param("[{cidrs: [10.96.0.10/32]}]", [], id="a list with the address"),
     ],

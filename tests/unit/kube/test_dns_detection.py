@@ -8,7 +8,7 @@ import pytest
 from webhook.kube.api import Api, ApiError, Json
 from webhook.kube.dns_detection import DAEMON_SETS, SERVICES, NameServerDetector
 from webhook.model.network import DnsEndpoint
-from webhook.netpol.dns import OFFLINE_DEFAULTS, DetectedDns
+from webhook.netpol.dns import OFFLINE_DEFAULTS, PRESETS, WITH_ADDRESSES, DetectedDns
 
 SYSTEM: Final = "/api/v1/namespaces/kube-system"
 CACHES: Final = "/apis/apps/v1/namespaces/kube-system/daemonsets"
@@ -111,13 +111,13 @@ def test_auto_is_the_preset_of_the_cluster(around: Mapping[str, Json], preset: s
     assert f"the preset {preset}." in said[0]
 
 
-@pytest.mark.parametrize("dns", ["kube-dns", "openshift", "none", (), (DnsEndpoint(cidrs=("10.0.0.10/32",)),)])
+@pytest.mark.parametrize("dns", [*sorted(set(PRESETS) - WITH_ADDRESSES), (), (DnsEndpoint(cidrs=("10.0.0.10/32",)),)])
 def test_a_file_that_says_it_all_asks_nothing(dns: str | tuple[DnsEndpoint, ...]) -> None:
     """There is no request and no report."""
     assert seen(dns, {}) == (OFFLINE_DEFAULTS, [], [])
 
 
-@pytest.mark.parametrize("preset", ["node-local", "kubespray", "gke", "aks"])
+@pytest.mark.parametrize("preset", sorted(WITH_ADDRESSES))
 def test_a_named_preset_asks_for_addresses_alone(preset: str) -> None:
     """The type of the cluster is not requested."""
     found, _, asked = seen(preset, {f"{SYSTEM}/services/kube-dns": service("10.0.0.10")})
