@@ -1,5 +1,6 @@
 """Find labels and annotations that the API server refuses: values that are not text, and text that is no label."""
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -20,6 +21,8 @@ KEY_ALLOWED: Final = (
     "a key is a name of at most 63 letters, digits, '-', '_' and '.', with an optional prefix of a DNS name and a slash"
 )
 SELECTOR: Final = "matchLabels"
+# A variable such as {{workflow.name}} or {{=expression}}; those of Helm begin with a dot or a dollar sign.
+ARGO_VARIABLE: Final = re.compile(r"\{\{\s*[=a-z]")
 # The values of a spec that are searched for selectors; a spec that people write has hundreds.
 MOST_VALUES: Final = 20_000
 
@@ -126,7 +129,16 @@ def rejected_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iter
     for path in map(maker.metadata_at, maker.templates):
         if maker.custom:
             yield from (one for one in wrong_types_at(document, path) if one.field == "labels")
-        yield from rejected_labels_at(document, path)
+        found = rejected_labels_at(document, path)
+        yield from (one for one in found if not (maker.pod_metadata and is_argo_variable(one.value)))
+
+
+def is_argo_variable(value: Any) -> bool:
+    """Return whether a label value contains a variable that Argo replaces when it creates the Pods.
+
+    Source: argoproj/argo-workflows, workflow/controller/workflowpod.go, substitutePodParams.
+    """
+    return isinstance(value, str) and ARGO_VARIABLE.search(value) is not None
 
 
 def rejected_labels_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataError]:

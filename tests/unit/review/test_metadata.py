@@ -126,3 +126,26 @@ def test_valid_label_has_no_fault(value: str) -> None:
 def test_a_key_has_a_name_and_perhaps_a_prefix(key: str, *, is_one: bool) -> None:
     """The grammar is Kubernetes' own."""
     assert is_label_key(key) is is_one
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "refused"),
+    [
+        ("Workflow", "{{workflow.name}}", False),
+        ("Workflow", "run-{{ inputs.parameters.id }}", False),
+        ("CronWorkflow", "{{=workflow.name}}", False),
+        ("Workflow", "{{ .Values.name }}", True),
+        ("Workflow", "a b", True),
+        ("Rollout", "{{workflow.name}}", True),
+    ],
+)
+def test_argos_variables_are_no_fault_where_argo_replaces_them(kind: str, value: str, *, refused: bool) -> None:
+    """The API server checks no label in such an object, and the Pods have other labels."""
+    inside = {"podMetadata": {"labels": {"app": value}}}
+    spec = {
+        "Workflow": inside,
+        "CronWorkflow": {"workflowSpec": inside},
+        "Rollout": {"template": {"metadata": {"labels": {"app": value}}}},
+    }[kind]
+    document = {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": {"name": "one"}, "spec": spec}
+    assert bool(read(document, default_namespace="shop").refused) is refused
