@@ -1,5 +1,6 @@
 """Real servers without a cluster: one per worker class for the session."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def policy(tmp_path: Path) -> Path:
     path = tmp_path / "policy.yaml"
     path.write_text(DEFAULT_POLICY, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def sighup_enabled() -> Iterator[None]:
+    """Enable SIGHUP for the processes of a test: the children of a job that nohup started inherit that it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ def server_processes(folder: Path) -> list[str]:
     return [line for line in processes(str(folder)) if "-m webhook serve" in line]
 
 
+@pytest.mark.usefixtures("sighup_enabled")
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_server_and_its_worker_end_with_a_killed_test_run(

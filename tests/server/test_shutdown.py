@@ -162,14 +162,6 @@ def test_gunicorns_other_signals_change_nothing(policy: Path, tmp_path: Path, wo
         assert_closed(server)
 
 
-@pytest.fixture
-def sighup_enabled() -> Iterator[None]:
-    """Enable SIGHUP for the processes of a test: the children of a job that nohup started inherit that it is ignored."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("worker_class", WORKERS)
 @pytest.mark.usefixtures("sighup_enabled")
 def test_sighup_ends_the_server(policy: Path, tmp_path: Path, worker_class: str) -> None:
