@@ -231,7 +231,7 @@ class Metrics:
     def _count_what_stands(self) -> None:
         self.leads = Gauge(
             "catflap_leader",
-            "Whether this replica is the leader, which scans and reports",
+            "Whether this replica is the leader, which scans, reports and changes the secret path",
             registry=self._of_controller,
         )
         self.scan_objects = Gauge(

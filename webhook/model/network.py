@@ -57,7 +57,9 @@ class FlowEnd(Node):
 
     role: LabelValue | None = Field(None, description="a role, or outside: all addresses except clusterCIDRs")
     namespaces: Annotated[tuple[NamespaceName, ...], WrapValidator(distinct)] = Field(
-        (), description="the namespaces of this end; by default, the namespace of the other end"
+        (),
+        description="the namespaces of this end; by default, the namespace of the other end, or every managed namespace if "
+        "the other end contains namespaces",
     )
     cidrs: Annotated[tuple[Cidr, ...], Field(max_length=MOST_NETWORKS), WrapValidator(distinct)] = Field(
         (), description="networks"
