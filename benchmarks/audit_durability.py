@@ -162,7 +162,7 @@ def timed(call: Callable[[], object]) -> float:
 
 def spread(taken: list[float]) -> tuple[float, float]:
     """Return the median and the 99th percentile."""
-    return median(taken), quantiles(taken, n=100)[-1]
+    return median(taken), quantiles(taken, n=100, method="inclusive")[-1]
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def attacked(server: Program, numbers: ConnectionCounts, seconds: float) -> list
 
 def at(times: list[float], percent: int) -> float:
     """Return a percentile in milliseconds."""
-    return 1000 * quantiles(times, n=100)[percent - 1]
+    return 1000 * quantiles(times, n=100, method="inclusive")[percent - 1]
 
 
 def peak(process: int) -> int:
