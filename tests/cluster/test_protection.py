@@ -191,6 +191,11 @@ def test_the_policy_file_is_not_deleted_by_just_anyone(catflap: Installation) ->
     )
     assert answer.status == 403
     eventually(lambda: any(one["reason"] == "PolicyFileDeletionRefused" for one in catflap.events()))
+    # The API server sends a review for each object of a collection, without its name.
+    collection = f"{FILE.rpartition('/')[0]}?fieldSelector=metadata.name%3Dcatflap-policy"
+    answer = catflap.cluster.call("DELETE", collection, as_user="editor", as_groups=["system:authenticated"])
+    assert (answer.status, "policyFile.deletedBy" in answer.body["message"]) == (403, True)
+    assert catflap.cluster.call("GET", FILE).status == 200
 
 
 def test_a_deleted_policy_file_is_reported(catflap: Installation, policy_file_restored: Callable[[], None]) -> None:

@@ -97,7 +97,9 @@ def with_policy_file(parsed: Request, request: AdmissionRequest) -> Request:
     The function reads nothing of any other ConfigMap.
     """
     if request.operation is Operation.DELETE:
-        return msgspec.structs.replace(parsed, policy_file_deleted=request.name == POLICY_CONFIGMAP)
+        # The deletion of a collection has a review for each object, without a name.
+        name = request.name or decode_object(request.old_object, "request.oldObject").name
+        return msgspec.structs.replace(parsed, policy_file_deleted=name == POLICY_CONFIGMAP)
     if decode_kind(request, "ConfigMap").name != POLICY_CONFIGMAP:
         return parsed
     before = None if bytes(request.old_object) == NULL else held(request.old_object, "request.oldObject")

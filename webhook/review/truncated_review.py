@@ -42,7 +42,9 @@ def decode_beginning(head: bytes, reason: str) -> Request:
     resource = (request.resource.group, request.resource.resource)
     is_policy = resource in POLICY_RESOURCES and not request.sub_resource
     found = policy_metadata(rest, request) if is_policy else None
-    deleted = resource == CONFIGMAPS and request.operation is Operation.DELETE and request.name == POLICY_CONFIGMAP
+    # The deletion of a collection has a review for each object, without a name; the name of this one is not read.
+    is_deletion = resource == CONFIGMAPS and request.operation is Operation.DELETE
+    deleted = is_deletion and request.name in {"", POLICY_CONFIGMAP}
     return replace(without_objects(request), unread=reason, policy=found, policy_file_deleted=deleted)
 
 

@@ -458,3 +458,25 @@ def test_a_fault_in_a_template_has_its_path_in_the_object() -> None:
     wrong["spec"]["template"] = [1]
     with pytest.raises(BadReview, match=r"^request.object.spec.template: expected a mapping, got a list"):
         decode(encoded(wrong))
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "deleted"),
+    [
+        ("catflap-policy", "catflap-policy", True),
+        ("", "catflap-policy", True),
+        ("", "other", False),
+        ("other", "other", False),
+    ],
+)
+def test_a_deletion_of_the_policy_file_is_recognised_without_a_name_too(
+    name: str, stored: str, *, deleted: bool
+) -> None:
+    """The deletion of a collection has a review for each object, and only its old object has the name."""
+    body = review({"apiVersion": "v1", "kind": "ConfigMap"}, name=name, operation="DELETE")
+    body["request"] |= {
+        "resource": {"group": "", "version": "v1", "resource": "configmaps"},
+        "object": None,
+        "oldObject": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": stored}},
+    }
+    assert decode(json.dumps(body).encode()).policy_file_deleted is deleted
