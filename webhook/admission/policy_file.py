@@ -21,9 +21,8 @@ def judge_policy_file(
     Only a changed file is validated, so users can still label a ConfigMap whose invalid policy was stored without a check. A valid
     file is admitted, with warnings of its impact.
     """
-    if request.target.namespace != own_namespace or (
-        request.unread and request.target.name not in {"", POLICY_CONFIGMAP}
-    ):
+    is_another = request.unread and not request.policy_file_deleted and request.target.name != POLICY_CONFIGMAP
+    if request.target.namespace != own_namespace or is_another:
         return NOT_POLICY_FILE
     if request.operation is Operation.DELETE:
         return judge_deletion(request, caller, policy)

@@ -21,7 +21,8 @@ KEY_ALLOWED: Final = (
     "a key is a name of at most 63 letters, digits, '-', '_' and '.', with an optional prefix of a DNS name and a slash"
 )
 SELECTOR: Final = "matchLabels"
-# A variable such as {{workflow.name}} or {{=expression}}; those of Helm begin with a dot or a dollar sign.
+# A variable such as {{workflow.name}} or {{=expression}}, which Argo replaces when it creates the Pods (argoproj/argo-workflows,
+# workflow/controller/workflowpod.go, substitutePodParams). Variables of Helm begin with a dot or a dollar sign.
 ARGO_VARIABLE: Final = re.compile(r"\{\{\s*[=a-z]")
 # The values of a spec that are searched for selectors; a spec that people write has hundreds.
 MOST_VALUES: Final = 20_000
@@ -129,26 +130,21 @@ def rejected_labels(document: Mapping[str, Any], maker: PodMaker | None) -> Iter
     for path in map(maker.metadata_at, maker.templates):
         if maker.custom:
             yield from (one for one in wrong_types_at(document, path) if one.field == "labels")
-        found = rejected_labels_at(document, path)
-        yield from (one for one in found if not (maker.pod_metadata and is_argo_variable(one.value)))
+        yield from rejected_labels_at(document, path, with_variables=bool(maker.pod_metadata))
 
 
-def is_argo_variable(value: Any) -> bool:
-    """Return whether a label value contains a variable that Argo replaces when it creates the Pods.
-
-    Source: argoproj/argo-workflows, workflow/controller/workflowpod.go, substitutePodParams.
-    """
-    return isinstance(value, str) and ARGO_VARIABLE.search(value) is not None
-
-
-def rejected_labels_at(document: Mapping[str, Any], path: str) -> Iterator[MetadataError]:
-    """Yield each label below one metadata that does not follow the grammar of labels."""
+def rejected_labels_at(
+    document: Mapping[str, Any], path: str, *, with_variables: bool = False
+) -> Iterator[MetadataError]:
+    """Yield each label below one metadata that does not follow the grammar of labels; `with_variables`: values may contain variables of Argo."""
     labels = value_at(document, f"{path}.labels")
     for key, value in labels.items() if isinstance(labels, dict) else ():
         metadata_path = (*path.split("."), "labels", key)
         if not is_label_key(key):
             yield LabelKeyError(metadata_path, "labels", value)
-        elif isinstance(value, str) and value and not LABEL_NAME.fullmatch(value):
+        elif not isinstance(value, str) or (with_variables and ARGO_VARIABLE.search(value)):
+            continue
+        elif value and not LABEL_NAME.fullmatch(value):
             yield MetadataError(metadata_path, "labels", value)
 
 

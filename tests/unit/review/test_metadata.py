@@ -149,3 +149,10 @@ def test_argos_variables_are_no_fault_where_argo_replaces_them(kind: str, value:
     }[kind]
     document = {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": {"name": "one"}, "spec": spec}
     assert bool(read(document, default_namespace="shop").refused) is refused
+
+
+def test_the_key_of_a_label_with_a_variable_is_checked() -> None:
+    """Argo replaces variables in values and leaves an invalid key in place."""
+    spec = {"podMetadata": {"labels": {"a b": "{{workflow.name}}"}}}
+    document = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "one"}, "spec": spec}
+    assert [one.place for one in read(document, default_namespace="shop").refused] == ["spec.podMetadata.labels['a b']"]
