@@ -143,10 +143,13 @@ def invalid_token(text: str) -> str:
 
 def no_overload(function: str, types: str) -> str:
     """Return the sentence for an operator or a function that does not accept values of these types."""
-    of = f"values of these types: {types.replace('null_type', 'null')}"
-    if operator := OPERATOR.fullmatch(function):
-        return f"the operator {operator[1] or operator[2] or '[]'} does not take {of}"
-    return f"{function}() does not take {of}"
+    return f"{callable_name(function)} does not take values of these types: {types.replace('null_type', 'null')}"
+
+
+def callable_name(function: str) -> str:
+    """Return the name of an operator or a function, as the subject of a sentence."""
+    operator = OPERATOR.fullmatch(function)
+    return f"the operator {operator[1] or operator[2] or '[]'}" if operator else f"{function}()"
 
 
 UNKNOWN: Final = re.compile(r"undeclared reference to '([^']+)'(?: \(in container ''\))?")

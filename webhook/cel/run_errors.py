@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from webhook.cel.error_messages import no_overload
+from webhook.cel.error_messages import callable_name, no_overload
 
 ABSENT: Final = "use has() or .? and orValue() for fields that can be absent"
 NULL: Final = "test the value first, such as x != null"
@@ -38,7 +38,7 @@ def no_operator(function: str, types: str | None) -> RunError:
     if function == "<jump_condition>":
         return RunError("a condition of a loop or of ?: is neither true nor false", TYPES)
     if types is None:
-        return RunError(f"{no_overload(function, '')[: -len(' values of these types: ')]} a value of this type", TYPES)
+        return RunError(f"{callable_name(function)} does not take a value of this type", TYPES)
     return RunError(no_overload(function, types.replace("int64", "int")), TYPES)
 
 

@@ -1,7 +1,7 @@
 """The options of `controller` and `registration` that say where the API server finds the server."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,13 +11,13 @@ import click
 
 from webhook.bootstrap.registration import RegistrationSetup
 from webhook.cli._choices import NumberType
-from webhook.cli._names import is_host, is_port, parse_pairs
+from webhook.cli._names import is_host, is_port, parse_labels
 from webhook.cli._options import FILE, exit_with_errors
 from webhook.controller.path_rotation import PERIOD_SECONDS, RotationSchedule
 from webhook.controller.server_probe import RequiredReplicas
 from webhook.controller.webhook_config_sync import RegistrationOptions
 from webhook.controller.webhook_configurations import HTTPS, Endpoint
-from webhook.model.fields import DNS_LABEL, label_key, label_value
+from webhook.model.fields import DNS_LABEL, label_value
 from webhook.model.names import DEFAULT_NAMESPACE
 from webhook.server.accepted_tokens import BadTokenFile, read_token_file
 
@@ -107,8 +107,8 @@ def registration_options(function: Function) -> Function:
     ) -> Any:
         options = RegistrationOptions(
             replicas=None if server_deployment is None else parse_deployment(server_deployment),
-            labels=checked_pairs("--registration-label", registration_label, value=label_value_or_empty),
-            annotations=checked_pairs("--registration-annotation", registration_annotation),
+            labels=parse_labels("--registration-label", registration_label, value=label_value_or_empty),
+            annotations=parse_labels("--registration-annotation", registration_annotation),
             certified=client_certificates,
         )
         if url is None and service is None:
@@ -154,16 +154,6 @@ def parse_deployment(text: str) -> RequiredReplicas:
             ]
         )
     return RequiredReplicas(found[1], found[2], required=int(found[3]))
-
-
-def checked_pairs(
-    option: str, words: tuple[str, ...], *, value: Callable[[str], object] = lambda _: None
-) -> Mapping[str, str]:
-    """Return KEY=VALUE words as a mapping; words that the API server would refuse end the command."""
-    found, faults = parse_pairs(option, words, key=label_key, value=value)
-    if faults:
-        exit_with_errors(faults)
-    return found
 
 
 def label_value_or_empty(text: str) -> str:

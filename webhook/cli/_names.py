@@ -2,14 +2,14 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import click
 
-from webhook.cli._options import EMPTY_TEXT, FileName
+from webhook.cli._options import EMPTY_TEXT, FileName, exit_with_errors
 from webhook.files import STDIN
-from webhook.model.fields import HIGHEST_PORT
+from webhook.model.fields import HIGHEST_PORT, label_key
 
 # A name of the DNS; an underscore is no part of a host name, but resolvers accept it.
 HOST: Final = re.compile(
@@ -61,14 +61,13 @@ class LogFileName(FileName):
         return super().convert(value, param, ctx)
 
 
-def parse_pairs(
-    option: str,
-    words: Iterable[str],
-    *,
-    key: Callable[[str], object] = lambda _: None,
-    value: Callable[[str], object] = lambda _: None,
-) -> tuple[dict[str, str], list[str]]:
-    """Return KEY=VALUE words as a mapping, and what is wrong with each; `key` and `value` may raise ValueError."""
+def parse_labels(
+    option: str, words: Iterable[str], *, value: Callable[[str], object] = lambda _: None
+) -> Mapping[str, str]:
+    """Return KEY=VALUE words as labels or annotations; words that the API server would refuse end the command.
+
+    `value` may raise ValueError.
+    """
     found: dict[str, str] = {}
     faults = []
     for word in words:
@@ -79,9 +78,11 @@ def parse_pairs(
             faults.append(f"{option} {word}: the key {name} occurs twice; use it once")
         else:
             found[name] = text
-            for check, part in ((key, name), (value, text)):
+            for check, part in ((label_key, name), (value, text)):
                 try:
                     check(part)
                 except ValueError as bad:
                     faults.append(f"{option} {word}: {bad}")
-    return found, faults
+    if faults:
+        exit_with_errors(faults)
+    return found

@@ -7,14 +7,14 @@ import click
 
 from webhook.cli._cluster_errors import describe
 from webhook.cli._command import Verb
-from webhook.cli._names import parse_pairs
+from webhook.cli._names import parse_labels
 from webhook.cli._options import NAMESPACE, SingleOption, cluster_options, exit_with_errors, load_policy, policy_file
 from webhook.cli._streams import print_warning
 from webhook.cli.check import decide_offline
 from webhook.kube.api import Api, ApiError, NoClusterError, connect_as_kubectl
 from webhook.kube.paths import collection
 from webhook.model.decision import Decision, Verdict
-from webhook.model.fields import label_key, label_value
+from webhook.model.fields import label_value
 from webhook.model.policy import GuardPolicy
 from webhook.review.manifests import read
 
@@ -47,9 +47,7 @@ def verb(policy: Path, kubeconfig: str | None, context: str | None, namespace: s
 
     The exit code is 0 if both results agree with the policy file, 1 if a result does not, and 2 if a result is not known.
     """
-    given, faults = parse_pairs("--label", labels, key=label_key, value=label_value)
-    if faults:
-        exit_with_errors(faults)
+    given = parse_labels("--label", labels, value=label_value)
     under = load_policy(policy).policy
     unlabelled = expected_decision(pod(namespace, {}), under)
     if unlabelled.verdict is Verdict.EXEMPT:

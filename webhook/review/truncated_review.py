@@ -78,8 +78,7 @@ def policy_metadata(rest: bytes, request: AdmissionRequest) -> PolicyObject | No
         named = decoder(LabelledObject).decode(b'{"metadata":' + metadata + b"}")
     except UNDECODABLE:
         return None
-    name = (named.metadata.name if named.metadata else "") or request.name
-    return PolicyObject(request.kind.kind, request.namespace, name, named.labels)
+    return PolicyObject(request.kind.kind, request.namespace, named.name or request.name, named.labels)
 
 
 def first_object(text: bytes) -> bytes | None:
